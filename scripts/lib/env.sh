@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by the scripts beside it: finds Python, makes .venv at the root, installs what is locked. Starts nothing.
+
+set -eu
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+VENV="$ROOT/.venv"
+
+tg_fail() { # what, cure
+    printf '%s: error: %s\n' "${0##*/}" "$1" >&2
+    printf 'hint: %s\n' "$2" >&2
+    exit 1
+}
+
+tg_python() {
+    for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+        [ -n "$candidate" ] || continue
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    tg_fail "no Python 3.11 or newer found" "install it (Debian 12 and later: apt-get install python3 python3-venv) or set PYTHON"
+}
+
+# tg_env run|dev: a .venv that holds exactly what requirements/$1.txt locks, with this checkout installed in place.
+tg_env() {
+    wanted="$ROOT/requirements/$1.txt"
+    stamp="$VENV/.tillguard-$1"
+    print_sum() { cat "$wanted" "$ROOT/pyproject.toml" | cksum; }
+    if [ -x "$VENV/bin/terminal-agent" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(print_sum)" ] \
+        && "$VENV/bin/python" -c '' 2>/dev/null; then
+        return
+    fi
+    python=$(tg_python)
+    if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+        "$python" -c 'import ensurepip, venv' 2>/dev/null || tg_fail "$python cannot make virtual environments (ensurepip is missing)" \
+            "install it: apt-get install python3-venv"
+        printf 'making .venv with %s\n' "$("$python" --version)" >&2
+        rm -rf "$VENV"
+        "$python" -m venv "$VENV" || tg_fail "$python -m venv failed" "Debian: apt-get install python3-venv"
+    fi
+    printf 'installing what requirements/%s.txt locks\n' "$1" >&2
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$wanted" >&2 \
+        || tg_fail "the locked packages could not be installed" "check the network and the lines above, then start again"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e "$ROOT" >&2 \
+        || tg_fail "this checkout could not be installed into .venv" "remove .venv and start again"
+    print_sum > "$stamp"
+}
+
+# tg_debian PACKAGE…: installs Debian packages where this is root on apt, else names them.
+tg_debian() {
+    missing=""
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    done
+    [ -z "$missing" ] && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        printf 'installing Debian packages:%s\n' "$missing" >&2
+        export DEBIAN_FRONTEND=noninteractive
+        # shellcheck disable=SC2086  # a list of names
+        { apt-get -q -o DPkg::Lock::Timeout=300 update && apt-get -q -y -o DPkg::Lock::Timeout=300 \
+            install --no-install-recommends $missing; } >"${TMPDIR:-/tmp}/tillguard-apt.log" 2>&1 \
+            || { tail -n 5 "${TMPDIR:-/tmp}/tillguard-apt.log" >&2; tg_fail "apt-get could not install:$missing" "install them by hand"; }
+    else
+        tg_fail "these Debian packages are needed:$missing" "as root: apt-get install --no-install-recommends$missing"
+    fi
+}

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""``terminal-agent``: thin commands over the local socket, and the one that starts the daemon. Decides nothing.
+
+Each command is a module imported only when it is chosen, so that ``--help`` stays fast.
+"""
+
+import argparse
+import importlib
+import sys
+
+from tillguard.exits import Exit
+from tillguard.voice import run
+
+COMMANDS = {
+    "run": "start the agent with a terminal profile",
+    "pay": "take one payment and watch it step by step",
+    "status": "what the running agent knows of its devices and links",
+    "watch": "print the agent's events as they happen",
+    "audit": "check the audit chain of a terminal",
+    "profile": "check a terminal profile without starting anything",
+}
+
+EXAMPLES = """\
+examples:
+  terminal-agent run --profile terminal.toml
+  terminal-agent pay --amount 42.00 --currency EUR
+  terminal-agent audit verify state/audit.jsonl
+
+This is an agent, not a certified device: no PCI, EMV or scheme approval is claimed.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="terminal-agent",
+        description=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, allow_abbrev=False)
+        if name == chosen:
+            module = importlib.import_module(f"terminal_agent.cli.{name}_command")
+            sub.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.configure(sub)
+            sub.set_defaults(body=module.run)
+    options = parser.parse_args(words)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return int(Exit.USAGE)
+    return run("terminal-agent", lambda: int(options.body(options)), as_json=getattr(options, "json", False))

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""A blocking client of the agent's socket, for the commands. Speaks JSON-RPC lines; knows no method."""
+
+import argparse
+import json
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+SOCKET_VARIABLE = "TILLGUARD_SOCKET"
+
+
+def add_socket_option(parser: argparse.ArgumentParser) -> None:
+    """``--socket``, for every command that talks to a running agent."""
+    parser.add_argument(
+        "--socket", type=Path, metavar="PATH", help=f"the agent's socket (else ${SOCKET_VARIABLE}, else the user's own)"
+    )
+
+
+def socket_path(given: Path | None) -> Path:
+    """The socket to talk to: as given, else from the environment, else below the user's runtime folder."""
+    if given is not None:
+        return given
+    if SOCKET_VARIABLE in os.environ:
+        return Path(os.environ[SOCKET_VARIABLE])
+    return Path(os.environ.get("XDG_RUNTIME_DIR", "/run")) / "tillguard" / "agent.sock"
+
+
+class AgentClient:
+    """One connection to the agent. Calls are answered in order; events that come between are kept for ``events``."""
+
+    def __init__(self, path: Path, timeout_s: float = 10.0) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout_s)
+        try:
+            self._socket.connect(str(path))
+        except OSError as fault:
+            reason = fault.strerror or "no answer"
+            raise Fault(
+                f"no agent answers on {path}: {reason}",
+                "start it with: terminal-agent run --profile FILE, or name its socket with --socket",
+                Exit.UNREACHABLE,
+            ) from None
+        self._lines = self._socket.makefile("rb")
+        self._events: deque[dict[str, Any]] = deque()
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def call(self, method: str, **params: object) -> Any:
+        """The result of one method; an error answer becomes a :class:`Fault`."""
+        self._number += 1
+        request = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
+        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        while True:
+            document = self._read()
+            if document.get("method") == "event":
+                self._events.append(document["params"])
+            elif "error" in document:
+                error = document["error"]
+                raise Fault(error["message"], error.get("data", {}).get("hint", ""))
+            else:
+                return document["result"]
+
+    def events(self, timeout_s: float | None = None) -> Iterator[dict[str, Any]]:
+        """Events as they come, for ever or until none came for ``timeout_s`` seconds."""
+        self._socket.settimeout(timeout_s)
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            try:
+                document = self._read()
+            except TimeoutError:
+                return
+            if document.get("method") == "event":
+                yield document["params"]
+
+    def _read(self) -> dict[str, Any]:
+        line = self._lines.readline()
+        if not line:
+            raise Fault("the agent closed the connection", "see its output for the reason", Exit.UNREACHABLE)
+        return json.loads(line)  # type: ignore[no-any-return]

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""How a command speaks: data on stdout, talk on stderr; a fault says what, where and what was expected, then the cure.
+
+Every command returns values and raises :class:`Fault`; only this module prints them, for a person or as JSON.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import TextIO
+
+from tillguard.exits import Exit
+
+
+class Fault(Exception):
+    """Something a person can cure: ``what`` went wrong, a ``hint`` at the cure, and the exit code it ends in."""
+
+    def __init__(self, what: str, hint: str = "", exit_code: Exit = Exit.FAILED) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+class Voice:
+    """One command's mouth. ``as_json`` makes every answer a JSON document; colour only on a terminal without NO_COLOR."""
+
+    def __init__(
+        self, command: str, *, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
+        self.command = command
+        self.as_json = as_json
+        self._out = out if out is not None else sys.stdout
+        self._err = err if err is not None else sys.stderr
+        self.colour = self._out.isatty() and "NO_COLOR" not in os.environ and not as_json
+
+    def paint(self, text: str, *styles: str) -> str:
+        """``text`` in the named styles, or bare where colour is not wanted."""
+        if not self.colour or not styles:
+            return text
+        return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
+
+    def say(self, text: str) -> None:
+        """A line of data for a person, on stdout."""
+        print(text, file=self._out, flush=True)
+
+    def data(self, document: Mapping[str, object] | list[object]) -> None:
+        """One JSON document on one line of stdout."""
+        print(json.dumps(document, ensure_ascii=False, separators=(",", ":")), file=self._out, flush=True)
+
+    def answer(self, document: Mapping[str, object], text: str) -> None:
+        """An answer: the document with ``--json``, else the text."""
+        if self.as_json:
+            self.data(document)
+        else:
+            self.say(text)
+
+    def tell(self, text: str) -> None:
+        """Talk that is not data, on stderr."""
+        print(text, file=self._err, flush=True)
+
+    def fault(self, fault: Fault) -> None:
+        """A fault and its hint, on stderr; with ``--json`` also as a document on stdout."""
+        if self.as_json:
+            self.data({"error": fault.what, "hint": fault.hint, "exit": int(fault.exit_code)})
+        self.tell(f"{self.command}: error: {fault.what}")
+        if fault.hint:
+            self.tell(f"hint: {fault.hint}")
+
+
+def run(command: str, body: Callable[[], int], *, as_json: bool = False) -> int:
+    """Run a command's body and turn what it raises into words and an exit code. Only a bug prints a traceback."""
+    voice = Voice(command, as_json=as_json)
+    try:
+        return body()
+    except Fault as fault:
+        voice.fault(fault)
+        return int(fault.exit_code)
+    except KeyboardInterrupt:
+        voice.tell(f"{command}: interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader of our stdout went away (`| head`): say no more, and keep the interpreter from trying at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(Exit.FAILED)
+    except Exception as bug:  # the one place where a bug becomes exit code 70
+        voice.tell(f"{command}: bug: {type(bug).__name__}")
+        traceback.print_exc()
+        voice.tell("hint: this is a fault of the program, not yours; please report it with the lines above")
+        return int(Exit.BUG)
