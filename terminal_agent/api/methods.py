@@ -56,8 +56,8 @@ def _checked(parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> d
         value = given[name]
         if type(value) is not parameter.kind:
             raise RpcError(INVALID_PARAMS, f"parameter {name} must be of type {parameter.kind.__name__}")
-        size = len(value) if isinstance(value, str) else value
-        if size > parameter.bound or (isinstance(value, int) and value < 0):
+        size: int = len(given[name]) if parameter.kind is str else given[name]
+        if not 0 <= size <= parameter.bound:
             raise RpcError(INVALID_PARAMS, f"parameter {name} is out of bounds (0 to {parameter.bound})")
         taken[name] = value
     return taken

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The Unix socket of the agent: who may connect, lines in and out, event subscriptions. Knows no method by name but one.
+"""The agent's Unix socket: who may connect, lines in and out, event subscriptions. Knows one method by name.
 
 Only the agent's own user and root may connect (SO_PEERCRED, unix(7)); the file mode says the same. A client that does
 not read its events is cut off, so that it cannot hold the agent's memory.
@@ -94,13 +94,13 @@ class ApiServer:
         except OSError:
             self.path.unlink(missing_ok=True)
             return
-        writer.close()
+        await _close(writer)
         raise SocketInUse(f"another agent answers on {self.path}", "stop it, or choose another socket path")
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None or len(self._clients) >= MOST_CLIENTS or not _may_connect(writer):
-            writer.close()
+            await _close(writer)
             return
         self._clients.add(task)
         try:
@@ -110,7 +110,7 @@ class ApiServer:
         finally:
             self._clients.discard(task)
             self._subscribers.discard(writer)
-            writer.close()
+            await _close(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -139,6 +139,12 @@ class ApiServer:
         except AgentError as error:
             return refusal(request.id, RpcError(INTERNAL_ERROR, error.what, error.hint))
         return answer(request.id, result) if request.id is not None else None
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def _may_connect(writer: asyncio.StreamWriter) -> bool:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.description = "examples:\n  terminal-agent run --profile terminal.toml\n  terminal-agent run --profile t.toml --json --trace"
+    parser.description = (
+        "examples:\n  terminal-agent run --profile terminal.toml\n  terminal-agent run --profile t.toml --json --trace"
+    )
     parser.add_argument("--profile", type=Path, required=True, metavar="FILE", help="the terminal profile (TOML)")
     parser.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
     parser.add_argument("--trace", action="store_true", help="also print every wire's traffic, redacted by type")

@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What one acquirer and issuer is, as read from TOML: keys as cryptograms, accounts, limits. Has no behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from device_profiles.catalog import find
+from protocols.acquirer.dialects import DIALECTS, Dialect
+from protocols.errors import ProtocolError
+from protocols.hsm.fields import KeyField
+from protocols.pan import Pan
+from tillguard.settings import load
+
+_NO_TERMINALS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUnderTestLmk:
+    """The bank's keys as the HSM's cryptograms under the TEST LMK (scheme letter and hexadecimal digits)."""
+
+    bdk: str
+    terminal_master: str
+    pin_verification: str
+    card_master: str
+    terminals: Mapping[str, str] = field(default_factory=lambda: _NO_TERMINALS)
+    """Terminal identification to its own master key; others have ``terminal_master``."""
+
+    def __post_init__(self) -> None:
+        for text in (self.bdk, self.terminal_master, self.pin_verification, self.card_master, *self.terminals.values()):
+            _key(text)
+
+    def master_of(self, terminal: str) -> KeyField:
+        """The master key of a terminal's pad."""
+        return _key(self.terminals.get(terminal, self.terminal_master))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One card's account. The PIN itself is nowhere: its PVV is, which only the HSM can use."""
+
+    name: str
+    """What traces and state files call it instead of its number."""
+    pan: str = field(repr=False)
+    expiry: str
+    """YYMM."""
+    pvv: str = field(repr=False)
+    available: int
+    """Minor units."""
+    sequence_number: int = 0
+    pvki: str = "1"
+    pin_tries: int = 3
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.number
+        except ProtocolError:
+            raise ValueError("pan: 8 to 19 digits expected") from None
+        if not (len(self.expiry) == 4 and self.expiry.isdigit() and "01" <= self.expiry[2:] <= "12"):
+            raise ValueError("expiry: YYMM expected")
+        if not (len(self.pvv) == 4 and self.pvv.isdigit() and self.pvki in "123456" and len(self.pvki) == 1):
+            raise ValueError("pvv: 4 digits, and pvki: 1 to 6 expected")
+        if self.available < 0 or not 1 <= self.pin_tries <= 15 or not 0 <= self.sequence_number <= 99:
+            raise ValueError("available: not negative, pin-tries: 1 to 15, sequence-number: 0 to 99 expected")
+
+    @property
+    def number(self) -> Pan:
+        """The account's number."""
+        return Pan(self.pan)
+
+
+@dataclass(frozen=True, slots=True)
+class AcquirerProfile:
+    """One acquirer: how it speaks, what it holds."""
+
+    name: str
+    title: str
+    currency: str
+    """The only currency its accounts know, three digits of ISO 4217."""
+    keys_under_test_lmk: KeysUnderTestLmk
+    accounts: tuple[Account, ...]
+    dialect: str = "ascii-1987"
+    ksn_field: int = 62
+    """The element that carries the key serial number."""
+
+    def __post_init__(self) -> None:
+        if self.dialect not in DIALECTS:
+            raise ValueError(f"dialect: one of {', '.join(DIALECTS)} expected")
+        if not (len(self.currency) == 3 and self.currency.isdigit()):
+            raise ValueError("currency: three digits of ISO 4217 expected")
+        names = [account.name for account in self.accounts]
+        if len(set(names)) != len(names) or len({account.pan for account in self.accounts}) != len(names):
+            raise ValueError("accounts: every name and every pan once")
+        try:
+            _ = self.speech
+        except ProtocolError as refused:
+            raise ValueError(f"ksn-field: {refused}") from None
+
+    @property
+    def speech(self) -> Dialect:
+        """The dialect with this acquirer's KSN element."""
+        return DIALECTS[self.dialect].with_ksn_field(self.ksn_field)
+
+
+def load_acquirer(name_or_path: str) -> AcquirerProfile:
+    """A profile by name or path; raises :class:`~tillguard.voice.Fault` with file, key and hint."""
+    return load(find("acquirers", name_or_path), AcquirerProfile)
+
+
+def _key(text: str) -> KeyField:
+    try:
+        return KeyField.from_text(text)
+    except ProtocolError:
+        raise ValueError("keys-under-test-lmk: a scheme letter and its hexadecimal digits expected") from None

@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""How a virtual card is personalised, as read from its TOML. It computes no cryptogram and answers no command.
+
+Keys and PINs in these files are TEST values of ours, and their names say so. None is ever printed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from device_profiles import catalog
+from protocols.emv import dol
+from protocols.emv.cryptogram import VERSIONS
+from protocols.emv.tags import Tag
+from protocols.errors import DecodeError
+from protocols.octets import bcd_encode
+from protocols.pan import Pan
+from tillguard.settings import load
+
+KIND = "cards"
+
+
+def _octets(text: str, what: str, least: int, most: int) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        raise ValueError(f"{what}: hexadecimal digits expected") from None
+    if not least <= len(value) <= most:
+        raise ValueError(f"{what}: {least} to {most} octets expected")
+    return value
+
+
+def _digits(text: str, what: str, count: int) -> str:
+    if len(text) != count or not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{what}: {count} digits expected")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class ContactlessChip:
+    """What the chip says before the first APDU (ISO/IEC 14443-3 and -4). The UID is drawn anew for every tap."""
+
+    atqa: str
+    sak: int
+    ats: str
+
+    def __post_init__(self) -> None:
+        _octets(self.atqa, "atqa", 2, 2)
+        ats = _octets(self.ats, "ats", 1, 20)
+        if ats[0] != len(ats):
+            raise ValueError("ats: its first octet must be its length")
+        if not 0 <= self.sak <= 0xFF or not self.sak & 0x20:
+            raise ValueError("sak: bit 6 must be set, the card speaks ISO/IEC 14443-4")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a file: the tags it holds, in order."""
+
+    sfi: int
+    number: int
+    tags: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.sfi <= 10 or not 1 <= self.number <= 16 or not self.tags:
+            raise ValueError("records: sfi 1 to 10, number 1 to 16 and at least one tag expected")
+        for tag in self.tags:
+            _octets(tag, "records.tags", 1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A qVSDC-like application. ``answer`` lists the tags of the answer to GET PROCESSING OPTIONS, in order."""
+
+    aid: str
+    label: str
+    pan: str = field(repr=False)
+    expiry: str
+    service_code: str
+    discretionary: str = field(repr=False)
+    sequence_number: int
+    country: str
+    pdol: str
+    answer: tuple[str, ...]
+    records: tuple[Record, ...] = ()
+    objects: Mapping[str, str] = field(default_factory=dict)
+    """Further data objects, tag to value, both hexadecimal."""
+    priority: int = 1
+    aip: str = "0000"
+    key_index: int = 1
+    cryptogram_version: int = 10
+    online_pin: bool = True
+    signature: bool = False
+    device_verification: bool = False
+    """The card is a phone: it verifies its holder itself and says so in CTQ."""
+    blocked: bool = False
+
+    def __post_init__(self) -> None:
+        _octets(self.aid, "aid", 5, 16)
+        _octets(self.aip, "aip", 2, 2)
+        _digits(self.expiry, "expiry", 4)
+        _digits(self.service_code, "service-code", 3)
+        _digits(self.country, "country", 3)
+        if not (self.discretionary.isascii() and self.discretionary.isdigit()) or len(self.discretionary) > 13:
+            raise ValueError("discretionary: up to 13 digits expected")
+        if not 1 <= len(self.label) <= 16 or not self.label.isascii():
+            raise ValueError("label: 1 to 16 characters expected")
+        if not 0 <= self.sequence_number <= 99 or not 0 <= self.priority <= 15 or not 0 <= self.key_index <= 255:
+            raise ValueError("sequence-number 0 to 99, priority 0 to 15, key-index 0 to 255 expected")
+        if self.cryptogram_version not in VERSIONS:
+            raise ValueError(f"cryptogram-version: one of {', '.join(map(str, VERSIONS))} expected")
+        try:
+            Pan(self.pan)
+            dol.decode(self.pdol_octets)
+        except DecodeError as fault:
+            raise ValueError(str(fault)) from None
+        for tag in self.answer:
+            _octets(tag, "answer", 1, 3)
+        for tag, value in self.objects.items():
+            _octets(tag, "objects", 1, 3)
+            _octets(value, f"objects.{tag}", 1, 252)
+
+    @property
+    def pdol_octets(self) -> bytes:
+        """9F38."""
+        return _octets(self.pdol, "pdol", 2, 252)
+
+    def static_objects(self) -> dict[int, bytes]:
+        """The data objects that never change, by tag."""
+        digits = len(self.pan) + len(self.expiry) + len(self.service_code) + len(self.discretionary) + 1
+        track2 = f"{self.pan}D{self.expiry}{self.service_code}{self.discretionary}" + "F" * (digits % 2)
+        made: dict[int, bytes] = {
+            Tag.AIP: bytes.fromhex(self.aip),
+            Tag.TRACK_2_EQUIVALENT: bytes.fromhex(track2),
+            Tag.PAN: bytes.fromhex(self.pan + "F" * (len(self.pan) % 2)),
+            Tag.EXPIRATION_DATE: bcd_encode(f"{self.expiry}{_last_day(self.expiry)}", 3),
+            Tag.PAN_SEQUENCE: bcd_encode(str(self.sequence_number), 1),
+            Tag.ISSUER_COUNTRY: bcd_encode(self.country, 2),
+        }
+        made.update({int(tag, 16): bytes.fromhex(value) for tag, value in self.objects.items()})
+        return made
+
+
+def _last_day(expiry: str) -> str:
+    """The last day of the month YYMM, as two digits."""
+    year, month = 2000 + int(expiry[:2]), int(expiry[2:])
+    if month == 2:
+        return "29" if year % 4 == 0 else "28"
+    return "30" if month in (4, 6, 9, 11) else "31"
+
+
+@dataclass(frozen=True, slots=True)
+class CardKeys:
+    """The issuer's TEST master key for application cryptograms, from which the card's own is derived."""
+
+    test_mk_ac: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _octets(self.test_mk_ac, "test-mk-ac", 16, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Cardholder:
+    """The virtual person who presents the card and knows its PIN."""
+
+    name: str
+    test_pin: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not 4 <= len(self.test_pin) <= 12 or not (self.test_pin.isascii() and self.test_pin.isdigit()):
+            raise ValueError("test-pin: 4 to 12 digits expected")
+
+
+@dataclass(frozen=True, slots=True)
+class CardProfile:
+    """A personalised card."""
+
+    name: str
+    title: str
+    contactless: ContactlessChip
+    application: Application
+    keys: CardKeys
+    cardholder: Cardholder
+
+
+def load_card(name_or_path: str) -> CardProfile:
+    """A card of this package by name, or of a user's own file by path; Fault where there is none."""
+    return load(catalog.find(KIND, name_or_path), CardProfile)
+
+
+def card_names() -> tuple[str, ...]:
+    """The cards that this package knows."""
+    return catalog.names(KIND)

@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Finds profiles: by model name among the data of this package, or by path of a user's own file. Interprets nothing."""
+
+import difflib
+from pathlib import Path
+from typing import TypeVar
+
+from device_profiles.model import PinpadProfile, ReaderProfile
+from tillguard.exits import Exit
+from tillguard.settings import load
+from tillguard.voice import Fault
+
+T = TypeVar("T")
+_DATA = Path(__file__).parent / "data"
+
+
+def folder(kind: str) -> Path:
+    """The package's folder of one kind of data: ``readers``, ``pinpads``, ``cards`` …"""
+    return _DATA / kind
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """The models of one kind that this package knows."""
+    return tuple(sorted(path.stem for path in folder(kind).glob("*.toml")))
+
+
+def find(kind: str, name_or_path: str) -> Path:
+    """The file of a model; a name with a slash or ending in ``.toml`` is a path. :class:`Fault` lists what is known."""
+    if "/" in name_or_path or name_or_path.endswith(".toml"):
+        return Path(name_or_path)
+    known = names(kind)
+    if name_or_path not in known:
+        near = difflib.get_close_matches(name_or_path, known, 1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        listed = f"known here: {', '.join(known) or 'none'}; or give the path of a .toml"
+        raise Fault(f"no model '{name_or_path}' among the {kind}", hint + listed, Exit.USAGE)
+    return folder(kind) / f"{name_or_path}.toml"
+
+
+def reader(name_or_path: str) -> ReaderProfile:
+    """The profile of a card reader."""
+    return load(find("readers", name_or_path), ReaderProfile)
+
+
+def pinpad(name_or_path: str) -> PinpadProfile:
+    """The profile of a PIN pad."""
+    return load(find("pinpads", name_or_path), PinpadProfile)

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a profile of a serial device says: frozen data, filled from one TOML per model. Opens and decides nothing."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from protocols.serial.ipp import Dialect
+
+BAUD_RATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+
+
+class Parity(Enum):
+    """Parity of a character on the line."""
+
+    NONE = "none"
+    EVEN = "even"
+    ODD = "odd"
+
+
+class ReaderProtocol(Enum):
+    """How a card reader is spoken to."""
+
+    PN532 = "pn532"
+
+
+class PinpadProtocol(Enum):
+    """How a PIN pad is spoken to."""
+
+    IPP = "ipp"
+
+
+def _within(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be {least:g} to {most:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """Speed and shape of a character."""
+
+    baud: int
+    data_bits: int = 8
+    parity: Parity = Parity.NONE
+    stop_bits: int = 1
+
+    def __post_init__(self) -> None:
+        if self.baud not in BAUD_RATES:
+            raise ValueError(f"baud must be one of {', '.join(map(str, BAUD_RATES))}")
+        if self.data_bits not in (7, 8) or self.stop_bits not in (1, 2):
+            raise ValueError("data-bits must be 7 or 8, stop-bits 1 or 2")
+
+
+@dataclass(frozen=True, slots=True)
+class Pn532Settings:
+    """How a PN532 module is driven. Times in seconds."""
+
+    ack_s: float = 0.1
+    """The chip acknowledges a command within 15 ms; an USB bridge may add its own latency."""
+    reply_s: float = 1.0
+    exchange_s: float = 6.0
+    """A card may ask for a frame waiting time of up to 4.9 s (ISO/IEC 14443-4)."""
+    octet_s: float = 0.05
+    """A frame that stands still for so long is broken."""
+    sends: int = 3
+    activation_retries: int = 16
+    """How often the chip looks for a card before it answers that there is none; it is asked again until time is up."""
+    poll_s: float = 2.0
+    """Within this the answer to one such round must come."""
+
+    def __post_init__(self) -> None:
+        for name in ("ack_s", "reply_s", "exchange_s", "octet_s", "poll_s"):
+            _within(name.replace("_", "-"), getattr(self, name), 0.005, 60)
+        _within("sends", self.sends, 1, 10)
+        _within("activation-retries", self.activation_retries, 1, 254)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderProfile:
+    """One model of card reader on a serial line."""
+
+    model: str
+    title: str
+    protocol: ReaderProtocol
+    line: LineSettings
+    pn532: Pn532Settings = field(default_factory=Pn532Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class IppTimers:
+    """Patience with an IPP pad, in seconds, and the number of NAKs at which a sender gives up."""
+
+    ack_s: float
+    reply_s: float
+    close_s: float
+    octet_s: float
+    naks: int
+
+    def __post_init__(self) -> None:
+        for name in ("ack_s", "reply_s", "close_s", "octet_s"):
+            _within(name.replace("_", "-"), getattr(self, name), 0.005, 60)
+        _within("naks", self.naks, 1, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class PinpadProfile:
+    """One model of PIN pad on a serial line. It enciphers by itself; no profile can make it give a PIN in clear."""
+
+    model: str
+    title: str
+    protocol: PinpadProtocol
+    line: LineSettings
+    timers: IppTimers
+    dialect: Dialect

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""`device-twin pinpad`: a PIN pad on a pseudo terminal, with a person at its keys. Its options and its run."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from device_profiles.model import PinpadProfile
+    from device_profiles.pinpad_load import PinpadLoad
+    from device_profiles.twins.pinpad_cardholder import Cardholder
+
+BEHAVIOURS = ("right-pin", "wrong-pin", "cancel", "silent")
+EPILOG = """examples:
+  device-twin pinpad --model ipp-uic --cardholder test-visa-like --link ./pad --state ./pad.state
+  device-twin pinpad --cardholder test-visa-like --behaviour wrong-pin --json --trace
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.epilog = EPILOG
+    parser.add_argument("--model", default="ipp-uic", metavar="NAME", help="PIN pad profile (default ipp-uic)")
+    parser.add_argument("--load", default="test-bank", metavar="NAME", help="TEST keys in the pad (default test-bank)")
+    parser.add_argument("--cardholder", metavar="NAME", help="card profile of the person; without it nobody is there")
+    parser.add_argument("--behaviour", choices=BEHAVIOURS, default="right-pin", help="what the person does")
+    parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the pad: none, replay")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep the DUKPT counter across restarts")
+    parser.add_argument("--link", type=Path, metavar="PATH", help="make a symbolic link to the line")
+    parser.add_argument("--json", action="store_true", help="answer as JSON lines")
+    parser.add_argument("--trace", action="store_true", help="say what goes over the wire, redacted")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    import asyncio
+
+    from device_profiles import catalog
+    from device_profiles.pinpad_load import load_pinpad
+    from device_profiles.twins.pinpad_faults import PINPAD_FAULTS
+    from tillguard.exits import Exit
+    from tillguard.voice import Fault
+
+    if args.fault not in PINPAD_FAULTS:
+        raise Fault(f"--fault: no fault '{args.fault}'", f"one of: {', '.join(PINPAD_FAULTS)}", Exit.USAGE)
+    profile, load = catalog.pinpad(args.model), load_pinpad(args.load)
+    return asyncio.run(_serve(args, profile, load, _cardholder(args)))
+
+
+async def _serve(
+    args: argparse.Namespace, profile: "PinpadProfile", load: "PinpadLoad", cardholder: "Cardholder | None"
+) -> int:
+    from device_profiles.serve.pad_memory import PadMemory
+    from device_profiles.serve.pty import PtyServer
+    from device_profiles.serve.serial_tracer import SerialTracer
+    from device_profiles.serve.signals import until_signalled
+    from device_profiles.twins.pinpad import PinpadTwin
+    from device_profiles.twins.pinpad_faults import PINPAD_FAULTS
+    from device_profiles.twins.pinpad_keys import PinpadKeys
+    from protocols.serial.framer import Event, PacketFramer
+    from protocols.serial.ipp_codec import redacted_event
+    from tillguard.voice import Voice
+
+    voice = Voice("device-twin", as_json=args.json)
+    keys = PinpadKeys(load)
+    memory = PadMemory(args.state, keys) if args.state else None
+    twin = PinpadTwin(profile, load.serial, keys, PINPAD_FAULTS[args.fault](keys), cardholder)
+    tracer = SerialTracer[Event]("pad", PacketFramer, redacted_event, voice) if args.trace else None
+
+    def watch(direction: str, octets: bytes) -> None:
+        if direction == "<" and memory is not None:
+            memory.save()
+        if tracer is not None:
+            tracer(direction, octets)
+            for shown in twin.drain_shown():
+                voice.answer({"event": "display", "text": shown.text}, f"pad shows: {shown.text}")
+
+    stop = until_signalled()
+    server = PtyServer(twin, watch, args.link)
+    voice.answer(
+        {
+            "event": "ready",
+            "twin": "pinpad",
+            "model": profile.model,
+            "line": server.line,
+            "link": str(args.link) if args.link else None,
+            "serial": load.serial,
+        },
+        f"ready {args.link or server.line} {profile.title}, serial {load.serial}, TEST keys",
+    )
+    await server.run(stop)
+    return 0
+
+
+def _cardholder(args: argparse.Namespace) -> "Cardholder | None":
+    from device_profiles.card_profile import load_card
+    from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
+    from protocols.secret import Pin
+
+    if args.cardholder is None:
+        return None
+    return Cardholder(Pin.from_text(load_card(args.cardholder).cardholder.test_pin), Behaviour(args.behaviour))

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""`device-twin reader`: a card reader on a pseudo terminal, with a person who taps a card. Its options and its run."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from device_profiles.model import ReaderProfile
+    from device_profiles.twins.reader import Hand
+
+EPILOG = """examples:
+  device-twin reader --model pn532 --card test-visa-like --link ./reader
+  device-twin reader --card test-visa-like --fault tampered-arqc --json --trace
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.epilog = EPILOG
+    parser.add_argument("--model", default="pn532", metavar="NAME", help="reader profile (default pn532)")
+    parser.add_argument("--card", metavar="NAME", help="card profile, or path of a .toml; without it nobody taps")
+    parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the card (default none)")
+    parser.add_argument("--tap-after", type=float, default=0.05, metavar="S", help="seconds until the tap (0.05)")
+    parser.add_argument("--link", type=Path, metavar="PATH", help="make a symbolic link to the line")
+    parser.add_argument("--json", action="store_true", help="answer as JSON lines")
+    parser.add_argument("--trace", action="store_true", help="say what goes over the wire, redacted")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    import asyncio
+
+    from device_profiles import catalog
+
+    profile = catalog.reader(args.model)
+    return asyncio.run(_serve(args, profile, _hand(args)))
+
+
+async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand | None") -> int:
+    from device_profiles.serve.pty import PtyServer
+    from device_profiles.serve.serial_tracer import SerialTracer
+    from device_profiles.serve.signals import until_signalled
+    from device_profiles.twins.reader import ReaderTwin
+    from protocols.serial.pn532 import Event, FrameFramer
+    from protocols.serial.pn532_codec import redacted_event
+    from tillguard.voice import Voice
+
+    voice = Voice("device-twin", as_json=args.json)
+    tracer = SerialTracer[Event]("reader", FrameFramer, redacted_event, voice) if args.trace else None
+    stop = until_signalled()
+    server = PtyServer(ReaderTwin(hand), tracer, args.link)
+    voice.answer(
+        {
+            "event": "ready",
+            "twin": "reader",
+            "model": profile.model,
+            "line": server.line,
+            "link": str(args.link) if args.link else None,
+        },
+        f"ready {args.link or server.line} {profile.title}",
+    )
+    await server.run(stop)
+    return 0
+
+
+def _hand(args: argparse.Namespace) -> "Hand | None":
+    from device_profiles.card_profile import load_card
+    from device_profiles.twins.card import CardTwin
+    from device_profiles.twins.card_faults import CARD_FAULTS, Card, FaultyCard
+    from device_profiles.twins.reader import Hand
+    from tillguard.exits import Exit
+    from tillguard.voice import Fault
+
+    if args.fault != "none" and args.fault not in CARD_FAULTS:
+        raise Fault(f"--fault: no fault '{args.fault}'", f"one of: none, {', '.join(CARD_FAULTS)}", Exit.USAGE)
+    if not 0 <= args.tap_after <= 3600:
+        raise Fault("--tap-after: 0 to 3600 seconds expected", exit_code=Exit.USAGE)
+    if args.card is None:
+        return None
+    card: Card = CardTwin(load_card(args.card), os.urandom)
+    if args.fault != "none":
+        card = FaultyCard(card, CARD_FAULTS[args.fault]())
+    return Hand(card, args.tap_after)

@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the acquirer twin asks its HSM, as dialogues: a request is yielded, the answer is sent in. Opens no socket.
+
+The twin holds cryptograms only. Whatever is secret is checked by a host command, and each function here is one such
+question; it returns a plain value, and an HSM that refuses to answer it is an :class:`HsmRefused`.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from protocols.acquirer.values import SessionKey
+from protocols.hsm.codes import ErrorCode
+from protocols.hsm.commands import BU, BV, CM, HA, HB, KQ, KR, M6, M7, M8, CheckValueOptions, TmkOptions
+from protocols.hsm.fields import KeyField
+from protocols.hsm.layout import Fields
+from protocols.hsm.message import Answer
+from protocols.pan import Pan
+
+T = TypeVar("T")
+Dialogue = Generator[Fields, Answer[Any], T]
+"""Yields requests to the HSM, is sent their answers, returns a T. :class:`HsmGone` may be thrown in."""
+
+
+class HsmGone(Exception):
+    """The HSM cannot be reached; thrown into a dialogue by whoever drives it."""
+
+
+class HsmRefused(Exception):
+    """The HSM answered with an error code that is not an outcome of the question."""
+
+    def __init__(self, command: str, words: str) -> None:
+        super().__init__(f"the HSM refused {command}: {words}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChipEvidence:
+    """What a chip signed: the parts of DE55 that KQ wants. ``pan_sequence`` is 8 octets of BCD."""
+
+    pan_sequence: bytes
+    atc: bytes
+    unpredictable_number: bytes
+    signed: bytes
+    arqc: bytes
+
+
+def new_session_key(master: KeyField) -> Dialogue[tuple[SessionKey, KeyField]]:
+    """A fresh double-length TAK (HA): for the terminal under its master key with its check value (BU), and ours."""
+    made = _fields((yield HA(tmk=master, options=TmkOptions(scheme_tmk="X", scheme_lmk="U"))), "HA", HB)
+    ask = BU(type_code="03", length_flag="1", key=made.under_lmk, options=CheckValueOptions(kind="1"))
+    value = _fields((yield ask), "BU", BV)
+    return SessionKey(made.under_tmk.cryptogram, value.check_value), made.under_lmk
+
+
+def mac(key: KeyField, octets: bytes) -> Dialogue[bytes]:
+    """The retail MAC of 8 octets, padding method 1 (M6)."""
+    return _fields((yield M6(key=key, data=octets)), "M6", M7).mac
+
+
+def mac_is_good(key: KeyField, octets: bytes, received: bytes) -> Dialogue[bool]:
+    """Whether a MAC verifies (M8)."""
+    return _outcome((yield M8(key=key, data=octets, mac=received)), "M8", (ErrorCode.VERIFICATION_FAILED,))
+
+
+def pin_is_right(
+    bdk: KeyField, pvk: KeyField, ksn: bytes, block: bytes, pan: Pan, pvki: str, pvv: str
+) -> Dialogue[bool]:
+    """Whether an enciphered PIN is the account's (CM). A block that holds no PIN for this PAN is a wrong PIN too."""
+    ask = CM(bdk=bdk, pvk=pvk, ksn=ksn, block=block, account=pan.account_field, pvki=pvki, pvv=pvv)
+    wrong = (ErrorCode.VERIFICATION_FAILED, ErrorCode.INVALID_PIN_BLOCK, ErrorCode.INVALID_PIN_LENGTH)
+    return _outcome((yield ask), "CM", wrong)
+
+
+def arqc_is_good(master: KeyField, evidence: ChipEvidence) -> Dialogue[bool]:
+    """Whether the chip's cryptogram verifies (KQ mode 0)."""
+    return _outcome((yield _kq(master, evidence, "0", None)), "KQ", (ErrorCode.VERIFICATION_FAILED,))
+
+
+def arqc_and_arpc(master: KeyField, evidence: ChipEvidence, code: str) -> Dialogue[bytes | None]:
+    """The cryptogram for the card that answers ``code`` (KQ mode 1), or None where the chip's does not verify."""
+    answer = yield _kq(master, evidence, "1", code.encode("ascii"))
+    if not _outcome(answer, "KQ", (ErrorCode.VERIFICATION_FAILED,)):
+        return None
+    return _fields(answer, "KQ", KR).arpc
+
+
+def _kq(master: KeyField, evidence: ChipEvidence, mode: str, arc: bytes | None) -> KQ:
+    return KQ(
+        mode=mode,
+        mk_ac=master,
+        pan_sequence=evidence.pan_sequence,
+        atc=evidence.atc,
+        unpredictable_number=evidence.unpredictable_number,
+        data=evidence.signed,
+        arqc=evidence.arqc,
+        arc=arc,
+    )
+
+
+def _outcome(answer: Answer[Any], command: str, failures: tuple[str, ...]) -> bool:
+    if answer.ok:
+        return True
+    if answer.error in failures:
+        return False
+    raise HsmRefused(command, answer.words)
+
+
+F = TypeVar("F", bound=Fields)
+
+
+def _fields(answer: Answer[Any], command: str, shape: type[F]) -> F:
+    if not isinstance(answer.fields, shape):
+        raise HsmRefused(command, answer.words)
+    return answer.fields

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the acquirer twin remembers: transactions, key serial numbers, counters, money. Judges nothing; writes no file.
+
+Its snapshot holds no card number: accounts go by their names and keys as the HSM's cryptograms.
+"""
+
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from protocols.hsm.fields import KeyField
+
+REMEMBERED = 20_000
+"""Transactions kept: a day of a large shop; older ones can be neither repeated nor reversed."""
+DEVICES = 100_000
+"""Pads whose counters are kept. A full memory refuses new ones rather than forgetting an old counter."""
+KSN_COUNTER = (1 << 21) - 1  # ANSI X9.24-1: the rightmost 21 bits of a KSN count, the others name the device
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What names a request: terminal, STAN, DE7."""
+
+    terminal: str
+    stan: int
+    transmitted: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """One transaction, from its arrival on."""
+
+    mti: int
+    digest: str
+    """Of the request without its MAC: a repeat has the same, another request under one name has not."""
+    account: str = ""
+    amount: int = 0
+    code: str = ""
+    """Empty while it is being decided."""
+    approval: str = ""
+    reference: str = ""
+    icc: str = ""
+    held: int = 0
+    """Minor units taken from the account."""
+    reversed: bool = False
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Everything that must outlive one request."""
+
+    entries: OrderedDict[Key, Entry] = field(default_factory=OrderedDict)
+    counters: dict[str, int] = field(default_factory=dict)
+    """Device part of a KSN to the highest counter seen."""
+    atcs: dict[str, int] = field(default_factory=dict)
+    """Account to the highest application transaction counter seen."""
+    wrong_pins: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    session_keys: dict[str, str] = field(default_factory=dict)
+    """Terminal to its TAK, as a cryptogram under the LMK."""
+    number: int = 0
+
+    def find(self, key: Key) -> Entry | None:
+        """The transaction of that name."""
+        return self.entries.get(key)
+
+    def add(self, key: Key, entry: Entry) -> None:
+        """Remember a transaction, forgetting the oldest beyond the bound."""
+        self.entries[key] = entry
+        while len(self.entries) > REMEMBERED:
+            self.entries.popitem(last=False)
+
+    def next_number(self) -> int:
+        """A running number for approval codes and references."""
+        self.number += 1
+        return self.number
+
+    def take_ksn(self, ksn: bytes) -> str:
+        """Accept a key serial number once: empty, or the words why it must not be used again."""
+        number = int.from_bytes(ksn, "big")
+        device, counter = f"{number & ~KSN_COUNTER:020X}", number & KSN_COUNTER
+        last = self.counters.get(device, 0)
+        if counter <= last:
+            again = "was used before" if counter == last else f"is lower than {last:X}, the last one seen"
+            return f"KSN replay: counter {counter:X} {again}"
+        if device not in self.counters and len(self.counters) >= DEVICES:
+            return "KSN of a device beyond the number that can be remembered"
+        self.counters[device] = counter
+        return ""
+
+    def session_key(self, terminal: str) -> KeyField | None:
+        """The TAK of a terminal that has signed on."""
+        text = self.session_keys.get(terminal)
+        return None if text is None else KeyField.from_text(text)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return {
+            "version": 1,
+            "entries": [[key.terminal, key.stan, key.transmitted, asdict(one)] for key, one in self.entries.items()],
+            "counters": self.counters,
+            "atcs": self.atcs,
+            "wrong_pins": self.wrong_pins,
+            "held": self.held,
+            "session_keys": self.session_keys,
+            "number": self.number,
+        }
+
+    @classmethod
+    def restored(cls, document: Any) -> "Ledger":
+        """From :meth:`snapshot`; raises ValueError for anything else."""
+        try:
+            if document["version"] != 1:
+                raise ValueError("of another version")
+            ledger = cls(
+                counters=dict(document["counters"]),
+                atcs=dict(document["atcs"]),
+                wrong_pins=dict(document["wrong_pins"]),
+                held=dict(document["held"]),
+                session_keys=dict(document["session_keys"]),
+                number=int(document["number"]),
+            )
+            for terminal, stan, transmitted, values in document["entries"]:
+                ledger.entries[Key(str(terminal), int(stan), str(transmitted))] = Entry(**values)
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError("not what this twin wrote") from None
+        return ledger

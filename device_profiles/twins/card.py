@@ -1,0 +1,285 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""A virtual contactless payment card, qVSDC-like: command octets in, answer octets out. No reader, no field, no fault.
+
+Its cryptograms are real: the issuer's TEST master key gives the card's own by option A, cryptogram version 10 makes the
+ARQC over the terminal's data, the profile, the counter and the card verification results. Its counter survives a power
+cycle; everything else does not. Randomness (the identifier of each tap) is an argument. Faults live outside, in
+:mod:`device_profiles.twins.card_faults`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import TypeAlias
+
+from device_profiles.card_profile import CardProfile
+from protocols.emv import apdu, dol, tlv
+from protocols.emv.apdu import Command, Ins, Response
+from protocols.emv.bits import CryptogramType, Ctq, Ttq
+from protocols.emv.cryptogram import (
+    VERSIONS,
+    application_cryptogram,
+    icc_master_key_b,
+    session_key_of_counter,
+)
+from protocols.emv.status import Status
+from protocols.emv.tags import Tag
+from protocols.errors import DecodeError
+from protocols.pan import Pan
+from protocols.primitives import TdesKey, Use
+from protocols.secret import ClearKey
+
+LAST_ATC = 0xFFFF  # EMV 4.4 Book 3, Annex A1: the counter has two octets and never starts again
+
+CVR_LENGTH = 0x03
+CVR_FIRST: Mapping[CryptogramType, int] = MappingProxyType({CryptogramType.ARQC: 0xA0, CryptogramType.AAC: 0x80})
+"""Octet 5 of 9F10: no second cryptogram asked for, and which the first one is."""
+
+
+Part: TypeAlias = Callable[[Mapping[int, bytes], Mapping[int, bytes]], bytes]
+"""A part of what a cryptogram covers, out of what the terminal gave and what the card made."""
+
+
+def _given(tag: Tag) -> Part:
+    return lambda given, made: given.get(tag, bytes(tag.least))
+
+
+def _made(tag: Tag, start: int = 0, stop: int | None = None) -> Part:
+    return lambda given, made: made[tag][start:stop]
+
+
+_TERMINAL_PARTS = tuple(
+    _given(tag)
+    for tag in (
+        Tag.AMOUNT_AUTHORISED_NUMERIC,
+        Tag.AMOUNT_OTHER_NUMERIC,
+        Tag.TERMINAL_COUNTRY,
+        Tag.TVR,
+        Tag.TRANSACTION_CURRENCY,
+        Tag.TRANSACTION_DATE,
+        Tag.TRANSACTION_TYPE,
+        Tag.UNPREDICTABLE_NUMBER,
+    )
+)
+
+COVERED: Mapping[int, tuple[Part, ...]] = MappingProxyType(
+    {
+        10: (*_TERMINAL_PARTS, _made(Tag.AIP), _made(Tag.ATC), _made(Tag.ISSUER_APPLICATION_DATA, 3)),
+        17: (
+            _given(Tag.AMOUNT_AUTHORISED_NUMERIC),
+            _given(Tag.UNPREDICTABLE_NUMBER),
+            _made(Tag.ATC),
+            _made(Tag.ISSUER_APPLICATION_DATA, 4, 5),
+        ),
+        18: (*_TERMINAL_PARTS, _made(Tag.AIP), _made(Tag.ATC), _made(Tag.ISSUER_APPLICATION_DATA)),
+    }
+)
+"""What each cryptogram version covers, in order. Version 10: the verification results with their length octet."""
+
+
+class CardTorn(Exception):
+    """The card is not in the field: no answer comes."""
+
+
+class State(Enum):
+    """How far a tap has come."""
+
+    OFF = auto()
+    IDLE = auto()
+    DIRECTORY = auto()
+    APPLICATION = auto()
+    PROCESSED = auto()
+
+
+ALLOWED: Mapping[int, tuple[int, frozenset[State]]] = MappingProxyType(
+    {
+        Ins.SELECT: (0x00, frozenset({State.IDLE, State.DIRECTORY, State.APPLICATION, State.PROCESSED})),
+        Ins.GET_PROCESSING_OPTIONS: (0x80, frozenset({State.APPLICATION})),
+        Ins.READ_RECORD: (0x00, frozenset({State.APPLICATION, State.PROCESSED})),
+    }
+)
+"""The commands of this card: their class octet, and in which states they are taken (EMV 4.4 Book 3, 6.3.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What a reader learns of the card before the first command (ISO/IEC 14443-3 and -4)."""
+
+    atqa: bytes
+    sak: int
+    uid: bytes
+    ats: bytes
+
+
+class _Refused(Exception):
+    """A command that ends in a status word and changes nothing."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class CardTwin:
+    """One card. ``random`` gives octets for the tap's identifier; ``atc`` is the counter of the last payment."""
+
+    def __init__(self, profile: CardProfile, random: Callable[[int], bytes], atc: int = 0) -> None:
+        self.profile = profile
+        self.atc = atc
+        self.state = State.OFF
+        self._random = random
+        self._application = profile.application
+        self._objects = self._application.static_objects()
+        self._pdol = dol.decode(self._application.pdol_octets)
+        self._version = VERSIONS[self._application.cryptogram_version]
+        with (
+            ClearKey.from_hex(profile.keys.test_mk_ac) as issuer,
+            TdesKey(issuer, Use.ENCIPHER) as issuer_key,
+        ):
+            pan = Pan(self._application.pan)
+            self._key = icc_master_key_b(issuer_key, pan, self._application.sequence_number)
+        self._handlers: Mapping[int, Callable[[Command], bytes]] = {
+            Ins.SELECT: self._select,
+            Ins.GET_PROCESSING_OPTIONS: self._get_processing_options,
+            Ins.READ_RECORD: self._read_record,
+        }
+
+    def power_on(self) -> Activation:
+        """The card comes into the field."""
+        self.state = State.IDLE
+        chip = self.profile.contactless
+        uid = b"\x08" + self._random(3)  # ISO/IEC 14443-3, 6.5.4: 08 announces a random identifier
+        return Activation(bytes.fromhex(chip.atqa), chip.sak, uid, bytes.fromhex(chip.ats))
+
+    def power_off(self) -> None:
+        """The card leaves the field; only its counter remains."""
+        self.state = State.OFF
+
+    def apdu(self, command: bytes) -> bytes:
+        """Answer one command. Raises :class:`CardTorn` when the card is not in the field, and nothing else."""
+        if self.state is State.OFF:
+            raise CardTorn
+        try:
+            data = self._answer(command)
+        except _Refused as refused:
+            return Response(b"", refused.status).encode()
+        except DecodeError:
+            return Response(b"", Status.WRONG_LENGTH).encode()
+        return Response(data, Status.OK).encode()
+
+    def _answer(self, octets: bytes) -> bytes:
+        command = Command.decode(octets)
+        if command.ins not in ALLOWED:
+            raise _Refused(Status.INS_NOT_SUPPORTED)
+        cla, states = ALLOWED[command.ins]
+        if command.cla != cla:
+            raise _Refused(Status.CLA_NOT_SUPPORTED)
+        if self.state not in states:
+            raise _Refused(Status.CONDITIONS_NOT_SATISFIED)
+        return self._handlers[command.ins](command)
+
+    def _select(self, command: Command) -> bytes:
+        """SELECT by name (EMV 4.4 Book 1, 11.3; Contactless Book B 2.10, 3.3.2.2)."""
+        if command.p1 != 0x04 or command.p2 not in (0x00, 0x02):
+            raise _Refused(Status.INCORRECT_P1_P2)
+        if command.data == apdu.PPSE and command.p2 == 0x00:
+            self.state = State.DIRECTORY
+            return self._directory()
+        aid = bytes.fromhex(self._application.aid)
+        # one application: there is no next one
+        if len(command.data) < 5 or not aid.startswith(command.data) or command.p2:
+            raise _Refused(Status.FILE_NOT_FOUND)
+        if self._application.blocked:
+            raise _Refused(Status.SELECTED_FILE_INVALIDATED)
+        self.state = State.APPLICATION
+        proprietary = tlv.template(
+            Tag.FCI_PROPRIETARY,
+            (Tag.APPLICATION_LABEL, self._application.label.encode("ascii")),
+            (Tag.PDOL, dol.encode(self._pdol)),
+        )
+        return tlv.encode([tlv.template(Tag.FCI_TEMPLATE, (Tag.DF_NAME, aid), proprietary)])
+
+    def _directory(self) -> bytes:
+        entry = tlv.template(
+            Tag.DIRECTORY_ENTRY,
+            (Tag.AID_CARD, bytes.fromhex(self._application.aid)),
+            (Tag.APPLICATION_LABEL, self._application.label.encode("ascii")),
+            (Tag.APPLICATION_PRIORITY, bytes((self._application.priority,))),
+        )
+        listed = tlv.template(Tag.FCI_PROPRIETARY, tlv.template(Tag.FCI_ISSUER_DISCRETIONARY, entry))
+        return tlv.encode([tlv.template(Tag.FCI_TEMPLATE, (Tag.DF_NAME, apdu.PPSE), listed)])
+
+    def _get_processing_options(self, command: Command) -> bytes:
+        """One payment: its decision, its cryptogram, and where the records are (EMV 4.4 Book 3, 6.5.8)."""
+        if command.p1 or command.p2:
+            raise _Refused(Status.INCORRECT_P1_P2)
+        given = self._terminal_data(command.data)
+        qualifiers = Ttq.decode(given[Tag.TTQ])
+        if Ttq.EMV_MODE not in qualifiers or self.atc >= LAST_ATC:
+            raise _Refused(Status.CONDITIONS_NOT_SATISFIED)
+        kind = CryptogramType.AAC if Ttq.OFFLINE_ONLY in qualifiers else CryptogramType.ARQC
+        ctq = self._qualifiers(qualifiers)
+        self.atc += 1
+        self.state = State.PROCESSED
+        made = dict(self._objects)
+        made[Tag.ATC] = self.atc.to_bytes(2, "big")
+        made[Tag.CID] = bytes((kind << 6,))
+        made[Tag.CTQ] = ctq.encode()
+        made[Tag.ISSUER_APPLICATION_DATA] = bytes(
+            (0x06, self._application.key_index, self._version.number, CVR_LENGTH, CVR_FIRST[kind], 0x00, 0x00)
+        )
+        made[Tag.APPLICATION_CRYPTOGRAM] = self._cryptogram(given, made)
+        made[Tag.AFL] = self._locator()
+        answer = tuple((int(tag, 16), made[int(tag, 16)]) for tag in self._application.answer if made.get(int(tag, 16)))
+        return tlv.encode([(Tag.RESPONSE_FORMAT_2, tlv.Objects(answer))])
+
+    def _terminal_data(self, data: bytes) -> dict[int, bytes]:
+        """What the PDOL asked for, out of template 83."""
+        outer = tlv.decode(data) if data[:1] == b"\x83" else tlv.Objects()
+        values = outer.first(Tag.COMMAND_TEMPLATE)
+        if values is None or len(outer) != 1 or len(values) != sum(entry.length for entry in self._pdol):
+            raise _Refused(Status.WRONG_DATA)
+        return dol.split(self._pdol, values)
+
+    def _qualifiers(self, terminal: Ttq) -> Ctq:
+        """How the holder is to be verified; 6984 sends the terminal to another interface where nothing fits."""
+        if Ttq.CVM_REQUIRED not in terminal:
+            return Ctq(0)
+        choices = (
+            (self._application.device_verification, Ttq.CONSUMER_DEVICE_CVM, Ctq.CONSUMER_DEVICE_CVM_PERFORMED),
+            (self._application.online_pin, Ttq.ONLINE_PIN, Ctq.ONLINE_PIN_REQUIRED),
+            (self._application.signature, Ttq.SIGNATURE, Ctq.SIGNATURE_REQUIRED),
+        )
+        for able, offered, wanted in choices:
+            if able and offered in terminal:
+                return wanted
+        raise _Refused(Status.REFERENCED_DATA_INVALIDATED)
+
+    def _cryptogram(self, given: Mapping[int, bytes], made: Mapping[int, bytes]) -> bytes:
+        """The cryptogram over what its version covers, under the card's key or a session key of the counter."""
+        data = b"".join(part(given, made) for part in COVERED[self._version.number])
+        if not self._version.session_key:
+            return application_cryptogram(self._key, data, self._version.padding)
+        with session_key_of_counter(self._key, made[Tag.ATC]) as key:
+            return application_cryptogram(key, data, self._version.padding)
+
+    def _locator(self) -> bytes:
+        """AFL: one entry for each record; none is signed."""
+        return b"".join(
+            bytes((record.sfi << 3, record.number, record.number, 0)) for record in self._application.records
+        )
+
+    def _read_record(self, command: Command) -> bytes:
+        """READ RECORD by number (EMV 4.4 Book 3, 6.5.11)."""
+        if command.p2 & 0x07 != 0x04:
+            raise _Refused(Status.INCORRECT_P1_P2)
+        sfi = command.p2 >> 3
+        files = [record for record in self._application.records if record.sfi == sfi]
+        if not files:
+            raise _Refused(Status.FILE_NOT_FOUND)
+        for record in files:
+            if record.number == command.p1:
+                held = tuple((int(tag, 16), self._objects[int(tag, 16)]) for tag in record.tags)
+                return tlv.encode([(Tag.RECORD_TEMPLATE, tlv.Objects(held))])
+        raise _Refused(Status.RECORD_NOT_FOUND)

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages from the broker, one after the other, over as many connections as it takes. Knows no report.
+
+The session is persistent and every message is acknowledged by hand: what the caller has not finished with comes again.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+
+from fleet_console.settings import BrokerAccess
+from protocols.mqtt.session import ClientSession, Connected, Ended, Message, Notice, Settings, Subscribed
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+SESSION_EXPIRY_S = 86_400  # how long the broker keeps messages for us while we are away
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 10.0
+CONNECT_S = 10.0
+CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Connected and subscribed. ``kept`` says that the broker still knew our session."""
+
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The connection is over; the next attempt comes in ``again_s`` seconds."""
+
+    why: str
+    again_s: float
+
+
+class Feed:
+    """What a broker sends for some topic filters. Ends only by being cancelled, or by a :class:`Fault` at the start."""
+
+    def __init__(
+        self, access: BrokerAccess, client_id: str, patterns: tuple[str, ...], randomness: Callable[[], float]
+    ) -> None:
+        self._access = access
+        self._context = access.tls_context()
+        self._patterns = patterns
+        self._randomness = randomness
+        self._session = ClientSession(Settings(client_id, session_expiry_s=SESSION_EXPIRY_S))
+        self._was_joined = False
+        self._failures = 0
+
+    def done_with(self, message: Message) -> None:
+        """The message needs not come again; the acknowledgement leaves with the next turn of :meth:`messages`."""
+        self._session.acknowledge(message)
+
+    async def messages(self) -> AsyncGenerator[Message | Joined | Parted, None]:
+        """Messages and what happens to the connection. The first connection must succeed, later ones are retried."""
+        while True:
+            try:
+                async with contextlib.aclosing(self._over_one_connection()) as connection:
+                    async for notice in connection:
+                        yield notice
+            except (OSError, _EndedError) as fault:
+                why = _words(fault)
+                if not self._was_joined:
+                    hint = "is the broker running there, and do the certificates fit?"
+                    raise Fault(f"{self._access.host}:{self._access.port}: {why}", hint, Exit.UNREACHABLE) from None
+                wait = self._randomness() * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(self._failures, 10))
+                self._failures += 1
+                yield Parted(why, wait)
+                await asyncio.sleep(wait)
+
+    async def _over_one_connection(self) -> AsyncGenerator[Message | Joined, None]:
+        loop, session = asyncio.get_running_loop(), self._session
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await asyncio.open_connection(
+                self._access.host, self._access.port, ssl=self._context, ssl_shutdown_timeout=1.0
+            )
+        kept = False
+        try:
+            session.connect(loop.time())
+            while True:
+                writer.write(session.take_output())
+                await writer.drain()
+                for notice in await self._next(reader):
+                    match notice:
+                        case Message():
+                            yield notice
+                        case Connected(present):
+                            kept = present
+                            session.subscribe(self._patterns)
+                        case Subscribed(refused=refused):
+                            if any(refused):
+                                raise _EndedError(f"the broker refused the subscription: {next(filter(None, refused))}")
+                            self._was_joined, self._failures = True, 0
+                            yield Joined(kept)
+                        case Ended(why):
+                            raise _EndedError(why)
+                        case _:
+                            pass
+        finally:
+            session.close()
+            with contextlib.suppress(OSError):
+                writer.write(session.take_output())
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _next(self, reader: asyncio.StreamReader) -> list[Notice]:
+        """What the next octets mean, or the next tick of the clock."""
+        loop, session = asyncio.get_running_loop(), self._session
+        deadline = session.deadline()
+        try:
+            async with asyncio.timeout_at(deadline):
+                data = await reader.read(CHUNK)
+        except TimeoutError:
+            return session.tick(loop.time())
+        return session.receive(data, loop.time()) if data else session.lost()
+
+
+class _EndedError(Exception):
+    """A connection is over, in words."""
+
+
+def _words(fault: Exception) -> str:
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {fault.verify_message}"
+    if isinstance(fault, ssl.SSLError):
+        return f"TLS: {(fault.reason or 'refused').replace('_', ' ').lower()}"
+    if isinstance(fault, TimeoutError):
+        return f"no answer within {CONNECT_S:g} s"
+    if isinstance(fault, OSError):
+        return (fault.strerror or type(fault).__name__).lower()
+    return str(fault)

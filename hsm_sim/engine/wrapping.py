@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keys under other keys: the variant method and ANSI X9.17, and the variant LMK with its public TEST set. No wire.
+
+A wrapping key of 16 octets gets variants by exclusive or on single octets:
+
+* scheme U and T: octet 8 (the first of the right half) with A6, 5A for the halves, 6A, DE, 2B for the thirds of the
+  wrapped key; each part of 8 octets is then enciphered on its own (TDES, ECB);
+* schemes X, Y and Z use the wrapping key as it is;
+* under the LMK the key type's variant comes on top, on octet 0 of the LMK pair.
+
+Verified bit for bit against what two independent simulators publish for the TEST set.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hsm_sim.engine.key_types import KeyType
+from hsm_sim.engine.refusal import Reason, Refused
+from protocols.hsm.codes import KeyScheme
+from protocols.primitives import TdesKey, Use
+from protocols.secret import ClearKey
+
+TYPE_VARIANTS = bytes.fromhex("00A65A6ADE2B50749CFA")
+"""On octet 0 of the LMK pair, by the variant digit of the key type."""
+SCHEME_VARIANTS = {
+    KeyScheme.SINGLE: b"\x00",
+    KeyScheme.DOUBLE: b"\xa6\x5a",
+    KeyScheme.TRIPLE: b"\x6a\xde\x2b",
+    KeyScheme.DOUBLE_X917: b"\x00\x00",
+    KeyScheme.TRIPLE_X917: b"\x00\x00\x00",
+}
+"""On octet 8 of the wrapping key, one for each 8 octets of the wrapped key."""
+
+TEST_LMK_PAIRS = (
+    "40404040404040405151515151515151",
+    "61616161616161617070707070707070",
+    "E0E0010101010101F1F1010101010101",
+    "1C587F1C13924FEF0101010101010101",
+    "01010101010101010101010101010101",
+    "02020202020202020404040404040404",
+    "07070707070707071010101010101010",
+    "13131313131313131515151515151515",
+    "16161616161616161919191919191919",
+    "1A1A1A1A1A1A1A1A1C1C1C1C1C1C1C1C",
+    "23232323232323232525252525252525",
+    "26262626262626262929292929292929",
+    "2A2A2A2A2A2A2A2A2C2C2C2C2C2C2C2C",
+    "2F2F2F2F2F2F2F2F3131313131313131",
+    "01010101010101010101010101010101",
+)
+"""The TEST LMK set that open simulators share, pairs 04-05 to 32-33 and on. Public, so it protects nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A key under another key: how, and its cryptogram."""
+
+    scheme: KeyScheme
+    cryptogram: bytes
+
+
+class WrappingKey:
+    """A key that wraps others: one context for each variant of octet 8, made at need. Bound to one thread."""
+
+    __slots__ = ("_contexts", "_octets")
+
+    def __init__(self, octets: ClearKey) -> None:
+        """Take over a key of 16 or 24 octets; 8 octets are used as both halves, as old zone keys are."""
+        if len(octets) not in (8, 16, 24):
+            raise Refused(Reason.KEY_LENGTH)
+        self._octets = octets
+        self._contexts: dict[int, TdesKey] = {}
+
+    def wrap(self, key: ClearKey, scheme: KeyScheme) -> WrappedKey:
+        """``key`` under this one; refuses a scheme of another length."""
+        clear = key.reveal()
+        if len(clear) != scheme.octets:
+            raise Refused(Reason.KEY_LENGTH)
+        pieces = [
+            self._variant(variant).encipher(clear[8 * part : 8 * part + 8])
+            for part, variant in enumerate(SCHEME_VARIANTS[scheme])
+        ]
+        return WrappedKey(scheme, b"".join(pieces))
+
+    def unwrap(self, wrapped: WrappedKey) -> ClearKey:
+        """The clear key; its parity is the caller's to check."""
+        octets = bytearray()
+        for part, variant in enumerate(SCHEME_VARIANTS[wrapped.scheme]):
+            octets += self._variant(variant).decipher(wrapped.cryptogram[8 * part : 8 * part + 8])
+        return ClearKey(octets)
+
+    def _variant(self, variant: int) -> TdesKey:
+        context = self._contexts.get(variant)
+        if context is None:
+            octets = bytearray(self._octets.reveal())
+            if len(octets) > 8:
+                octets[8] ^= variant
+            elif variant:
+                raise Refused(Reason.KEY_SCHEME)  # a single-length key has no right half to vary
+            context = self._contexts[variant] = TdesKey(octets, Use.ENCIPHER | Use.DECIPHER)
+            octets[:] = bytes(len(octets))
+        return context
+
+
+class VariantLmk:
+    """A variant LMK: wraps each key under the pair and variant of its type."""
+
+    __slots__ = ("_keys", "_pairs", "test")
+
+    def __init__(self, pairs: Sequence[ClearKey], *, test: bool) -> None:
+        """``pairs`` from 04-05 on, 16 octets each; ``test`` says that they are publicly known."""
+        self._pairs = tuple(pairs)
+        self._keys: dict[str, WrappingKey] = {}
+        self.test = test
+
+    @classmethod
+    def of_test_keys(cls) -> "VariantLmk":
+        """The LMK of the public TEST set."""
+        return cls([ClearKey.from_hex(pair) for pair in TEST_LMK_PAIRS], test=True)
+
+    def wrap(self, key: ClearKey, kind: KeyType, scheme: KeyScheme) -> WrappedKey:
+        """``key`` as one of type ``kind``."""
+        return self._key(kind).wrap(key, scheme)
+
+    def unwrap(self, wrapped: WrappedKey, kind: KeyType) -> ClearKey:
+        """The clear key if ``wrapped`` is one of type ``kind``; otherwise noise, which parity betrays."""
+        return self._key(kind).unwrap(wrapped)
+
+    def octets(self) -> bytearray:
+        """All pairs in a row, for the check value; the caller wipes them."""
+        joined = bytearray()
+        for pair in self._pairs:
+            joined += pair.reveal()
+        return joined
+
+    def _key(self, kind: KeyType) -> WrappingKey:
+        wrapping = self._keys.get(kind.code)
+        if wrapping is None:
+            octets = bytearray(self._pairs[kind.pair].reveal())
+            octets[0] ^= TYPE_VARIANTS[kind.variant]
+            wrapping = self._keys[kind.code] = WrappingKey(ClearKey(octets))
+        return wrapping

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Host commands of card issuers: CW, CY, KQ."""
+
+from collections.abc import Mapping
+
+from hsm_sim.engine.engine import Engine
+from hsm_sim.engine.key_types import CVK, MK_AC
+from hsm_sim.engine.requests import CardCodeInput, CheckCryptogram, MakeCardCode, VerifyCardCode
+from hsm_sim.payshield.handlers import Handler
+from hsm_sim.payshield.refusals import under_lmk
+from protocols.emv.cryptogram import CVN_10, Version
+from protocols.hsm.codes import ErrorCode
+from protocols.hsm.commands import CW, CX, CY, CZ, KQ, KR
+
+_SCHEMES: Mapping[str, Version] = {"0": CVN_10}
+_ANSWER_ONLY = "3"
+
+
+def cw(engine: Engine, request: CW) -> CX:
+    """Make."""
+    return CX(cvv=engine.perform(MakeCardCode(_card_code(request))))
+
+
+def cy(engine: Engine, request: CY) -> CZ | ErrorCode:
+    """Verify."""
+    right = engine.perform(VerifyCardCode(_card_code(request), request.cvv))
+    return CZ() if right else ErrorCode.VERIFICATION_FAILED
+
+
+def _card_code(request: CW | CY) -> CardCodeInput:
+    return CardCodeInput(under_lmk(CVK, request.cvk), request.pan, request.expiry, request.service_code)
+
+
+def kq(engine: Engine, request: KQ) -> KR | ErrorCode:
+    """A wrong cryptogram gets neither an answer nor the right one."""
+    verdict = engine.perform(
+        CheckCryptogram(
+            under_lmk(MK_AC, request.mk_ac),
+            request.pan_sequence,
+            _SCHEMES[request.scheme],
+            request.data,
+            request.arqc,
+            verify=request.mode != _ANSWER_ONLY,
+            response_code=request.arc,
+        )
+    )
+    return KR(arpc=verdict.arpc) if verdict.right else ErrorCode.VERIFICATION_FAILED
+
+
+HANDLERS: Mapping[type, Handler] = {CW: cw, CY: cy, KQ: kq}

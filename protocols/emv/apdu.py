@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Command and response APDUs as octets, short and extended (ISO/IEC 7816-4:2020, 5). Sends nothing, chains nothing."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from protocols.emv.status import Status
+from protocols.errors import DecodeError, EncodeError
+
+SHORT_DATA = 255  # ISO/IEC 7816-4:2020, 5.2: Lc of one octet
+SHORT_ANSWER = 256  # ibid.: Le of one octet, 00 meaning 256
+EXTENDED_DATA = 65_535  # ibid.: Lc of 00 and two octets
+EXTENDED_ANSWER = 65_536  # ibid.: Le of two octets, 0000 meaning 65536
+
+PPSE = b"2PAY.SYS.DDF01"  # Contactless Book B 2.10, 3.3.2.2
+PSE = b"1PAY.SYS.DDF01"  # EMV 4.4 Book 1, 12.3.2
+
+
+class Ins(IntEnum):
+    """Instruction octets (EMV 4.4 Book 3, 6.5; Book 1, 11; Books C-2 and C-3, 5)."""
+
+    APPLICATION_BLOCK = 0x1E
+    APPLICATION_UNBLOCK = 0x18
+    CARD_BLOCK = 0x16
+    COMPUTE_CRYPTOGRAPHIC_CHECKSUM = 0x2A
+    EXCHANGE_RELAY_RESISTANCE_DATA = 0xEA
+    EXTERNAL_AUTHENTICATE = 0x82
+    GENERATE_AC = 0xAE
+    GET_CHALLENGE = 0x84
+    GET_DATA = 0xCA
+    GET_PROCESSING_OPTIONS = 0xA8
+    GET_RESPONSE = 0xC0
+    INTERNAL_AUTHENTICATE = 0x88
+    PIN_CHANGE_UNBLOCK = 0x24
+    PUT_DATA = 0xDA
+    READ_RECORD = 0xB2
+    SELECT = 0xA4
+    UPDATE_RECORD = 0xDC
+    VERIFY = 0x20
+
+    @property
+    def words(self) -> str:
+        """The command's name as the books write it."""
+        return self.name.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command APDU. ``expected`` is the number of octets that may come back (Le), None for no field at all.
+
+    It prints its header and lengths only: data may be a PIN.
+    """
+
+    cla: int
+    ins: int
+    p1: int
+    p2: int
+    data: bytes = b""
+    expected: int | None = None
+
+    def encode(self) -> bytes:
+        """The command's octets: the short form where it fits, else the extended one (5.2). Terminal side."""
+        size = len(self.data)
+        expected = self.expected
+        if not all(0 <= octet <= 0xFF for octet in (self.cla, self.ins, self.p1, self.p2)):
+            raise EncodeError("a command's header holds four octets")
+        if size > EXTENDED_DATA or (expected is not None and not 1 <= expected <= EXTENDED_ANSWER):
+            raise EncodeError(f"command with {size} octets of data and Le {expected}: beyond ISO/IEC 7816-4:2020, 5.2")
+        header = bytes((self.cla, self.ins, self.p1, self.p2))
+        if size <= SHORT_DATA and (expected is None or expected <= SHORT_ANSWER):
+            length = bytes((size,)) if size else b""
+            answer = b"" if expected is None else bytes((expected & 0xFF,))
+            return b"".join((header, length, self.data, answer))
+        length = b"\0" + size.to_bytes(2, "big") if size else b""
+        answer = b"" if expected is None else (expected & 0xFFFF).to_bytes(2, "big")
+        if not size:
+            answer = b"\0" + answer
+        return b"".join((header, length, self.data, answer))
+
+    @classmethod
+    def decode(cls, octets: bytes) -> "Command":
+        """Read a command of any of the seven forms (5.2). Card side; raises :class:`DecodeError`."""
+        if len(octets) < 4:
+            raise DecodeError("command APDU", f"{len(octets)} octets, a header takes 4")
+        cla, ins, p1, p2 = octets[:4]
+        body = octets[4:]
+        data, expected = _body(body)
+        return cls(cla, ins, p1, p2, data, expected)
+
+    def __repr__(self) -> str:
+        header = bytes((self.cla, self.ins, self.p1, self.p2)).hex().upper()
+        return f"Command({header}, {len(self.data)} octets of data, Le {self.expected})"
+
+
+def _body(body: bytes) -> tuple[bytes, int | None]:
+    """Data and Le of a command's body, by the form that its lengths announce."""
+    size = len(body)
+    if size == 0:
+        return b"", None
+    first = body[0]
+    if size == 1:
+        return b"", first or SHORT_ANSWER
+    if first:
+        if size == 1 + first:
+            return body[1:], None
+        if size == 2 + first:
+            return body[1:-1], body[-1] or SHORT_ANSWER
+    elif size == 3:
+        return b"", int.from_bytes(body[1:3], "big") or EXTENDED_ANSWER
+    elif size > 3:
+        count = int.from_bytes(body[1:3], "big")
+        if count and size == 3 + count:
+            return body[3:], None
+        if count and size == 5 + count:
+            return body[3:-2], int.from_bytes(body[-2:], "big") or EXTENDED_ANSWER
+    raise DecodeError("command APDU, octet 4", f"a body of {size} octets that its length field does not announce")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response APDU: the data field and the status word. It prints only the length of the data."""
+
+    data: bytes
+    status: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the card says 9000."""
+        return self.status == Status.OK
+
+    def encode(self) -> bytes:
+        """The response's octets. Card side."""
+        if len(self.data) > EXTENDED_ANSWER or not 0 <= self.status <= 0xFFFF:
+            raise EncodeError("a response takes at most 65536 octets of data and a status word of two")
+        return self.data + self.status.to_bytes(2, "big")
+
+    @classmethod
+    def decode(cls, octets: bytes) -> "Response":
+        """Read a response (5.6). Terminal side; raises :class:`DecodeError` when there is no status word."""
+        if not 2 <= len(octets) <= EXTENDED_ANSWER + 2:
+            raise DecodeError("response APDU", f"{len(octets)} octets, 2 to {EXTENDED_ANSWER + 2} expected")
+        return cls(bytes(octets[:-2]), int.from_bytes(octets[-2:], "big"))
+
+    def __repr__(self) -> str:
+        return f"Response({len(self.data)} octets of data, {self.status:04X})"
+
+
+def select(name: bytes, *, following: bool = False) -> Command:
+    """SELECT by name, the first or the next that matches (EMV 4.4 Book 1, 11.3.2). Terminal side."""
+    if not 5 <= len(name) <= 16:
+        raise EncodeError(f"a DF name of {len(name)} octets, 5 to 16 expected")
+    return Command(0x00, Ins.SELECT, 0x04, 0x02 if following else 0x00, name, SHORT_ANSWER)
+
+
+def get_processing_options(values: bytes) -> Command:
+    """GET PROCESSING OPTIONS with the values that the PDOL asked for (EMV 4.4 Book 3, 6.5.8). Terminal side."""
+    if len(values) > SHORT_DATA - 3:
+        raise EncodeError(f"PDOL values of {len(values)} octets do not fit one command")
+    size = len(values)
+    length = bytes((size,)) if size < 0x80 else bytes((0x81, size))
+    return Command(0x80, Ins.GET_PROCESSING_OPTIONS, 0x00, 0x00, b"\x83" + length + values, SHORT_ANSWER)
+
+
+def read_record(sfi: int, record: int) -> Command:
+    """READ RECORD ``record`` of the file ``sfi`` (EMV 4.4 Book 3, 6.5.11). Terminal side."""
+    if not (1 <= sfi <= 30 and 1 <= record <= 255):
+        raise EncodeError(f"record {record} of file {sfi}: files are 1 to 30, records 1 to 255")
+    return Command(0x00, Ins.READ_RECORD, record, sfi << 3 | 0x04, expected=SHORT_ANSWER)

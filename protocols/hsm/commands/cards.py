@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Commands of card issuers: CW, CY, KQ. Layouts only."""
+
+from typing import Annotated, Any
+
+from protocols.hsm.codes import ErrorCode
+from protocols.hsm.commands.command import AnyKeyOrPair, Command
+from protocols.hsm.evidence import Evidence
+from protocols.hsm.fields import Choice, Counted, Digits, Octets, PanUntil
+from protocols.hsm.layout import Fields, IfLonger, When, layout
+from protocols.pan import Pan
+
+
+@layout
+class CW(Fields):
+    """Make a card verification value."""
+
+    cvk: AnyKeyOrPair
+    pan: Annotated[Pan, PanUntil()]
+    expiry: Annotated[str, Digits(4)]
+    service_code: Annotated[str, Digits(3)]
+
+
+@layout
+class CX(Fields):
+    """The value."""
+
+    cvv: Annotated[str, Digits(3, hidden=True)]
+
+
+@layout
+class CY(Fields):
+    """Verify a card verification value."""
+
+    cvk: AnyKeyOrPair
+    cvv: Annotated[str, Digits(3, hidden=True)]
+    pan: Annotated[Pan, PanUntil()]
+    expiry: Annotated[str, Digits(4)]
+    service_code: Annotated[str, Digits(3)]
+
+
+@layout
+class CZ(Fields):
+    """Nothing: the error code is the answer."""
+
+
+@layout
+class KQ(Fields):
+    """Verify an ARQC and/or make an ARPC: mode 0 verifies, 1 does both, 3 makes an ARPC without verifying."""
+
+    mode: Annotated[str, Choice(("0", "1", "3"), refusal=ErrorCode.INVALID_TYPE_CODE)]
+    scheme: Annotated[str, Choice(("0",), refusal=ErrorCode.INVALID_LENGTH_FLAG)] = "0"
+    mk_ac: AnyKeyOrPair
+    pan_sequence: Annotated[bytes, Octets(8, hidden=True)]
+    """Rightmost 14 digits of the PAN and the two of the sequence number, as BCD."""
+    atc: Annotated[bytes, Octets(2, plain=True)]
+    unpredictable_number: Annotated[bytes, Octets(4, plain=True)]
+    data: Annotated[bytes, Counted(2, empty=ErrorCode.ZERO_LENGTH)]
+    arqc: Annotated[bytes, Octets(8, after=b";", plain=True)]
+    arc: Annotated[Annotated[bytes, Octets(2, plain=True)] | None, When("mode", "1", "3")] = None
+
+
+@layout
+class KR(Fields):
+    """The ARPC if asked for."""
+
+    arpc: Annotated[Annotated[bytes, Octets(8, plain=True)] | None, IfLonger(0)] = None
+
+
+ROWS: tuple[Command[Any, Any], ...] = (
+    Command(
+        "generate a CVV",
+        CW,
+        CX,
+        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "J8"), vectors=3),
+        {"10": "CVK parity error", "27": "CVK not of double length"},
+    ),
+    Command(
+        "verify a CVV",
+        CY,
+        CZ,
+        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "J8"), vectors=5),
+        {"01": "CVV verification failed", "10": "CVK parity error", "27": "CVK not of double length"},
+    ),
+    Command(
+        "verify an ARQC, make an ARPC",
+        KQ,
+        KR,
+        Evidence(("TS", "UT", "GH"), vectors=1),
+        {
+            "01": "ARQC verification failed",
+            "04": "invalid mode",
+            "05": "unrecognised scheme",
+            "10": "MK-AC parity error",
+            "80": "transaction data length error",
+            "81": "no transaction data",
+        },
+        note="two further sources write other layouts; mode 3 rests on one source; scheme 0 only",
+    ),
+)

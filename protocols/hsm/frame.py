@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Framing of host commands on a byte stream, sans-IO: length, header, command code. Knows no command's fields.
+
+    length   2 octets, big-endian, counts everything behind it
+    header   m octets that the host chooses and the HSM echoes; m is a setting of the HSM (commonly 4)
+    code     2 characters; the response code is the command code with its second character raised by one
+    fields   see :mod:`protocols.hsm.commands`
+    tail     optional `%` and an LMK identifier, optional X'19' and a trailer that is echoed
+
+The tail is read only after all fields: binary fields may hold X'19' themselves.
+"""
+
+from dataclasses import dataclass
+
+from protocols.errors import DecodeError, EncodeError
+from protocols.hsm.codes import ErrorCode
+
+LARGEST_FRAME = 0xFFFF  # what the two length octets can say
+HEADER_OCTETS = range(256)  # what units let an operator set
+LARGEST_TRAILER = 32
+TRAILER_MARK = 0x19
+LMK_MARK = 0x25  # "%"
+
+
+def frame(message: bytes) -> bytes:
+    """One message with its length in front."""
+    if len(message) > LARGEST_FRAME:
+        raise EncodeError(f"host command of {len(message)} octets, a frame takes {LARGEST_FRAME}")
+    return len(message).to_bytes(2, "big") + message
+
+
+class FrameBuffer:
+    """Cuts a byte stream into messages, however it arrives. What it holds is bounded by one frame and one read."""
+
+    __slots__ = ("_held", "_largest", "_place")
+
+    def __init__(self, largest: int = LARGEST_FRAME) -> None:
+        self._held = bytearray()
+        self._place = 0
+        self._largest = largest
+
+    def feed(self, octets: bytes) -> None:
+        """Append what arrived."""
+        if self._place:
+            del self._held[: self._place]
+            self._place = 0
+        self._held += octets
+
+    def take(self) -> bytes | None:
+        """The next whole message without its length, or None while it is incomplete.
+
+        Raises :class:`DecodeError` for a length above the bound: the stream cannot be trusted any further.
+        """
+        start = self._place + 2
+        if len(self._held) < start:
+            return None
+        length = self._held[start - 2] << 8 | self._held[start - 1]
+        if length > self._largest:
+            raise DecodeError("frame length", f"{length} octets announced, at most {self._largest} accepted")
+        if len(self._held) < start + length:
+            return None
+        self._place = start + length
+        return bytes(self._held[start : self._place])
+
+    @property
+    def waiting(self) -> int:
+        """Octets held and not yet taken."""
+        return len(self._held) - self._place
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message cut into what every command has: header, two-character code, and the fields as octets."""
+
+    header: bytes
+    code: str
+    body: bytes
+
+
+def open_message(message: bytes, header_octets: int) -> Message:
+    """Cut a message; raises :class:`DecodeError` where it is too short or its code is not two letters or digits."""
+    end = header_octets + 2
+    code = message[header_octets:end]
+    if len(code) != 2:
+        raise DecodeError(
+            "host command", f"{len(message)} octets, a header of {header_octets} and a code of 2 expected"
+        )
+    if not code.isalnum():
+        raise DecodeError("command code", "two letters or digits expected")
+    return Message(message[:header_octets], code.decode("ascii"), message[end:])
+
+
+def response_code(code: str) -> str:
+    """The response code of a command: A0 gives A1, CY gives CZ, NO gives NP."""
+    return code[0] + chr(ord(code[1]) + 1)
+
+
+def response(header: bytes, code: str, error: str = ErrorCode.NO_ERROR, body: bytes = b"") -> bytes:
+    """A response message (without frame length) to the command ``code``."""
+    return header + response_code(code).encode("ascii") + error.encode("ascii") + body

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The events of a terminal: one registry as data, strict making, words for people. Sends and stores nothing.
+
+Every kind lists its fields with their type, so a reader of the registry knows that no field carries card data; see
+:mod:`protocols.telemetry.fields` for how that is kept. A kind's phrases are what a person reads: a phrase is left out
+when one of its optional fields is absent.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from protocols.currency import BY_ALPHA
+from protocols.errors import EncodeError
+from protocols.telemetry import fields as of
+from protocols.telemetry.fields import Value, fit
+
+__all__ = ["KINDS", "Event", "EventKind", "Field", "Lane", "Value", "check", "fit", "make", "words"]
+
+TIME_MS = range(1 << 53)  # what every JSON reader keeps exact (RFC 8259, 6); year 287396
+
+
+class Lane(StrEnum):
+    """How soon head office should have it; also the last level of the topic. In order of precedence."""
+
+    ALERT = "alert"
+    ACK = "ack"
+    HEALTH = "health"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened on a terminal, checked against the registry. ``at_ms`` is Unix time in milliseconds."""
+
+    name: str
+    at_ms: int
+    fields: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a kind of event."""
+
+    name: str
+    kind: of.Kind
+    words: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """A kind of event: its lane, its fields, and how it reads."""
+
+    name: str
+    lane: Lane
+    phrases: tuple[str, ...]
+    fields: tuple[Field, ...] = ()
+
+
+_REASON = Field("reason", of.TEXT, "why, in words")
+_PAYMENT = Field("payment", of.IDENTIFIER, "the payment's identifier on this terminal")
+_DEVICE = Field("device", of.IDENTIFIER, "reader, pad or another device of the profile")
+_MS = Field("ms", of.NUMBER, "milliseconds since the payment began")
+
+_ALL = (
+    EventKind(
+        "agent.started",
+        Lane.HEALTH,
+        ("agent {version} started", "reader {reader}", "pad {pad}"),
+        (
+            Field("version", of.IDENTIFIER, "version of the agent"),
+            Field("reader", of.IDENTIFIER, "model of the card reader", optional=True),
+            Field("pad", of.IDENTIFIER, "model of the PIN pad", optional=True),
+        ),
+    ),
+    EventKind("agent.stopping", Lane.HEALTH, ("agent stopping",)),
+    EventKind(
+        "payment.step",
+        Lane.BULK,
+        ("payment {payment}", "{ms} ms", "{wire}: {step}", "{words}"),
+        (
+            _PAYMENT,
+            Field("step", of.IDENTIFIER, "the step's name"),
+            Field("wire", of.IDENTIFIER, "which wire it went over"),
+            Field("words", of.TEXT, "what happened, in words", optional=True),
+            _MS,
+        ),
+    ),
+    EventKind(
+        "payment.finished",
+        Lane.HEALTH,
+        (
+            "payment {payment} {outcome}",
+            "{amount}",
+            "code {response_code}",
+            "{reason}",
+            "card {masked_pan}",
+            "KSN {ksn}",
+            "{ms} ms",
+        ),
+        (
+            _PAYMENT,
+            Field("outcome", of.one_of("approved", "declined", "cancelled", "failed"), "how it ended"),
+            Field("reason", of.TEXT, "why, in words", optional=True),
+            Field("response_code", of.RESPONSE_CODE, "the acquirer's DE39", optional=True),
+            Field("amount", of.NUMBER, "in minor units of the currency"),
+            Field("currency", of.CURRENCY, "ISO 4217 alphabetic code"),
+            Field("masked_pan", of.MASKED_PAN, "the account number, masked", optional=True),
+            Field("ksn", of.KSN, "key serial number of the PIN block", optional=True),
+            _MS,
+        ),
+    ),
+    EventKind("device.lost", Lane.ALERT, ("{device} lost", "{reason}"), (_DEVICE, _REASON)),
+    EventKind("device.back", Lane.HEALTH, ("{device} back",), (_DEVICE,)),
+    EventKind("audit.fault", Lane.ALERT, ("audit log faulty", "{reason}"), (_REASON,)),
+    EventKind(
+        "host.signed_on",
+        Lane.HEALTH,
+        ("signed on at the acquirer", "session key {kcv}"),
+        (Field("kcv", of.CHECK_VALUE, "check value of the MAC session key"),),
+    ),
+    EventKind("host.refused", Lane.ALERT, ("refused the acquirer's answer", "{reason}"), (_REASON,)),
+    EventKind(
+        "clock.jumped",
+        Lane.ALERT,
+        ("wall clock jumped by {by_ms} ms",),
+        (Field("by_ms", of.NUMBER, "how far, forward positive"),),
+    ),
+    EventKind(
+        "report.dropped",
+        Lane.ALERT,
+        ("{count} reports dropped from a full outbox", "lane {lane}"),
+        (
+            Field("count", of.NUMBER, "how many"),
+            Field("lane", of.one_of(*(lane.value for lane in Lane)), "of which lane"),
+        ),
+    ),
+)
+
+KINDS: Mapping[str, EventKind] = {kind.name: kind for kind in _ALL}
+_FIELD_NAMES = {kind.name: frozenset(field.name for field in kind.fields) for kind in _ALL}
+
+
+def make(name: str, at_ms: int, **fields: Value) -> Event:
+    """An event of the kind ``name``; raises :class:`EncodeError` that names what does not fit and quotes no value."""
+    event = Event(name, at_ms, fields)
+    if fault := check(event):
+        raise EncodeError(f"event {fault}")
+    return event
+
+
+def check(event: Event) -> str | None:
+    """What is wrong with an event, in words that quote no value; None where it is sound."""
+    kind = KINDS.get(event.name)
+    if kind is None:
+        return f"of an unknown kind; known are {', '.join(KINDS)}"
+    if type(event.at_ms) is not int or event.at_ms not in TIME_MS:
+        return f"{kind.name}: time: milliseconds since 1970 expected, below 2**53"
+    for field in kind.fields:
+        if field.name not in event.fields:
+            if not field.optional:
+                return f"{kind.name}: {field.name} is missing"
+        elif refusal := field.kind.refusal(event.fields[field.name]):
+            return f"{kind.name}: {field.name}: {refusal} expected"
+    if not event.fields.keys() <= _FIELD_NAMES[kind.name]:
+        return f"{kind.name}: a field that it does not have; it has {', '.join(f.name for f in kind.fields) or 'none'}"
+    return None
+
+
+def words(event: Event) -> str:
+    """One line for a person; an amount with its currency, everything else as it is."""
+    kind = KINDS[event.name]
+    shown = {name: str(value) for name, value in event.fields.items()}
+    amount, currency = event.fields.get("amount"), BY_ALPHA.get(shown.get("currency", ""))
+    if isinstance(amount, int) and currency is not None:
+        shown["amount"] = currency.words(amount)
+    taken = (phrase for phrase in kind.phrases if all(name in shown for name in re.findall(r"\{(\w+)\}", phrase)))
+    return ", ".join(phrase.format_map(shown) for phrase in taken)

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a field of an event may hold: types, bounds, and the refusal of card data. Knows no event.
+
+No field can carry an unmasked account number. A number field stays below 13 digits, codes and identifiers are held to
+their alphabet and shape, and free text is searched for runs of digits that read as an account number.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from protocols.pan import PAN_DIGITS, Pan
+
+Value = str | int | bool
+
+LARGEST_NUMBER = 10**12 - 1  # ISO 8583 DE4: an amount has 12 digits; one more and a number could be an account number
+LONGEST_TEXT = 200
+LONGEST_RUN = 12  # digits in an identifier with no letter between: an account number with a Luhn digit has 13 or more
+_DIGITS = re.compile(r"[0-9](?:[ .\-]?[0-9])*")
+_TOO_LONG = PAN_DIGITS.stop  # a run of 20 digits or more may hide an account number anywhere in it
+
+
+def holds_account_number(text: str) -> bool:
+    """Whether digits in ``text``, single blanks, dots and hyphens between them ignored, read as an account number.
+
+    That is: 13 to 19 digits whose last is the check digit of ISO/IEC 7812-1:2017, Annex B, leading zeros aside; or a
+    run of 20 digits and more without separators, in which no place can be excluded.
+    """
+    for found in _DIGITS.finditer(text):
+        run = re.sub(r"[ .\-]", "", found[0]).lstrip("0")
+        if 13 <= len(run) < _TOO_LONG and Pan(run).has_luhn_digit():
+            return True
+        if any(_suspicious(piece) for piece in re.findall("[0-9]+", found[0])):
+            return True
+    return False
+
+
+def _suspicious(run: str) -> bool:
+    run = run.lstrip("0")
+    return len(run) >= _TOO_LONG or (len(run) >= 13 and Pan(run).has_luhn_digit())
+
+
+def fit(text: str, limit: int = LONGEST_TEXT) -> str:
+    """``text`` made fit for a text field: one line, printable, at most ``limit`` characters, account numbers starred.
+
+    For words that come from elsewhere (an exception, a host), so that an event is never lost for its wording.
+    """
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    line = "".join("?" if character.isdigit() and not character.isascii() else character for character in line)
+    if len(line) > limit:
+        line = line[: limit - 1] + "…"
+    return re.sub("[0-9]", "*", line) if holds_account_number(line) else line
+
+
+def _number(value: Value) -> str | None:
+    if type(value) is not int or not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+        return "a whole number of at most 12 digits"
+    return None
+
+
+def _text(value: Value) -> str | None:
+    if type(value) is not str or not 1 <= len(value) <= LONGEST_TEXT or not value.isprintable():
+        return f"1 to {LONGEST_TEXT} printable characters"
+    if any(character.isdigit() and not character.isascii() for character in value):
+        return "no digits but 0 to 9"
+    if holds_account_number(value):
+        return "no digits that read as an account number"
+    return None
+
+
+def _shape(pattern: str, words: str) -> Callable[[Value], str | None]:
+    shape = re.compile(pattern, re.ASCII)
+
+    def check(value: Value) -> str | None:
+        return None if type(value) is str and shape.fullmatch(value) else words
+
+    return check
+
+
+def one_of(*choices: str) -> "Kind":
+    """A field that holds one of a few words."""
+    words = f"one of {', '.join(choices)}"
+    return Kind("choice", words, lambda value: None if type(value) is str and value in choices else words, choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A field's kind. ``refusal`` says what was expected when a value does not fit; it never quotes the value."""
+
+    name: str
+    words: str
+    refusal: Callable[[Value], str | None]
+    choices: tuple[str, ...] = ()
+
+
+TEXT = Kind("text", f"words, 1 to {LONGEST_TEXT} characters, without card data", _text)
+NUMBER = Kind("number", "a whole number of at most 12 digits", _number)
+_IDENTIFIER = f"1 to 32 letters, digits, '-', '_', '.', at most {LONGEST_RUN} digits between letters"
+IDENTIFIER = Kind(
+    "identifier",
+    _IDENTIFIER,
+    _shape(rf"(?!.*(?:[0-9][._-]*){{{LONGEST_RUN + 1}}})[A-Za-z0-9][A-Za-z0-9._-]{{0,31}}", _IDENTIFIER),
+)
+CURRENCY = Kind("currency", "ISO 4217 letters", _shape("[A-Z]{3}", "three capital letters"))
+RESPONSE_CODE = Kind("response code", "ISO 8583 DE39", _shape("[0-9A-Z]{2}", "two digits or capital letters"))
+MASKED_PAN = Kind(
+    "masked account number",
+    "PCI DSS 4.0, 3.4.1: at most the first six and last four digits",
+    _shape(r"(?:[0-9]{6}\*{3,9}|\*{4,8})[0-9]{4}", "at most the first six and last four digits, stars between"),
+)
+KSN = Kind(
+    "key serial number",
+    "X9.24-1 (10 octets) or X9.24-3 (12), hexadecimal",
+    _shape("[0-9A-F]{20}|[0-9A-F]{24}", "20 or 24 capital hexadecimal digits"),
+)
+CHECK_VALUE = Kind(
+    "key check value",
+    "3 octets or 5 (CMAC), hexadecimal",
+    _shape("[0-9A-F]{6}|[0-9A-F]{10}", "6 or 10 capital hexadecimal digits"),
+)

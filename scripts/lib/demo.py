@@ -1,0 +1,321 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""One contactless payment with an encrypted PIN, from tap to approved, seen over MQTT: every part its own process.
+
+Wires the commands together and shows what they say; computes nothing about the payment itself.
+"""
+
+import argparse
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from stations import StationFailed, Stations, command, environment_says_no_colour
+
+TERMINAL = "TG000001"
+EXAMPLES = """\
+examples:
+  scripts/demo                   approved: EUR 42.00, online PIN at the pad
+  scripts/demo --wrong-pin       declined: the issuer does not know that PIN
+  scripts/demo --tampered-arqc   declined: the card's cryptogram was changed on its way
+  scripts/demo --replay          the second payment is declined: a cloned pad sends an old PIN block again
+  scripts/demo --trace           also the bytes of every wire, redacted by type
+  scripts/demo --keep            leaves everything running and says how to talk to it
+
+Everything is simulated, every key is a public TEST key, nothing leaves this machine. Not a certified device.
+"""
+
+
+def profile_text(folder: Path, reader: str, pad: str, acquirer: str, broker: str) -> str:
+    """The terminal profile of the demonstration, as a person would write it."""
+    return f"""\
+# Made by scripts/demo. Real hardware: change the two lines below to /dev/ttyUSB0 and so on.
+[terminal]
+id = "{TERMINAL}"
+merchant = "TILLGUARD000001"
+state = "state"
+socket = "agent.sock"
+
+[reader]
+model = "pn532"
+line = "{reader}"
+
+[pad]
+model = "ipp-uic"
+line = "{pad}"
+
+[emv]
+country = "276"
+currency = "978"
+serial-number = "{TERMINAL}"
+
+[[emv.aids]]
+aid = "A0000000031010"
+kernel = 3
+application-version = "0096"
+transaction-limit = 500000
+cvm-limit = 2500
+floor-limit = 0
+
+[acquirer]
+address = "{acquirer}"
+dialect = "ascii-1987"
+[acquirer.tls]
+ca = "pki/ca.pem"
+certificate = "pki/{TERMINAL}.pem"
+key = "pki/{TERMINAL}.key"
+server-name = "localhost"
+
+[report]
+broker = "{broker}"
+ca = "pki/ca.pem"
+certificate = "pki/{TERMINAL}.pem"
+key = "pki/{TERMINAL}.key"
+"""
+
+
+class Screen:
+    """What a person sees, or with ``--json`` what a program reads."""
+
+    def __init__(self, *, as_json: bool, trace: bool) -> None:
+        self.as_json = as_json
+        self.trace = trace
+        self._bare = environment_says_no_colour() or as_json
+
+    def paint(self, text: str, code: str) -> str:
+        """``text`` in one colour, or bare."""
+        return text if self._bare else f"\x1b[{code}m{text}\x1b[0m"
+
+    def title(self, text: str) -> None:
+        """A heading."""
+        if not self.as_json:
+            print("\n" + self.paint(text, "1"), flush=True)
+
+    def line(self, text: str) -> None:
+        """A line for a person."""
+        if not self.as_json:
+            print(text, flush=True)
+
+    def data(self, document: dict[str, Any]) -> None:
+        """A line for a program."""
+        if self.as_json:
+            print(json.dumps(document, ensure_ascii=False), flush=True)
+
+    def heard(self, station: str, document: dict[str, Any]) -> None:
+        """A JSON line of any process, as it comes: traffic is shown when asked for."""
+        if document.get("event") == "traffic" and self.trace:
+            self.data({"station": station, **document})
+            arrow = {">": "→", "<": "←"}.get(document.get("direction", ""), "·")
+            self.line(self.paint(f"            {document.get('wire', ''):<9}{arrow} {document.get('text', '')}", "2"))
+
+
+class Demo:
+    """The stations of one run and what is done with them."""
+
+    def __init__(self, options: argparse.Namespace, screen: Screen, folder: Path) -> None:
+        self.options = options
+        self.screen = screen
+        self.folder = folder
+        self.stations = Stations(screen.heard)
+        self.began = time.monotonic()
+
+    def start(self) -> None:
+        """Start every process; what does not depend on another starts side by side."""
+        start, folder, options = self.stations.start, self.folder, self.options
+        trace = ["--trace"] if options.trace else []
+        pki = subprocess.Popen(
+            [command("device-twin"), "pki", "--dir", str(folder / "pki"), "--terminal", TERMINAL, "--json"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
+        reader = start(
+            "reader", "device-twin", "reader", "--model", "pn532", "--card", "test-visa-like",
+            "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--link", str(folder / "reader"), "--json",
+        )  # fmt: skip
+        pad = start(
+            "pad", "device-twin", "pinpad", "--model", "ipp-uic", "--cardholder", "test-visa-like",
+            "--behaviour", "wrong-pin" if options.wrong_pin else "right-pin",
+            "--fault", "replay" if options.replay else "none", "--link", str(folder / "pad"), "--json",
+        )  # fmt: skip
+        talk = pki.communicate()[1]
+        if pki.returncode:
+            raise StationFailed(f"pki:\n{talk.strip()}")
+        broker = start("broker", "device-twin", "broker", *self._pki("broker"), "--port", "0", "--json")
+        acquirer = start(
+            "acquirer", "device-twin", "acquirer", "--hsm", hsm.wait_ready()["address"], "--port", "0",
+            "--tls-ca", str(folder / "pki/ca.pem"), "--tls-certificate", str(folder / "pki/acquirer.pem"),
+            "--tls-key", str(folder / "pki/acquirer.key"), "--json",
+        )  # fmt: skip
+        profile = self.folder / "terminal.toml"
+        broker_address = broker.wait_ready()["address"]
+        start(
+            "fleet-console", "fleet-console", "watch", "--broker", broker_address, *self._pki("head-office"), "--json"
+        )
+        reader.wait_ready()
+        pad.wait_ready()
+        profile.write_text(
+            profile_text(
+                folder, str(folder / "reader"), str(folder / "pad"), acquirer.wait_ready()["address"], broker_address
+            )
+        )
+        start("agent", "terminal-agent", "run", "--profile", str(profile), "--json", *trace)
+        self.screen.title("stations")
+        for station in self.stations.running:
+            ready = station.wait_ready()
+            self._introduce(station.name, ready, station.ready_after_ms)
+
+    def _pki(self, name: str) -> list[str]:
+        pki = self.folder / "pki"
+        return [
+            "--ca",
+            str(pki / "ca.pem"),
+            "--certificate",
+            str(pki / f"{name}.pem"),
+            "--key",
+            str(pki / f"{name}.key"),
+        ]
+
+    def _introduce(self, name: str, ready: dict[str, Any], ms: float) -> None:
+        at = ready.get("address") or ready.get("line") or ready.get("socket") or ""
+        more = {
+            "hsm-sim": "payment HSM simulator; its master keys are public TEST keys",
+            "reader": "PN532 with a TEST contactless card in its field",
+            "pad": "IPP PIN pad, DUKPT-loaded with TEST keys; encrypts the PIN by itself",
+            "acquirer": "ISO 8583 host over TLS; verifies everything through hsm-sim",
+            "broker": f"{ready.get('kind', '')}, MQTT 5 over TLS, client certificate required",
+            "fleet-console": "head office, watching",
+            "agent": "the terminal's daemon",
+        }.get(name, "")
+        self.screen.data({"station": name, "ready_after_ms": round(ms), **ready})
+        self.screen.line(f"  {name:<14}{at:<24}{self.screen.paint(f'{ms:5.0f} ms', '2')}  {more}")
+
+    def pay(self, title: str) -> tuple[int, dict[str, Any]]:
+        """One payment through the thin client: its exit code and its last JSON line."""
+        self.screen.title(title)
+        argv = [command("terminal-agent"), "pay", "--amount", self.options.amount, "--currency", self.options.currency]
+        argv += ["--socket", str(self.folder / "agent.sock")]
+        if not self.screen.as_json:
+            code = subprocess.call(argv)
+            return code, {}
+        done = subprocess.run([*argv, "--json"], stdout=subprocess.PIPE, text=True, check=False)
+        last: dict[str, Any] = {}
+        for line in done.stdout.splitlines():
+            last = json.loads(line)
+            self.screen.data({"station": "pay", **last})
+        return done.returncode, last
+
+    def head_office(self) -> bool:
+        """Show what arrived over MQTT until the payment's end did; False when it did not arrive."""
+        self.screen.title("seen at head office, over MQTT")
+        console = next(station for station in self.stations.running if station.name == "fleet-console")
+        wanted = 2 if self.options.replay else 1
+        deadline = time.monotonic() + 5
+        while wanted and time.monotonic() < deadline:
+            report = console.next_line(deadline - time.monotonic())
+            if report is None:
+                break
+            if report.get("event") != "report":
+                continue
+            self.screen.data({"station": "fleet-console", **report})
+            self.screen.line(
+                f"  {report['terminal']}  {report['boot']}/{report['seq']:<4}{report['name']:<18}{report['words']}"
+            )
+            wanted -= report["name"] == "payment.finished"
+        return not wanted
+
+    def audit(self) -> int:
+        """Prove the local audit chain."""
+        self.screen.title("audit chain of the terminal")
+        log = self.folder / "state" / f"{TERMINAL}.audit.jsonl"
+        argv = [command("terminal-agent"), "audit", "verify", str(log)]
+        done = subprocess.run(
+            argv + (["--json"] if self.screen.as_json else []), stdout=subprocess.PIPE, text=True, check=False
+        )
+        for line in done.stdout.splitlines():
+            self.screen.line(f"  {line}")
+            if self.screen.as_json:
+                self.screen.data({"station": "audit", **json.loads(line)})
+        return done.returncode
+
+    def run(self) -> int:
+        """The whole demonstration; the exit code is the (last) payment's, or 1 when its report or its log failed."""
+        self.start()
+        code, _ = self.pay(f"payment of {self.options.currency} {self.options.amount}")
+        if self.options.replay:
+            code, _ = self.pay("a second payment; the pad is a clone that sends the old PIN block again")
+        arrived = self.head_office()
+        if not arrived:
+            print("demo: error: the payment's end did not arrive at head office within 5 s", file=sys.stderr)
+        proved = self.audit()
+        took = time.monotonic() - self.began
+        self.screen.data({"station": "demo", "exit": code, "seconds": round(took, 2)})
+        self.screen.line(
+            f"\n{self.screen.paint(f'{took:.1f} s', '2')}; every part its own process, all of them simulators with TEST keys"
+        )
+        if self.options.keep:
+            self.keep()
+        return code or (0 if arrived and not proved else 1)
+
+    def keep(self) -> None:
+        """Leave it running until Ctrl-C."""
+        self.screen.title("still running; Ctrl-C ends it. Try, in another terminal:")
+        bin_folder = Path(command("terminal-agent")).parent
+        for words in (
+            f"export PATH={bin_folder}:$PATH TILLGUARD_SOCKET={self.folder}/agent.sock",
+            "terminal-agent pay --amount 18.00 --currency EUR      # below the CVM limit: no PIN",
+            "terminal-agent status",
+            "terminal-agent watch",
+            f"terminal-agent audit verify {self.folder}/state/{TERMINAL}.audit.jsonl",
+            f"cat {self.folder}/terminal.toml",
+        ):
+            self.screen.line(f"  {words}")
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)
+
+
+def main() -> int:
+    """Parse, run in a folder of its own, clean up."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo",
+        description=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
+    kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
+    kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
+    parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
+    parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
+    parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
+    parser.add_argument("--trace", action="store_true", help="the bytes of every wire, redacted by type")
+    parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
+    options = parser.parse_args()
+    screen = Screen(as_json=options.json, trace=options.trace)
+    folder = Path(tempfile.mkdtemp(prefix="tillguard-demo-"))
+    screen.line(screen.paint("Tillguard: one contactless payment with an encrypted PIN, from tap to approved", "1"))
+    demo = Demo(options, screen, folder)
+    try:
+        with demo.stations:
+            return demo.run()
+    except StationFailed as fault:
+        print(f"demo: error: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted; everything was stopped", file=sys.stderr)
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

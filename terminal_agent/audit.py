@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The terminal's audit log: one file of chained records, each on disk before its event counts. Interprets no event.
+
+The file is named after the terminal, ``TG000001.audit.jsonl``, and so is its chain. At start the whole chain is
+verified; a torn last line (power cut while appending, so it was never acknowledged) is kept aside and cut off. Anything
+else that does not hold stops the agent: a log that was tampered with must not be continued as if it were whole.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from protocols.audit_chain import ChainError, Head, Summary, link, verify
+from protocols.telemetry.events import Event
+from terminal_agent.errors import AgentError
+
+SUFFIX = ".audit.jsonl"
+
+
+class AuditError(AgentError):
+    """The audit log cannot be written."""
+
+
+class AuditBroken(AgentError):
+    """The audit log does not hold; ``what`` names the record."""
+
+
+class AuditLog:
+    """An open audit log. One writer: a second opener of the same file is refused."""
+
+    def __init__(self, path: Path, descriptor: int, head: Head, torn: int) -> None:
+        self.path = path
+        self.head = head
+        self.torn_octets = torn
+        """Octets of a torn last line that were put aside at opening."""
+        self._descriptor = descriptor
+        self._size = os.fstat(descriptor).st_size
+
+    @classmethod
+    def open(cls, folder: Path, terminal: str) -> "AuditLog":
+        """Open or begin the log of ``terminal`` in ``folder`` and verify it whole."""
+        path = folder / f"{terminal}{SUFFIX}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh = not path.exists()
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            if fresh:
+                _sync_folder(folder)
+        except OSError as fault:
+            raise AuditError(
+                f"audit log {path}: {fault.strerror}", "check the state folder's rights and space"
+            ) from None
+        try:
+            _lock(descriptor, path)
+            torn = _cut_torn_line(descriptor, path)
+            summary = _verified(path, _chain(terminal), None)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor, summary.head, torn)
+
+    def append(self, event: Event) -> None:
+        """Commit one event: on return it is on disk. Raises :class:`AuditError`; then nothing of it is kept."""
+        record = link(self.head, event.at_ms, event.name, event.fields)
+        try:
+            written = 0
+            while written < len(record.line):
+                written += os.write(self._descriptor, record.line[written:])
+            os.fdatasync(self._descriptor)
+        except OSError as fault:
+            os.ftruncate(self._descriptor, self._size)
+            raise AuditError(
+                f"audit log {self.path}: {fault.strerror}: the event was not recorded",
+                "free space on the disk of the state folder; payments stop until then",
+            ) from None
+        self._size += len(record.line)
+        self.head = record.head
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
+
+def verify_file(path: Path, terminal: str | None = None, remembered: Head | None = None) -> Summary:
+    """Prove the log at ``path``; the terminal is taken from the file's name unless given."""
+    name = terminal if terminal is not None else path.name.removesuffix(SUFFIX)
+    if terminal is None and not path.name.endswith(SUFFIX):
+        raise AuditError(f"{path}: the file's name does not tell the terminal", "say which one with --terminal ID")
+    return _verified(path, _chain(name), remembered)
+
+
+def _chain(terminal: str) -> str:
+    return f"agent/{terminal}"
+
+
+def _verified(path: Path, chain: str, remembered: Head | None) -> Summary:
+    try:
+        with path.open("rb") as lines:
+            return verify(chain, lines, remembered)
+    except ChainError as error:
+        raise AuditBroken(
+            f"audit log {path}: {error}", "keep the file as it is for the inquiry; records before that one are whole"
+        ) from None
+    except OSError as fault:
+        raise AuditError(f"audit log {path}: {fault.strerror}", "check the path and its rights") from None
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise AuditError(
+            f"audit log {path}: another agent writes it", "stop that agent, or use another state folder"
+        ) from None
+
+
+def _cut_torn_line(descriptor: int, path: Path) -> int:
+    """Move a last line without its newline into ``<name>.torn`` and cut it off; how many octets it had."""
+    size = os.fstat(descriptor).st_size
+    tail = os.pread(descriptor, min(size, 1 << 16), max(0, size - (1 << 16)))
+    torn = len(tail) - (tail.rfind(b"\n") + 1)
+    if torn:
+        with path.with_name(path.name + ".torn").open("ab") as aside:
+            aside.write(tail[-torn:] + b"\n")
+            aside.flush()
+            os.fsync(aside.fileno())
+        os.ftruncate(descriptor, size - torn)
+        os.fsync(descriptor)
+    return torn
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What of a terminal's profile belongs to no room: who it is, where its devices are plugged in. Reads no file."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_TERMINAL = re.compile(r"[A-Z0-9]{8}", re.ASCII)
+_MERCHANT = re.compile(r"[A-Z0-9 ]{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """[terminal]: identity, state folder and local socket."""
+
+    id: str
+    """Terminal identification, 8 capitals or digits (ISO 8583 DE41); also its name in MQTT topics and certificates."""
+    merchant: str
+    """Merchant identification, up to 15 characters (DE42)."""
+    state: Path = Path("/var/lib/tillguard")
+    socket: Path = Path("/run/tillguard/agent.sock")
+
+    def __post_init__(self) -> None:
+        if not _TERMINAL.fullmatch(self.id):
+            raise ValueError("id: 8 capital letters or digits expected")
+        if not _MERCHANT.fullmatch(self.merchant):
+            raise ValueError("merchant: 1 to 15 capital letters, digits or spaces expected")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """[reader] and [pad]: which model, and which line it is plugged into."""
+
+    model: str
+    """A model of the catalogue (``device-twin list``), or the path of a profile of your own."""
+    line: str
+    """``/dev/ttyUSB0``, or ``socket://host:port`` for a serial server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """[timeouts]: how long each side may take, in seconds."""
+
+    card: float = 30.0
+    pin: float = 60.0
+    acquirer: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not all(0 < seconds <= 600 for seconds in (self.card, self.pin, self.acquirer)):
+            raise ValueError("timeouts: more than 0 and at most 600 seconds expected")

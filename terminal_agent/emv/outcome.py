@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a card transaction ends in, as a value that explains itself. Decides nothing and is never an exception."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from protocols.pan import Pan, Track2
+
+
+class Decision(StrEnum):
+    """What is to happen now (EMV Contactless Book A 2.10, 6.2)."""
+
+    ONLINE = "online"
+    DECLINED = "declined"
+    APPROVED = "approved"
+    OTHER_INTERFACE = "other-interface"
+    ENDED = "ended"
+    """Nothing can be decided: the card answered nonsense, or went away, or asks for another tap."""
+
+
+class Cvm(StrEnum):
+    """How the cardholder is to be verified (EMV Contactless Book A 2.10, 6.2)."""
+
+    NONE = "none"
+    ONLINE_PIN = "online-pin"
+    SIGNATURE = "signature"
+    CDCVM = "consumer-device"
+
+
+class Alert(StrEnum):
+    """What head office must hear of, whatever the decision: each is a sign of an attack, not proof of one."""
+
+    MALFORMED = "card.malformed"
+    PAN_MISMATCH = "card.pan-mismatch"
+    BRAND_MISMATCH = "card.brand-mismatch"
+    CDCVM_UNPROVEN = "card.cdcvm-unproven"
+    CVM_MISSING = "card.cvm-missing"
+    QUALIFIERS_DIFFER = "card.qualifiers-differ"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of the explanation: what about, what, and by which document's rule. Holds no account data."""
+
+    subject: str
+    words: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.words}" + (f" ({self.source})" if self.source else "")
+
+
+@dataclass(frozen=True, slots=True)
+class EmvOutcome:
+    """The end of a card transaction. ``icc_data`` are the octets for data element 55, empty unless online."""
+
+    decision: Decision
+    cvm: Cvm = Cvm.NONE
+    pan: Pan | None = None
+    track2: Track2 | None = None
+    expiry: str = ""
+    """YYMM, empty where the card did not say."""
+    sequence_number: int | None = None
+    icc_data: bytes = field(default=b"", repr=False)
+    label: str = ""
+    aid: bytes = b""
+    atc: int | None = None
+    alerts: tuple[Alert, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The decision's reason: the words of the last note."""
+        return self.notes[-1].words if self.notes else self.decision.value
+
+
+@dataclass(slots=True)
+class Trail:
+    """The notes and alerts of a transaction that is under way."""
+
+    notes: list[Note] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+
+    def note(self, subject: str, words: str, source: str = "") -> None:
+        """Add a line to the explanation."""
+        self.notes.append(Note(subject, words, source))
+
+    def alert(self, alert: Alert) -> None:
+        """Raise an alert once."""
+        if alert not in self.alerts:
+            self.alerts.append(alert)
+
+    def end(self, decision: Decision, words: str, source: str = "") -> EmvOutcome:
+        """The outcome of a transaction that stops before there is anything to send."""
+        self.note("decision", words, source)
+        return EmvOutcome(decision, alerts=tuple(self.alerts), notes=tuple(self.notes))

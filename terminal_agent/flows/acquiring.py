@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The terminal's dealings with its acquirer: sign-on, authorisation, reversals. Every MAC is made by the pad.
+
+The order that loses nothing: number, MAC, **journal**, send, read, check the reply's MAC, journal the answer. What may
+have reached the acquirer without a trustworthy answer is owed a reversal, which is repeated until it is answered.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from protocols.acquirer.message import Draft
+from terminal_agent.clock import Clock, local_time
+from terminal_agent.errors import AgentError
+from terminal_agent.flows.devices import Attached, DeviceAway
+from terminal_agent.flows.reporting import Recorder
+from terminal_agent.host.client import AuthorisationRequest, HostClient, Reply
+from terminal_agent.host.journal import Journal
+from terminal_agent.host.port import AcquirerPort, HostError, HostGarbled, HostSilent
+from terminal_agent.host.reversal import ReversalReason
+from terminal_agent.pad.port import PadError, PinPad
+
+REVERSAL_PAUSE_S = 2.0  # between attempts at an owed reversal; the acquirer may be restarting
+
+
+class NotSignedOn(AgentError):
+    """There is no session key, so nothing can be MACed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """The acquirer's trustworthy answer, and where the journal keeps the request."""
+
+    reply: Reply
+    reference: int
+
+
+class Acquiring:
+    """One terminal's session with its acquirer."""
+
+    def __init__(
+        self,
+        client: HostClient,
+        link: AcquirerPort,
+        journal: Journal,
+        pad: Attached[PinPad],
+        recorder: Recorder,
+        clock: Clock,
+        timeout_s: float,
+    ) -> None:
+        self._client = client
+        self._link = link
+        self._journal = journal
+        self._pad = pad
+        self._recorder = recorder
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._session_key: bytes | None = None
+        self._owing = asyncio.Event()
+        self._turn = asyncio.Lock()
+
+    @property
+    def signed_on(self) -> bool:
+        """Whether there is a session key."""
+        return self._session_key is not None
+
+    def recover(self) -> int:
+        """At start: what an earlier run sent and did not finish becomes an owed reversal; how many."""
+        owed = self._journal.recover(self._now())
+        if self._journal.reversals():
+            self._owing.set()
+        return owed
+
+    async def sign_on(self) -> str:
+        """Fetch a MAC session key; its check value in hex. The reply must be MACed under the very key it brings."""
+        async with self._turn:
+            draft = self._client.sign_on(self._journal.next_stan(), self._now())
+            reply = self._client.read_reply(draft, await self._link.exchange(draft.without_mac(), self._timeout_s))
+            if not reply.approved or reply.session_key is None:
+                raise NotSignedOn(
+                    f"the acquirer refused the sign-on: {reply.words}", "check terminal and merchant number"
+                )
+            key = reply.session_key
+            reply.require_mac(await self._mac(key.cryptogram, reply.octets_to_mac))
+            self._session_key = key.cryptogram
+        check_value = key.check_value.hex().upper()
+        self._recorder.note("host.signed_on", kcv=check_value)
+        return check_value
+
+    async def authorise(self, request: AuthorisationRequest) -> Authorised:
+        """Ask for an authorisation; raises :class:`HostError`, after which a reversal is owed where one must be."""
+        if self._session_key is None:
+            await self.sign_on()
+        async with self._turn:
+            draft = self._client.authorise(request, self._journal.next_stan(), self._now())
+            octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
+            reference = self._journal.record(draft)
+            try:
+                reply = await self._trusted_reply(draft, octets)
+            except HostError as fault:
+                self._give_up(reference, fault)
+                raise
+            except BaseException:
+                # The pad failed while checking, or this task was cancelled: the answer is not known to be true.
+                self._owe(reference, ReversalReason.TERMINAL)
+                raise
+            self._journal.answered(reference, reply)
+            return Authorised(reply, reference)
+
+    def complete(self, authorised: Authorised) -> None:
+        """The customer was told the outcome: nothing is owed any more."""
+        if authorised.reply.approved:
+            self._journal.completed(authorised.reference)
+
+    def revoke(self, authorised: Authorised) -> None:
+        """An approval that could not be brought to its end is reversed."""
+        if authorised.reply.approved:
+            self._owe(authorised.reference, ReversalReason.TERMINAL)
+
+    async def settle(self) -> None:
+        """Runs for the agent's life: sends every owed reversal until it is answered."""
+        while True:
+            await self._owing.wait()
+            try:
+                if self._session_key is None:
+                    await self.sign_on()
+                await self._send_reversals()
+            except (HostError, PadError, DeviceAway, NotSignedOn):
+                await asyncio.sleep(REVERSAL_PAUSE_S)  # said once when it was owed; it stays owed
+
+    async def close(self) -> None:
+        """Drop the line and close the journal."""
+        await self._link.close()
+        self._journal.close()
+
+    async def _send_reversals(self) -> None:
+        for owed in self._journal.reversals():
+            async with self._turn:
+                draft = self._client.reverse(owed)
+                octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
+                self._journal.reversal_sending(owed.ref)
+                reply = await self._trusted_reply(draft, octets)
+                self._journal.reversal_answered(owed.ref, reply.response_code)
+        self._owing.clear()
+
+    async def _trusted_reply(self, draft: Draft, octets: bytes) -> Reply:
+        reply = self._client.read_reply(draft, await self._link.exchange(octets, self._timeout_s))
+        if reply.mac is None and not reply.approved:
+            # The acquirer lost our session (it restarted): it cannot MAC, and an unMACed refusal approves nothing.
+            self._session_key = None
+            return reply
+        reply.require_mac(await self._mac(self._key(), reply.octets_to_mac))
+        return reply
+
+    def _give_up(self, reference: int, fault: HostError) -> None:
+        if not fault.sent:
+            self._journal.withdrawn(reference)
+            return
+        self._owe(reference, ReversalReason.SILENCE if isinstance(fault, HostSilent) else ReversalReason.GARBLED)
+        if isinstance(fault, HostGarbled):
+            self._recorder.note("host.refused", reason=fault.what)
+
+    def _owe(self, reference: int, why: ReversalReason) -> None:
+        self._journal.must_reverse(reference, why, self._now())
+        self._owing.set()
+
+    def _now(self) -> datetime:
+        return local_time(self._clock.now_ms())
+
+    def _key(self) -> bytes:
+        if self._session_key is None:
+            raise NotSignedOn("no session key", "sign on first")
+        return self._session_key
+
+    async def _mac(self, key: bytes, octets: bytes) -> bytes:
+        pad = self._pad.driver()
+        try:
+            return await pad.mac(key, octets)
+        except PadError as fault:
+            await self._pad.drop(fault.what)
+            raise

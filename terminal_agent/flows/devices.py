@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps one attached device open: opens it, notices that it went, opens it again. Drives no device itself.
+
+A driver that fails is closed and forgotten; from then on the device is opened anew every half second until it is
+back. Its going and coming are events, so that nobody learns of a missing PIN pad from an angry customer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
+
+from terminal_agent.errors import AgentError
+from terminal_agent.flows.reporting import Recorder
+
+RETRY_S = 0.5  # a device that returns is usable again within two seconds, opening included
+
+
+class Closable(Protocol):
+    """What every driver can do."""
+
+    async def close(self) -> None:
+        """Let go of the line."""
+
+
+Driver = TypeVar("Driver", bound=Closable)
+
+
+class DeviceAway(AgentError):
+    """The device is not there now; it is being looked for."""
+
+
+class Attached(Generic[Driver]):
+    """One device slot of the terminal, such as ``reader`` or ``pad``."""
+
+    def __init__(self, name: str, opener: Callable[[], Awaitable[Driver]], recorder: Recorder) -> None:
+        self.name = name
+        self._opener = opener
+        self._recorder = recorder
+        self._driver: Driver | None = None
+        self._reason = "not opened yet"
+        self._wanted = asyncio.Event()
+        self._was_there = True  # so that the first failure to open is told as a loss
+
+    @property
+    def present(self) -> bool:
+        """Whether the device is open."""
+        return self._driver is not None
+
+    @property
+    def reason(self) -> str:
+        """Why it is not, in words."""
+        return "" if self.present else self._reason
+
+    def driver(self) -> Driver:
+        """The open driver; raises :class:`DeviceAway` with the reason."""
+        if self._driver is None:
+            raise DeviceAway(f"{self.name}: {self._reason}", "connect it; it is opened again within a second")
+        return self._driver
+
+    async def open(self) -> None:
+        """One attempt to open; its failure is told once, not at every attempt."""
+        try:
+            driver = await self._opener()
+        except AgentError as fault:
+            self._reason = fault.what
+            self._wanted.set()
+            if self._was_there:
+                self._was_there = False
+                self._recorder.note("device.lost", device=self.name, reason=fault.what)
+            return
+        came_back, self._was_there = not self._was_there, True
+        self._driver = driver
+        if came_back:
+            self._recorder.note("device.back", device=self.name)
+
+    async def drop(self, reason: str) -> None:
+        """The driver failed: close it and start looking for the device."""
+        driver, self._driver = self._driver, None
+        if driver is None:
+            return
+        self._reason = reason
+        self._was_there = False
+        self._recorder.note("device.lost", device=self.name, reason=reason)
+        self._wanted.set()
+        await driver.close()
+
+    async def keep(self) -> None:
+        """Runs for the agent's life: whenever the device is away, try again every :data:`RETRY_S` seconds."""
+        while True:
+            await self._wanted.wait()
+            await asyncio.sleep(RETRY_S)
+            await self.open()
+            if self.present:
+                self._wanted.clear()
+
+    async def close(self) -> None:
+        """Let go of the device for good."""
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            await driver.close()

@@ -1,0 +1,291 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""PIN pads of the IPP packet family behind a line. Turn-taking is the table in protocols/serial/turns.py, not here.
+
+One exchange at a time. A PIN entry ends in one of three ways that are not errors: block and KSN, the person's cancel
+(the pad says EOT), or our own time limit, which is always shorter than the pad's and ends the entry with packet 72. The
+same packet answers :meth:`IppPad.cancel` and the cancellation of the task that waits, so no pad is left asking for a
+PIN that nobody waits for.
+"""
+
+import asyncio
+import contextlib
+import math
+import re
+from collections.abc import Callable, Mapping
+
+from device_profiles.model import PinpadProfile, PinpadProtocol
+from protocols.errors import DecodeError, EncodeError
+from protocols.pan import Pan
+from protocols.serial.framer import Event, PacketFramer
+from protocols.serial.ipp import (
+    NEXT_PIECE,
+    NO_ERROR,
+    PIECES,
+    Cancel,
+    Display,
+    MacResult,
+    Message,
+    PinBlock,
+    PinRefusal,
+    ReadSerial,
+    Reply,
+    RequestMac,
+    RequestPin,
+    SerialNumber,
+    ShowText,
+)
+from protocols.serial.ipp_codec import decode_reply, encode, redacted, redacted_event
+from protocols.serial.turns import Exchange, Limits, State
+from terminal_agent.line.port import Line, LineGone
+from terminal_agent.pad.port import (
+    PadAbsent,
+    PadError,
+    PadRefused,
+    PinCancelled,
+    PinEntered,
+    PinOutcome,
+    PinPad,
+    PinTimedOut,
+    Trace,
+)
+
+MAC_BLOCK = 8
+LONGEST_TIME_UNITS = 9
+CHECK_THE_PAD = "check the pad's cable, power and line settings"
+_AMOUNT = re.compile(r"(?:[A-Z]{3} )?[0-9][0-9.,]*")
+
+
+async def open_pad(profile: PinpadProfile, line: Line, trace: Trace | None = None) -> PinPad:
+    """The driver that the profile asks for, its pad idle and identified; :class:`PadAbsent` if it is silent."""
+    driver = _DRIVERS[profile.protocol](profile, line, trace)
+    try:
+        await driver.start()
+    except BaseException:
+        await driver.close()
+        raise
+    return driver
+
+
+class IppPad:
+    """One pad. Made by :func:`open_pad`."""
+
+    def __init__(self, profile: PinpadProfile, line: Line, trace: Trace | None) -> None:
+        self.serial = ""
+        self._dialect = profile.dialect
+        self._timers = profile.timers
+        self._line = line
+        self._trace = trace
+        self._framer = PacketFramer(profile.dialect.longest_packet)
+        self._pending: list[Event] = []
+        self._lock = asyncio.Lock()
+        self._exchange: Exchange | None = None
+        self._timer: asyncio.Timeout | None = None
+        self._unsettled = True
+
+    async def start(self) -> None:
+        """End whatever the pad was doing for someone before us, and ask who it is."""
+        async with self._lock:
+            reply = await self._asked(ReadSerial(), {"06"})
+        if not isinstance(reply, SerialNumber):
+            raise PadError("the pad answered the question for its serial number with something else")
+        self.serial = reply.serial
+
+    async def enter_pin(self, pan: Pan, amount_words: str, timeout_s: float) -> PinOutcome:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        dialect = self._dialect
+        unit = dialect.pin_time_unit_s
+        # One unit more than we wait: it is we who end the entry, so EOT can only be the person.
+        units = min(math.ceil(timeout_s / unit) + 1, LONGEST_TIME_UNITS) if unit else 0
+        patience = min(timeout_s, LONGEST_TIME_UNITS * unit) if unit else timeout_s
+        async with self._lock:
+            shown = self._showable(amount_words)
+            if shown:
+                await self._run(State.TELLING, ShowText(shown))
+            number = dialect.pin_reply.value
+            done = await self._run(State.ASKING, RequestPin(pan, units), {number, "71"}, patience)
+            match done.state:
+                case State.EXPIRED:
+                    return PinTimedOut()
+                case State.CANCELLED | State.ENDED:
+                    return PinCancelled()
+            reply = self._read(done)
+        if isinstance(reply, PinRefusal):
+            raise PadRefused(f"the pad refused the PIN entry: {_words(dialect.pin_errors, reply.code)}")
+        if not isinstance(reply, PinBlock):
+            raise PadError("the pad answered a PIN entry with something else")
+        return PinEntered(reply.ksn, reply.block, 0)
+
+    async def mac(self, session_key: bytes, data: bytes) -> bytes:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        padded = data + bytes(-len(data) % MAC_BLOCK) or bytes(MAC_BLOCK)
+        size = self._dialect.mac_piece_octets
+        pieces = [padded[place : place + size] for place in range(0, len(padded), size)]
+        if len(pieces) > PIECES:
+            raise PadError(f"{len(data)} octets are more than the pad can MAC: {PIECES * size} at most")
+        async with self._lock:
+            for sequence, piece in enumerate(pieces[:-1]):
+                await self._mac_piece(RequestMac(False, sequence, session_key, piece), NEXT_PIECE)
+            return await self._mac_piece(RequestMac(True, len(pieces) - 1, session_key, pieces[-1]), NO_ERROR)
+
+    async def show(self, text: str) -> None:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        if self._showable(text) != text:
+            raise PadRefused(
+                "this pad does not show that for a host", "its profile says what it shows: dialect.display"
+            )
+        async with self._lock:
+            await self._run(State.TELLING, ShowText(text))
+
+    async def cancel(self) -> None:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        if self._exchange is not None:
+            self._put(self._exchange.cancel(self._now()))
+            self._reschedule()
+        async with self._lock:
+            return
+
+    async def close(self) -> None:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        await self._line.close()
+
+    async def _mac_piece(self, request: RequestMac, wanted: str) -> bytes:
+        reply = await self._asked(request, {"Z67"})
+        if not isinstance(reply, MacResult):
+            raise PadError("the pad answered a MAC request with something else")
+        if reply.code != wanted:
+            raise PadRefused(f"the pad refused to MAC: {_words(self._dialect.mac_errors, reply.code)}")
+        return reply.mac
+
+    def _showable(self, words: str) -> str:
+        """As much of ``words`` as the dialect lets a host show; empty for nothing."""
+        match self._dialect.display:
+            case Display.TEXT:
+                return words[: self._dialect.display_characters]
+            case Display.AMOUNTS:
+                found = _AMOUNT.search(words)
+                shown = found.group() if found else ""
+                return shown if len(shown) <= self._dialect.display_characters else ""
+            case Display.NOTHING:
+                return ""
+
+    async def _asked(self, message: Message, expects: set[str]) -> Reply:
+        """The reply to a request that no person is asked about."""
+        done = await self._run(State.CALLING, message, expects)
+        if done.state is State.ENDED:
+            raise PadRefused("the pad ended the session instead of answering")
+        return self._read(done)
+
+    def _read(self, done: Exchange) -> Reply:
+        if done.reply is None:
+            raise PadError("the exchange with the pad ended without a reply")
+        try:
+            return decode_reply(done.reply, self._dialect)
+        except DecodeError as fault:
+            raise PadError(f"the pad's reply cannot be read: {fault}", "does the profile fit this pad?") from None
+
+    async def _run(
+        self,
+        start: State,
+        message: Message,
+        expects: set[str] | None = None,
+        reply_s: float | None = None,
+    ) -> Exchange:
+        """One exchange to its end, after an earlier one that was broken off has been ended at the pad."""
+        if self._unsettled:
+            await self._drive(State.CANCELLING, Cancel(), set(), None)
+            self._unsettled = False
+        try:
+            return await self._drive(start, message, expects or set(), reply_s)
+        except EncodeError as fault:
+            raise PadError(f"the pad cannot be asked that: {fault}") from None
+
+    async def _drive(self, start: State, message: Message, expects: set[str], reply_s: float | None) -> Exchange:
+        timers = self._timers
+        cancel = encode(Cancel(), self._dialect).encode()
+        self._pending.clear()
+        self._framer.lapse()
+        exchange = Exchange(
+            start,
+            encode(message, self._dialect).encode(),
+            cancel=cancel,
+            limits=Limits(timers.ack_s, reply_s or timers.reply_s, timers.close_s, timers.naks),
+            now=self._now(),
+            expects=expects,
+            closing=set(self._dialect.closing_eot),
+        )
+        self._exchange = exchange
+        try:
+            self._put(exchange.outgoing)
+            while not exchange.over:
+                event = await self._event(exchange)
+                self._put(exchange.hear(event, self._now()) if event is not None else exchange.silence(self._now()))
+        except asyncio.CancelledError:
+            # Nobody will wait for the answer: tell the pad now, hear it when the next exchange begins.
+            self._unsettled = True
+            with contextlib.suppress(PadAbsent):
+                self._put(cancel)
+            raise
+        finally:
+            self._exchange = None
+        self._unsettled = exchange.state in (State.SILENT, State.GARBLED)
+        if exchange.state is State.SILENT:
+            raise PadAbsent(f"{self._line.name}: the pad does not answer", CHECK_THE_PAD)
+        if exchange.state is State.GARBLED:
+            raise PadAbsent(f"{self._line.name}: the pad cannot be understood, or does not understand", CHECK_THE_PAD)
+        return exchange
+
+    async def _event(self, exchange: Exchange) -> Event | None:
+        """The next event, or None at the exchange's deadline. A packet that stands still is given up as damaged."""
+        while not self._pending:
+            try:
+                async with asyncio.timeout_at(self._until(exchange)) as self._timer:
+                    octets = await self._line.read()
+            except TimeoutError:
+                if self._framer.unfinished:
+                    self._heard(self._framer.lapse())
+                    continue
+                if self._now() < exchange.deadline:
+                    continue
+                return None
+            except LineGone as fault:
+                raise PadAbsent(fault.what, fault.hint) from None
+            finally:
+                self._timer = None
+            self._heard(self._framer.feed(octets))
+        return self._pending.pop(0)
+
+    def _until(self, exchange: Exchange) -> float:
+        if self._framer.unfinished:
+            return min(exchange.deadline, self._now() + self._timers.octet_s)
+        return exchange.deadline
+
+    def _reschedule(self) -> None:
+        if self._timer is not None and self._exchange is not None:
+            self._timer.reschedule(self._exchange.deadline)
+
+    def _heard(self, events: list[Event]) -> None:
+        self._pending += events
+        if self._trace is not None:
+            for event in events:
+                self._trace("pad", "<", redacted_event(event))
+
+    def _put(self, octets: bytes) -> None:
+        if not octets:
+            return
+        if self._trace is not None:
+            self._trace("pad", ">", redacted(octets))
+        try:
+            self._line.write(octets)
+        except LineGone as fault:
+            raise PadAbsent(fault.what, fault.hint) from None
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+_DRIVERS: dict[PinpadProtocol, Callable[[PinpadProfile, Line, Trace | None], IppPad]] = {PinpadProtocol.IPP: IppPad}
+
+
+def _words(known: Mapping[str, str], code: str) -> str:
+    return known.get(code, f"error {code}" if code.isalnum() else "an unknown error")

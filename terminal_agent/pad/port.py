@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The port of every PIN pad that enciphers by itself, and its outcomes and errors. Drives nothing itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from protocols.pan import Pan
+from terminal_agent.errors import AgentError
+
+Trace = Callable[[str, str, str], None]
+"""Takes the wire, ``>`` to the device or ``<`` from it, and what went over it in words that are already redacted."""
+
+
+class PadError(AgentError):
+    """A pad could not do what it was asked."""
+
+
+class PadAbsent(PadError):
+    """The pad does not answer or was pulled. Open it anew."""
+
+
+class PadRefused(PadError):
+    """The pad understood and declined; ``what`` is its reason in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinEntered:
+    """A PIN as it left the pad: key serial number (10 octets) and enciphered block (8 octets)."""
+
+    ksn: bytes
+    block: bytes
+    block_format: int
+    """ISO 9564 format number."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinCancelled:
+    """The person gave up, or the caller did."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinTimedOut:
+    """Nobody finished the entry in time."""
+
+
+PinOutcome = PinEntered | PinCancelled | PinTimedOut
+
+
+class PinPad(Protocol):
+    """One pad."""
+
+    async def enter_pin(self, pan: Pan, amount_words: str, timeout_s: float) -> PinOutcome:
+        """Have the pad show the amount where it may, ask for the PIN and encipher it."""
+        ...
+
+    async def mac(self, session_key: bytes, data: bytes) -> bytes:
+        """Retail MAC (8 octets) over ``data``, zero-filled to whole blocks (ISO/IEC 9797-1, padding method 1).
+
+        ``session_key``: 16 octets, enciphered under the pad's MAC master key.
+        """
+        ...
+
+    async def show(self, text: str) -> None:
+        """Write on the display; :class:`PadRefused` for what the pad would not show for a host."""
+        ...
+
+    async def cancel(self) -> None:
+        """End a PIN entry that another task waits for; that task receives :class:`PinCancelled`."""
+        ...
+
+    async def close(self) -> None:
+        """Give the line up."""
+        ...

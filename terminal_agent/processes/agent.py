@@ -1,0 +1,285 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's process: which driver, link and store serve which port, from start to clean stop. Decides no payment."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from importlib.metadata import version
+from pathlib import Path
+
+from protocols.acquirer.dialects import DIALECTS
+from protocols.currency import currency as by_code
+from protocols.errors import DecodeError
+from protocols.telemetry.events import Event, fit, words
+from terminal_agent.api.methods import Method, Methods, Parameter
+from terminal_agent.api.rpc import BUSY, INVALID_PARAMS, NOT_FOUND, RpcError
+from terminal_agent.api.server import SUBSCRIBE, ApiServer
+from terminal_agent.audit import AuditBroken, AuditLog
+from terminal_agent.card.port import CardReader
+from terminal_agent.card.serial import open_reader
+from terminal_agent.clock import SystemClock
+from terminal_agent.errors import AgentError
+from terminal_agent.flows.acquiring import Acquiring, NotSignedOn
+from terminal_agent.flows.devices import Attached, DeviceAway
+from terminal_agent.flows.payment import Payment, Till, Timeouts
+from terminal_agent.flows.reporting import Recorder
+from terminal_agent.host.client import HostClient
+from terminal_agent.host.journal import Journal
+from terminal_agent.host.port import HostError
+from terminal_agent.host.tcp import AcquirerLink, Endpoint
+from terminal_agent.line.url import open_line
+from terminal_agent.pad.ipp import open_pad
+from terminal_agent.pad.port import PadError, PinPad
+from terminal_agent.processes.profile import Models, TerminalProfile, load, models
+from terminal_agent.report.outbox import Outbox
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+Trace = Callable[[str, str, str], None]
+LARGEST_AMOUNT = 10**12 - 1  # ISO 8583:1987, data element 4
+
+
+def serve(profile_path: Path, *, as_json: bool, trace: bool) -> int:
+    """Run the agent in the foreground until SIGTERM or SIGINT; exit code 0 after a clean stop."""
+    profile = load(profile_path)
+    mouth = _Mouth(as_json)
+    found = models(profile, profile_path)
+    try:
+        asyncio.run(Agent(profile, found, mouth, mouth.traffic if trace else None).run())
+    except AuditBroken as fault:
+        raise Fault(fault.what, fault.hint, Exit.INTEGRITY) from None
+    except AgentError as fault:
+        raise Fault(fault.what, fault.hint) from None
+    except ExceptionGroup as group:
+        known, unknown = group.split(AgentError)
+        if unknown is not None or known is None:
+            raise
+        first = known.exceptions[0]
+        raise Fault(str(first), getattr(first, "hint", "")) from None
+    return 0
+
+
+class _Mouth:
+    """Where the daemon's own output goes: JSON lines for a program, words for a person."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def say(self, document: dict[str, object], text: str) -> None:
+        sys.stdout.write((json.dumps(document, ensure_ascii=False) if self._as_json else text) + "\n")
+        sys.stdout.flush()
+
+    def tell(self, text: str) -> None:
+        sys.stderr.write(f"terminal-agent: {text}\n")
+
+    def event(self, event: Event) -> None:
+        document = {"event": "event", "name": event.name, "at_ms": event.at_ms, "fields": dict(event.fields)}
+        self.say(document, f"{event.name}: {words(event)}")
+
+    def traffic(self, wire: str, direction: str, text: str) -> None:
+        document: dict[str, object] = {"event": "traffic", "wire": wire, "direction": direction, "text": text}
+        self.say(document, f"{wire} {direction} {text}")
+
+
+class Agent:
+    """Everything that lives as long as the process, wired once."""
+
+    def __init__(self, profile: TerminalProfile, found: Models, mouth: _Mouth, trace: Trace | None) -> None:
+        self.profile = profile
+        self._mouth = mouth
+        self._clock = SystemClock()
+        self._stop = asyncio.Event()
+        self._payment: asyncio.Task[Event] | None = None
+        state, terminal = profile.terminal.state, profile.terminal.id
+        self._log = AuditLog.open(state, terminal)
+        self._outbox = Outbox.open(state / "outbox.db", terminal, opened_at_ms=self._clock.now_ms())
+        self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
+        self._recorder.listen(mouth.event)
+        self._reader = Attached("reader", self._reader_opener(found, trace), self._recorder)
+        self._pad = Attached("pad", self._pad_opener(found, trace), self._recorder)
+        host, _, port = profile.acquirer.address.rpartition(":")
+        try:
+            endpoint = Endpoint(host.strip("[]"), int(port), profile.acquirer.dialect, profile.acquirer.tls)
+        except ValueError as fault:
+            raise Fault(f"acquirer: {fault}", "give [acquirer.tls] ca, certificate, key and server-name") from None
+        self._acquiring = Acquiring(
+            HostClient(DIALECTS[endpoint.dialect], terminal, profile.terminal.merchant),
+            AcquirerLink(endpoint, trace),
+            Journal.open(state / "journal.db"),
+            self._pad,
+            self._recorder,
+            self._clock,
+            profile.timeouts.acquirer,
+        )
+        waits = Timeouts(profile.timeouts.card, profile.timeouts.pin)
+        self._till = Till(
+            profile.emv,
+            self._reader,
+            self._pad,
+            self._acquiring,
+            self._recorder,
+            self._clock,
+            secrets.token_bytes,
+            waits,
+        )
+        self._api = ApiServer(profile.terminal.socket, Methods(self._methods()))
+        self._recorder.listen(self._publish)
+        self._trace = trace
+
+    async def run(self) -> None:
+        """Open everything, say ready, serve until told to stop, close everything."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        reporter = self._make_reporter()
+        await self._api.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await asyncio.gather(self._reader.open(), self._pad.open())
+                self._started()
+                lasting: list[asyncio.Task[None]] = [
+                    group.create_task(part)
+                    for part in (reporter, self._reader.keep(), self._pad.keep(), self._acquiring.settle())
+                ]
+                await self._try_sign_on()
+                self._say_ready()
+                await self._stop.wait()
+                for task in lasting:
+                    task.cancel()
+        finally:
+            await self._close()
+
+    def _make_reporter(self) -> Coroutine[None, None, None]:
+        from terminal_agent.report.mqtt import Reporter  # aiomqtt and paho are loaded here, and only by the agent
+
+        self.reporter = Reporter(
+            self.profile.report,
+            self.profile.terminal.id,
+            self._outbox,
+            lambda: secrets.randbelow(1 << 53) / (1 << 53),
+            self._trace,
+        )
+        return self.reporter.run()
+
+    def _started(self) -> None:
+        if self._log.torn_octets:
+            self._recorder.note(
+                "audit.fault", reason=f"a torn last line of {self._log.torn_octets} octets was put aside: power was cut"
+            )
+        owed = self._acquiring.recover()
+        if owed:
+            self._mouth.tell(f"{owed} payments of an earlier run are owed a reversal")
+        self._recorder.record(
+            "agent.started", version=version("tillguard"), reader=self.profile.reader.model, pad=self.profile.pad.model
+        )
+
+    async def _try_sign_on(self) -> None:
+        try:
+            await self._acquiring.sign_on()
+        except (HostError, PadError, DeviceAway, NotSignedOn) as fault:
+            self._mouth.tell(f"not signed on at the acquirer yet: {fault.what}")
+
+    def _say_ready(self) -> None:
+        path = str(self.profile.terminal.socket)
+        said = {"event": "ready", "socket": path, "terminal": self.profile.terminal.id, "pid": os.getpid()}
+        self._mouth.say(said, f"ready {path}")
+
+    async def _close(self) -> None:
+        if self._payment is not None:
+            self._payment.cancel()
+            await asyncio.gather(self._payment, return_exceptions=True)
+        self._recorder.note("agent.stopping")
+        await self._api.stop()
+        await asyncio.gather(self._reader.close(), self._pad.close(), self._acquiring.close())
+        self._outbox.close()
+        self._log.close()
+
+    def _publish(self, event: Event) -> None:
+        self._api.publish({"name": event.name, "at_ms": event.at_ms, "fields": dict(event.fields)})
+
+    def _reader_opener(self, found: Models, trace: Trace | None) -> Callable[[], Awaitable[CardReader]]:
+        async def opener() -> CardReader:
+            return await open_reader(found.reader, await open_line(self.profile.reader.line, found.reader.line), trace)
+
+        return opener
+
+    def _pad_opener(self, found: Models, trace: Trace | None) -> Callable[[], Awaitable[PinPad]]:
+        async def opener() -> PinPad:
+            return await open_pad(found.pad, await open_line(self.profile.pad.line, found.pad.line), trace)
+
+        return opener
+
+    def _methods(self) -> dict[str, Method]:
+        return {
+            "system.hello": Method("version, terminal and the state of every part", {}, self._hello),
+            "payment.start": Method(
+                "begin a payment",
+                {"amount": Parameter(int, LARGEST_AMOUNT), "currency": Parameter(str, 3)},
+                self._start_payment,
+            ),
+            "payment.status": Method("how a payment stands", {"payment": Parameter(str, 32)}, self._payment_status),
+            SUBSCRIBE: Method("events on this connection from now on", {}, self._subscribed),
+        }
+
+    async def _hello(self) -> object:
+        def part(up: bool, said: str) -> dict[str, object]:
+            return {"up": up, "words": said}
+
+        report = self.reporter.status
+        reader, pad, signed_on = self._reader, self._pad, self._acquiring.signed_on
+        return {
+            "version": version("tillguard"),
+            "terminal": self.profile.terminal.id,
+            "parts": {
+                "reader": part(reader.present, f"{self.profile.reader.model}: {reader.reason or 'present'}"),
+                "pad": part(pad.present, f"{self.profile.pad.model}: {pad.reason or 'present'}"),
+                "acquirer": part(signed_on, "signed on" if signed_on else "not signed on"),
+                "report": part(report.connected, report.words),
+            },
+        }
+
+    async def _start_payment(self, amount: int, currency: str) -> object:
+        try:
+            money = by_code(currency)
+        except DecodeError as error:
+            raise RpcError(INVALID_PARAMS, str(error), "for example EUR") from None
+        if amount == 0:
+            raise RpcError(INVALID_PARAMS, "amount: more than zero expected")
+        if self._payment is not None and not self._payment.done():
+            raise RpcError(BUSY, "another payment is running", "wait for its outcome")
+        payment = self._till.begin(amount, money)
+        self._payment = asyncio.create_task(payment.run())
+        self._payment.add_done_callback(self._payment_ended)
+        return {"payment": payment.identifier}
+
+    def _payment_ended(self, task: "asyncio.Task[Event]") -> None:
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._mouth.tell(f"payment not recorded: {fit(str(fault))}")
+            current = self._till.current
+            if current is not None:
+                self._api.publish(_unrecorded(current, fault, self._clock.now_ms()))
+
+    async def _payment_status(self, payment: str) -> object:
+        current = self._till.current
+        if current is None or current.identifier != payment:
+            raise RpcError(NOT_FOUND, "no such payment in this run", "see the audit log for earlier ones")
+        if current.finished is None:
+            return {"payment": payment, "state": "running" if self._payment and not self._payment.done() else "failed"}
+        return {"payment": payment, "state": "finished", **current.finished.fields}
+
+    async def _subscribed(self) -> object:
+        return {"subscribed": True}
+
+
+def _unrecorded(payment: Payment, fault: BaseException, at_ms: int) -> dict[str, object]:
+    """What listeners hear of a payment whose end could not be recorded: it failed, whatever else happened."""
+    fields = {
+        "payment": payment.identifier, "outcome": "failed", "reason": fit(str(fault)),
+        "amount": payment.amount, "currency": payment.currency.alpha, "ms": 0,
+    }  # fmt: skip
+    return {"name": "payment.finished", "at_ms": at_ms, "fields": fields}

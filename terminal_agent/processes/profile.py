@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The terminal profile: one TOML file, put together from the rooms' own sections. Opens no device."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from device_profiles import catalog
+from device_profiles.model import PinpadProfile, ReaderProfile
+from protocols.acquirer.dialects import DIALECTS
+from terminal_agent.config import Device, Identity, Waits
+from terminal_agent.emv import EmvTerminal
+from terminal_agent.host.tcp import TlsFiles
+from terminal_agent.report.settings import ReportSettings
+from tillguard import settings
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class AcquirerSection:
+    """[acquirer]: where the host is and how it is spoken to. Outside loopback ``[acquirer.tls]`` is required."""
+
+    address: str
+    dialect: str = "ascii-1987"
+    tls: TlsFiles | None = None
+
+    def __post_init__(self) -> None:
+        host, colon, port = self.address.rpartition(":")
+        if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise ValueError("address: HOST:PORT expected")
+        if self.dialect not in DIALECTS:
+            raise ValueError(f"dialect: one of {', '.join(DIALECTS)} expected")
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalProfile:
+    """A whole terminal."""
+
+    terminal: Identity
+    reader: Device
+    pad: Device
+    emv: EmvTerminal
+    acquirer: AcquirerSection
+    report: ReportSettings
+    timeouts: Waits = field(default_factory=Waits)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The device models that a profile names."""
+
+    reader: ReaderProfile
+    pad: PinpadProfile
+
+
+def load(path: Path) -> TerminalProfile:
+    """Read and check a profile; a fault names file, key and cure."""
+    profile = settings.load(path, TerminalProfile)
+    if profile.emv.serial_number != profile.terminal.id:
+        raise Fault(
+            f"{path}: emv.serial-number: differs from terminal.id",
+            "give both the same value, so that the card's data and the messages name one terminal",
+            Exit.USAGE,
+        )
+    return profile
+
+
+def models(profile: TerminalProfile, path: Path) -> Models:
+    """Look the device models up; paths of own profiles are taken from the profile's folder."""
+    return Models(catalog.reader(_model(profile.reader.model, path)), catalog.pinpad(_model(profile.pad.model, path)))
+
+
+def _model(name: str, path: Path) -> str:
+    return str(path.parent / name) if name.endswith(".toml") else name

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keys under the TEST LMK and under transport keys, bit for bit as published."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hsm_sim.engine.key_types import KEY_TYPES, key_type
+from hsm_sim.engine.refusal import Reason, Refused
+from hsm_sim.engine.wrapping import VariantLmk, WrappedKey, WrappingKey
+from protocols.hsm.codes import KeyScheme
+from protocols.primitives import TdesKey, check_value
+from protocols.secret import ClearKey
+from tests.hsm_sim import oracle
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "lmk_variant.json").read_text())["vectors"]
+LMK = VariantLmk.of_test_keys()
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
+def test_published_cryptograms(vector: dict[str, object]) -> None:
+    given = vector["input"]
+    assert isinstance(given, dict)
+    expected = str(vector["expected"])
+    if "kek" in given:
+        wrapped = WrappingKey(ClearKey.from_hex(given["kek"])).wrap(ClearKey.from_hex(given["clear"]), KeyScheme.DOUBLE)
+        assert wrapped.cryptogram.hex().upper() == expected
+    elif "clear" in given:
+        assert check_value(TdesKey(ClearKey.from_hex(given["clear"])), len(expected) // 2).hex().upper() == expected
+    else:
+        wrapped = WrappedKey(KeyScheme(given["scheme"]), bytes.fromhex(given["under_test_lmk"]))
+        kind = key_type(given["key_type"])
+        clear = LMK.unwrap(wrapped, kind)
+        if len(expected) == 6:
+            assert check_value(TdesKey(clear)).hex().upper() == expected
+        else:
+            assert clear == ClearKey.from_hex(expected)
+        assert LMK.wrap(clear, kind, wrapped.scheme) == wrapped
+
+
+@pytest.mark.parametrize("scheme", list(KeyScheme))
+@pytest.mark.parametrize("code", ["000", "001", "002", "402", "003", "008", "009", "109"])
+def test_every_type_and_scheme_as_psec_computes_it(code: str, scheme: KeyScheme) -> None:
+    clear = oracle.key(scheme.octets)
+    tag = "" if scheme is KeyScheme.SINGLE else scheme.value
+    wrapped = LMK.wrap(ClearKey(clear), key_type(code), scheme)
+    assert tag + wrapped.cryptogram.hex().upper() == oracle.under(oracle.lmk(code), clear, tag)
+    assert LMK.unwrap(wrapped, key_type(code)) == ClearKey(clear)
+
+
+def test_no_type_unwraps_what_another_wrapped() -> None:
+    clear = ClearKey(oracle.key())
+    for kind in KEY_TYPES.values():
+        wrapped = LMK.wrap(clear, kind, KeyScheme.DOUBLE)
+        others = [other for other in KEY_TYPES.values() if other.code != kind.code]
+        assert all(LMK.unwrap(wrapped, other) != clear for other in others)
+
+
+def test_a_scheme_of_another_length_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        LMK.wrap(ClearKey(bytes(16)), key_type("001"), KeyScheme.TRIPLE)
+    assert caught.value.reason is Reason.KEY_LENGTH
+
+
+def test_a_single_length_transport_key_has_no_variants() -> None:
+    old = WrappingKey(ClearKey(oracle.key(8)))
+    wrapped = old.wrap(ClearKey(bytes(16)), KeyScheme.DOUBLE_X917)
+    assert old.unwrap(wrapped) == ClearKey(bytes(16))
+    with pytest.raises(Refused):
+        old.wrap(ClearKey(bytes(16)), KeyScheme.DOUBLE)
+    with pytest.raises(Refused):
+        WrappingKey(ClearKey(bytes(7)))
+
+
+def test_an_unknown_type_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        key_type("90F")
+    assert caught.value.reason is Reason.KEY_TYPE
+
+
+def test_the_test_set_says_what_it_is() -> None:
+    assert LMK.test
+    assert len(LMK.octets()) == 15 * 16

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the terminal sends and which answers it takes."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from protocols.acquirer.dialects import ASCII_1987, BCD_TPDU, Dialect
+from protocols.acquirer.message import Draft, Message, decode, draft, missing
+from protocols.acquirer.mti import Mti, NetworkCode
+from protocols.acquirer.values import OriginalData, PinAlgorithm, PinFormat, SecurityControl, SessionKey
+from protocols.pan import Pan, Track2
+from terminal_agent.host.client import AuthorisationRequest, HostClient, PinData, retrieval_reference
+from terminal_agent.host.port import HostGarbled
+from terminal_agent.host.reversal import Reversal, ReversalReason
+
+AT = datetime(2026, 6, 7, 1, 30, 5, tzinfo=timezone(timedelta(hours=2)))
+PAN = "4000009999990016"
+KSN = bytes.fromhex("FFFF9876543210E00001")
+REQUEST = AuthorisationRequest(
+    amount=4200,
+    currency="978",
+    pan=Pan(PAN),
+    track2=Track2.from_text(PAN + "D2812201000000001"),
+    expiry="2812",
+    sequence_number=1,
+    icc_data=b"\x9f\x36\x02\x00\x01",
+    interface="contactless",
+    pin=PinData(bytes(range(8)), KSN),
+)
+MAC = bytes.fromhex("0102030405060708")
+BOTH = pytest.mark.parametrize("dialect", [ASCII_1987, BCD_TPDU], ids=str)
+
+
+def client(dialect: Dialect = ASCII_1987) -> HostClient:
+    return HostClient(dialect, "TG000001", "TILLGUARD-0001")
+
+
+def answer_to(asked: Draft, dialect: Dialect = ASCII_1987, **changes: Any) -> Message:
+    message = asked.message
+    made = Message(
+        mti=message.mti.response,
+        amount=message.amount,
+        transmitted=message.transmitted,
+        stan=message.stan,
+        reference=message.reference,
+        response_code="00",
+        terminal=message.terminal,
+        currency=message.currency,
+        network_code=message.network_code,
+    )
+    return replace(made, **changes)
+
+
+@BOTH
+def test_an_authorisation_request_carries_what_the_issuer_needs(dialect: Dialect) -> None:
+    asked = client(dialect).authorise(REQUEST, 7, AT)
+    message = decode(asked.with_mac(MAC), dialect).message
+    assert message.mti is Mti.AUTHORISATION_REQUEST
+    assert missing(message) == ()
+    assert (message.transmitted, message.local_date, message.local_time) == ("0606233005", "0607", "013005")
+    assert message.reference == "615723000007"
+    assert (message.entry_mode, message.processing_code, message.condition_code) == ("071", "000000", "00")
+    assert message.security_control == SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH)
+    assert (message.pin_block, message.ksn, message.pin_capture) == (bytes(range(8)), KSN, "12")
+    assert (message.pan, message.track2, message.icc) == (REQUEST.pan, REQUEST.track2, REQUEST.icc_data)
+    assert message.mac == MAC
+
+
+def test_without_a_pin_no_pin_elements() -> None:
+    message = client().authorise(replace(REQUEST, pin=None, interface="contact"), 7, AT).message
+    assert (message.pin_block, message.ksn, message.security_control, message.pin_capture) == (None,) * 4
+    assert message.entry_mode == "051"
+    assert client().purchase(REQUEST, 7, AT).message.mti is Mti.FINANCIAL_REQUEST
+    advice = client().advise(REQUEST, "OFF001", 7, AT).message
+    assert (advice.mti, advice.approval) == (Mti.FINANCIAL_ADVICE, "OFF001")
+
+
+def test_network_messages() -> None:
+    assert client().sign_on(1, AT).message.network_code == NetworkCode.SIGN_ON
+    assert client().echo(1, AT).message.network_code == NetworkCode.ECHO
+    assert client().key_change(1, AT).message.network_code == NetworkCode.KEY_CHANGE
+    asked = client().sign_on(1, AT)
+    key = SessionKey(bytes(range(16)), b"\x01\x02\x03")
+    octets = draft(answer_to(asked, session_key=key), ASCII_1987).with_mac(MAC)
+    reply = client().read_reply(asked, octets)
+    assert reply.session_key == key
+    reply.require_mac(MAC)
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        client().echo(1, datetime(2026, 6, 7))  # noqa: DTZ001  the point of the test
+    assert retrieval_reference(999_999, AT) == "615723999999"
+
+
+def test_a_reversal_names_its_original_and_its_repeats_differ_in_the_type_alone() -> None:
+    owed = Reversal(
+        ref=3,
+        reason=ReversalReason.SILENCE,
+        stan=9,
+        transmitted="0606233100",
+        attempts=0,
+        original=OriginalData(Mti.AUTHORISATION_REQUEST, 7, "0606233005"),
+        processing_code="000000",
+        amount=4200,
+        currency="978",
+        reference="615723000007",
+    )
+    first = client().reverse(owed)
+    again = client().reverse(replace(owed, attempts=2))
+    assert first.message.mti is Mti.REVERSAL_REQUEST
+    assert again.message == replace(first.message, mti=Mti.REVERSAL_REQUEST_REPEAT)
+    assert missing(first.message) == ()
+    assert first.message.pan is None
+    assert again.octets_to_mac[4:] == first.octets_to_mac[4:]
+
+
+@BOTH
+def test_an_answer_is_read(dialect: Dialect) -> None:
+    asked = client(dialect).authorise(REQUEST, 7, AT)
+    octets = draft(answer_to(asked, approval="A1B2C3", icc=b"\x91\x00"), dialect).with_mac(MAC)
+    reply = client(dialect).read_reply(asked, octets)
+    assert (reply.response_code, reply.words, reply.approved) == ("00", "approved", True)
+    assert (reply.approval, reply.reference, reply.icc) == ("A1B2C3", "615723000007", b"\x91\x00")
+    assert reply.octets_to_mac == octets[:-8]
+    reply.require_mac(MAC)
+    with pytest.raises(HostGarbled, match="the MAC of the answer 0110 is wrong") as refused:
+        reply.require_mac(bytes(8))
+    assert refused.value.sent
+    assert client(dialect).answers(asked)(octets)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stan": 8}, "belongs to another request: DE11 differs"),
+        ({"terminal": "TG000002"}, "belongs to another request: DE41 differs"),
+        ({"transmitted": "0606233006"}, "belongs to another request: DE7 differs"),
+        ({"amount": 1}, "belongs to another request: DE4 differs"),
+        ({"currency": "840"}, "belongs to another request: DE49 differs"),
+        ({"reference": "000000000000"}, "belongs to another request: DE37 differs"),
+        ({"mti": Mti.FINANCIAL_RESPONSE}, "the host answered 0210, 0110 expected"),
+        ({"response_code": None}, "lacks DE39"),
+        ({"reference": None, "response_code": None}, "lacks DE39, DE37"),
+    ],
+)
+def test_an_answer_to_something_else_is_refused_and_named(changes: dict[str, Any], words: str) -> None:
+    asked = client().authorise(REQUEST, 7, AT)
+    octets = draft(answer_to(asked, **changes), ASCII_1987).with_mac(MAC)
+    with pytest.raises(HostGarbled) as refused:
+        client().read_reply(asked, octets)
+    assert words in refused.value.what
+    assert refused.value.sent
+    if "another" in words:
+        assert not client().answers(asked)(octets)
+
+
+def test_an_unreadable_answer_is_refused_and_not_skipped() -> None:
+    asked = client().authorise(REQUEST, 7, AT)
+    with pytest.raises(HostGarbled, match="not readable: primary bitmap"):
+        client().read_reply(asked, b"HTTP/1.1 400 Bad Request")
+    assert client().answers(asked)(b"HTTP/1.1 400 Bad Request")
+
+
+def test_an_answer_without_a_mac_is_not_taken() -> None:
+    asked = client().authorise(REQUEST, 7, AT)
+    reply = client().read_reply(asked, draft(answer_to(asked, response_code="63"), ASCII_1987).without_mac())
+    assert (reply.approved, reply.words) == (False, "security violation")
+    with pytest.raises(HostGarbled, match="carries no MAC") as refused:
+        reply.require_mac(MAC)
+    assert "sign on again" in refused.value.hint

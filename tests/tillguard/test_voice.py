@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Data on stdout, talk on stderr, exit codes as documented, and a traceback for bugs only."""
+
+import io
+import json
+
+import pytest
+
+from tillguard.exits import Exit
+from tillguard.voice import Fault, Voice, run
+
+
+def test_a_fault_is_words_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        raise Fault("no reader matches 'ACR'", "2 readers present", Exit.ABSENT)
+
+    assert run("tool", body) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "tool: error: no reader matches 'ACR'\nhint: 2 readers present\n"
+
+
+def test_a_fault_is_data_with_json(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        raise Fault("x", "y")
+
+    assert run("tool", body, as_json=True) == 1
+    assert json.loads(capsys.readouterr().out) == {"error": "x", "hint": "y", "exit": 1}
+
+
+def test_only_a_bug_prints_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        raise KeyError("k")
+
+    assert run("tool", body) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        raise KeyboardInterrupt
+
+    assert run("tool", body) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_answers_and_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    Voice("t", out=out).answer({"a": 1}, "words")
+    Voice("t", as_json=True, out=out).answer({"a": 1}, "words")
+    assert out.getvalue() == 'words\n{"a":1}\n'
+    monkeypatch.setattr(out, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert Voice("t", out=out).paint("x", "red", "bold") == "\x1b[31;1mx\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Voice("t", out=out).paint("x", "red") == "x"
