@@ -37,7 +37,10 @@ class Settings:
         ):
             if value not in allowed:
                 raise ValueError(f"{name}: {allowed.start} to {allowed.stop - 1} expected")
-        ip_address(self.listen)
+        try:
+            ip_address(self.listen)
+        except ValueError:
+            raise ValueError("listen: an IP address expected") from None
 
     @property
     def only_here(self) -> bool:

@@ -70,8 +70,8 @@ class BlockKey:
 
     __slots__ = ("_chain", "_chain_state", "_cmac", "_decipher", "decipher_into", "encipher_unchecked")
 
-    block_octets: ClassVar[int]
-    key_octets: ClassVar[tuple[int, ...]]
+    block_octets: ClassVar[int] = 0
+    key_octets: ClassVar[tuple[int, ...]] = ()
 
     _decipher: Callable[[Octets], bytes]
     _chain: Callable[[Octets], bytes]
@@ -114,7 +114,7 @@ class BlockKey:
 
     @staticmethod
     def _algorithm(octets: bytearray) -> BlockCipherAlgorithm:
-        raise TypeError("BlockKey is not a cipher: make a TdesKey, AesKey or Sm4Key")
+        raise EncodeError("BlockKey is no cipher: make a TdesKey, AesKey or Sm4Key")
 
     def encipher(self, data: Octets) -> bytes:
         """ECB encipherment of whole blocks (ISO/IEC 10116:2017, 6)."""

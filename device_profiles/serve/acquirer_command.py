@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""`device-twin acquirer`: an acquirer and issuer host on a TCP port, before an HSM. Its options; the run is elsewhere."""
+"""`device-twin acquirer`: an acquirer and issuer host on a TCP port, before an HSM. Its options, not its run."""
 
 import argparse
 from pathlib import Path

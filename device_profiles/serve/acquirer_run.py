@@ -28,6 +28,8 @@ from tillguard.voice import Fault, Voice
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; ``args`` as acquirer_command.py has them."""
+    if not 0 <= args.port < 65536:
+        raise Fault(f"--port {args.port}: not a port", "0 to 65535; 0 takes any free one", Exit.USAGE)
     profile = load_acquirer(args.profile)
     script = load(args.script, Script) if args.script else Script()
     security = _security(args)

@@ -18,6 +18,7 @@ from protocols.errors import DecodeError
 from protocols.serial.pn532 import HOST_TO_CHIP, Frame, FrameFramer, Signal
 from protocols.serial.pn532_codec import decode_command
 from protocols.serial.pn532_messages import (
+    ISO_14443_4,
     LARGEST_EXCHANGE,
     Code,
     Command,
@@ -44,6 +45,7 @@ from protocols.serial.pn532_messages import (
 
 FIRMWARE = FirmwareVersion(0x32, 0x01, 0x06, 0x07)
 ROUND_S = 0.005  # one look for a card
+OCTET_S = 0.05  # a frame that stands still for so long is forgotten
 ENDLESS = 0xFF  # as a number of retries (UM0701-02, 7.3.1, MaxRtyPassiveActivation)
 TARGET_NUMBER = 1
 NO_ANSWER, NOT_IN_CONTEXT = 0x01, 0x27
@@ -67,6 +69,7 @@ class ReaderTwin:
         self._hand = hand
         self._framer = FrameFramer()
         self._awake = False
+        self._heard_at = 0.0
         self._present = False
         self._active = False
         self._arrival: float | None = None
@@ -85,6 +88,7 @@ class ReaderTwin:
                 return b""
             self._awake = True
         out = self.tick(now)
+        self._heard_at = now
         for event in self._framer.feed(octets):
             if isinstance(event, Frame):
                 out += self._frame(event, now)
@@ -96,6 +100,8 @@ class ReaderTwin:
 
     def tick(self, now: float) -> bytes:
         """What became due by ``now``: the card arrives, the search ends."""
+        if self._framer.unfinished and now >= self._heard_at + OCTET_S:
+            self._framer.lapse()
         if self._arrival is not None and now >= self._arrival:
             self.insert()
         if self._searching and self._present:
@@ -109,6 +115,8 @@ class ReaderTwin:
     def due(self) -> float | None:
         """When :meth:`tick` has something to do next."""
         times = [moment for moment in (self._arrival, self._search_ends) if moment is not None]
+        if self._framer.unfinished:
+            times.append(self._heard_at + OCTET_S)
         return min(times, default=None)
 
     def insert(self) -> None:
@@ -178,7 +186,7 @@ class ReaderTwin:
         self._stop_searching()
         card = hand.card.power_on()
         self._active = True
-        ats = card.ats if self._rats else b""
+        ats = card.ats if self._rats and card.sak & ISO_14443_4 else b""
         return self._say(Targets((TargetA(TARGET_NUMBER, card.atqa, card.sak, card.uid, ats),)))
 
     def _exchange(self, command: InDataExchange) -> Reply:

@@ -6,6 +6,7 @@ Unwrapping and key schedules cost ten times an encipherment, so a key that was u
 operation wants, by what the host sent for it. The memory is bounded; what is longest unused goes first.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -37,13 +38,17 @@ _WEAK = frozenset(
 class Keyring:
     """The LMK, the source of randomness, and the keys in use. Bound to one thread."""
 
-    __slots__ = ("_lmk", "_random", "_remembered", "_size")
+    __slots__ = ("_lmk", "_random", "_remembered", "_size", "lmk_check_value")
 
     def __init__(self, lmk: VariantLmk, random: Random, remember: int = REMEMBERED) -> None:
         self._lmk = lmk
         self._random = random
         self._remembered: dict[tuple[Any, ...], Any] = {}
         self._size = remember
+        octets = lmk.octets()
+        self.lmk_check_value = hashlib.sha256(octets).digest()[:8]
+        """The left 8 octets of SHA-256 over all pairs; how a unit does it is not public."""
+        octets[:] = bytes(len(octets))
 
     def use(self, key: KeyUnderLmk, use: Use, make: Callable[[ClearKey], T], *, destination: bool = False) -> T:
         """The key as ``make`` builds it for one purpose; refuses a type without that use, and a key that is none."""
@@ -83,10 +88,6 @@ class Keyring:
     def wrap(self, key: ClearKey, kind: KeyType, scheme: KeyScheme) -> WrappedKey:
         """A clear key under the LMK as one of type ``kind``."""
         return self._lmk.wrap(key, kind, scheme)
-
-    def lmk_octets(self) -> bytearray:
-        """The LMK's octets for its check value; the caller wipes them."""
-        return self._lmk.octets()
 
     def random(self, count: int) -> bytes:
         """Fresh random octets."""

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operations on keys themselves: generation, export at birth, check values. Knows no wire."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,11 +22,8 @@ _CHECK_VALUE_LENGTHS = (3, 8)
 
 
 def lmk_check_value(keyring: Keyring, request: LmkCheckValue) -> bytes:
-    """The left 8 octets of SHA-256 over all pairs; how a unit does it is not public."""
-    octets = keyring.lmk_octets()
-    digest = hashlib.sha256(octets).digest()[:8]
-    octets[:] = bytes(len(octets))
-    return digest
+    """The check value of the LMK."""
+    return keyring.lmk_check_value
 
 
 def generate_key(keyring: Keyring, request: GenerateKey) -> GeneratedKey:

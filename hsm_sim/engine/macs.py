@@ -17,6 +17,7 @@ from protocols.primitives import Use as CipherUse
 from protocols.secret import ClearKey
 
 MAC_OCTETS = 8
+_ANY_MAC_KEY = Use.MAC_TERMINAL | Use.MAC_ZONE
 
 
 def make_mac(keyring: Keyring, request: MakeMac) -> bytes:
@@ -34,7 +35,7 @@ def check_mac(keyring: Keyring, request: VerifyMac) -> bool:
 
 
 def _walk(keyring: Keyring, given: MacInput) -> bytes:
-    key: ChainedMac = keyring.use(given.key, Use.MAC_TERMINAL | Use.MAC_ZONE, _MAKERS[given.algorithm])
+    key: ChainedMac = keyring.use(given.key, _ANY_MAC_KEY, _MAKERS[given.algorithm])
     if (given.piece in (Piece.MIDDLE, Piece.LAST)) != (given.chaining is not None):
         raise Refused(Reason.INPUT)
     try:

@@ -40,6 +40,7 @@ TRANSLATIONS = frozenset(
 )
 """ISO 9564-1:2017, 9.5: a block bound to an account must not lose that binding, so nothing turns into format 1."""
 _RANDOM_OCTETS = 8
+_ANY_PIN_KEY = Use.PIN_TERMINAL | Use.PIN_ZONE
 
 
 def translate_pin(keyring: Keyring, request: TranslatePin) -> TranslatedPin:
@@ -88,7 +89,7 @@ def _opened(key: TdesKey, pin: EncipheredPin) -> Pin:
 
 
 def _pin_key(keyring: Keyring, key: KeyUnderLmk, *, destination: bool = False) -> TdesKey:
-    return keyring.use(key, Use.PIN_TERMINAL | Use.PIN_ZONE, _cipher, destination=destination)
+    return keyring.use(key, _ANY_PIN_KEY, _cipher, destination=destination)
 
 
 def _pvk(keyring: Keyring, reference: Pvv) -> TdesKey:

@@ -18,7 +18,6 @@ class Reason(Enum):
     PIN_BLOCK = "the PIN block does not hold a PIN"
     PIN_BLOCK_FORMAT = "there is no such PIN block format"
     PIN_BLOCK_FORMAT_DISABLED = "the PIN block format, or this translation, is not enabled"
-    PIN_LENGTH = "the PIN has too few or too many digits"
     DATA_LENGTH = "the data has a length that the operation does not take"
     INPUT = "the request is not consistent"
 

@@ -172,8 +172,8 @@ def _encode(objects: Iterable[Item], depth: int) -> bytes:
 
 
 def _template(header: bytes, value: Value, depth: int) -> bytes:
-    if isinstance(value, bytes):  # a subclass of bytes
-        return bytes(value)
+    if not isinstance(value, Objects):
+        raise EncodeError(f"{header.hex().upper()} takes bytes or Objects, {type(value).__name__} was given")
     if not header[0] & CONSTRUCTED:
         raise EncodeError(f"{header.hex().upper()} is a primitive object's tag and takes octets, objects were given")
     if depth >= DEEPEST:

@@ -7,6 +7,9 @@ sum to zero modulo 256. Behind ``FF FF`` the length has two octets (extended fra
 NACK and the chip's syntax error. TFI says the direction: D4 to the chip, D5 from it. Source: NXP UM0701-02, 6.2.1.
 Commands and replies are in pn532_messages.py, read from frames by pn532_codec.py.
 
+The last 00 is not filling. The data check is a sum, blind to a zero that was lost: the check would become data and the
+last 00 the check. So a frame is taken only with that octet behind it.
+
 The framer is fed octets in any pieces, never raises and finds its feet again at the next start code. The chip wakes on
 ``55 55`` and zeros, which look like noise here and are skipped.
 """
@@ -120,17 +123,17 @@ class FrameFramer:
             events.append(Damaged("the length check is wrong or the length out of range"))
             return 2
         end = head + size + 1
-        if len(buffer) < end:
+        if len(buffer) <= end:
             return 0
-        if sum(buffer[head:end]) & 0xFF:
-            # Skip it whole: its content came from a card, which must not be able to slip us a frame of its own making.
+        if sum(buffer[head:end]) & 0xFF or buffer[end]:
+            # Skip its content: that came from a card, which must not be able to slip us a frame of its own making.
             events.append(Damaged("the data check is not that of the frame"))
             return end
         if size == 1 and buffer[head] == CHIP_ERROR:
             events.append(Signal.SYNTAX_ERROR)
         else:
             events.append(Frame(buffer[head], bytes(buffer[head + 1 : end - 1])))
-        return end
+        return end + 1
 
 
 def decode_frame(octets: bytes) -> Frame:

@@ -145,7 +145,12 @@ class Demo:
             "--behaviour", "wrong-pin" if options.wrong_pin else "right-pin",
             "--fault", "replay" if options.replay else "none", "--link", str(folder / "pad"), "--json",
         )  # fmt: skip
-        talk = pki.communicate()[1]
+        try:
+            talk = pki.communicate()[1]
+        except BaseException:
+            pki.kill()
+            pki.wait()
+            raise
         if pki.returncode:
             raise StationFailed(f"pki:\n{talk.strip()}")
         broker = start("broker", "device-twin", "broker", *self._pki("broker"), "--port", "0", "--json")
@@ -184,7 +189,7 @@ class Demo:
         ]
 
     def _introduce(self, name: str, ready: dict[str, Any], ms: float) -> None:
-        at = ready.get("address") or ready.get("line") or ready.get("socket") or ""
+        at = ready.get("address") or ready.get("line") or Path(ready.get("socket", "")).name
         more = {
             "hsm-sim": "payment HSM simulator; its master keys are public TEST keys",
             "reader": "PN532 with a TEST contactless card in its field",
@@ -211,6 +216,18 @@ class Demo:
             last = json.loads(line)
             self.screen.data({"station": "pay", **last})
         return done.returncode, last
+
+    def decision(self) -> None:
+        """What the acquirer found, from its own log: it knows more than it tells the terminal."""
+        acquirer = next(station for station in self.stations.running if station.name == "acquirer")
+        while (found := acquirer.next_line(1)) is not None:
+            if found.get("event") != "decision" or found.get("mti") != "0100":
+                continue
+            self.screen.data({"station": "acquirer", **found})
+            checks = ", ".join(f"{name.upper()} {verdict}" for name, verdict in found["checks"].items())
+            reasons = "".join(f"; {reason}" for reason in found["reasons"])
+            self.screen.line(self.screen.paint(f"             the acquirer's own log: {checks}{reasons}", "2"))
+            return
 
     def head_office(self) -> bool:
         """Show what arrived over MQTT until the payment's end did; False when it did not arrive."""
@@ -249,8 +266,10 @@ class Demo:
         """The whole demonstration; the exit code is the (last) payment's, or 1 when its report or its log failed."""
         self.start()
         code, _ = self.pay(f"payment of {self.options.currency} {self.options.amount}")
+        self.decision()
         if self.options.replay:
             code, _ = self.pay("a second payment; the pad is a clone that sends the old PIN block again")
+            self.decision()
         arrived = self.head_office()
         if not arrived:
             print("demo: error: the payment's end did not arrive at head office within 5 s", file=sys.stderr)

@@ -106,7 +106,7 @@ class Pn532Reader:
                 self._target = None
                 self._put(Signal.ACK.value)
                 raise
-            except CardLost:
+            except CardError:
                 self._target = None
                 raise
 
@@ -206,10 +206,7 @@ class Pn532Reader:
                 raise CardError("the reader does not know the command", "is this the reader of the profile?")
             if isinstance(event, Frame) and _answers(event, frame):
                 self._told("<", event, continued)
-                try:
-                    return decode_reply(event)
-                except DecodeError as fault:
-                    raise CardError(f"the reader's reply cannot be read: {fault}") from None
+                return _decoded(event)
             if isinstance(event, Damaged) and acknowledged:
                 asked += 1
                 if asked >= self._settings.sends:
@@ -260,6 +257,13 @@ _DRIVERS: dict[ReaderProtocol, Callable[[ReaderProfile, Line, Trace | None], Pn5
 
 def _answers(reply: Frame, command: Frame) -> bool:
     return reply.tfi == command.tfi + 1 and reply.data[:1] == bytes((command.data[0] + 1,))
+
+
+def _decoded(event: Frame) -> Reply:
+    try:
+        return decode_reply(event)
+    except DecodeError as fault:
+        raise CardError(f"the reader's reply cannot be read: {fault}", "is this the reader of the profile?") from None
 
 
 def _identity(target: TargetA) -> str:

@@ -57,6 +57,8 @@ class Acquiring:
         self._clock = clock
         self._timeout_s = timeout_s
         self._session_key: bytes | None = None
+        self.check_value = ""
+        """Of the session key, in hex: the only thing about it that may be shown."""
         self._owing = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -84,9 +86,9 @@ class Acquiring:
             key = reply.session_key
             reply.require_mac(await self._mac(key.cryptogram, reply.octets_to_mac))
             self._session_key = key.cryptogram
-        check_value = key.check_value.hex().upper()
-        self._recorder.note("host.signed_on", kcv=check_value)
-        return check_value
+        self.check_value = key.check_value.hex().upper()
+        self._recorder.note("host.signed_on", kcv=self.check_value)
+        return self.check_value
 
     async def authorise(self, request: AuthorisationRequest) -> Authorised:
         """Ask for an authorisation; raises :class:`HostError`, after which a reversal is owed where one must be."""

@@ -192,7 +192,10 @@ class Payment:
             interface="contactless",
             pin=PinData(pin.block, pin.ksn) if pin is not None else None,
         )
-        self._step("request", "acquirer", "0100 recorded, MACed by the pad, sent")
+        if not till.acquiring.signed_on:
+            await till.acquiring.sign_on()
+        key = f"session key check value {till.acquiring.check_value}"
+        self._step("request", "acquirer", f"0100 recorded before sending, MACed by the pad; {key}")
         return await till.acquiring.authorise(request)
 
     def _step(self, step: str, wire: str, words: str) -> None:

@@ -66,6 +66,7 @@ def test_the_demo_card_carries_the_pvv_of_its_pin() -> None:
         ('9F07 = "FF00"', '9F07 = "FX"', "objects.9F07: hexadecimal"),
         ('test-pin = "7391"', 'test-pin = "739"', "test-pin: 4 to 12"),
         ('test-mk-ac = "38', 'test-mk-ac = "', "test-mk-ac: 16 to 16 octets"),
+        ('label = "TEST CREDIT"', 'label = ""', "label: 1 to 16"),
         ("priority = 1", "prioriti = 1", "unknown key"),
     ],
 )

@@ -119,7 +119,8 @@ class Till:
 
     async def sign_on(self) -> None:
         asked = self.client.sign_on(self.journal.next_stan(), NOW)
-        reply = self.client.read_reply(asked, await self.link.exchange(asked.without_mac(), 5, self.client.answers(asked)))
+        came = await self.link.exchange(asked.without_mac(), 5, self.client.answers(asked))
+        reply = self.client.read_reply(asked, came)
         assert reply.session_key is not None
         self.pad.load(reply.session_key.cryptogram, reply.session_key.check_value)
         reply.require_mac(self.pad.mac(reply.octets_to_mac))

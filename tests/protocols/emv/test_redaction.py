@@ -70,6 +70,11 @@ def test_account_data_in_an_object_that_we_do_not_know(value: bytes) -> None:
         assert text == f"70=({tag:X}=[{len(value)} octets])"
 
 
+def test_a_value_of_another_length_than_its_tag_has_is_treated_as_unknown() -> None:
+    assert redaction.shown_value(0x9F36, bytes.fromhex("4761739001010010")) == "[8 octets]"
+    assert redaction.shown_value(0x9F36, bytes.fromhex("0001")) == "0001"
+
+
 def test_account_data_in_a_label() -> None:
     assert redaction.shown_value(0x50, b"4761739001010010") == "[16 octets]"
     assert redaction.shown_value(0x50, b"\xff\x00") == "FF00"

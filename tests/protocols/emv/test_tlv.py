@@ -151,6 +151,8 @@ def test_octets_and_objects_go_with_their_tags() -> None:
         tlv.encode([(0x70, b"\x5a\x00")])
     with pytest.raises(EncodeError, match="primitive object's tag"):
         tlv.encode([(0x5A, Objects())])
+    with pytest.raises(EncodeError, match="bytearray was given"):
+        tlv.encode([(0x5A, bytearray(2))])  # type: ignore[list-item]  # what a careless caller does
     with pytest.raises(EncodeError, match="at most 65535"):
         tlv.encode([(0x5A, bytes(65_536))])
     deep = Objects()

@@ -90,7 +90,7 @@ def test_garbage_never_raises_and_a_frame_behind_it_is_heard(noise: bytes) -> No
 
 def test_every_truncation_waits() -> None:
     octets = Frame(CHIP_TO_HOST, bytes(300 - 44)).encode()
-    for cut in range(len(octets) - 1):
+    for cut in range(len(octets)):
         framer = FrameFramer()
         assert framer.feed(octets[:cut]) == []
         assert framer.lapse() == ([Damaged("the line fell silent inside a frame")] if cut >= 3 else [])
@@ -100,7 +100,7 @@ def test_every_truncation_waits() -> None:
 
 def test_a_flipped_bit_is_never_a_frame() -> None:
     octets = Frame(CHIP_TO_HOST, bytes.fromhex("4B010100042004081122330578807002")).encode()
-    for place in range(len(octets) - 1):
+    for place in range(len(octets)):
         for bit in (0x01, 0x20, 0x80):
             broken = bytearray(octets)
             broken[place] ^= bit
@@ -124,6 +124,14 @@ def test_the_frame_behind_one_that_lost_octets_is_heard(lost: int) -> None:
     framer = FrameFramer()
     events = framer.feed(octets[:7] + octets[7 + lost :] + octets)
     assert events[-1] == frame
+
+
+def test_a_lost_zero_is_noticed_although_the_check_is_a_sum() -> None:
+    octets = Frame(CHIP_TO_HOST, bytes.fromhex("4100020090 00")).encode()
+    for place in range(5, len(octets)):
+        framer = FrameFramer()
+        events = framer.feed(octets[:place] + octets[place + 1 :])
+        assert not any(isinstance(event, Frame) for event in [*events, *framer.lapse()]), place
 
 
 def test_a_frame_prints_without_its_content() -> None:

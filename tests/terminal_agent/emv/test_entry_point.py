@@ -130,7 +130,7 @@ def test_a_directory_without_entries(body: str) -> None:
 
 def test_a_label_is_made_fit_for_a_screen() -> None:
     entries = ({0x4F: VISA, 0x50: "1B5B324A41"},)
-    seen = []
+    seen: list[bytes] = []
     card = StubCard(entries=entries)
 
     def without_label(command: bytes) -> bytes:

@@ -336,6 +336,12 @@ def test_closing_the_machine_in_the_field() -> None:
     machine.close()
 
 
+def test_a_note_as_one_line() -> None:
+    last = pay(StubCard()).notes[-1]
+    assert str(last) == "decision: online authorisation (Book C-3 5.8)"
+    assert pay(StubCard()).words == last.words
+
+
 def test_outcomes_print_no_card_data() -> None:
     text = repr(pay(StubCard({0x5F20: "414E4E41"})))
     assert "4000009999990016" not in text

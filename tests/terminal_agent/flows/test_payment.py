@@ -111,6 +111,8 @@ class StubAcquiring:
     requests: list[Any] = field(default_factory=list)
     completed: int = 0
     revoked: int = 0
+    signed_on: bool = True
+    check_value: str = "1A2B3C"
 
     async def authorise(self, request: Any) -> Authorised:
         self.requests.append(request)

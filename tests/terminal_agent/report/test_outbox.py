@@ -45,6 +45,11 @@ def outbox(path: Path) -> Iterator[Outbox]:
     box.close()
 
 
+def put_many(outbox: Outbox) -> None:
+    for number in range(2, 1_000):
+        outbox.put(event(number))
+
+
 def reports(outbox: Outbox) -> list[Report]:
     return [decode(row.octets) for row in outbox.pending(1_000_000)]
 
@@ -169,8 +174,7 @@ def test_disk_full_is_said_nothing_is_half_written_and_space_cures_it(outbox: Ou
     pages = database.execute("PRAGMA page_count").fetchone()[0]
     database.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own word for a disk with no page left
     with pytest.raises(OutboxError, match="the disk is full") as caught:
-        for number in range(2, 1_000):
-            outbox.put(event(number))
+        put_many(outbox)
     assert "free some space" in caught.value.hint
     before = outbox.waiting
     assert outbox.seq == before
@@ -229,7 +233,7 @@ def test_what_is_no_outbox_is_refused(path: Path) -> None:
 
 def test_unusable_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutboxError, match="file/outbox.db"):
+    with pytest.raises(OutboxError, match=r"file/outbox\.db"):
         Outbox.open(tmp_path / "file" / "outbox.db", TERMINAL, opened_at_ms=AT)
 
 

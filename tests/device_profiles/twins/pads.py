@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""A pad twin with TEST keys, and an engine that remembers what it enciphered."""
+
+from device_profiles import catalog
+from device_profiles.model import PinpadProfile
+from device_profiles.pinpad_load import load_pinpad
+from device_profiles.twins.pinpad import PinpadTwin
+from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
+from device_profiles.twins.pinpad_keys import PinEngine, PinpadKeys
+from protocols.pan import Pan
+from protocols.secret import Pin
+
+TEST_PAN = Pan("4000009999990016")
+TEST_PIN = "7391"
+PROFILE = catalog.pinpad("ipp-uic")
+
+
+class RecordingEngine:
+    """Passes through and remembers."""
+
+    def __init__(self, engine: PinEngine) -> None:
+        self._engine = engine
+        self.made: list[tuple[bytes, bytes] | None] = []
+
+    def encipher_pin(self, pin: Pin, pan: Pan) -> tuple[bytes, bytes] | None:
+        self.made.append(self._engine.encipher_pin(pin, pan))
+        return self.made[-1]
+
+
+def pad(behaviour: Behaviour | None = Behaviour.RIGHT_PIN, profile: PinpadProfile = PROFILE) -> PinpadTwin:
+    return recorded_pad(behaviour, profile)[0]
+
+
+def recorded_pad(
+    behaviour: Behaviour | None = Behaviour.RIGHT_PIN, profile: PinpadProfile = PROFILE
+) -> tuple[PinpadTwin, RecordingEngine]:
+    load = load_pinpad("test-bank")
+    keys = PinpadKeys(load)
+    engine = RecordingEngine(keys)
+    person = None if behaviour is None else Cardholder(Pin.from_text(TEST_PIN), behaviour)
+    return PinpadTwin(profile, load.serial, keys, engine, person), engine

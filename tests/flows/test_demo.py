@@ -1,0 +1,186 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demonstration as a person starts it: its endings, its data form, and that nothing stays behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = [sys.executable, str(ROOT / "scripts/lib/demo.py")]
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The demonstration makes its folder below TMPDIR: what it leaves there can be seen."""
+    return os.environ | {"TMPDIR": str(tmp_path), "NO_COLOR": "1"}
+
+
+def left_running(tmp_path: Path) -> list[str]:
+    """Command lines of processes that still know the demonstration's folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(tmp_path) in words:
+            found.append(words)
+    return found
+
+
+def demo(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*DEMO, *options], env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert left_running(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+    return done
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_approved(tmp_path: Path) -> None:
+    done = demo(tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "APPROVED  EUR 42.00, card 400000******0016",
+        "TTQ: 24C00000",
+        "CTQ: 8000: online PIN required",
+        "CVM: online PIN",
+        "KSN FFFF9876543210E00001",
+        "session key check value",
+        "audit chain whole",
+        "payment.finished",
+        "TEST keys",
+    ):
+        assert words in done.stdout
+    assert "4000009999990016" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "headline", "log"),
+    [
+        ("--wrong-pin", "DECLINED (55, incorrect PIN)", "PIN wrong"),
+        ("--tampered-arqc", "DECLINED (59, suspected fraud)", "ARQC wrong"),
+        ("--replay", "DECLINED (63, security violation)", "KSN replay: counter 1 was used before"),
+    ],
+)
+def test_declined_with_its_reason(tmp_path: Path, option: str, headline: str, log: str) -> None:
+    done = demo(tmp_path, option)
+    assert done.returncode == 1
+    assert headline in done.stdout
+    assert log in done.stdout
+
+
+def test_the_same_as_data_with_the_traffic_of_every_wire(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--json", "--trace")
+    assert done.returncode == 0, done.stderr
+    documents = lines(done)
+    ready = {one["station"] for one in documents if one.get("event") == "ready"}
+    assert ready == {"hsm-sim", "reader", "pad", "broker", "acquirer", "fleet-console", "agent"}
+    paid = [one for one in documents if one["station"] == "pay"]
+    assert paid[-1]["fields"]["outcome"] == "approved"
+    reported = [one for one in documents if one["station"] == "fleet-console" and one.get("event") == "report"]
+    assert [one["name"] for one in reported][-1] == "payment.finished"
+    assert [one["seq"] for one in reported] == list(range(1, len(reported) + 1))
+    assert {one["wire"] for one in documents if one.get("event") == "traffic"} == {
+        "reader",
+        "pad",
+        "acquirer",
+        "hsm",
+        "mqtt",
+    }
+    assert next(one for one in documents if one["station"] == "audit")["whole"] is True
+    assert "4000009999990016" not in done.stdout
+
+
+def test_an_amount_below_the_limit_needs_no_pin(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--amount", "18.00")
+    assert done.returncode == 0
+    assert "asks for the PIN" not in done.stdout
+
+
+def test_a_strange_amount_is_refused_with_words(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--amount", "4,20")
+    assert done.returncode != 0
+    assert "--amount: a decimal number expected" in done.stderr
+
+
+def test_kept_running_until_interrupted(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*DEMO, "--keep"], env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "terminal.toml" in line:
+            break
+    socket = re.search(r"TILLGUARD_SOCKET=(\S+)", said)
+    assert socket is not None
+    agent = [str(Path(sys.executable).with_name("terminal-agent"))]
+    status = subprocess.run(
+        [*agent, "status", "--socket", socket.group(1)], capture_output=True, text=True, check=False
+    )
+    assert status.returncode == 0, status.stdout + status.stderr
+    again = subprocess.run(
+        [*agent, "pay", "--amount", "30.00", "--currency", "EUR", "--socket", socket.group(1)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "APPROVED" in again.stdout
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert left_running(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "stage", ["begin", "stations", "hsm-sim", "payment of", "asks for the PIN", "seen at", "audit chain"]
+)
+def test_interrupted_at_any_stage_nothing_stays(tmp_path: Path, stage: str, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*DEMO], env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert process.stdout is not None
+    if stage == "begin":
+        time.sleep(0.25)  # some processes are started, none is ready
+    else:
+        for line in process.stdout:
+            if stage in line:
+                break
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode in (0, 130)
+    assert left_running(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_outright_nothing_stays_running(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*DEMO], env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "asks for the PIN" in line:
+            break
+    process.kill()
+    process.communicate(timeout=20)
+    for _ in range(100):
+        if not left_running(tmp_path):
+            break
+        time.sleep(0.05)
+    assert left_running(tmp_path) == []

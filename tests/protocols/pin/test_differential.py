@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""PIN blocks and references against psec, an independent library: random keys, PINs, accounts and tables."""
+
+import random
+
+import psec
+import pytest
+from cryptography.utils import CryptographyDeprecationWarning
+
+from protocols.errors import DecodeError
+from protocols.pan import Pan
+from protocols.pin.iso9564 import (
+    decipher_format_4,
+    decode_format_0,
+    decode_format_2,
+    decode_format_3,
+    encipher_format_4,
+    encode_format_0,
+    encode_format_2,
+    encode_format_3,
+)
+from protocols.pin.reference import DecimalisationTable, offset, pin_from_offset, pvv
+from protocols.primitives import AesKey, TdesKey
+from protocols.secret import ClearPinBlock, Pin
+
+pytestmark = pytest.mark.filterwarnings(
+    f"ignore::{CryptographyDeprecationWarning.__module__}.CryptographyDeprecationWarning"
+)
+CASES = 10_000
+SEED = 95_64
+
+
+def number(source: random.Random, least: int, most: int) -> str:
+    return "".join(source.choices("0123456789", k=source.randint(least, most)))
+
+
+def digits(pin: Pin) -> str:
+    return "".join(str(digit) for digit in pin)
+
+
+def blocks(cases: int, seed: int) -> None:
+    source = random.Random(seed)
+    for _ in range(cases):
+        text, account = number(source, 4, 12), number(source, 13, 19)
+        pin, pan = Pin.from_text(text), Pan(account)
+        assert bytes(encode_format_0(pin, pan).reveal()) == psec.pinblock.encode_pinblock_iso_0(text, account)
+        assert bytes(encode_format_2(pin).reveal()) == psec.pinblock.encode_pinblock_iso_2(text)
+        ours = encode_format_3(pin, pan, source.randbytes(8))
+        assert psec.pinblock.decode_pinblock_iso_3(bytes(ours.reveal()), account) == text
+        theirs = psec.pinblock.encode_pinblock_iso_3(text, account)
+        assert digits(decode_format_3(ClearPinBlock(theirs), pan)) == text
+
+
+def enciphered_blocks(cases: int, seed: int) -> None:
+    source = random.Random(seed)
+    for _ in range(cases):
+        text, account = number(source, 4, 12), number(source, 12, 19)
+        octets = source.randbytes(source.choice([16, 24, 32]))
+        key, pan = AesKey(octets), Pan(account)
+        ours = encipher_format_4(key, Pin.from_text(text), pan, source.randbytes(8))
+        assert psec.pinblock.decipher_pinblock_iso_4(octets, ours, account) == text
+        theirs = psec.pinblock.encipher_pinblock_iso_4(octets, text, account)
+        assert digits(decipher_format_4(key, theirs, pan)) == text
+
+
+def verdicts(cases: int, seed: int) -> None:
+    """Mutated blocks: both libraries accept the same ones and read the same PIN."""
+    source = random.Random(seed)
+    for _ in range(cases):
+        text, account = number(source, 4, 12), number(source, 13, 19)
+        pin, pan = Pin.from_text(text), Pan(account)
+        for encoded, decode, their_decode in (
+            (encode_format_0(pin, pan), decode_format_0, psec.pinblock.decode_pinblock_iso_0),
+            (encode_format_3(pin, pan, source.randbytes(8)), decode_format_3, psec.pinblock.decode_pinblock_iso_3),
+            (encode_format_2(pin), lambda block, _: decode_format_2(block), lambda block, _: _iso_2(block)),
+        ):
+            mutated = bytearray(encoded.reveal())
+            for _ in range(source.randint(1, 2)):
+                mutated[source.randrange(8)] ^= 1 << source.randrange(8)
+            try:
+                ours: str | None = digits(decode(ClearPinBlock(bytes(mutated)), pan))
+            except DecodeError:
+                ours = None
+            try:
+                theirs: str | None = their_decode(bytes(mutated), account)
+            except ValueError:
+                theirs = None
+            assert ours == theirs
+
+
+def _iso_2(block: bytes) -> str:
+    return str(psec.pinblock.decode_pinblock_iso_2(block))
+
+
+def references(cases: int, seed: int) -> None:
+    source = random.Random(seed)
+    for _ in range(cases):
+        octets, account, index = source.randbytes(16), number(source, 13, 19), number(source, 1, 1)
+        key, text = TdesKey(octets), number(source, 4, 12)
+        assert pvv(key, Pan(account), int(index), Pin.from_text(text)) == psec.pin.generate_visa_pvv(
+            octets, index, text[:4], account
+        )
+        table = number(source, 16, 16)
+        ours = DecimalisationTable(table, strict=False)
+        data = number(source, 16, 16)
+        assert offset(key, ours, data, Pin.from_text(text)) == psec.pin.generate_ibm3624_offset(
+            octets, table, text, data, 0, 16, "F"
+        )
+        step = number(source, 4, 12)
+        assert digits(pin_from_offset(key, ours, data, step)) == psec.pin.generate_ibm3624_pin(
+            octets, table, step, data, 0, 16, "F"
+        )
+
+
+def test_blocks() -> None:
+    blocks(CASES, SEED)
+
+
+def test_enciphered_blocks() -> None:
+    enciphered_blocks(CASES, SEED + 1)
+
+
+def test_verdicts_on_mutated_blocks() -> None:
+    verdicts(CASES, SEED + 2)
+
+
+def test_references() -> None:
+    references(CASES, SEED + 3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("run", [blocks, enciphered_blocks, verdicts, references])
+def test_long(run: object) -> None:
+    run(20 * CASES, SEED + 4)  # type: ignore[operator]  # one of the four runs above
