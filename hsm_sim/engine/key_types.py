@@ -36,6 +36,18 @@ class Use(Flag):
     DATA = auto()
 
 
+_DOUBLE_LENGTH_ONLY = (
+    Use.CARD_VERIFICATION
+    | Use.DUKPT
+    | Use.APPLICATION_CRYPTOGRAM
+    | Use.SCRIPT_INTEGRITY
+    | Use.SCRIPT_CONFIDENTIALITY
+    | Use.CARD_KEY
+)
+_TWO_KEYS = range(16, 17)
+_ONE_TO_THREE_KEYS = range(8, 25, 8)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyType:
     """One key type: its code, the trade's name, and its uses."""
@@ -53,6 +65,11 @@ class KeyType:
     def pair(self) -> int:
         """The place of its LMK pair: 0 is 04-05, 1 is 06-07, and so on."""
         return int(self.code[1:], 16)
+
+    @property
+    def octets(self) -> range:
+        """Lengths that keys of this type may have: two DES keys where the algorithm is made for exactly two."""
+        return _TWO_KEYS if self.uses & _DOUBLE_LENGTH_ONLY else _ONE_TO_THREE_KEYS
 
     def permits(self, use: Use) -> None:
         """Refuse a use that the type does not have."""

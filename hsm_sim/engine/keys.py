@@ -28,6 +28,8 @@ def lmk_check_value(keyring: Keyring, request: LmkCheckValue) -> bytes:
 
 def generate_key(keyring: Keyring, request: GenerateKey) -> GeneratedKey:
     """A random key under the LMK and, where asked for, under a ZMK or TMK."""
+    if request.scheme.octets not in request.kind.octets:
+        raise Refused(Reason.KEY_LENGTH)
     transport = None
     if request.export is not None:
         under = request.export.under

@@ -8,7 +8,7 @@ from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.key_types import CVK, MK_AC
 from hsm_sim.engine.requests import CardCodeInput, CheckCryptogram, MakeCardCode, VerifyCardCode
 from hsm_sim.payshield.handlers import Handler
-from hsm_sim.payshield.refusals import under_lmk
+from hsm_sim.payshield.terms import under_lmk
 from protocols.emv.cryptogram import CVN_10, Version
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import CW, CX, CY, CZ, KQ, KR

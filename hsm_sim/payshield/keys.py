@@ -8,7 +8,7 @@ from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.key_types import TAK, TMK, ZMK, KeyType, key_type
 from hsm_sim.engine.requests import CheckValue, Export, GeneratedKey, GenerateKey
 from hsm_sim.payshield.handlers import Handler
-from hsm_sim.payshield.refusals import key_field, scheme, under_lmk
+from hsm_sim.payshield.terms import key_field, scheme, under_lmk
 from protocols.hsm.codes import ErrorCode, KeyScheme
 from protocols.hsm.commands import A0, A1, BU, BV, HA, HB, HC, HD, TmkOptions
 from protocols.hsm.fields import KeyField

@@ -9,7 +9,7 @@ from hsm_sim.engine.key_types import key_type
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import MacAlgorithm, MacInput, MakeMac, Piece, VerifyMac
 from hsm_sim.payshield.handlers import Handler
-from hsm_sim.payshield.refusals import under_lmk
+from hsm_sim.payshield.terms import under_lmk
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import M6, M7, M8, M9
 from protocols.mac import Padding

@@ -16,7 +16,7 @@ from hsm_sim.engine.requests import (
     VerifyPinByPvv,
 )
 from hsm_sim.payshield.handlers import Handler
-from hsm_sim.payshield.refusals import pin_format, under_lmk
+from hsm_sim.payshield.terms import pin_format, under_lmk
 from protocols.dukpt.ksn import TdesKsn
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import CA, CB, CC, CD, CM, CN, DC, DD, EC, ED

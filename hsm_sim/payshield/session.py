@@ -12,7 +12,7 @@ from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.refusal import Refused
 from hsm_sim.payshield import cards, diagnostics, keys, macs, pins
 from hsm_sim.payshield.handlers import Handler
-from hsm_sim.payshield.refusals import CODES
+from hsm_sim.payshield.terms import CODES
 from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import COMMANDS

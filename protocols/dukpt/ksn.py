@@ -30,6 +30,8 @@ class Ksn:
     @classmethod
     def from_hex(cls, text: str | bytes) -> Self:
         """Read hexadecimal text of exactly the KSN's size."""
+        if len(text) != 2 * cls.size:
+            raise DecodeError("KSN", f"{len(text)} characters, {2 * cls.size} expected")
         return cls(unhex(text, "KSN"))
 
     @property

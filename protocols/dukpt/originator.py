@@ -114,9 +114,10 @@ class _Originator(Generic[K]):
         return self._ksn.with_counter(counter), key
 
     def state(self) -> OriginatorState:
-        """Everything needed to go on later: 4 octets of mark, next KSN, 1 if life has ended, the registers."""
+        """Everything needed to go on later: mark (4 octets), next KSN, 1 if life has ended, key size, registers."""
         ended = self._counter is None
-        octets = bytearray(self._mark + self._ksn.with_counter(self._counter or 0).octets + bytes([ended]))
+        octets = bytearray(self._mark + self._ksn.with_counter(self._counter or 0).octets)
+        octets += bytes([ended, len(self._registers[0])])
         for register in self._registers:
             octets += register
         return OriginatorState(octets)
@@ -127,8 +128,9 @@ class _Originator(Generic[K]):
         view = state.reveal()
         kind, count = cls._kind, cls._kind.counter_bits + cls._extra_registers
         flag = MARK_OCTETS + kind.size
-        size, rest = divmod(len(view) - flag - 1, count)
-        if rest or size not in cls._key_sizes or bytes(view[:MARK_OCTETS]) != cls._mark:
+        start = flag + 2
+        size = view[flag + 1] if len(view) > start else 0
+        if size not in cls._key_sizes or len(view) != start + size * count or bytes(view[:MARK_OCTETS]) != cls._mark:
             raise DecodeError("DUKPT state", "another length or mark than this kind of device saves")
         ksn = kind(bytes(view[MARK_OCTETS:flag]))
         ended = view[flag]
@@ -136,7 +138,7 @@ class _Originator(Generic[K]):
             raise DecodeError("DUKPT state", "a counter that no transaction can have, or a wrong end mark")
         made = cls.__new__(cls)
         made._adopt(ksn, None if ended else ksn.counter)
-        made._registers = [bytearray(view[start : start + size]) for start in range(flag + 1, len(view), size)]
+        made._registers = [bytearray(view[place : place + size]) for place in range(start, len(view), size)]
         return made
 
     def wipe(self) -> None:

@@ -103,10 +103,10 @@ class KeyScheme(StrEnum):
     @property
     def octets(self) -> int:
         """Length of the key in octets."""
-        return _SCHEME_OCTETS[self]
+        return SCHEME_OCTETS[self]
 
 
-_SCHEME_OCTETS = {
+SCHEME_OCTETS = {
     KeyScheme.SINGLE: 8,
     KeyScheme.DOUBLE: 16,
     KeyScheme.TRIPLE: 24,

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from protocols.errors import DecodeError, EncodeError
-from protocols.hsm.codes import ErrorCode, KeyScheme
+from protocols.hsm.codes import SCHEME_OCTETS, ErrorCode, KeyScheme
 from protocols.pan import PAN_DIGITS, Pan
 
 V = TypeVar("V")
 HIDDEN = "(hidden)"
 _NO_HEX = bytes(octet for octet in range(256) if octet not in b"0123456789ABCDEFabcdef")
-_TAGS = {scheme.value.encode("ascii"): scheme for scheme in KeyScheme}
+_TAGS = {ord(scheme.value): (scheme, 2 * scheme.octets) for scheme in KeyScheme}
+_UNTAGGED = _TAGS[ord(KeyScheme.SINGLE)]
+_UNTAGGED_PAIR = _TAGS[ord(KeyScheme.DOUBLE_X917)]
+_NOT_HANDLED_TAGS = frozenset(b"SRK")
 
 
 class FieldError(DecodeError):
@@ -88,7 +91,7 @@ class Digits(Kind[str]):
         piece = source.take(self.count, where)
         if not piece.isdigit():
             raise FieldError(where, f"{self.count} decimal digits expected", self.refusal)
-        return piece.decode("ascii")
+        return str(piece, "ascii")
 
     def write(self, value: str, where: str) -> bytes:
         if len(value) != self.count or not (value.isascii() and value.isdigit()):
@@ -334,7 +337,7 @@ class KeyField:
     cryptogram: bytes
 
     def __post_init__(self) -> None:
-        if len(self.cryptogram) != self.scheme.octets:
+        if len(self.cryptogram) != SCHEME_OCTETS[self.scheme]:
             raise EncodeError(f"key of scheme {self.scheme}: {self.scheme.octets} octets expected")
 
     @classmethod
@@ -365,15 +368,21 @@ class Key(Kind[KeyField]):
     pair: bool = False
 
     def read(self, source: Source, where: str) -> KeyField:
-        tag = source.data[source.at : source.at + 1]
-        scheme = _TAGS.get(tag)
-        if scheme is not None:
-            source.at += 1
-        elif tag in (b"S", b"R", b"K"):
+        data, at = source.data, source.at
+        tag = data[at] if at < len(data) else 0
+        tagged = _TAGS.get(tag)
+        if tagged is not None:
+            at += 1
+        elif tag in _NOT_HANDLED_TAGS:
             raise FieldError(where, "key blocks and user storage are not handled here", ErrorCode.INVALID_KEY_SCHEME)
         else:
-            scheme = KeyScheme.DOUBLE_X917 if self.pair else KeyScheme.SINGLE
-        return KeyField(scheme, Hex(2 * scheme.octets).read(source, where))
+            tagged = _UNTAGGED_PAIR if self.pair else _UNTAGGED
+        scheme, count = tagged
+        source.at = at
+        try:
+            return KeyField(scheme, unhexlify(source.take(count, where)))
+        except ValueError:
+            raise FieldError(where, f"{count} hexadecimal digits expected") from None
 
     def write(self, value: KeyField, where: str) -> bytes:
         return value.text.encode("ascii")

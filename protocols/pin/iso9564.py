@@ -28,7 +28,7 @@ from protocols.pin.fields import (
     read_pin,
 )
 from protocols.primitives import BlockKey, Octets
-from protocols.secret import ClearPinBlock, Pin
+from protocols.secret import PIN_DIGITS, ClearPinBlock, Pin
 
 AES_BLOCK = 16
 FORMAT_4_PAN_DIGITS = range(8, 20)
@@ -218,7 +218,7 @@ def _judge(field: bytearray, shape: Shape, pan: Pan | None) -> Pin:
 
 def _judge_1(field: bytearray) -> Pin:
     # Any nibble may fill: give the fill one value, then judge as the other formats are judged.
-    length = field[0] & 0x0F
+    length = min(field[0] & 0x0F, PIN_DIGITS.stop - 1)
     for place in range(1 + (length + 1) // 2, DES_BLOCK):
         field[place] = 0xFF
     if length & 1:

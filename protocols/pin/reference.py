@@ -9,6 +9,7 @@ comparison is in constant time, and a decimalisation table is refused unless it 
 import hmac
 
 from protocols.errors import DecodeError, EncodeError
+from protocols.octets import unhex
 from protocols.pan import Pan
 from protocols.primitives import TdesKey
 from protocols.secret import PIN_DIGITS, Pin
@@ -139,10 +140,9 @@ _TENS = {difference: str(difference % 10) for difference in range(-9, 10)}
 
 
 def _natural(pvk: TdesKey, table: DecimalisationTable, validation_data: str) -> bytearray:
-    try:
-        block = bytes.fromhex(validation_data)
-    except ValueError:
-        raise DecodeError("validation data", "16 hexadecimal characters expected") from None
-    if len(block) != 8:
-        raise DecodeError("validation data", f"{2 * len(block)} characters, 16 expected")
+    if len(validation_data) != 16:
+        raise DecodeError("validation data", f"{len(validation_data)} characters, 16 expected")
+    block = unhex(validation_data, "validation data")
+    if len(block) != 8:  # spaces between the digits
+        raise DecodeError("validation data", "16 hexadecimal digits expected")
     return table.decimalise(pvk.encipher(block))

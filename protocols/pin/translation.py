@@ -46,23 +46,23 @@ _NO_WAY_BACK = "a PIN change form is opened by the card alone"
 _PAN_CHANGES = "the account number may change only at card issuance in the sensitive state"
 _FREE = "permitted"
 
-_RULES: Final[dict[tuple[Format, Format], tuple[frozenset[Purpose], str]]] = {}
+_RULES: Final[dict[tuple[Format, Format], tuple[tuple[Purpose, ...], str]]] = {}
 """(from, to) → (purposes that permit it, the reason where it is not one of them)."""
 
 for _source in Format:
     for _destination in Format:
         if _source in _SCRIPT_FORMS:
-            _rule: tuple[frozenset[Purpose], str] = (frozenset(), _NO_WAY_BACK)
+            _rule: tuple[tuple[Purpose, ...], str] = ((), _NO_WAY_BACK)
         elif _source == Format.ISO_2:
-            _rule = (frozenset({Purpose.TO_CARD}) if _destination == Format.ISO_2 else frozenset(), _STAYS_AT_CARD)
+            _rule = ((Purpose.TO_CARD,) if _destination == Format.ISO_2 else (), _STAYS_AT_CARD)
         elif _destination in _SCRIPT_FORMS:
-            _rule = (frozenset({Purpose.ISSUER_SCRIPT}), _SCRIPT_ONLY)
+            _rule = ((Purpose.ISSUER_SCRIPT,), _SCRIPT_ONLY)
         elif _destination == Format.ISO_2:
-            _rule = (frozenset({Purpose.TO_CARD}), _CARD_ONLY)
+            _rule = ((Purpose.TO_CARD,), _CARD_ONLY)
         elif _destination == Format.ISO_1 and _source in _BOUND:
-            _rule = (frozenset(), _LOSES_ACCOUNT)
+            _rule = ((), _LOSES_ACCOUNT)
         else:
-            _rule = (frozenset({Purpose.INTERCHANGE, Purpose.ISSUANCE}), _FREE)
+            _rule = ((Purpose.INTERCHANGE, Purpose.ISSUANCE), _FREE)
         _RULES[_source, _destination] = _rule
 
 
@@ -70,12 +70,17 @@ def verdict(
     source: Format, destination: Format, purpose: Purpose = Purpose.INTERCHANGE, *, pan_changes: bool = False
 ) -> Verdict:
     """Whether a block of format ``source`` may become one of ``destination`` for ``purpose``."""
+    refusal = _refusal(source, destination, purpose, pan_changes)
+    return Verdict(refusal is None, refusal or _FREE)
+
+
+def _refusal(source: Format, destination: Format, purpose: Purpose, pan_changes: bool) -> str | None:
     purposes, reason = _RULES[source, destination]
     if purpose not in purposes:
-        return Verdict(False, reason if reason != _FREE else f"not for {purpose.value}")
-    if pan_changes and source in _BOUND and purpose != Purpose.ISSUANCE:
-        return Verdict(False, _PAN_CHANGES)
-    return Verdict(True, _FREE)
+        return reason if reason is not _FREE else f"not for {purpose.value}"
+    if pan_changes and source in _BOUND and purpose is not Purpose.ISSUANCE:
+        return _PAN_CHANGES
+    return None
 
 
 def translate(
@@ -98,9 +103,9 @@ def translate(
     if source == 0 and destination == 0 and destination_pan is None:
         return _translate_0_to_0(source_key, destination_key, block, pan)
     onward = pan if destination_pan is None else destination_pan
-    judged = verdict(source, destination, purpose, pan_changes=onward != pan)
-    if not judged.permitted:
-        raise EncodeError(f"translation from format {source:d} to format {destination:d} refused: {judged.reason}")
+    refusal = _refusal(source, destination, purpose, onward is not pan and onward != pan)
+    if refusal is not None:
+        raise EncodeError(f"translation from format {source:d} to format {destination:d} refused: {refusal}")
     with decipher_pin(source_key, source, block, pan) as pin:
         return encipher_pin(destination_key, destination, pin, onward, random)
 

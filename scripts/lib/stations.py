@@ -96,6 +96,9 @@ class Station:
                 self.process.wait()
         for thread in self._threads:
             thread.join(1)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def _read_data(self) -> None:
         assert self.process.stdout is not None

@@ -17,7 +17,7 @@ from terminal_agent.flows.devices import Attached, DeviceAway
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.client import AuthorisationRequest, HostClient, Reply
 from terminal_agent.host.journal import Journal
-from terminal_agent.host.port import AcquirerPort, HostError, HostGarbled, HostSilent
+from terminal_agent.host.port import AcquirerPort, HostError, HostGarbled
 from terminal_agent.host.reversal import ReversalReason
 from terminal_agent.pad.port import PadError, PinPad
 
@@ -68,7 +68,7 @@ class Acquiring:
         return self._session_key is not None
 
     def recover(self) -> int:
-        """At start: what an earlier run sent and did not finish becomes an owed reversal; how many."""
+        """At start: what an earlier run sent and did not finish becomes an owed reversal; returns how many."""
         owed = self._journal.recover(self._now())
         if self._journal.reversals():
             self._owing.set()
@@ -78,7 +78,8 @@ class Acquiring:
         """Fetch a MAC session key; its check value in hex. The reply must be MACed under the very key it brings."""
         async with self._turn:
             draft = self._client.sign_on(self._journal.next_stan(), self._now())
-            reply = self._client.read_reply(draft, await self._link.exchange(draft.without_mac(), self._timeout_s))
+            octets = await self._link.exchange(draft.without_mac(), self._timeout_s, self._client.answers(draft))
+            reply = self._client.read_reply(draft, octets)
             if not reply.approved or reply.session_key is None:
                 raise NotSignedOn(
                     f"the acquirer refused the sign-on: {reply.words}", "check terminal and merchant number"
@@ -128,8 +129,10 @@ class Acquiring:
                 if self._session_key is None:
                     await self.sign_on()
                 await self._send_reversals()
-            except (HostError, PadError, DeviceAway, NotSignedOn):
-                await asyncio.sleep(REVERSAL_PAUSE_S)  # said once when it was owed; it stays owed
+            except (HostError, PadError, DeviceAway, NotSignedOn) as fault:
+                if isinstance(fault, HostGarbled):
+                    self._session_key = None  # the acquirer may hold a newer one, whose sign-on answer was lost
+                await asyncio.sleep(REVERSAL_PAUSE_S)  # it stays owed
 
     async def close(self) -> None:
         """Drop the line and close the journal."""
@@ -143,15 +146,17 @@ class Acquiring:
                 octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
                 self._journal.reversal_sending(owed.ref)
                 reply = await self._trusted_reply(draft, octets)
-                self._journal.reversal_answered(owed.ref, reply.response_code)
+                settled = self._journal.reversal_answered(owed.ref, reply.response_code)
+            if not settled:
+                await asyncio.sleep(REVERSAL_PAUSE_S)
+                return
         self._owing.clear()
 
     async def _trusted_reply(self, draft: Draft, octets: bytes) -> Reply:
-        reply = self._client.read_reply(draft, await self._link.exchange(octets, self._timeout_s))
-        if reply.mac is None and not reply.approved:
-            # The acquirer lost our session (it restarted): it cannot MAC, and an unMACed refusal approves nothing.
-            self._session_key = None
-            return reply
+        """The answer to ``draft``, MAC checked. A decline without MAC is believed no more than an approval: a forged one
+        would leave the bank with a booking that this terminal knows nothing of."""
+        answer = await self._link.exchange(octets, self._timeout_s, self._client.answers(draft))
+        reply = self._client.read_reply(draft, answer)
         reply.require_mac(await self._mac(self._key(), reply.octets_to_mac))
         return reply
 
@@ -159,8 +164,10 @@ class Acquiring:
         if not fault.sent:
             self._journal.withdrawn(reference)
             return
-        self._owe(reference, ReversalReason.SILENCE if isinstance(fault, HostSilent) else ReversalReason.GARBLED)
-        if isinstance(fault, HostGarbled):
+        garbled = isinstance(fault, HostGarbled)
+        self._owe(reference, ReversalReason.GARBLED if garbled else ReversalReason.SILENCE)
+        if garbled:
+            self._session_key = None  # the acquirer may hold a newer one, whose sign-on answer was lost
             self._recorder.note("host.refused", reason=fault.what)
 
     def _owe(self, reference: int, why: ReversalReason) -> None:

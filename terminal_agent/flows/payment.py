@@ -101,8 +101,8 @@ class Payment:
         reply = authorised.reply
         try:
             approval = f", approval code {reply.approval}" if reply.approval else ""
-            proof = "MAC verified by the pad" if reply.mac else "without MAC: it can only refuse"
-            self._step("reply", "acquirer", f"0110 response code {reply.response_code}{approval}; {proof}")
+            words = f"0110 response code {reply.response_code}{approval}; MAC verified by the pad"
+            self._step("reply", "acquirer", words)
         except BaseException:
             self._till.acquiring.revoke(authorised)
             raise

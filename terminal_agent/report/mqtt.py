@@ -58,11 +58,13 @@ class Reporter:
         outbox: Outbox,
         randomness: Callable[[], float],
         trace: Trace | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._terminal = terminal
         self._outbox = outbox
         self._randomness = randomness
+        self._sleep = sleep
         self._trace = trace or (lambda _wire, _direction, _text: None)
         self._more = asyncio.Event()
         self._empty = asyncio.Event()
@@ -81,7 +83,7 @@ class Reporter:
                 self._trace("mqtt", "<", self.status.words)
             longest = min(self._settings.longest_wait_s, FIRST_WAIT_S * 2 ** min(self._failures, 16))
             self._failures += 1
-            await asyncio.sleep(self._randomness() * longest)
+            await self._sleep(self._randomness() * longest)
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait until nothing waits in the outbox; False where that takes longer."""
@@ -106,7 +108,7 @@ class Reporter:
             properties=_connect_properties(),
             keepalive=self._settings.keep_alive_s,
             timeout=self._settings.answer_s,
-            tls_context=tls_context(self._settings),
+            tls=tls_context(self._settings),
             max_inflight_messages=WINDOW,
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )
@@ -187,13 +189,15 @@ class _Client(aiomqtt.Client):
     session_present = False
     receive_maximum = 65_535  # MQTT 5, 3.2.2.3.3: what is meant where the broker does not say
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, tls: ssl.SSLContext, **settings: Any) -> None:
         super().__init__(**settings)
+        self._tls = tls
         self._answers: dict[int, asyncio.Future[int]] = {}
         self._dialled: socket.socket | None = None
         self._entered = False
-        self._over = False
-        self._client._create_socket_connection = self._dial  # type: ignore[method-assign]  # paho has no other seam
+        self._unwanted = False
+        self._left = False
+        self._client._create_socket = self._dial  # type: ignore[method-assign]  # paho has no other seam
 
     def post(self, topic: str, payload: bytes) -> "asyncio.Future[int]":
         """Publish with QoS 1; the future is the acknowledgement's reason code."""
@@ -224,7 +228,7 @@ class _Client(aiomqtt.Client):
             await asyncio.shield(entering)
             self._entered = True
         except asyncio.CancelledError:
-            self._over = True
+            self._unwanted = True
             if self._dialled is not None:
                 with contextlib.suppress(OSError):
                     self._dialled.shutdown(socket.SHUT_RDWR)
@@ -235,7 +239,6 @@ class _Client(aiomqtt.Client):
 
     async def leave(self) -> None:
         """Disconnect in good order where there is still a connection; leave no future that nobody asks."""
-        self._over = True
         for answer in self._answers.values():
             answer.cancel()
         with contextlib.suppress(aiomqtt.MqttError, OSError):
@@ -246,14 +249,24 @@ class _Client(aiomqtt.Client):
         for future in (self._connected, self._disconnected):
             if future.done() and not future.cancelled():
                 future.exception()
+        self._left = True
         if self._dialled is not None:
             self._dialled.close()
 
-    def _dial(self) -> socket.socket:
-        """Where paho connects its socket: a second handle lets :meth:`enter` end a handshake that hangs."""
-        connection = socket.create_connection((self._hostname, self._port), timeout=self.timeout)
-        self._dialled = connection.dup()
-        return connection
+    def _dial(self) -> ssl.SSLSocket:
+        """Where paho makes its socket. A second handle lets :meth:`enter` end a handshake that hangs."""
+        plain = socket.create_connection((self._hostname, self._port), timeout=self.timeout)
+        self._dialled = plain.dup()
+        if self._unwanted:
+            plain.close()
+            raise OSError("nobody wants it any more")
+        try:
+            return self._tls.wrap_socket(plain, server_hostname=self._hostname)
+        except ssl.SSLError:  # a refused certificate is a ValueError as well
+            raise
+        except ValueError:
+            plain.close()
+            raise OSError("the broker's host is no name for TLS") from None
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
         self.session_present = bool(flags.session_present)
@@ -261,9 +274,7 @@ class _Client(aiomqtt.Client):
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
-        if self._over:
-            if not self._disconnected.done():
-                self._disconnected.set_result(None)
+        if self._left:
             return
         if not self._connected.done():
             self._connected.set_exception(aiomqtt.MqttError(f"the broker ended the connection: {reason_code}"))

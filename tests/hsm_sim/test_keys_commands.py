@@ -8,6 +8,7 @@ from tests.hsm_sim import oracle
 from tests.hsm_sim.conftest import Ask
 
 TYPES = ["000", "001", "002", "402", "003", "008", "009", "109"]
+DOUBLE_ONLY = ["402", "009", "109"]
 
 
 def usable(clear: bytes) -> bool:
@@ -19,6 +20,9 @@ def usable(clear: bytes) -> bool:
 @pytest.mark.parametrize(("scheme", "digits"), [("U", 32), ("T", 48), ("X", 32), ("Y", 48)])
 def test_a0_makes_a_key_of_any_type(code: str, scheme: str, digits: int, ask: Ask) -> None:
     answer = ask(f"A00{code}{scheme}")
+    if digits == 48 and code in DOUBLE_ONLY:
+        assert answer == "27"
+        return
     error, field, check_value = answer[:2], answer[2 : 3 + digits], answer[3 + digits :]
     clear = oracle.clear_of(oracle.lmk(code), field)
     assert error == "00"
@@ -55,6 +59,7 @@ def test_a0_mode_1_also_gives_the_key_under_a_transport_key(
     [
         ("A00999U", "28"),
         ("A0000CU", "28"),
+        ("A00009Z", "27"),
         ("A00003Q", "26"),
         ("A0A003U", "15"),
         ("A02003U", "15"),

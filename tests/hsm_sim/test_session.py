@@ -12,8 +12,8 @@ from hsm_sim.engine.engine import OPERATIONS, Engine
 from hsm_sim.engine.refusal import Reason
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield import session as subject
-from hsm_sim.payshield.refusals import CODES
 from hsm_sim.payshield.session import HANDLERS, Session
+from hsm_sim.payshield.terms import CODES
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import COMMANDS
 from protocols.hsm.frame import frame, response_code

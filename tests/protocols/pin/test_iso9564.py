@@ -134,7 +134,7 @@ def test_every_format_3_fill_occurs() -> None:
 
 
 def test_the_pan_binds() -> None:
-    pin, other = Pin.from_text("1234"), Pan("4000009999980016")
+    pin, other = Pin.from_text("1234"), Pan("4000001999990016")
     blocks = {
         Format.ISO_0: encipher_pin(TEST_TDES, Format.ISO_0, pin, TEST_PAN, b""),
         Format.ISO_3: encipher_pin(TEST_TDES, Format.ISO_3, pin, TEST_PAN, bytes(8)),
