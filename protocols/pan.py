@@ -11,7 +11,7 @@ PAN_DIGITS = range(8, 20)  # ISO/IEC 7812-1:2017, 4: up to 19 digits; PIN pads t
 
 
 class Pan:
-    """A primary account number. ``str`` and ``repr`` show at most first six and last four digits (PCI DSS 4.0, 3.4.1)."""
+    """A primary account number. ``str`` and ``repr`` show first six and last four digits at most (PCI DSS 3.4.1)."""
 
     __slots__ = ("_digits",)
 

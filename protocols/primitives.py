@@ -16,7 +16,7 @@ A context belongs to one thread; OpenSSL's are not safe to share ("Already borro
 it is dropped: :meth:`BlockKey.wipe` drops them. Until then an AES context holds its first round key, which is the key.
 
 Keys with K1 = K2 (single DES by another name) are computed with, since DUKPT registers and published vectors have them;
-NIST SP 800-67 rev. 2, 3.1 and ISO/IEC 18033-3 forbid making or importing one, and :func:`is_single_strength` tells.
+NIST SP 800-67 rev. 2 and ISO/IEC 18033-3 forbid making or importing one, and :func:`is_single_strength` tells.
 """
 
 from collections.abc import Callable
@@ -310,7 +310,7 @@ _ODD = bytes(octet if octet.bit_count() & 1 else octet ^ 1 for octet in range(25
 
 
 def has_odd_parity(octets: KeyOctets) -> bool:
-    """Whether every octet has an odd number of one-bits, as DES keys do (NIST SP 800-67 rev. 2, 3.2)."""
+    """Whether every octet has an odd number of one-bits, as DES keys do (NIST SP 800-67 rev. 2)."""
     given = bytearray(octets.reveal() if isinstance(octets, Secret) else octets)
     adjusted = given.translate(_ODD)
     verdict = given == adjusted
@@ -319,7 +319,7 @@ def has_odd_parity(octets: KeyOctets) -> bool:
 
 
 def with_odd_parity(octets: KeyOctets) -> bytearray:
-    """A copy whose last bit of each octet makes its parity odd; the caller wipes it (NIST SP 800-67 rev. 2, 3.2)."""
+    """A copy whose last bit of each octet makes its parity odd; the caller wipes it (NIST SP 800-67 rev. 2)."""
     given = bytearray(octets.reveal() if isinstance(octets, Secret) else octets)
     adjusted = given.translate(_ODD)
     given[:] = bytes(len(given))
@@ -329,7 +329,7 @@ def with_odd_parity(octets: KeyOctets) -> bytearray:
 def is_single_strength(octets: KeyOctets) -> bool:
     """Whether a TDES key of 16 or 24 octets is worth one DES key: K1 = K2 or K2 = K3, parity bits not counted.
 
-    NIST SP 800-67 rev. 2, 3.1 and ISO/IEC 18033-3 forbid such keys: refuse them where a key is made or imported.
+    NIST SP 800-67 rev. 2 and ISO/IEC 18033-3 forbid such keys: refuse them where a key is made or imported.
     """
     adjusted = with_odd_parity(octets)
     with memoryview(adjusted) as view:

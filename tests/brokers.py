@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from device_profiles.serve import mosquitto
-from device_profiles.serve.mqtt import BrokerServer, server_context
+from device_profiles.serve.mqtt import BrokerServer
+from device_profiles.serve.mutual_tls import server_context
 from device_profiles.twins.pki import Credential, TestAuthority
 
 KINDS = ("twin", "mosquitto")

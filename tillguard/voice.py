@@ -29,7 +29,7 @@ _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", 
 
 
 class Voice:
-    """One command's mouth. With ``as_json`` every answer is a JSON document; colour only on a terminal, not with NO_COLOR."""
+    """One command's mouth. ``as_json``: every answer is a JSON document. Colour only on a terminal without NO_COLOR."""
 
     def __init__(
         self, command: str, *, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None

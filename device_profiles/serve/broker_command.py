@@ -4,10 +4,12 @@
 
 import argparse
 import asyncio
+import ssl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from device_profiles.serve.mutual_tls import server_context
 from device_profiles.serve.signals import until_signalled
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
@@ -47,22 +49,19 @@ def run(args: argparse.Namespace) -> int:
     kind = args.kind
     if kind == "auto":
         kind = "mosquitto" if mosquitto.find() else "twin"
-    return asyncio.run(_mosquitto(args, voice) if kind == "mosquitto" else _twin(args, voice))
+    context = server_context(args.ca, args.certificate, args.key)
+    return asyncio.run(_mosquitto(args, voice) if kind == "mosquitto" else _twin(args, context, voice))
 
 
-async def _twin(args: argparse.Namespace, voice: Voice) -> int:
-    import ssl
+async def _twin(args: argparse.Namespace, context: ssl.SSLContext, voice: Voice) -> int:
     from importlib.metadata import version
 
     try:
-        from device_profiles.serve.mqtt import BrokerServer, server_context
+        from device_profiles.serve.mqtt import BrokerServer
     except ModuleNotFoundError as fault:
         raise Fault(f"the package {fault.name} is not installed", "pip install 'tillguard[fleet]'") from None
     stop = until_signalled()
-    try:
-        server = BrokerServer(server_context(args.ca, args.certificate, args.key), _tracer(args, voice))
-    except (ssl.SSLError, OSError):
-        raise Fault("the certificates cannot be used", "check --ca, --certificate and --key", Exit.USAGE) from None
+    server = BrokerServer(context, _tracer(args, voice))
     try:
         port = await server.start(args.port)
     except OSError as fault:

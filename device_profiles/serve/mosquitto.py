@@ -188,6 +188,4 @@ def _write(path: Path, text: str) -> None:
 def _hint(words: str) -> str:
     if "Address already in use" in words:
         return "another process has the port; take --port 0"
-    if "Unable to load" in words or "keyfile" in words or "certificate" in words:
-        return "check --ca, --certificate and --key"
     return "try --kind twin"

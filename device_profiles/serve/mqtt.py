@@ -4,23 +4,12 @@
 
 import asyncio
 import ssl
-from pathlib import Path
 
 from device_profiles.twins.broker import Broker, Limits, Link, Trace
 
 TICK_S = 0.25
 HANDSHAKE_S = 10.0
 CLOSE_S = 1.0
-
-
-def server_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.3 that lets in only who shows a client certificate of ``ca``."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(ca)
-    context.load_cert_chain(certificate, key)
-    return context
 
 
 class BrokerServer:

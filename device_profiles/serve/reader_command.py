@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--card", metavar="NAME", help="card profile, or path of a .toml; without it nobody taps")
     parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the card (default none)")
     parser.add_argument("--tap-after", type=float, default=0.05, metavar="S", help="seconds until the tap (0.05)")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep the card's counter across restarts")
     parser.add_argument("--link", type=Path, metavar="PATH", help="make a symbolic link to the line")
     parser.add_argument("--json", action="store_true", help="answer as JSON lines")
     parser.add_argument("--trace", action="store_true", help="say what goes over the wire, redacted")
@@ -68,6 +69,7 @@ async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand
 
 def _hand(args: argparse.Namespace) -> "Hand | None":
     from device_profiles.card_profile import load_card
+    from device_profiles.serve.card_memory import RememberingCard, remembered
     from device_profiles.twins.card import CardTwin
     from device_profiles.twins.card_faults import CARD_FAULTS, Card, FaultyCard
     from device_profiles.twins.reader import Hand
@@ -80,7 +82,10 @@ def _hand(args: argparse.Namespace) -> "Hand | None":
         raise Fault("--tap-after: 0 to 3600 seconds expected", exit_code=Exit.USAGE)
     if args.card is None:
         return None
-    card: Card = CardTwin(load_card(args.card), os.urandom)
+    twin = CardTwin(load_card(args.card), os.urandom, remembered(args.state) if args.state else 0)
+    card: Card = twin
+    if args.state:
+        card = RememberingCard(twin, args.state)
     if args.fault != "none":
         card = FaultyCard(card, CARD_FAULTS[args.fault]())
     return Hand(card, args.tap_after)

@@ -40,7 +40,7 @@ class Usage(IntEnum):
 
 
 class Algorithm(IntEnum):
-    """Algorithm indicators of derivation data (X9.24-3:2017, 6.3.2, table 3)."""
+    """Algorithm indicators of derivation data (X9.24-3:2017, 6.2.1 and 6.3.2, table 3)."""
 
     TDEA_2_KEY = 0
     TDEA_3_KEY = 1

@@ -67,7 +67,7 @@ class Ksn:
 
 
 class TdesKsn(Ksn):
-    """Key serial number of TDES DUKPT, 10 octets: 59 bits of key set and device, 21 of counter (X9.24-1:2009, A.1)."""
+    """Key serial number of TDES DUKPT, 10 octets: 59 bits of key set and device, 21 of counter (X9.24-1:2009, Annex A)."""
 
     __slots__ = ()
     size = 10
@@ -76,7 +76,7 @@ class TdesKsn(Ksn):
 
     @classmethod
     def from_hex(cls, text: str | bytes) -> Self:
-        """Read 16 to 20 hexadecimal characters; a short KSN is filled with F on the left (X9.24-1:2009, A.1)."""
+        """Read 16 to 20 hexadecimal characters; a short KSN is filled with F on the left (X9.24-1:2009, Annex A)."""
         if not 16 <= len(text) <= 20:
             raise DecodeError("KSN", f"{len(text)} characters, 16 to 20 expected")
         padded = text.rjust(20, "F") if isinstance(text, str) else text.rjust(20, b"F")
@@ -84,7 +84,7 @@ class TdesKsn(Ksn):
 
 
 class AesKsn(Ksn):
-    """Key serial number of AES DUKPT, 12 octets: BDK id 4, derivation id 4, counter 4 (X9.24-3:2017, 6.3)."""
+    """Key serial number of AES DUKPT, 12 octets: BDK id 4, derivation id 4, counter 4 (X9.24-3:2017, 6)."""
 
     __slots__ = ()
     size = 12
@@ -100,7 +100,7 @@ class AesKsn(Ksn):
 def next_counter(counter: int, kind: type[Ksn]) -> int | None:
     """The counter after ``counter``, skipping values with too many one-bits; None at the end of the device's life.
 
-    X9.24-1:2009, A.3 (New Key) and X9.24-3:2017, 6.5: add one, or, where the one-bits are used up, add
+    X9.24-1:2009, A.3 (New Key) and X9.24-3:2017, 6: add one, or, where the one-bits are used up, add
     the lowest one-bit. Originating side. From 0 (initial key just loaded) it gives 1.
     """
     step = 1 if counter.bit_count() < kind.most_one_bits else counter & -counter

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """DUKPT, originating side: what a PIN pad keeps between transactions, TDES and AES. Stores nothing by itself.
 
-ANSI X9.24-1:2009, Annex A.3 and X9.24-3:2017, 6.5. The device holds one future key for each counter bit, and the
+ANSI X9.24-1:2009, Annex A.3 and X9.24-3:2017, 6. The device holds one future key for each counter bit, and the
 counter. Using a counter value takes the key in the register of its lowest one-bit, fills the registers below it with
 that key's children, and erases it: a device opened later cannot tell the keys it has used. The initial key is gone as
 soon as the state is made.

@@ -22,7 +22,7 @@ from protocols.secret import ClearKey, Secret
 KEY_OCTETS: Final = 16
 _HALF: Final = 0xFFFFFFFFFFFFFFFF
 _COUNTER: Final = (1 << TdesKsn.counter_bits) - 1
-_KEY_MASK: Final = 0xC0C0C0C000000000  # X9.24-1:2009, A.2 and A.6.2: the variant of both halves
+_KEY_MASK: Final = 0xC0C0C0C000000000  # X9.24-1:2009, A.2 and A.6: added to each half
 _BOTH: Final = 1 << 64 | 1
 
 
@@ -42,7 +42,7 @@ _ONE_WAY = frozenset({Purpose.DATA_REQUEST, Purpose.DATA_RESPONSE})
 
 
 def initial_key(bdk: KeyOctets, ksn: TdesKsn) -> ClearKey:
-    """The initial key (IPEK) of the device that ``ksn`` names, 16 octets (A.6.1). Key injection and receiving side."""
+    """The initial key (IPEK) of the device that ``ksn`` names, 16 octets (A.6). Key injection and receiving side."""
     octets = _octets(bdk)
     key = int.from_bytes(octets, "big")
     block = _initial_block(ksn.number)
@@ -109,7 +109,7 @@ class Receiver:
         masked[:] = octets[:] = bytes(KEY_OCTETS)
 
     def initial_key(self, ksn: TdesKsn) -> ClearKey:
-        """The initial key of the device that ``ksn`` names, 16 octets (A.6.1)."""
+        """The initial key of the device that ``ksn`` names, 16 octets (A.6)."""
         return _key(self._initial(ksn.number))
 
     def transaction_key(self, ksn: TdesKsn) -> ClearKey:

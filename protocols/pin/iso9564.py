@@ -32,7 +32,7 @@ from protocols.secret import PIN_DIGITS, ClearPinBlock, Pin
 
 AES_BLOCK = 16
 FORMAT_4_PAN_DIGITS = range(8, 20)
-"""ISO 9564-1:2017, 9.4.2.3: 12 to 19 digits; a shorter PAN is zero-filled to 12 and its length nibble is 0."""
+"""ISO 9564-1:2017, 9.4.2: 12 to 19 digits; a shorter PAN is zero-filled to 12 and its length nibble is 0."""
 
 
 class Format(IntEnum):
@@ -120,7 +120,7 @@ def decode_format_3(block: ClearPinBlock, pan: Pan) -> Pin:
 
 
 def encode_format_4(pin: Pin, random: Octets) -> ClearPinBlock:
-    """Clear 16-octet PIN field of format 4, its right half random (9.4.2.2). Originating side.
+    """Clear 16-octet PIN field of format 4, its right half random (9.4.2). Originating side.
 
     The PAN joins only on the way into the cipher: :func:`encipher_format_4`.
     """
@@ -131,14 +131,14 @@ def encode_format_4(pin: Pin, random: Octets) -> ClearPinBlock:
 
 
 def decode_format_4(field: ClearPinBlock) -> Pin:
-    """The PIN of a clear format 4 PIN field (9.4.2.2); any content fault is one :class:`DecodeError`."""
+    """The PIN of a clear format 4 PIN field (9.4.2); any content fault is one :class:`DecodeError`."""
     if len(field) != AES_BLOCK:
         raise DecodeError("PIN block", f"{len(field)} octets, {AES_BLOCK} expected")
     return _judge(bytearray(field.reveal()[:DES_BLOCK]), _SHAPE_4, None)
 
 
 def pan_field_4(pan: Pan) -> bytes:
-    """The 16-octet PAN field of format 4: digits beyond 12 as one nibble, the digits, zeros (9.4.2.3)."""
+    """The 16-octet PAN field of format 4: digits beyond 12 as one nibble, the digits, zeros (9.4.2)."""
     return _pan_number_4(pan).to_bytes(AES_BLOCK, "big")
 
 
@@ -157,7 +157,7 @@ def encipher_format_4(key: BlockKey, pin: Pin, pan: Pan, random: Octets) -> byte
 
 
 def decipher_format_4(key: BlockKey, block: Octets, pan: Pan) -> Pin:
-    """The PIN of an enciphered format 4 block (9.4.2.5); any content fault is one :class:`DecodeError`."""
+    """The PIN of an enciphered format 4 block (9.4.2); any content fault is one :class:`DecodeError`."""
     check_key(key, AES_BLOCK)
     if len(block) != AES_BLOCK:
         raise DecodeError("PIN block", f"{len(block)} octets, {AES_BLOCK} expected")

@@ -16,7 +16,7 @@ _SHAPE_2 = Shape(2, lambda nibble: nibble == 0xF, fill=0xF)
 
 
 def encode_visa(new_pin: Pin, card_key: KeyOctets, current_pin: Pin | None = None) -> ClearPinBlock:
-    """Clear 8-octet block 41, or 42 if the current PIN is given (Visa VIS 1.4, C.11.2 and C.11.1). Issuer's side.
+    """Clear 8-octet block 41, or 42 if the current PIN is given (Visa VIS, C.11). Issuer's side.
 
     ``card_key`` is the card's own 16-octet key for application cryptograms (UDK A and B): the right 4 octets of A join
     the new PIN's format 0 field, and the current PIN's digits join from the left.

@@ -276,9 +276,8 @@ class Demo:
         proved = self.audit()
         took = time.monotonic() - self.began
         self.screen.data({"station": "demo", "exit": code, "seconds": round(took, 2)})
-        self.screen.line(
-            f"\n{self.screen.paint(f'{took:.1f} s', '2')}; every part its own process, all of them simulators with TEST keys"
-        )
+        spent = self.screen.paint(f"{took:.1f} s", "2")
+        self.screen.line(f"\n{spent}; every part its own process, all of them simulators with TEST keys")
         if self.options.keep:
             self.keep()
         return code or (0 if arrived and not proved else 1)

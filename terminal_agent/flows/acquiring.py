@@ -153,8 +153,11 @@ class Acquiring:
         self._owing.clear()
 
     async def _trusted_reply(self, draft: Draft, octets: bytes) -> Reply:
-        """The answer to ``draft``, MAC checked. A decline without MAC is believed no more than an approval: a forged one
-        would leave the bank with a booking that this terminal knows nothing of."""
+        """The answer to ``draft``, MAC checked.
+
+        A decline without MAC is believed no more than an approval: a forged one would leave the bank with a booking
+        that this terminal knows nothing of.
+        """
         answer = await self._link.exchange(octets, self._timeout_s, self._client.answers(draft))
         reply = self._client.read_reply(draft, answer)
         reply.require_mac(await self._mac(self._key(), reply.octets_to_mac))

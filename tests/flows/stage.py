@@ -109,7 +109,14 @@ class Stage:
 
     def reader(self, *options: str) -> Station:
         """The PN532 twin with the planted card."""
-        card = ["--card", str(self.planted.card), "--link", str(self.folder / "reader")]
+        card = [
+            "--card",
+            str(self.planted.card),
+            "--state",
+            str(self.folder / "card.state"),
+            "--link",
+            str(self.folder / "reader"),
+        ]
         return self.start("reader", "device-twin", "reader", *card, *options)
 
     def pad(self, *options: str) -> Station:

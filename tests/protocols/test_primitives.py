@@ -4,6 +4,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -201,3 +203,20 @@ def test_single_strength() -> None:
     assert is_single_strength(bytes(8) + b"\x01" * 8), "parity bits do not make two keys"
     assert not is_single_strength(TEST_TDES)
     assert not is_single_strength(ClearKey(bytearray(TEST_TDES + TEST_TDES[:8])))
+
+
+@pytest.mark.parametrize(("kind", "size", "held"), [("TdesKey", 16, 0), ("TdesKey", 24, 0), ("AesKey", 32, 4)])
+def test_a_key_leaves_no_copy_behind(kind: str, size: int, held: int) -> None:
+    """A process that has made a key and wiped its own octets is searched for them.
+
+    A TDES context holds only the key schedule. An AES context holds its first round key, which is the key, until it is
+    dropped: at most one copy for each of the four contexts.
+    """
+
+    def found(stage: str) -> int:
+        command = [sys.executable, "-m", "tests.protocols.leftovers", kind, str(size), stage]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert found("control") > found("held"), "the search must find a copy that is there"
+    assert found("held") <= held
+    assert found("wiped") == 0

@@ -39,7 +39,10 @@ class Shape:
             raise ValueError("name: not that one")
 
 
-GOOD = 'name = "x"\nkey-file = "a/b"\nmode = "open"\nnote = "n"\n[port]\nnumber = 1\nspeed = 2\n[[ports]]\nnumber = 3\n[words]\na = "b"\n'
+GOOD = (
+    'name = "x"\nkey-file = "a/b"\nmode = "open"\nnote = "n"\n[port]\nnumber = 1\nspeed = 2\n'
+    '[[ports]]\nnumber = 3\n[words]\na = "b"\n'
+)
 
 
 def read(tmp_path: Path, text: str) -> Shape:

@@ -151,12 +151,11 @@ class Bench:
             country="276",
             currency="978",
             serial_number="TG000001",
-            aids=(Combination(aid="A0000000031010", kernel=3, transaction_limit=500000, cvm_limit=2500, floor_limit=0),),
+            aids=(Combination(aid="A0000000031010", transaction_limit=500000, cvm_limit=2500),),
         )
         acquiring: Any = self.acquiring
-        self.till = Till(
-            terminal, self.reader, self.pad, acquiring, self.recorder, self.clock, random.Random(8).randbytes, Timeouts()
-        )
+        entropy = random.Random(8).randbytes
+        self.till = Till(terminal, self.reader, self.pad, acquiring, self.recorder, self.clock, entropy, Timeouts())
 
     @staticmethod
     def _opener(driver: Any, missing: bool | None) -> Callable[[], Any]:
