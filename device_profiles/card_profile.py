@@ -54,6 +54,33 @@ class ContactlessChip:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactChip:
+    """The chip behind contacts: what it says at power-on, and how it judges a payment."""
+
+    atr: str
+    """Of the card as it speaks T=1."""
+    atr_t0: str
+    """Of the card as it speaks T=0."""
+    response_format: int = 2
+    """1: values run together behind tag 80; 2: template 77 (EMV 4.4 Book 3, 6.5.5.4 and 6.5.8.4)."""
+    issuer_authentication_required: bool = True
+    """Whether an online approval without the issuer's proof is refused."""
+    offline_limit: int = 0
+    """How many payments in a row the card approves without its issuer; 0 is none."""
+    language: str = "en"
+
+    def __post_init__(self) -> None:
+        for what, text in (("atr", self.atr), ("atr-t0", self.atr_t0)):
+            _octets(text, what, 2, 33)  # ISO/IEC 7816-3:2006, 8.2: TS and at most 32 more
+        if self.response_format not in (1, 2):
+            raise ValueError("response-format: 1 or 2 expected")
+        if not 0 <= self.offline_limit <= 255:
+            raise ValueError("offline-limit: 0 to 255 expected")
+        if len(self.language) % 2 or not 2 <= len(self.language) <= 8 or not self.language.isascii():
+            raise ValueError("language: one to four codes of two letters expected")
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A record of a file: the tags it holds, in order."""
 
@@ -70,7 +97,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A qVSDC-like application. ``answer`` lists the tags of the answer to GET PROCESSING OPTIONS, in order."""
+    """A VSDC-like application. ``answer``: the tags of a contactless answer to GET PROCESSING OPTIONS, in order."""
 
     aid: str
     label: str
@@ -80,8 +107,8 @@ class Application:
     discretionary: str = field(repr=False)
     sequence_number: int
     country: str
-    pdol: str
-    answer: tuple[str, ...]
+    pdol: str = ""
+    answer: tuple[str, ...] = ()
     records: tuple[Record, ...] = ()
     objects: Mapping[str, str] = field(default_factory=dict)
     """Further data objects, tag to value, both hexadecimal."""
@@ -123,7 +150,7 @@ class Application:
     @property
     def pdol_octets(self) -> bytes:
         """9F38."""
-        return _octets(self.pdol, "pdol", 2, 252)
+        return _octets(self.pdol, "pdol", 0, 252)
 
     def static_objects(self) -> dict[int, bytes]:
         """The data objects that never change, by tag."""
@@ -177,10 +204,26 @@ class CardProfile:
 
     name: str
     title: str
-    contactless: ContactlessChip
     application: Application
     keys: CardKeys
     cardholder: Cardholder
+    contactless: ContactlessChip | None = None
+    contact: ContactChip | None = None
+
+    def __post_init__(self) -> None:
+        if self.contactless is None and self.contact is None:
+            raise ValueError("contactless or contact: a card has at least one chip")
+        if self.contactless is not None and not (self.application.pdol and self.application.answer):
+            raise ValueError("application: pdol and answer expected, the card is contactless")
+        if self.contact is not None:
+            lists = [self.application.objects.get(tag, "") for tag in ("8C", "8D")]
+            if not all(lists) or not self.application.records:
+                raise ValueError("application: records and objects 8C and 8D expected, the card has contacts")
+            try:
+                for text in lists:
+                    dol.decode(bytes.fromhex(text), where="objects.8C and 8D")
+            except DecodeError as fault:
+                raise ValueError(str(fault)) from None
 
 
 def load_card(name_or_path: str) -> CardProfile:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a profile of a serial device says: frozen data, filled from one TOML per model. Opens and decides nothing."""
+"""What a profile of a reader or pad says: frozen data, filled from one TOML per model. Opens and decides nothing."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -22,6 +22,28 @@ class ReaderProtocol(Enum):
     """How a card reader is spoken to."""
 
     PN532 = "pn532"
+    PCSC = "pcsc"
+
+
+class CardInterface(Enum):
+    """How a card meets a reader."""
+
+    CONTACT = "contact"
+    CONTACTLESS = "contactless"
+
+
+class Sharing(Enum):
+    """Who else may use a card while a payment runs (PC/SC part 5, 3.2.5)."""
+
+    EXCLUSIVE = "exclusive"
+    SHARED = "shared"
+
+
+class Transmission(Enum):
+    """Transmission protocols of contact cards (ISO/IEC 7816-3:2006, 10 and 11)."""
+
+    T0 = "T=0"
+    T1 = "T=1"
 
 
 class PinpadProtocol(Enum):
@@ -76,14 +98,46 @@ class Pn532Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class PcscSettings:
+    """How a reader is used through the PC/SC service. Times in seconds."""
+
+    name: str = "*"
+    """Part of the reader's name as the service gives it; ``*`` and ``?`` as wildcards, case does not matter."""
+    interface: CardInterface = CardInterface.CONTACT
+    share: Sharing = Sharing.EXCLUSIVE
+    """Shared use takes a transaction, so that no other program's commands come between ours."""
+    protocols: tuple[Transmission, ...] = (Transmission.T0, Transmission.T1)
+    exchange_s: float = 30.0
+    """A contact card may ask for waiting time again and again; a reader that is silent for so long hangs."""
+    patience_s: float = 2.0
+    """A service or reader that is away for longer, while a card is waited for, is reported as absent."""
+    busy_s: float = 3.0
+    """How long another program may hold the card before that is a fault."""
+
+    def __post_init__(self) -> None:
+        for name in ("exchange_s", "patience_s", "busy_s"):
+            _within(name.replace("_", "-"), getattr(self, name), 0.05, 120)
+        if not self.name:
+            raise ValueError("name: at least one character expected; * for any reader")
+        if not self.protocols:
+            raise ValueError("protocols: at least one of T=0 and T=1 expected")
+
+
+@dataclass(frozen=True, slots=True)
 class ReaderProfile:
-    """One model of card reader on a serial line."""
+    """One model of card reader, on a serial line or behind the PC/SC service."""
 
     model: str
     title: str
     protocol: ReaderProtocol
-    line: LineSettings
+    line: LineSettings | None = None
+    """Only for a reader on a serial line."""
     pn532: Pn532Settings = field(default_factory=Pn532Settings)
+    pcsc: PcscSettings = field(default_factory=PcscSettings)
+
+    def __post_init__(self) -> None:
+        if (self.line is None) != (self.protocol is ReaderProtocol.PCSC):
+            raise ValueError("[line]: expected for a reader on a serial line, and for no other")
 
 
 @dataclass(frozen=True, slots=True)

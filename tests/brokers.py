@@ -14,7 +14,7 @@ from pathlib import Path
 from device_profiles.serve import mosquitto
 from device_profiles.serve.mqtt import BrokerServer
 from device_profiles.serve.mutual_tls import server_context
-from device_profiles.twins.pki import Credential, TestAuthority
+from device_profiles.twins.pki import Authority, Credential
 
 KINDS = ("twin", "mosquitto")
 TERMINALS = ("TG000001", "TG000002")
@@ -44,7 +44,7 @@ class Pki:
 def make_pki(folder: Path) -> Pki:
     """TEST certificates: broker, head office, two terminals, a stranger of another authority, an expired one."""
     now = datetime.now(UTC)
-    authority, elsewhere = TestAuthority(now), TestAuthority(now)
+    authority, elsewhere = Authority(now), Authority(now)
     past = (now - timedelta(days=2), now - timedelta(days=1))
     _write(folder, "ca", authority.credential)
     _write(folder, "other-ca", elsewhere.credential)

@@ -24,6 +24,7 @@ from tillguard.voice import Fault
 
 READY_S = 10.0
 STOP_S = 5.0
+INTRODUCTION_S = 0.5
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _INSTALL = "install it: apt-get install mosquitto; or take --kind twin"
 
@@ -80,6 +81,7 @@ class Mosquitto:
         self._said = said
         self.last_words: list[str] = []
         self.version = "unknown"
+        self._introduced = asyncio.Event()
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
@@ -118,6 +120,9 @@ class Mosquitto:
                     await asyncio.sleep(0.005)
         except TimeoutError:
             raise Fault(f"mosquitto does not listen after {READY_S:g} s: {self._why()}", "see its log") from None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(INTRODUCTION_S):  # it says its version before it listens; its pipe may lag
+                await self._introduced.wait()
 
     async def ended(self) -> int:
         """Its exit code, once it ends."""
@@ -142,6 +147,7 @@ class Mosquitto:
             self.last_words = [*self.last_words[-4:], words]
             if found := re.match(r"mosquitto version (\S+) starting", words):
                 self.version = found[1]
+                self._introduced.set()
             self._said(words)
 
     def _why(self) -> str:

@@ -42,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
             raise Fault("a terminal's name has 1 to 32 letters, digits and hyphens", "such as TG000001", Exit.USAGE)
     if not 1 <= args.hours <= LONGEST_HOURS:
         raise Fault(f"--hours: 1 to {LONGEST_HOURS} expected", "TEST certificates are short-lived", Exit.USAGE)
-    from device_profiles.twins.pki import AUTHORITY_NAME, TestAuthority
+    from device_profiles.twins.pki import AUTHORITY_NAME, Authority
 
     folder: Path = args.dir
-    authority = TestAuthority(datetime.now(UTC), timedelta(hours=args.hours))
+    authority = Authority(datetime.now(UTC), timedelta(hours=args.hours))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ca, _ = _write(folder, "ca", authority.credential.certificate, authority.credential.key)

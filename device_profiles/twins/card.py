@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A virtual contactless payment card, qVSDC-like: command octets in, answer octets out. No reader, no field, no fault.
 
-Its cryptograms are real: the issuer's TEST master key gives the card's own by option A, cryptogram version 10 makes the
-ARQC over the terminal's data, the profile, the counter and the card verification results. Its counter survives a power
-cycle; everything else does not. Randomness (the identifier of each tap) is an argument. Faults live outside, in
+Its cryptograms are real, see :mod:`device_profiles.twins.card_cryptogram`. Its counter survives a power cycle;
+everything else does not. Randomness (the identifier of each tap) is an argument. Faults live outside, in
 :mod:`device_profiles.twins.card_faults`.
 """
 
@@ -12,71 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import TypeAlias
 
 from device_profiles.card_profile import CardProfile
+from device_profiles.twins.card_cryptogram import CardCryptography
 from protocols.emv import apdu, dol, tlv
 from protocols.emv.apdu import Command, Ins, Response
 from protocols.emv.bits import CryptogramType, Ctq, Ttq
-from protocols.emv.cryptogram import (
-    VERSIONS,
-    application_cryptogram,
-    icc_master_key_b,
-    session_key_of_counter,
-)
 from protocols.emv.status import Status
 from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
-from protocols.pan import Pan
-from protocols.primitives import TdesKey, Use
-from protocols.secret import ClearKey
+from tillguard.exits import Exit
+from tillguard.voice import Fault
 
 LAST_ATC = 0xFFFF  # EMV 4.4 Book 3, Annex A1: the counter has two octets and never starts again
 
 CVR_LENGTH = 0x03
 CVR_FIRST: Mapping[CryptogramType, int] = MappingProxyType({CryptogramType.ARQC: 0xA0, CryptogramType.AAC: 0x80})
 """Octet 5 of 9F10: no second cryptogram asked for, and which the first one is."""
-
-
-Part: TypeAlias = Callable[[Mapping[int, bytes], Mapping[int, bytes]], bytes]
-"""A part of what a cryptogram covers, out of what the terminal gave and what the card made."""
-
-
-def _given(tag: Tag) -> Part:
-    return lambda given, made: given.get(tag, bytes(tag.least))
-
-
-def _made(tag: Tag, start: int = 0, stop: int | None = None) -> Part:
-    return lambda given, made: made[tag][start:stop]
-
-
-_TERMINAL_PARTS = tuple(
-    _given(tag)
-    for tag in (
-        Tag.AMOUNT_AUTHORISED_NUMERIC,
-        Tag.AMOUNT_OTHER_NUMERIC,
-        Tag.TERMINAL_COUNTRY,
-        Tag.TVR,
-        Tag.TRANSACTION_CURRENCY,
-        Tag.TRANSACTION_DATE,
-        Tag.TRANSACTION_TYPE,
-        Tag.UNPREDICTABLE_NUMBER,
-    )
-)
-
-COVERED: Mapping[int, tuple[Part, ...]] = MappingProxyType(
-    {
-        10: (*_TERMINAL_PARTS, _made(Tag.AIP), _made(Tag.ATC), _made(Tag.ISSUER_APPLICATION_DATA, 3)),
-        17: (
-            _given(Tag.AMOUNT_AUTHORISED_NUMERIC),
-            _given(Tag.UNPREDICTABLE_NUMBER),
-            _made(Tag.ATC),
-            _made(Tag.ISSUER_APPLICATION_DATA, 4, 5),
-        ),
-        18: (*_TERMINAL_PARTS, _made(Tag.AIP), _made(Tag.ATC), _made(Tag.ISSUER_APPLICATION_DATA)),
-    }
-)
-"""What each cryptogram version covers, in order. Version 10: the verification results with their length octet."""
 
 
 class CardTorn(Exception):
@@ -125,20 +76,18 @@ class CardTwin:
     """One card. ``random`` gives octets for the tap's identifier; ``atc`` is the counter of the last payment."""
 
     def __init__(self, profile: CardProfile, random: Callable[[int], bytes], atc: int = 0) -> None:
+        if profile.contactless is None:
+            hint = "choose a card whose file has [contactless]"
+            raise Fault(f"the card '{profile.name}' has contacts only", hint, Exit.USAGE)
         self.profile = profile
         self.atc = atc
         self.state = State.OFF
+        self._chip = profile.contactless
         self._random = random
         self._application = profile.application
         self._objects = self._application.static_objects()
         self._pdol = dol.decode(self._application.pdol_octets)
-        self._version = VERSIONS[self._application.cryptogram_version]
-        with (
-            ClearKey.from_hex(profile.keys.test_mk_ac) as issuer,
-            TdesKey(issuer, Use.ENCIPHER) as issuer_key,
-        ):
-            pan = Pan(self._application.pan)
-            self._key = icc_master_key_b(issuer_key, pan, self._application.sequence_number)
+        self._cryptography = CardCryptography(profile)
         self._handlers: Mapping[int, Callable[[Command], bytes]] = {
             Ins.SELECT: self._select,
             Ins.GET_PROCESSING_OPTIONS: self._get_processing_options,
@@ -148,7 +97,7 @@ class CardTwin:
     def power_on(self) -> Activation:
         """The card comes into the field."""
         self.state = State.IDLE
-        chip = self.profile.contactless
+        chip = self._chip
         uid = b"\x08" + self._random(3)  # ISO/IEC 14443-3, 6.5.4: 08 announces a random identifier
         return Activation(bytes.fromhex(chip.atqa), chip.sak, uid, bytes.fromhex(chip.ats))
 
@@ -226,10 +175,11 @@ class CardTwin:
         made[Tag.ATC] = self.atc.to_bytes(2, "big")
         made[Tag.CID] = bytes((kind << 6,))
         made[Tag.CTQ] = ctq.encode()
+        version = self._cryptography.version.number
         made[Tag.ISSUER_APPLICATION_DATA] = bytes(
-            (0x06, self._application.key_index, self._version.number, CVR_LENGTH, CVR_FIRST[kind], 0x00, 0x00)
+            (0x06, self._application.key_index, version, CVR_LENGTH, CVR_FIRST[kind], 0x00, 0x00)
         )
-        made[Tag.APPLICATION_CRYPTOGRAM] = self._cryptogram(given, made)
+        made[Tag.APPLICATION_CRYPTOGRAM] = self._cryptography.cryptogram(given, made)
         made[Tag.AFL] = self._locator()
         answer = tuple((int(tag, 16), made[int(tag, 16)]) for tag in self._application.answer if made.get(int(tag, 16)))
         return tlv.encode([(Tag.RESPONSE_FORMAT_2, tlv.Objects(answer))])
@@ -255,14 +205,6 @@ class CardTwin:
             if able and offered in terminal:
                 return wanted
         raise _Refused(Status.REFERENCED_DATA_INVALIDATED)
-
-    def _cryptogram(self, given: Mapping[int, bytes], made: Mapping[int, bytes]) -> bytes:
-        """The cryptogram over what its version covers, under the card's key or a session key of the counter."""
-        data = b"".join(part(given, made) for part in COVERED[self._version.number])
-        if not self._version.session_key:
-            return application_cryptogram(self._key, data, self._version.padding)
-        with session_key_of_counter(self._key, made[Tag.ATC]) as key:
-            return application_cryptogram(key, data, self._version.padding)
 
     def _locator(self) -> bytes:
         """AFL: one entry for each record; none is signed."""

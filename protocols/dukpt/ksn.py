@@ -67,7 +67,7 @@ class Ksn:
 
 
 class TdesKsn(Ksn):
-    """Key serial number of TDES DUKPT, 10 octets: 59 bits of key set and device, 21 of counter (X9.24-1:2009, Annex A)."""
+    """Key serial number of TDES DUKPT, 10 octets: 59 bits of key set and device, 21 of counter (X9.24-1:2009, A)."""
 
     __slots__ = ()
     size = 10

@@ -167,3 +167,31 @@ def read_record(sfi: int, record: int) -> Command:
     if not (1 <= sfi <= 30 and 1 <= record <= 255):
         raise EncodeError(f"record {record} of file {sfi}: files are 1 to 30, records 1 to 255")
     return Command(0x00, Ins.READ_RECORD, record, sfi << 3 | 0x04, expected=SHORT_ANSWER)
+
+
+def get_data(tag: int) -> Command:
+    """GET DATA of a primitive object with a tag of two octets (EMV 4.4 Book 3, 6.5.7). Terminal side."""
+    if not 0x0000 <= tag <= 0xFFFF:
+        raise EncodeError(f"GET DATA of tag {tag:X}: P1 and P2 hold two octets")
+    return Command(0x80, Ins.GET_DATA, tag >> 8, tag & 0xFF, expected=SHORT_ANSWER)
+
+
+def generate_ac(kind: int, values: bytes) -> Command:
+    """GENERATE AC, ``kind`` 0 AAC, 1 TC or 2 ARQC, over the CDOL's values (EMV 4.4 Book 3, 6.5.5). Terminal side."""
+    if not 0 <= kind <= 2 or not 1 <= len(values) <= SHORT_DATA:
+        raise EncodeError(f"GENERATE AC of type {kind} with {len(values)} octets: types are 0 to 2, octets 1 to 255")
+    return Command(0x80, Ins.GENERATE_AC, kind << 6, 0x00, values, SHORT_ANSWER)
+
+
+def external_authenticate(answer: bytes) -> Command:
+    """EXTERNAL AUTHENTICATE with issuer authentication data (EMV 4.4 Book 3, 6.5.4). Terminal side."""
+    if not 8 <= len(answer) <= 16:
+        raise EncodeError(f"issuer authentication data of {len(answer)} octets, 8 to 16 expected")
+    return Command(0x00, Ins.EXTERNAL_AUTHENTICATE, 0x00, 0x00, answer)
+
+
+def get_response(octets: int) -> Command:
+    """GET RESPONSE for ``octets`` that wait, 256 for all (ISO/IEC 7816-4:2020, 11.9.1). Terminal side, T=0."""
+    if not 1 <= octets <= SHORT_ANSWER:
+        raise EncodeError(f"GET RESPONSE for {octets} octets, 1 to 256 can be fetched")
+    return Command(0x00, Ins.GET_RESPONSE, 0x00, 0x00, expected=octets)

@@ -3,7 +3,8 @@
 """The clear PIN field shared by all PIN block formats, in place in one bytearray. Knows no cipher and no account rule.
 
 A clear PIN must not end in an immutable object, so nothing here turns the field into ``bytes``, ``str`` or a large
-``int``; single octets are the interpreter's cached small integers and leave no copy. A field is judged by replacing
+``int``; single octets are the interpreter's cached small integers and leave no copy. Nor is a bytearray that holds one
+made longer or shorter: it might move and leave its old place unwiped. A field is judged by replacing
 every octet with its class (two digits; digit and fill; two fills; anything else) and comparing all classes at once with
 the pattern that its first octet promises: one comparison, one error, whichever octet is at fault.
 """
@@ -55,13 +56,14 @@ class Shape:
             raise content_fault()
         return field[0] & 0x0F
 
-    def write(self, pin: Pin) -> bytearray:
-        """A new field holding ``pin`` and fill."""
-        field = bytearray(self._templates[len(pin)])
+    def write(self, pin: Pin, behind: Octets = b"") -> bytearray:
+        """A new field holding ``pin`` and fill, with ``behind`` after it."""
+        digits = pin._octets  # the hottest loop here: the Pin's own methods would cost a third of it
+        field = bytearray(self._templates[len(digits)] + behind)
         place = 1
-        digits = iter(pin)
-        for high in digits:
-            low = next(digits, None)
+        each = iter(digits)
+        for high in each:
+            low = next(each, None)
             field[place] = high << 4 | (field[place] & 0x0F if low is None else low)
             place += 1
         return field

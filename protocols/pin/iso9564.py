@@ -26,6 +26,7 @@ from protocols.pin.fields import (
     deciphered,
     opened,
     read_pin,
+    wipe,
 )
 from protocols.primitives import BlockKey, Octets
 from protocols.secret import PIN_DIGITS, ClearPinBlock, Pin
@@ -125,9 +126,7 @@ def encode_format_4(pin: Pin, random: Octets) -> ClearPinBlock:
     The PAN joins only on the way into the cipher: :func:`encipher_format_4`.
     """
     check_random(random)
-    field = _SHAPE_4.write(pin)
-    field += random
-    return ClearPinBlock(field)
+    return ClearPinBlock(_SHAPE_4.write(pin, random))
 
 
 def decode_format_4(field: ClearPinBlock) -> Pin:
@@ -149,9 +148,9 @@ def encipher_format_4(key: BlockKey, pin: Pin, pan: Pan, random: Octets) -> byte
         check_key(key, AES_BLOCK)
     digits = pan.digits
     size = len(digits)
-    field = _SHAPE_4.write(pin)
-    field += random
-    inner = int.from_bytes(key.encipher_unchecked(field), "big") ^ int(_PAN_HEADS[size] + digits + _PAN_TAILS[size], 16)
+    field = _SHAPE_4.write(pin, random)
+    pan_number = int(_PAN_HEADS[size] + digits, 16) << _PAN_SHIFTS[size]
+    inner = int.from_bytes(key.encipher_unchecked(field), "big") ^ pan_number
     field[:DES_BLOCK] = ZERO_BLOCK
     return key.encipher_unchecked(inner.to_bytes(AES_BLOCK, "big"))
 
@@ -163,8 +162,9 @@ def decipher_format_4(key: BlockKey, block: Octets, pan: Pan) -> Pin:
         raise DecodeError("PIN block", f"{len(block)} octets, {AES_BLOCK} expected")
     inner = int.from_bytes(key.decipher(block), "big") ^ _pan_number_4(pan)
     clear = deciphered(key, inner.to_bytes(AES_BLOCK, "big"))
-    del clear[DES_BLOCK:]  # the random half
-    return _judge(clear, _SHAPE_4, None)
+    field = bytearray(memoryview(clear)[:DES_BLOCK])  # the rest is random
+    wipe(clear)
+    return _judge(field, _SHAPE_4, None)
 
 
 def encipher(key: BlockKey, block: ClearPinBlock) -> bytes:
@@ -228,13 +228,13 @@ def _judge_1(field: bytearray) -> Pin:
 
 # For each PAN length: the length nibble with its zero fill, and the zeros behind.
 _PAN_HEADS = {size: f"{max(size - 12, 0):X}" + "0" * max(12 - size, 0) for size in FORMAT_4_PAN_DIGITS}
-_PAN_TAILS = {size: "0" * (31 - max(size, 12)) for size in FORMAT_4_PAN_DIGITS}
+_PAN_SHIFTS = {size: 4 * (31 - max(size, 12)) for size in FORMAT_4_PAN_DIGITS}
 
 
 def _pan_number_4(pan: Pan) -> int:
     digits = pan.digits
     size = len(digits)
-    return int(_PAN_HEADS[size] + digits + _PAN_TAILS[size], 16)
+    return int(_PAN_HEADS[size] + digits, 16) << _PAN_SHIFTS[size]
 
 
 _ENCODERS: dict[Format, Callable[[Pin, Pan, Octets], ClearPinBlock]] = {

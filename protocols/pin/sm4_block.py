@@ -46,24 +46,27 @@ def encode(pin: Pin, pan: Pan | None, variant: Variant) -> ClearPinBlock:
     field = (_WHOLE if variant is Variant.WHOLE_FIELD else SHAPE_0).write(pin)
     if pan is not None:
         add_account(field, account_octets(pan))
-    if variant is Variant.ZERO_FILLED:
-        field += ZERO_BLOCK
-    return ClearPinBlock(field)
+    if variant is Variant.WHOLE_FIELD:
+        return ClearPinBlock(field)
+    whole = bytearray(SM4_BLOCK)
+    whole[:DES_BLOCK] = field
+    wipe(field)
+    return ClearPinBlock(whole)
 
 
 def decode(block: ClearPinBlock, pan: Pan | None, variant: Variant) -> Pin:
     """The PIN of a clear block; any content fault is one :class:`DecodeError`. Receiving side."""
     if len(block) != SM4_BLOCK:
         raise DecodeError("PIN block", f"{len(block)} octets, {SM4_BLOCK} expected")
-    field = bytearray(block.reveal())
+    shape, view = _WHOLE, block.reveal()
+    zeros = True
+    if variant is Variant.ZERO_FILLED:
+        zeros = compare_digest(view[DES_BLOCK:], ZERO_BLOCK)
+        shape, view = SHAPE_0, view[:DES_BLOCK]
+    field = bytearray(view)
     try:
-        zeros = True
-        if variant is Variant.ZERO_FILLED:
-            zeros = compare_digest(field[DES_BLOCK:], ZERO_BLOCK)
-            field[DES_BLOCK:] = b""
         if pan is not None:
             add_account(field, account_octets(pan))
-        shape = _WHOLE if variant is Variant.WHOLE_FIELD else SHAPE_0
         if not (shape.holds(field) and zeros):
             raise content_fault()
         return read_pin(field, field[0] & 0x0F)

@@ -63,6 +63,7 @@ class EventKind:
 _REASON = Field("reason", of.TEXT, "why, in words")
 _PAYMENT = Field("payment", of.IDENTIFIER, "the payment's identifier on this terminal")
 _DEVICE = Field("device", of.IDENTIFIER, "reader, pad or another device of the profile")
+_REFERENCE = Field("reference", of.IDENTIFIER, "DE37 of the request, which the acquirer knows it by")
 _MS = Field("ms", of.NUMBER, "milliseconds since the payment began")
 
 _ALL = (
@@ -113,6 +114,31 @@ _ALL = (
             _MS,
         ),
     ),
+    EventKind(
+        "reversal.owed",
+        Lane.HEALTH,
+        ("reversal owed", "payment {payment}", "{amount}", "reference {reference}", "{reason}"),
+        (
+            Field("payment", of.IDENTIFIER, "the payment that is taken back", optional=True),
+            _REFERENCE,
+            Field("amount", of.NUMBER, "in minor units of the currency"),
+            Field("currency", of.CURRENCY, "ISO 4217 alphabetic code"),
+            _REASON,
+        ),
+    ),
+    EventKind(
+        "reversal.settled",
+        Lane.HEALTH,
+        ("reversal settled", "payment {payment}", "reference {reference}", "code {response_code}", "sent {sent} times"),
+        (
+            Field("payment", of.IDENTIFIER, "the payment that was taken back", optional=True),
+            _REFERENCE,
+            Field("response_code", of.RESPONSE_CODE, "the acquirer's DE39 to the reversal"),
+            Field("sent", of.NUMBER, "how often it was sent"),
+        ),
+    ),
+    EventKind("payments.stopped", Lane.ALERT, ("no payments are taken", "{reason}"), (_REASON,)),
+    EventKind("payments.resumed", Lane.HEALTH, ("payments are taken again",)),
     EventKind("device.lost", Lane.ALERT, ("{device} lost", "{reason}"), (_DEVICE, _REASON)),
     EventKind("device.back", Lane.HEALTH, ("{device} back",), (_DEVICE,)),
     EventKind("audit.fault", Lane.ALERT, ("audit log faulty", "{reason}"), (_REASON,)),

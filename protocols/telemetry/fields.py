@@ -18,6 +18,8 @@ LARGEST_NUMBER = 10**12 - 1  # ISO 8583 DE4: an amount has 12 digits; one more a
 LONGEST_TEXT = 200
 LONGEST_RUN = 12  # digits in an identifier with no letter between: an account number with a Luhn digit has 13 or more
 _DIGITS = re.compile(r"[0-9](?:[ .\-]?[0-9])*")
+_KSN_NAMED = re.compile(r"KSN [0-9A-F]{20}(?:[0-9A-F]{4})?(?![0-9A-Fa-f])")
+_PAN_TAG = re.compile(r"5A0([7-9A])([0-9F]{14,20})", re.IGNORECASE)  # EMV tag 5A, its length, its value, in hexadecimal
 _TOO_LONG = PAN_DIGITS.stop  # a run of 20 digits or more may hide an account number anywhere in it
 
 
@@ -25,8 +27,13 @@ def holds_account_number(text: str) -> bool:
     """Whether digits in ``text``, single blanks, dots and hyphens between them ignored, read as an account number.
 
     That is: 13 to 19 digits whose last is the check digit of ISO/IEC 7812-1:2017, Annex B, leading zeros aside; or a
-    run of 20 digits and more without separators, in which no place can be excluded.
+    run of 20 digits and more without separators, in which no place can be excluded. A key serial number that is
+    called one ("KSN FFFF…") is none, whatever its digits; the value of EMV's tag 5A in hexadecimal is looked at alone.
     """
+    text = _KSN_NAMED.sub("KSN", text)
+    for tagged in _PAN_TAG.finditer(text):
+        if _suspicious(tagged[2][: 2 * int(tagged[1], 16)].rstrip("Ff")):
+            return True
     for found in _DIGITS.finditer(text):
         run = re.sub(r"[ .\-]", "", found[0]).lstrip("0")
         if 13 <= len(run) < _TOO_LONG and Pan(run).has_luhn_digit():
@@ -38,6 +45,8 @@ def holds_account_number(text: str) -> bool:
 
 def _suspicious(run: str) -> bool:
     run = run.lstrip("0")
+    if not run.isdigit():
+        return False
     return len(run) >= _TOO_LONG or (len(run) >= 13 and Pan(run).has_luhn_digit())
 
 

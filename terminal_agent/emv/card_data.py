@@ -6,8 +6,9 @@ A card (or who sits between) may return objects that are the terminal's to give,
 they are dropped here, so that no later step can take them for the terminal's own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from protocols.emv import tlv
 from protocols.emv.tags import KNOWN, Source, Tag, words
@@ -54,7 +55,10 @@ class CardData:
     _values: dict[int, bytes] = field(default_factory=dict, repr=False)
 
     def add(self, objects: Iterable[tuple[int, bytes]], where: str) -> None:
-        """Take over primitive objects; an object that was there before ends the transaction (Book C-3 5.4.2.2)."""
+        """Take over primitive objects; an object that was there before ends the transaction.
+
+        EMV 4.4 Book 3, 10.2; Contactless Book C-3 2.10, 5.4.2.2.
+        """
         for tag, value in objects:
             known = KNOWN.get(tag)
             if known is not None and known.source is not Source.CARD:
@@ -74,17 +78,27 @@ class CardData:
             raise DecodeError(words(tag), f"{len(value)} octets, {tag.least} to {tag.most} expected")
         return value
 
+    def all(self) -> Mapping[int, bytes]:
+        """Every object by tag."""
+        return MappingProxyType(self._values)
+
     def missing(self, tags: Iterable[Tag]) -> tuple[Tag, ...]:
         """Which of ``tags`` the card did not give."""
         return tuple(tag for tag in tags if self.get(tag) is None)
 
     @property
     def track2(self) -> Track2:
-        """Track 2 Equivalent Data, decoded."""
-        value = self.sized(Tag.TRACK_2_EQUIVALENT)
-        if value is None:
+        """Track 2 Equivalent Data, decoded; :class:`DecodeError` where there are none."""
+        found = self.track2_if_any
+        if found is None:
             raise DecodeError(words(Tag.TRACK_2_EQUIVALENT), "missing")
-        return Track2.from_text(value.hex())
+        return found
+
+    @property
+    def track2_if_any(self) -> Track2 | None:
+        """Track 2 Equivalent Data, decoded, if a record holds them."""
+        value = self.sized(Tag.TRACK_2_EQUIVALENT)
+        return None if value is None else Track2.from_text(value.hex())
 
     @property
     def pan(self) -> Pan | None:

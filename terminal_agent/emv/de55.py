@@ -5,11 +5,11 @@
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
+from typing import Protocol
 
 from protocols.emv import tlv
 from protocols.emv.bits import CvmCode
 from protocols.emv.tags import Tag
-from terminal_agent.emv.card_data import CardData
 from terminal_agent.emv.outcome import Cvm
 
 
@@ -62,10 +62,22 @@ A device that verified its holder is, to the terminal, no method of its own: the
 """
 
 
-def assemble(terminal: Mapping[int, bytes], card: CardData) -> bytes:
+CONTACT_OBJECTS = tuple(item for item in OBJECTS if item[0] not in (Tag.TTQ, Tag.CTQ, Tag.FORM_FACTOR))
+"""The same for the contact interface."""
+
+
+class Card(Protocol):
+    """Where the card's objects are looked up."""
+
+    def get(self, tag: int, /) -> bytes | None:
+        """An object's value, or None."""
+        ...
+
+
+def assemble(terminal: Mapping[int, bytes], card: Card, wanted: tuple[tuple[Tag, Give], ...] = OBJECTS) -> bytes:
     """The octets of data element 55 (EMV 4.4 Book 4, 12.1). The caller has checked that the card gave what it must."""
     objects: list[tuple[int, tlv.Value]] = []
-    for tag, giver in OBJECTS:
+    for tag, giver in wanted:
         value = terminal[tag] if giver is Give.TERMINAL else card.get(tag)
         if value is not None:
             objects.append((int(tag), value))

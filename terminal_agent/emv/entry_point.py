@@ -115,7 +115,7 @@ def candidates(
             trail.note("application", f"{name.hex().upper()} is not one of the terminal's", "Book B 3.3.2.5")
             continue
         priority = (entry.first(Tag.APPLICATION_PRIORITY) or b"\0")[0] & 0x0F
-        label = _text(entry.first(Tag.APPLICATION_LABEL))
+        label = label_text(entry.first(Tag.APPLICATION_LABEL))
         found.append(Candidate(name, combination, allowed[combination], priority or 16, label))
     # sorted() is stable: of one priority the card's own order counts
     return tuple(sorted(found, key=lambda candidate: candidate.priority)[:MOST_CANDIDATES])
@@ -150,12 +150,12 @@ def select(candidate: Candidate, trail: Trail) -> Generator[bytes, bytes, Select
     if not (df_name.startswith(candidate.name) and len(df_name) <= 16):
         raise DecodeError(where, "DF name 84 is missing or is not the one selected")
     proprietary = template.inside(Tag.FCI_PROPRIETARY) or tlv.Objects()
-    label = _text(proprietary.first(Tag.APPLICATION_LABEL)) or candidate.label
+    label = label_text(proprietary.first(Tag.APPLICATION_LABEL)) or candidate.label
     trail.note("application", f"{label or 'no label'}, {df_name.hex().upper()}, kernel {candidate.combination.kernel}")
     return Selected(candidate, df_name, label, proprietary.first(Tag.PDOL))
 
 
-def _text(value: bytes | None) -> str:
+def label_text(value: bytes | None) -> str:
     """A label for a screen: printable ASCII only, 16 characters at most (EMV 4.4 Book 1, 12.2.4)."""
     if not value:
         return ""

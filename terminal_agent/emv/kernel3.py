@@ -30,14 +30,12 @@ from protocols.emv.bits import Aip, Auc, CryptogramType, Ctq, Ttq
 from protocols.emv.status import Status
 from protocols.emv.tags import Tag, words
 from protocols.errors import DecodeError
-from terminal_agent.emv import brands, cvm, de55
-from terminal_agent.emv.card_data import CardData, decode_afl, response_objects
+from terminal_agent.emv import application_data, brands, cvm, de55
+from terminal_agent.emv.card_data import CardData
 from terminal_agent.emv.entry_point import Selected
 from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Trail
 from terminal_agent.emv.request import CASH, CASHBACK, TransactionRequest, terminal_objects
 from terminal_agent.emv.terminal import EmvTerminal
-
-GPO = "answer to GET PROCESSING OPTIONS"
 
 MUST_ASK = (Tag.TTQ, Tag.AMOUNT_AUTHORISED_NUMERIC, Tag.TRANSACTION_CURRENCY, Tag.UNPREDICTABLE_NUMBER)
 """What a PDOL must ask for: a cryptogram over less could be one harvested for another payment (house rule)."""
@@ -116,7 +114,9 @@ def run(
         qualifiers |= Ttq.CVM_REQUIRED
     trail.note("limits", limits.words, "Book B 3.1.1")
     trail.note("TTQ", f"{qualifiers.hex}: {'; '.join(qualifiers.words())}", "Book C-3 Annex A, 9F66")
-    given = terminal_objects(terminal, selected.candidate.combination, request, qualifiers)
+    combination = selected.candidate.combination
+    given = terminal_objects(terminal, combination.name, combination.application_version, request)
+    given[Tag.TTQ] = qualifiers.encode()
     kernel = _Kernel(terminal, request, selected, trail, given, CardData())
 
     wanted = dol.decode(selected.pdol or b"", where="PDOL")
@@ -133,33 +133,9 @@ def run(
             trail.note("application", said, "Book C-3 5.2.2.2")
             return None
         return trail.end(refusal.decision, said, "Book C-3 5.2.2.2")
-    _take_options(kernel, response.data)
-    ended = yield from _read_records(kernel)
-    return ended if ended is not None else _decide(kernel)
-
-
-def _take_options(kernel: _Kernel, data: bytes) -> None:
-    """Both formats of the answer (EMV 4.4 Book 3, 6.5.8.4)."""
-    if data[:1] == b"\x77":
-        kernel.card.add(response_objects(data, Tag.RESPONSE_FORMAT_2, GPO).leaves(), GPO)
-        return
-    if len(data) < 4 or data[0] != Tag.RESPONSE_FORMAT_1 or data[1] != len(data) - 2:
-        raise DecodeError(GPO, "template 77, or object 80 with AIP and AFL, expected")
-    kernel.card.add(((int(Tag.AIP), data[2:4]), (int(Tag.AFL), data[4:])), GPO)
-
-
-def _read_records(kernel: _Kernel) -> Generator[bytes, bytes, EmvOutcome | None]:
-    """Read what the AFL names (EMV 4.4 Book 3, 10.2); an outcome where the card refuses a record."""
-    for entry in decode_afl(kernel.card.get(Tag.AFL) or b""):
-        for record in range(entry.first, entry.last + 1):
-            where = f"record {record} of file {entry.sfi}"
-            response = Response.decode((yield apdu.read_record(entry.sfi, record).encode()))
-            if not response.ok:
-                said = f"{where} cannot be read: {status.words(response.status)}"
-                return kernel.trail.end(Decision.ENDED, said, "Book C-3 5.3")
-            if entry.sfi <= 10:  # Book 3, 10.2: files above 10 are the payment system's and need no template
-                kernel.card.add(response_objects(response.data, Tag.RECORD_TEMPLATE, where).leaves(), where)
-    return None
+    application_data.take_options(kernel.card, response.data)
+    refused = yield from application_data.read_records(kernel.card)
+    return kernel.trail.end(Decision.ENDED, refused, "Book C-3 5.3") if refused else _decide(kernel)
 
 
 def _decide(kernel: _Kernel) -> EmvOutcome:

@@ -5,6 +5,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from protocols.emv.bits import Tsi, Tvr
 from protocols.pan import Pan, Track2
 
 
@@ -37,6 +38,10 @@ class Alert(StrEnum):
     CDCVM_UNPROVEN = "card.cdcvm-unproven"
     CVM_MISSING = "card.cvm-missing"
     QUALIFIERS_DIFFER = "card.qualifiers-differ"
+    CRYPTOGRAM_TYPE = "card.cryptogram-type"
+    """The card gave more than it was asked for: a TC where the issuer was to decide."""
+    ISSUER_REFUSED = "card.issuer-authentication-failed"
+    """The card does not believe the issuer's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,13 @@ class EmvOutcome:
     atc: int | None = None
     alerts: tuple[Alert, ...] = ()
     notes: tuple[Note, ...] = ()
+    tvr: Tvr | None = None
+    """Terminal Verification Results; contact only."""
+    tsi: Tsi | None = None
+    cryptogram: bytes = field(default=b"", repr=False)
+    """The last one that the card made."""
+    script_results: bytes = b""
+    """Five octets for each issuer script (EMV 4.4 Book 4, Annex A5)."""
 
     @property
     def words(self) -> str:

@@ -5,10 +5,9 @@
 import datetime
 from dataclasses import dataclass
 
-from protocols.emv.bits import Ttq
 from protocols.emv.tags import Tag
 from protocols.octets import bcd_encode
-from terminal_agent.emv.terminal import LARGEST_AMOUNT, Combination, EmvTerminal
+from terminal_agent.emv.terminal import LARGEST_AMOUNT, EmvTerminal
 
 PURCHASE = 0x00  # 9C: the first two digits of ISO 8583 data element 3
 CASH = 0x01
@@ -48,11 +47,11 @@ class TransactionRequest:
 
 
 def terminal_objects(
-    terminal: EmvTerminal, combination: Combination, request: TransactionRequest, qualifiers: Ttq
+    terminal: EmvTerminal, aid: bytes, application_version: str, request: TransactionRequest
 ) -> dict[int, bytes]:
     """The data objects that the terminal gives to a card or an issuer, by tag (EMV 4.4 Book 3, Annex A1).
 
-    TVR is all zero: kernel 3 never sets it, and the cryptogram covers it as it stood in GET PROCESSING OPTIONS.
+    TVR is all zero, as a transaction begins. What only one interface knows is its kernel's to add.
     """
     return {
         Tag.AMOUNT_AUTHORISED_NUMERIC: bcd_encode(str(request.amount), 6),
@@ -65,12 +64,11 @@ def terminal_objects(
         Tag.TRANSACTION_TIME: bcd_encode(request.time.strftime("%H%M%S"), 3),
         Tag.TRANSACTION_TYPE: bcd_encode(f"{request.transaction_type:02X}", 1),
         Tag.UNPREDICTABLE_NUMBER: request.unpredictable_number,
-        Tag.TTQ: qualifiers.encode(),
         Tag.TERMINAL_TYPE: bytes.fromhex(terminal.terminal_type),
         Tag.TERMINAL_CAPABILITIES: bytes.fromhex(terminal.capabilities),
         Tag.MERCHANT_CATEGORY: bcd_encode(terminal.merchant_category, 2),
         Tag.IFD_SERIAL_NUMBER: terminal.serial_number.encode("ascii"),
-        Tag.APPLICATION_VERSION_TERMINAL: bytes.fromhex(combination.application_version),
-        Tag.AID_DIRECTORY_NAME: combination.name,
+        Tag.APPLICATION_VERSION_TERMINAL: bytes.fromhex(application_version),
+        Tag.AID_DIRECTORY_NAME: aid,
         Tag.TRANSACTION_SEQUENCE: bcd_encode(str(request.sequence_counter), 4),
     }

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 from protocols.currency import BY_NUMERIC
 from protocols.emv.bits import Ttq
+from terminal_agent.emv.contact_application import ContactApplication
 
 KERNELS_BUILT = (3,)  # EMV Contactless Book B 2.10, table 3-6: kernel 3 is Visa's
 LARGEST_AMOUNT = 999_999_999_999  # 9F02 is n 12
 
 SUPPORTED_ONLINE_PIN = 0x40  # 9F33 octet 2 bit 7, EMV 4.4 Book 4, Annex A2
 SUPPORTED_SIGNATURE = 0x20  # ibid., bit 6
+SUPPORTED_NO_CVM = 0x08  # ibid., bit 4
+GIVES_CASH = 0x80  # 9F40 octet 1 bit 8, ibid., Annex A3
+CONTACT_BUILT = bytes((0xE0, SUPPORTED_ONLINE_PIN | SUPPORTED_SIGNATURE | SUPPORTED_NO_CVM, 0x20))
+"""9F33 as far as the contact machine is built: no offline PIN, no offline data authentication."""
 
 
 def _hexadecimal(text: str, octets: range, what: str) -> bytes:
@@ -76,6 +81,10 @@ class EmvTerminal:
     signature: bool = False
     contact_chip: bool = False
     consumer_device_cvm: bool = False
+    additional_capabilities: str = "6000F0A001"
+    """9F40 (EMV 4.4 Book 4, Annex A3)."""
+    contact: tuple[ContactApplication, ...] = ()
+    """What is taken at the contact interface; nothing where the list is empty."""
     trust_unproven_cdcvm: bool = False
     """Whether a phone's own word that it verified its holder is enough above the CVM limit (attack: flipped CTQ)."""
 
@@ -98,13 +107,42 @@ class EmvTerminal:
             raise ValueError("capabilities: signature is on, but octet 2 bit 6 (signature) is not set")
         if not self.aids:
             raise ValueError("aids: at least one application expected")
-        if len({combination.aid.upper() for combination in self.aids}) != len(self.aids):
-            raise ValueError("aids: an application is listed twice")
+        for name, listed in (("aids", self.aids), ("contact", self.contact)):
+            if len({application.aid.upper() for application in listed}) != len(listed):
+                raise ValueError(f"{name}: an application is listed twice")
+        _hexadecimal(self.additional_capabilities, range(5, 6), "additional-capabilities")
 
     @property
     def country_octets(self) -> bytes:
         """9F1A."""
         return _three_digits(self.country, "country")
+
+    @property
+    def contact_capabilities(self) -> bytes:
+        """9F33 at the contact interface: of what the profile claims, what the contact machine can do."""
+        claimed = bytes.fromhex(self.capabilities)
+        octets = bytearray(have & built for have, built in zip(claimed, CONTACT_BUILT, strict=True))
+        if not self.online_pin:
+            octets[1] &= ~SUPPORTED_ONLINE_PIN & 0xFF
+        if not self.signature:
+            octets[1] &= ~SUPPORTED_SIGNATURE & 0xFF
+        return bytes(octets)
+
+    @property
+    def unattended(self) -> bool:
+        """Whether no merchant stands beside the terminal (9F35, Book 4, Annex A1)."""
+        return self.terminal_type[1] in "456"
+
+    @property
+    def cash_machine(self) -> bool:
+        """Whether it is an unattended terminal of a financial institution that gives cash (ibid.)."""
+        cash = bytes.fromhex(self.additional_capabilities)[0] & GIVES_CASH
+        return self.terminal_type in ("14", "15", "16") and bool(cash)
+
+    @property
+    def can_go_online(self) -> bool:
+        """Whether an acquirer can be asked at all (ibid.)."""
+        return self.terminal_type[1] not in "36"
 
     @property
     def qualifiers(self) -> Ttq:

@@ -203,8 +203,16 @@ class Agent:
         self._api.publish({"name": event.name, "at_ms": event.at_ms, "fields": dict(event.fields)})
 
     def _reader_opener(self, found: Models, trace: Trace | None) -> Callable[[], Awaitable[CardReader]]:
+        model, line = found.reader, self.profile.reader.line
+        if model.line is None:
+            from terminal_agent.card import pcsc, scard  # only where a reader needs them
+
+            scard.must_be_installed()
+            return lambda: pcsc.open_reader(model, line, trace)
+        settings = model.line
+
         async def opener() -> CardReader:
-            return await open_reader(found.reader, await open_line(self.profile.reader.line, found.reader.line), trace)
+            return await open_reader(model, await open_line(line, settings), trace)
 
         return opener
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_profiles import catalog
-from device_profiles.model import PinpadProfile, ReaderProfile
+from device_profiles.model import PinpadProfile, ReaderProfile, ReaderProtocol
 from protocols.acquirer.dialects import DIALECTS
 from terminal_agent.config import Device, Identity, Waits
 from terminal_agent.emv import EmvTerminal
@@ -15,6 +15,8 @@ from terminal_agent.report.settings import ReportSettings
 from tillguard import settings
 from tillguard.exits import Exit
 from tillguard.voice import Fault
+
+PCSC_LINE = "pcsc:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,16 @@ def load(path: Path) -> TerminalProfile:
 
 def models(profile: TerminalProfile, path: Path) -> Models:
     """Look the device models up; paths of own profiles are taken from the profile's folder."""
-    return Models(catalog.reader(_model(profile.reader.model, path)), catalog.pinpad(_model(profile.pad.model, path)))
+    found = Models(catalog.reader(_model(profile.reader.model, path)), catalog.pinpad(_model(profile.pad.model, path)))
+    behind_service = found.reader.protocol is ReaderProtocol.PCSC
+    if behind_service != profile.reader.line.startswith(PCSC_LINE):
+        expected = f"{PCSC_LINE}PART OF THE READER'S NAME" if behind_service else "a line such as /dev/ttyUSB0"
+        raise Fault(
+            f"{path}: reader.line: does not fit a reader of model {found.reader.model}",
+            f"{expected} expected",
+            Exit.USAGE,
+        )
+    return found
 
 
 def _model(name: str, path: Path) -> str:

@@ -111,7 +111,9 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 async def start_agent(pki: Pki, folder: Path, address: str) -> Line:
     files = [str(path) for path in (pki.ca, pki.certificate("TG000001"), pki.key("TG000001"))]
-    return await Line.start(sys.executable, "-c", AGENT, str(folder / "outbox.db"), address, *files)
+    agent = await Line.start(sys.executable, "-c", AGENT, str(folder / "outbox.db"), address, *files)
+    await agent.grows(1)
+    return agent
 
 
 async def start_watch(pki: Pki, address: str) -> Line:

@@ -78,14 +78,19 @@ def test_variants_differ_by_service_code_alone() -> None:
 
 
 def against_psec(cases: int, seed: int) -> None:
-    source = random.Random(seed)
+    source, short = random.Random(seed), 0
     for _ in range(cases):
         key = source.randbytes(16)
         pan = "".join(source.choices("0123456789", k=source.randrange(12, 20)))
         expiry = "".join(source.choices("0123456789", k=4))
         service = "".join(source.choices("0123456789", k=3))
         ours = cvv(CardVerificationKey(key), Pan(pan), expiry, service)
-        assert ours == psec.cvv.generate_cvv(key, pan, expiry, service)
+        theirs = psec.cvv.generate_cvv(key, pan, expiry, service)
+        # psec 1.3.0 has no second pass: a block with fewer than three decimal digits gives it a shorter code.
+        assert len(ours) == 3
+        assert ours.startswith(theirs)
+        short += len(theirs) < 3
+    assert short <= cases // 2_000
 
 
 def test_against_psec() -> None:

@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from device_profiles.twins.pki import Credential, TestAuthority
+from device_profiles.twins.pki import Authority, Credential
 
 NOW = datetime.now(UTC)
-AUTHORITY = TestAuthority(NOW)
+AUTHORITY = Authority(NOW)
 
 
-def openssl(tmp_path: Path, credential: Credential, purpose: str, authority: TestAuthority = AUTHORITY) -> str:
+def openssl(tmp_path: Path, credential: Credential, purpose: str, authority: Authority = AUTHORITY) -> str:
     (tmp_path / "ca.pem").write_bytes(authority.credential.certificate)
     (tmp_path / "leaf.pem").write_bytes(credential.certificate)
     done = subprocess.run(
@@ -46,7 +46,7 @@ def test_chains_hold_for_their_purpose_only(tmp_path: Path) -> None:
     assert openssl(tmp_path, client, "sslclient") == "OK"
     assert "unsuitable certificate purpose" in openssl(tmp_path, server, "sslclient")
     assert "unsuitable certificate purpose" in openssl(tmp_path, client, "sslserver")
-    assert openssl(tmp_path, client, "sslclient", TestAuthority(NOW)) != "OK"
+    assert openssl(tmp_path, client, "sslclient", Authority(NOW)) != "OK"
 
 
 def test_strict_verifier_takes_the_server_certificate() -> None:

@@ -3,6 +3,8 @@
 """PIN blocks: published values, round trips of every length, the one error of every content fault, what is wiped."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -245,4 +247,16 @@ def test_clear_fields_are_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
         decipher_pin(TEST_TDES, Format.ISO_0, bytes(8), TEST_PAN)
     decipher_pin(TEST_AES, Format.ISO_4, encipher_pin(TEST_AES, Format.ISO_4, pin, TEST_PAN, bytes(8)), TEST_PAN)
     assert len(kept) == 3
-    assert all(field == bytes(8) for field in kept)
+    assert not any(octet for field in kept for octet in field)
+
+
+@pytest.mark.parametrize("form", [0, 1, 2, 3, 4, 9])
+def test_no_clear_field_is_left_in_memory(form: int) -> None:
+    """A process that has encoded, deciphered and translated blocks (9: SM4's) is searched for the clear PIN field."""
+
+    def found(stage: str) -> int:
+        command = [sys.executable, "-m", "tests.protocols.leftovers", "pin", str(form), stage]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert found("control") > 0, "the search must find a field that is there"
+    assert found("used") == 0

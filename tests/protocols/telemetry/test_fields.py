@@ -27,6 +27,10 @@ PAN = "4111111111111111"  # public test number
         f"PAN:{PAN}F",
         f"{PAN}281220112345",  # with what follows on the stripe: no separator, 20 digits and more
         PAN.encode().hex(),
+        f"5A08{PAN}",
+        f"5a08{PAN}9F02",
+        f"5A0A{PAN}FFFF",
+        f"KSN {PAN}",
         "378282246310005",
         "6759649826438453",
         "6304000000000000000",  # 19 digits
@@ -47,6 +51,9 @@ def test_account_numbers_are_seen(text: str) -> None:
         "TTQ 36 00 40 00, CTQ 00 80",
         "TVR 0000008000, TSI 0000",
         "FFFF9876543210E00001",
+        "the pad says KSN FFFF9876543210200005, PIN block follows",
+        "KSN FFFF9876543210200013",
+        "KSN 123456789012345678901234",
         "0000000000000000",
         "EUR 42.00 in 812 ms",
         "2025-11-22 00:40:12.123",

@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real pcscd with virtual readers, as a child of this process, registered nowhere. Speaks no PC/SC.
+
+This process first moves into mounts and a network of its own. There the daemon sees an empty /run but for a private
+folder in place of /run/pcscd, and no drivers but copies of vpcd: it can neither meet a system-wide pcscd nor take a
+real reader. The folder is outside too, so clients anywhere reach the daemon by ``PCSCLITE_CSOCK_NAME``; the ports of
+the readers, which vpcd opens on every address, are in the private network only. Cards enter it to be inserted.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_profiles.serve import namespaces
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+SOCKET = "pcscd.comm"
+READY_S = 10.0
+STOP_S = 5.0
+FIRST_PORT = 35963  # vpcd's own default; each entry takes two
+MOST_READERS = 8  # pcscd 1.9: 16 slots, and a vpcd entry makes two
+_DRIVERS = Path("/usr/lib/pcsc/drivers")
+_VPCD = _DRIVERS / "serial/libifdvpcd.so"
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_INSTALL = "install them: apt-get install --no-install-recommends pcscd vsmartcard-vpcd"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,50}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualReader:
+    """A reader of vpcd: its name without the service's numbers, and where a card is inserted."""
+
+    name: str
+    address: str
+
+
+def find() -> str:
+    """The installed pcscd; :class:`Fault` with the cure where it or vpcd is missing."""
+    program = shutil.which("pcscd", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
+    if program is None or not _VPCD.exists():
+        raise Fault("pcscd or its virtual readers (vpcd) are not installed", _INSTALL, Exit.FAILED)
+    return program
+
+
+def prepare(folder: Path, names: tuple[str, ...]) -> tuple[VirtualReader, ...]:
+    """Write the daemon's configuration, then move this process into mounts and a network that show nothing else."""
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise Fault("--reader: letters, digits, spaces, . _ - expected, at most 51", exit_code=Exit.USAGE)
+    if not 1 <= len(names) <= MOST_READERS or len(set(names)) != len(names):
+        raise Fault(f"--reader: 1 to {MOST_READERS} different names expected", exit_code=Exit.USAGE)
+    for part in ("run", "readers", "drivers"):
+        (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+    readers = []
+    for number, name in enumerate(names):
+        # A copy of the driver for each: entries that share one share its slots, and only the last would work.
+        driver = folder / "drivers" / f"vpcd{number}.so"
+        shutil.copyfile(_VPCD, driver)
+        port = FIRST_PORT + 2 * number
+        entry = (
+            f'FRIENDLYNAME "{name}"',
+            f"DEVICENAME /dev/null:0x{port:04X}",
+            f"LIBPATH {driver.absolute()}",
+            f"CHANNELID 0x{port:04X}",
+        )
+        (folder / "readers" / f"{number}").write_text("\n".join(entry) + "\n", "ascii")
+        readers.append(VirtualReader(name, f"127.0.0.1:{port}"))
+    namespaces.own_mounts_and_network()
+    handle = os.open(folder / "run", os.O_PATH)  # reachable even where /run, emptied next, is above it
+    namespaces.empty("/run")
+    Path("/run/pcscd").mkdir()
+    namespaces.show_at(Path(f"/proc/self/fd/{handle}"), "/run/pcscd")
+    os.close(handle)
+    namespaces.empty(str(_DRIVERS))
+    return tuple(readers)
+
+
+class Pcscd:
+    """The daemon; :func:`prepare` comes first. It can be killed and started again at the same place."""
+
+    def __init__(self, program: str, folder: Path, readers: tuple[VirtualReader, ...], said: Callable[[str], None]):
+        """Its log lines go to ``said``."""
+        self._program = program
+        self._folder = folder
+        self._readers = readers
+        self._said = said
+        self._process: asyncio.subprocess.Process | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._last_words: list[str] = []
+
+    @property
+    def socket(self) -> Path:
+        """What a client's ``PCSCLITE_CSOCK_NAME`` has to say."""
+        return self._folder / "run" / SOCKET
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is there."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Start it and wait until clients and cards can come."""
+        for left in (self.socket, self.socket.with_suffix(".pid")):  # of one that was killed
+            left.unlink(missing_ok=True)
+        libc = ctypes.CDLL(None, use_errno=True)
+
+        def before() -> None:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+        self._last_words = []
+        self._process = await asyncio.create_subprocess_exec(
+            self._program,
+            "--foreground",
+            "--config",
+            str(self._folder / "readers"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=before,
+        )
+        self._listening = asyncio.create_task(self._listen(self._process))
+        try:
+            async with asyncio.timeout(READY_S):
+                while not self._is_ready():  # noqa: ASYNC110  # another process's files: nothing tells their change
+                    if not self.runs:
+                        await self._listening
+                        raise Fault(f"pcscd ended: {'; '.join(self._last_words) or 'without a word'}", "see its words")
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise Fault(f"pcscd is not ready after {READY_S:g} s", "start with --trace to see its words") from None
+
+    async def ended(self) -> int:
+        """Its exit code, once it ends."""
+        return await self._process.wait() if self._process is not None else 0
+
+    async def kill(self) -> None:
+        """End it as a crash would."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Ask it to end, and insist after a while."""
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: int) -> None:
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        if self._listening is not None:
+            await self._listening
+
+    def _is_ready(self) -> bool:
+        table = Path("/proc/net/tcp").read_text("ascii")  # of this network; connecting would insert a card
+        ports = (int(reader.address.rpartition(":")[2]) for reader in self._readers)
+        return self.socket.exists() and all(f"00000000:{port:04X} 00000000:0000 0A" in table for port in ports)
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None  # asked for in start()
+        async for line in process.stdout:
+            words = line.decode("utf-8", "replace").rstrip()
+            self._last_words = [*self._last_words[-4:], words]
+            self._said(words)

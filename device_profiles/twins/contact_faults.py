@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong, or be made to, between a contact card and a terminal. The card itself knows none of it."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from device_profiles.twins.card_faults import Exchange, Fault, altered, in_order, refused, torn, truncated
+from device_profiles.twins.card_t0 import ContactCard
+from protocols.emv.apdu import Ins
+from protocols.emv.bits import CryptogramType
+from protocols.emv.status import Status
+from protocols.emv.tags import Tag
+
+__all__ = ["CONTACT_FAULTS", "FaultyContactCard"]
+
+
+class FaultyContactCard:
+    """A contact card behind faults, applied in order to each answer. Numbers of exchanges count from power-on."""
+
+    def __init__(self, card: ContactCard, *faults: Fault) -> None:
+        self._card = card
+        self._faults = faults
+        self._number = 0
+
+    @property
+    def atr(self) -> bytes:
+        """The card's own."""
+        return self._card.atr
+
+    def power_on(self) -> bytes:
+        """Power, or a reset."""
+        self._number = 0
+        return self._card.power_on()
+
+    def power_off(self) -> None:
+        """No power."""
+        self._card.power_off()
+
+    def apdu(self, command: bytes) -> bytes:
+        """The answer as it arrives; raises :class:`CardTorn` when none does."""
+        self._number += 1
+        answer = self._card.apdu(command)
+        for fault in self._faults:
+            answer = fault(Exchange(self._number, command, answer))
+        return answer
+
+
+def at_second_cryptogram(fault: Fault) -> Fault:
+    """``fault`` from the second GENERATE AC since power-on."""
+    seen = 0
+
+    def later(exchange: Exchange) -> bytes:
+        nonlocal seen
+        if exchange.number == 1:
+            seen = 0
+        seen += exchange.is_for(Ins.GENERATE_AC)
+        return fault(exchange) if seen > 1 else exchange.answer
+
+    return later
+
+
+def _last_bit_flipped(value: bytes) -> bytes:
+    return value[:-1] + bytes((value[-1] ^ 0x01,))
+
+
+def _accepted(exchange: Exchange) -> bytes:
+    """A wedge between card and terminal says that the issuer's proof was right."""
+    return b"\x90\x00" if exchange.is_for(Ins.EXTERNAL_AUTHENTICATE) else exchange.answer
+
+
+def _other_brand(value: bytes) -> bytes:
+    return b"\x54" + value[1:]
+
+
+def _without_pin(value: bytes) -> bytes:
+    """A list whose only rule is: no verification (after Barisani and Bianco 2011, who edit the list on its way)."""
+    return value[:8] + bytes.fromhex("1F00")
+
+
+def _plaintext_pin(value: bytes) -> bytes:
+    """A list whose first rule wants the PIN in clear at the card (ibid.)."""
+    return value[:8] + bytes.fromhex("4100") + value[8:]
+
+
+_OWN_APPROVAL = bytes((CryptogramType.TC << 6,))
+
+CONTACT_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
+    {
+        "tampered-arqc": lambda: altered(Tag.APPLICATION_CRYPTOGRAM, _last_bit_flipped),
+        "truncated-gpo": lambda: truncated(Ins.GET_PROCESSING_OPTIONS, 3),
+        "wrong-status": lambda: refused(Ins.GET_PROCESSING_OPTIONS, Status.NO_DIAGNOSIS),
+        "torn-at-first-cryptogram": lambda: torn(Ins.GENERATE_AC),
+        "torn-at-issuer-authentication": lambda: torn(Ins.EXTERNAL_AUTHENTICATE),
+        "torn-at-second-cryptogram": lambda: at_second_cryptogram(torn(Ins.GENERATE_AC)),
+        "second-cryptogram-refused": lambda: at_second_cryptogram(refused(Ins.GENERATE_AC, Status.NO_DIAGNOSIS)),
+        "issuer-proof-refused": lambda: refused(Ins.EXTERNAL_AUTHENTICATE, Status.AUTHENTICATION_FAILED),
+        "issuer-proof-wedged": lambda: _accepted,
+        "approves-by-itself": lambda: altered(Tag.CID, lambda value: _OWN_APPROVAL),
+        "brand-mixup": lambda: in_order(altered(Tag.TRACK_2_EQUIVALENT, _other_brand), altered(Tag.PAN, _other_brand)),
+        "cvm-list-emptied": lambda: altered(Tag.CVM_LIST, _without_pin),
+        "cvm-list-plaintext-pin": lambda: altered(Tag.CVM_LIST, _plaintext_pin),
+    }
+)
+"""Faults by name. Each call makes a fresh one, since a fault may remember."""

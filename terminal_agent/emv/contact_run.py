@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""One contact transaction under way: what its steps share. It takes no step and sends no command."""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple, TypeAlias
+
+from protocols.emv.bits import Aip, CryptogramType, Tsi, Tvr
+from protocols.emv.tags import Tag
+from protocols.errors import DecodeError
+from protocols.pan import Pan, Track2
+from terminal_agent.emv import de55
+from terminal_agent.emv.card_data import CardData
+from terminal_agent.emv.contact_application import ContactApplication
+from terminal_agent.emv.issuer_answer import IssuerAnswer
+from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Trail
+from terminal_agent.emv.request import TransactionRequest
+from terminal_agent.emv.terminal import EmvTerminal
+
+
+@dataclass(frozen=True, slots=True)
+class AskPin:
+    """The machine needs an online PIN for this account before it can go on."""
+
+    pan: Pan
+
+
+class PinAnswer(Enum):
+    """What became of it. Somebody who cancels ends the payment: close the machine instead."""
+
+    ENTERED = auto()
+    """The pad holds it, enciphered."""
+    BYPASSED = auto()
+    UNAVAILABLE = auto()
+    """There is no pad, or it does not work."""
+
+
+Ask: TypeAlias = "bytes | AskPin"
+"""What the machine yields: a command for the card, or the need of a PIN."""
+Said: TypeAlias = "bytes | PinAnswer"
+"""What it is sent: the card's response, or what became of the PIN."""
+
+
+class Turn(Enum):
+    """How a step ends; together with the step it names the next one."""
+
+    DONE = auto()
+    ANOTHER = auto()
+    """The next application of the list is to be tried."""
+    ONLINE = auto()
+    DECIDED = auto()
+    STOPPED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An application of the card that the terminal takes."""
+
+    name: bytes
+    application: ContactApplication
+    priority: int
+    label: str
+    confirmation: bool
+    """It may not be selected unless the cardholder says so."""
+
+
+class Selected(NamedTuple):
+    """The application that is selected, with what its answer to SELECT says."""
+
+    candidate: Candidate
+    df_name: bytes
+    label: str
+    pdol: bytes
+
+
+class Cryptogram(NamedTuple):
+    """What GENERATE AC gave."""
+
+    kind: CryptogramType
+    cid: int
+    atc: bytes
+    value: bytes
+    issuer_data: bytes
+
+
+class Ending(NamedTuple):
+    """Why the transaction ends where it does."""
+
+    decision: Decision
+    words: str
+    source: str
+
+
+@dataclass(slots=True)
+class ContactRun:
+    """Everything that a transaction knows so far."""
+
+    terminal: EmvTerminal
+    request: TransactionRequest
+    roll: int
+    trail: Trail = field(default_factory=Trail)
+    waiting: list[Candidate] | None = None
+    """What may still be selected; None before the card was asked."""
+    selected: Selected | None = None
+    card: CardData = field(default_factory=CardData)
+    given: dict[int, bytes] = field(default_factory=dict, repr=False)
+    tvr: Tvr = Tvr(0)
+    tsi: Tsi = Tsi(0)
+    cvm: Cvm = Cvm.NONE
+    authenticated: bool = False
+    """Whether offline data authentication succeeded. Without it nothing is ever approved offline."""
+    wanted: CryptogramType = CryptogramType.AAC
+    cryptogram: Cryptogram | None = None
+    issuer: IssuerAnswer | None = None
+    script_results: bytes = b""
+    ending: Ending | None = None
+
+    @property
+    def application(self) -> ContactApplication:
+        """The terminal's settings for the selected application."""
+        return self.chosen.candidate.application
+
+    @property
+    def chosen(self) -> Selected:
+        """The selected application."""
+        if self.selected is None:
+            raise RuntimeError("no application is selected")
+        return self.selected
+
+    @property
+    def aip(self) -> Aip:
+        """Application Interchange Profile."""
+        return Aip.decode(self.card.sized(Tag.AIP) or b"")
+
+    def stop(self, decision: Decision, words: str, source: str = "", alert: Alert | None = None) -> Turn:
+        """End here, without another command."""
+        if alert is not None:
+            self.trail.alert(alert)
+        self.ending = Ending(decision, words, source)
+        return Turn.STOPPED
+
+    def decided(self, decision: Decision, words: str, source: str) -> Turn:
+        """Card and terminal have come to a decision."""
+        self.ending = Ending(decision, words, source)
+        return Turn.DECIDED
+
+    def values(self) -> dict[int, bytes]:
+        """What a list of the card's may ask for: its own objects, and the terminal's, which prevail."""
+        return {**self.card.all(), **self.given, Tag.TVR: self.tvr.encode(), Tag.TSI: self.tsi.encode()}
+
+    def note_results(self) -> None:
+        """Say TVR and TSI in words."""
+        for name, field_, table in (("TVR", self.tvr, "C5"), ("TSI", self.tsi, "C6")):
+            said = "; ".join(field_.words()) or "nothing set"
+            self.trail.note(name, f"{field_.hex}: {said}", f"EMV 4.4 Book 3, Annex {table}")
+
+    def icc_data(self) -> bytes:
+        """Data element 55 as it stands, empty before there is a cryptogram."""
+        made = self.cryptogram
+        if made is None:
+            return b""
+        values = self.values()
+        values |= {
+            Tag.APPLICATION_CRYPTOGRAM: made.value,
+            Tag.CID: bytes((made.cid,)),
+            Tag.ATC: made.atc,
+            Tag.DF_NAME: self.chosen.df_name,
+        }
+        values.pop(Tag.ISSUER_APPLICATION_DATA, None)
+        if made.issuer_data:
+            values[Tag.ISSUER_APPLICATION_DATA] = made.issuer_data
+        return de55.assemble(values, values, de55.CONTACT_OBJECTS)
+
+    def outcome(self) -> EmvOutcome:
+        """The end, or the request to go online, as a value that explains itself."""
+        if self.ending is None:
+            raise RuntimeError("the transaction has not come to an end")
+        self.trail.note("decision", self.ending.words, self.ending.source)
+        pan, track2, expiry, sequence = _account(self.card)
+        made = self.cryptogram
+        return EmvOutcome(
+            self.ending.decision,
+            self.cvm,
+            pan=pan,
+            track2=track2,
+            expiry=expiry,
+            sequence_number=sequence,
+            icc_data=self.icc_data(),
+            label=self.selected.label if self.selected else "",
+            aid=self.selected.df_name if self.selected else b"",
+            atc=int.from_bytes(made.atc, "big") if made else None,
+            alerts=tuple(self.trail.alerts),
+            notes=tuple(self.trail.notes),
+            tvr=self.tvr,
+            tsi=self.tsi,
+            cryptogram=made.value if made else b"",
+            script_results=self.script_results,
+        )
+
+
+def _account(card: CardData) -> tuple[Pan | None, Track2 | None, str, int | None]:
+    """What the card says of the account, as far as it can be read."""
+    try:
+        return card.pan, card.track2_if_any, card.expiry[:4], card.sequence_number
+    except DecodeError:
+        return None, None, "", None

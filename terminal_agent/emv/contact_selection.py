@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which application of a contact card is used: directory or list, candidates, final selection. It starts no payment.
+
+EMV 4.4 Book 1, 12. The card's directory (PSE) is asked first; where there is none, where it cannot be read or lists
+nothing that the terminal takes, every application of the terminal's own list is selected in turn. Of the candidates the
+one with the highest priority is taken. Applications that need the cardholder's confirmation are passed over: nobody
+here can be asked (Book 1, 12.4, step 5, lets a terminal without choice do so).
+"""
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+from protocols.emv import apdu, status, tlv
+from protocols.emv.apdu import Response
+from protocols.emv.status import Status
+from protocols.emv.tags import Tag
+from protocols.errors import DecodeError
+from terminal_agent.emv.contact_application import ContactApplication
+from terminal_agent.emv.contact_run import Candidate, ContactRun, Selected, Turn
+from terminal_agent.emv.entry_point import label_text
+from terminal_agent.emv.outcome import Alert, Decision, Trail
+
+MOST_CANDIDATES = 16  # each costs a SELECT of some ten milliseconds
+MOST_DIRECTORY_RECORDS = 16  # real directories have one or two
+MOST_FOLLOWING = 8  # names that one identifier of the list may match
+_CHIP_LISTS = range(1, 11)  # Book 1, 12.2.3: the directory is file 1 to 10
+CONFIRMATION = 0x80  # application priority indicator, bit 8 (Book 1, 12.2.3, table 48)
+UNRANKED = 16  # ibid.: no priority assigned, behind 1 to 15
+
+
+class CardBlocked(Exception):
+    """The card says that it is blocked: nothing of it may be used."""
+
+
+class _Fci(NamedTuple):
+    df_name: bytes
+    proprietary: tlv.Objects
+
+
+def select_application(run: ContactRun) -> Generator[bytes, bytes, Turn]:
+    """Build the list of candidates at the first call, then select the next one of it (Book 1, 12.3 and 12.4)."""
+    trail = run.trail
+    if run.waiting is None:
+        try:
+            run.waiting = yield from candidates(run.terminal.contact, trail)
+        except CardBlocked:
+            return run.stop(Decision.ENDED, "the card is blocked", "Book 1, 12.3.2 and 12.3.3")
+    while run.waiting:
+        candidate = run.waiting.pop(0)
+        if candidate.confirmation:
+            trail.note("application", f"{_hex(candidate.name)} needs the cardholder's confirmation", "Book 1, 12.4")
+            continue
+        selected = yield from _final(candidate, trail)
+        if selected is not None:
+            run.selected = selected
+            return Turn.DONE
+    return run.stop(Decision.ENDED, "card and terminal share no application", "Book 1, 12.4")
+
+
+def candidates(known: tuple[ContactApplication, ...], trail: Trail) -> Generator[bytes, bytes, list[Candidate]]:
+    """The card's applications that the terminal takes, best first; :class:`CardBlocked` where the card says so."""
+    found = yield from _from_directory(known, trail)
+    if not found:
+        found = yield from _from_list(known, trail)
+    # sorted() is stable: of one priority the order of discovery counts
+    return sorted(found, key=lambda candidate: candidate.priority)[:MOST_CANDIDATES]
+
+
+def _from_directory(known: tuple[ContactApplication, ...], trail: Trail) -> Generator[bytes, bytes, list[Candidate]]:
+    """The directory's entries that match; none where the directory cannot be used (Book 1, 12.3.2)."""
+    source = "Book 1, 12.3.2"
+    response = Response.decode((yield apdu.select(apdu.PSE).encode()))
+    if response.status == Status.FUNCTION_NOT_SUPPORTED:
+        raise CardBlocked
+    if not response.ok:
+        trail.note("application", f"no payment directory: {status.words(response.status)}", source)
+        return []
+    found: list[Candidate] = []
+    try:
+        file = _fci(response.data, apdu.PSE).proprietary.first(Tag.DIRECTORY_SFI) or b""
+        if len(file) != 1 or file[0] not in _CHIP_LISTS:
+            raise DecodeError("directory", "object 88 with a file from 1 to 10 expected")
+        for number in range(1, MOST_DIRECTORY_RECORDS + 1):
+            record = Response.decode((yield apdu.read_record(file[0], number).encode()))
+            if record.status == Status.RECORD_NOT_FOUND:
+                return found
+            if not record.ok:
+                raise DecodeError("directory", f"record {number} cannot be read: {status.words(record.status)}")
+            found += _matching(record.data, known, trail)
+    except DecodeError as fault:
+        trail.note("application", f"the payment directory cannot be used: {fault}", source)
+        return []
+    return found
+
+
+def _matching(data: bytes, known: tuple[ContactApplication, ...], trail: Trail) -> list[Candidate]:
+    """The entries of one record that an application of the terminal takes (Book 1, 12.2.3)."""
+    template = tlv.decode(data, where="directory").inside(Tag.RECORD_TEMPLATE)
+    if template is None:
+        raise DecodeError("directory", "template 70 expected")
+    found: list[Candidate] = []
+    for entry in template.every(Tag.DIRECTORY_ENTRY):
+        name = entry.first(Tag.AID_CARD) if isinstance(entry, tlv.Objects) else None
+        if name is None or not isinstance(entry, tlv.Objects) or not 5 <= len(name) <= 16:
+            continue
+        matching = [application for application in known if application.takes(name)]
+        if not matching:
+            trail.note("application", f"{_hex(name)} is not one of the terminal's", "Book 1, 12.3.2")
+            continue
+        found.append(_candidate(name, max(matching, key=lambda item: len(item.name)), entry))
+    return found
+
+
+def _from_list(known: tuple[ContactApplication, ...], trail: Trail) -> Generator[bytes, bytes, list[Candidate]]:
+    """Select everything that the terminal takes, and further names that begin alike (Book 1, 12.3.3)."""
+    found: list[Candidate] = []
+    for application in known:
+        for turn in range(1 + MOST_FOLLOWING):
+            response = Response.decode((yield apdu.select(application.name, following=turn > 0).encode()))
+            if response.status == Status.FUNCTION_NOT_SUPPORTED and turn == 0:
+                raise CardBlocked
+            if response.status not in (Status.OK, Status.SELECTED_FILE_INVALIDATED):
+                break
+            try:
+                fci = _fci(response.data, application.name) if response.data else None
+            except DecodeError as fault:
+                trail.note("application", f"{_hex(application.name)} passed over: {fault}", "Book 1, 12.3.3")
+                break
+            if fci is not None and response.ok and application.takes(fci.df_name):
+                found.append(_candidate(fci.df_name, application, fci.proprietary))
+            if fci is None or fci.df_name == application.name or not application.partial:
+                break
+    return found
+
+
+def _candidate(name: bytes, application: ContactApplication, objects: tlv.Objects) -> Candidate:
+    indicator = (objects.first(Tag.APPLICATION_PRIORITY) or b"\0")[0]
+    label = label_text(objects.first(Tag.APPLICATION_LABEL))
+    return Candidate(name, application, indicator & 0x0F or UNRANKED, label, bool(indicator & CONFIRMATION))
+
+
+def _final(candidate: Candidate, trail: Trail) -> Generator[bytes, bytes, Selected | None]:
+    """SELECT a candidate; None where the card refuses or answers for another, so that the next is tried (12.4)."""
+    source, shown = "Book 1, 12.4", _hex(candidate.name)
+    response = Response.decode((yield apdu.select(candidate.name).encode()))
+    if not response.ok:
+        trail.note("application", f"{shown} refuses: {status.words(response.status)}", source)
+        return None
+    try:
+        fci = _fci(response.data, candidate.name)
+    except DecodeError as fault:
+        trail.alert(Alert.MALFORMED)
+        trail.note("application", f"{shown} passed over: {fault}", source)
+        return None
+    label = label_text(fci.proprietary.first(Tag.APPLICATION_LABEL)) or candidate.label
+    trail.note("application", f"{label or 'no label'}, {_hex(fci.df_name)}", source)
+    return Selected(candidate, fci.df_name, label, fci.proprietary.first(Tag.PDOL) or b"")
+
+
+def _fci(data: bytes, name: bytes) -> _Fci:
+    """The answer to SELECT, whose name must begin with the one selected (Book 1, 11.3.4)."""
+    where = "answer to SELECT"
+    template = tlv.decode(data, where=where).inside(Tag.FCI_TEMPLATE)
+    if template is None:
+        raise DecodeError(where, "template 6F expected")
+    df_name = template.first(Tag.DF_NAME) or b""
+    if not (df_name.startswith(name) and len(df_name) <= 16):
+        raise DecodeError(where, "DF name 84 is missing or is not the one selected")
+    return _Fci(df_name, template.inside(Tag.FCI_PROPRIETARY) or tlv.Objects())
+
+
+def _hex(name: bytes) -> str:
+    return name.hex().upper()
