@@ -3,7 +3,9 @@
 """What has been heard of each terminal's story: what is new, what came twice, what is missing. Stores nothing.
 
 A report's identity is (terminal, boot, seq). It may come twice, after an acknowledgement was lost, and counts once. A
-number that is jumped over is a gap until it comes. The report behind one that is known must link to it.
+number that is jumped over is a gap until it comes. The report behind one that is known must link to it, and the first
+report of a new boot to the last one of the boot before: so a terminal whose whole disk was put back to an older state
+shows, since what head office has heard no longer leads to what it hears.
 """
 
 from dataclasses import dataclass, field
@@ -65,7 +67,7 @@ class Stories:
         if known is None:
             # Of a terminal not heard before, the story may begin anywhere; a later boot begins at 1.
             begins = report.seq if not boots else 1
-            known = boots[report.boot] = _Boot(begins - 1, None, lowest=begins)
+            known = boots[report.boot] = _Boot(begins - 1, _leads_to(report.boot, boots), lowest=begins)
             for old in sorted(boots)[:-BOOTS_KEPT]:
                 del boots[old]
         if report.seq < known.lowest:
@@ -93,3 +95,9 @@ class Stories:
         linked = gap is not None or known.last_hash is None or known.last_hash == report.prev
         known.highest, known.last_hash = report.seq, report_hash(octets)
         return Finding(Verdict.NEW if linked else Verdict.UNLINKED, gap)
+
+
+def _leads_to(boot: int, boots: dict[int, _Boot]) -> str | None:
+    """The hash that the first report of a new boot must link to; None for a boot older than one that was heard."""
+    latest = max(boots, default=None)
+    return boots[latest].last_hash if latest is not None and latest < boot else None

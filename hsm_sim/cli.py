@@ -15,12 +15,18 @@ EXAMPLES = """examples:
   hsm-sim serve --port 0 --json            any free port; says which as JSON
   hsm-sim serve --trace                    every command and answer in words, redacted
   hsm-sim commands                         what it answers, and how well each layout is attested
+  hsm-sim tool pinblock --help             a calculator for TEST data: PIN blocks, DUKPT, MACs, card codes
 """
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; gives the exit code."""
-    given = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["tool"]:  # it parses for itself: its errors never quote what may be a secret
+        from hsm_sim.tool.command import main as calculate
+
+        return calculate(words[1:])
+    given = _parser().parse_args(words)
     return run(COMMAND, lambda: _run(given), as_json=given.json)
 
 
@@ -44,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = nouns.add_parser("commands", help="list the host commands with layout and evidence")
     commands.add_argument("code", nargs="?", metavar="CODE", help="one command only")
     commands.add_argument("--json", action="store_true", help="print one JSON document")
+
+    nouns.add_parser("tool", help="calculate with TEST keys, PINs and cards: hsm-sim tool --help")
     return parser
 
 

@@ -7,11 +7,15 @@ verified; a torn last line (power cut while appending, so it was never acknowled
 else that does not hold stops the agent: a log that was tampered with must not be continued as if it were whole.
 """
 
+import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from protocols.audit_chain import ChainError, Head, Summary, link, verify
+from protocols.audit_chain import ChainError, Damage, Head, Record, Summary, link, parse, verify
+from protocols.errors import DecodeError
 from protocols.telemetry.events import Event
 from terminal_agent.errors import AgentError
 
@@ -29,13 +33,16 @@ class AuditBroken(AgentError):
 class AuditLog:
     """An open audit log. One writer: a second opener of the same file is refused."""
 
-    def __init__(self, path: Path, descriptor: int, head: Head, torn: int) -> None:
+    def __init__(self, path: Path, descriptor: int, summary: Summary, torn: int) -> None:
         self.path = path
-        self.head = head
+        self.head = summary.head
+        self.last_ms = summary.last_ms
+        """When the last record was made that was there at opening; None in an empty log."""
         self.torn_octets = torn
         """Octets of a torn last line that were put aside at opening."""
         self._descriptor = descriptor
         self._size = os.fstat(descriptor).st_size
+        self._untidy = False
 
     @classmethod
     def open(cls, folder: Path, terminal: str) -> "AuditLog":
@@ -58,28 +65,76 @@ class AuditLog:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(path, descriptor, summary.head, torn)
+        return cls(path, descriptor, summary, torn)
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event) -> Head:
         """Commit one event: on return it is on disk. Raises :class:`AuditError`; then nothing of it is kept."""
         record = link(self.head, event.at_ms, event.name, event.fields)
         try:
+            if self._untidy:
+                self._cut()
+            self._untidy = True
             written = 0
             while written < len(record.line):
                 written += os.write(self._descriptor, record.line[written:])
             os.fdatasync(self._descriptor)
         except OSError as fault:
-            os.ftruncate(self._descriptor, self._size)
+            with contextlib.suppress(OSError):  # else it is cut off before the next record, or at the next opening
+                self._cut()
             raise AuditError(
                 f"audit log {self.path}: {fault.strerror}: the event was not recorded",
                 "free space on the disk of the state folder; payments stop until then",
             ) from None
+        self._untidy = False
         self._size += len(record.line)
         self.head = record.head
+        return record.head
+
+    def after(self, head: Head) -> Iterator[tuple[Event, Head]]:
+        """The records behind ``head``, which somebody who follows this log remembers; each with its own head.
+
+        Raises :class:`AuditBroken` where this log does not contain ``head``: its tail was cut, or it was made anew.
+        """
+        start = max(head.seq - 1, 0)
+        with self.path.open("rb") as lines:
+            behind = (self._record(line) for line in islice(lines, start, self.head.seq))
+            if head.seq:
+                known = next(behind, None)
+                if head.chain != self.head.chain or known is None:
+                    raise self._not_here(head, Damage.TRUNCATED if known is None else Damage.FOREIGN)
+                if known.head != head:
+                    raise self._not_here(head, Damage.REWRITTEN)
+            for record in behind:
+                yield Event(record.name, record.at_ms, record.fields), record.head
+
+    def holds(self, event: Event) -> bool:
+        """Whether this very event is in the log: for whoever died between committing it and noting that he had."""
+        text = link(self.head, event.at_ms, event.name, event.fields).line
+        mark = text[text.index(b',"at_ms":') : text.rindex(b',"prev":') + 1]
+        with self.path.open("rb") as lines:
+            return any(mark in line for line in lines)
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._descriptor)
+
+    def _cut(self) -> None:
+        """Take back what an append that failed has left."""
+        os.ftruncate(self._descriptor, self._size)
+        self._untidy = False
+
+    def _record(self, line: bytes) -> Record:
+        try:
+            return parse(line, self.head.chain)
+        except (ChainError, DecodeError) as fault:
+            raise AuditBroken(f"audit log {self.path}: {fault}", _KEEP_IT) from None
+
+    def _not_here(self, head: Head, damage: Damage) -> AuditBroken:
+        what = f"record {head.seq}: {damage.value}: not the record that was reported to head office"
+        return AuditBroken(f"audit log {self.path}: {what}", _KEEP_IT)
+
+
+_KEEP_IT = "keep the file as it is for the inquiry; records before that one are whole"
 
 
 def verify_file(path: Path, terminal: str | None = None, remembered: Head | None = None) -> Summary:
@@ -99,9 +154,7 @@ def _verified(path: Path, chain: str, remembered: Head | None) -> Summary:
         with path.open("rb") as lines:
             return verify(chain, lines, remembered)
     except ChainError as error:
-        raise AuditBroken(
-            f"audit log {path}: {error}", "keep the file as it is for the inquiry; records before that one are whole"
-        ) from None
+        raise AuditBroken(f"audit log {path}: {error}", _KEEP_IT) from None
     except OSError as fault:
         raise AuditError(f"audit log {path}: {fault.strerror}", "check the path and its rights") from None
 

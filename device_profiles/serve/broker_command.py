@@ -11,6 +11,8 @@ from pathlib import Path
 
 from device_profiles.serve.mutual_tls import server_context
 from device_profiles.serve.signals import until_signalled
+from device_profiles.twins.broker_access import Trespass
+from protocols.mqtt.words import plain
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
@@ -61,7 +63,7 @@ async def _twin(args: argparse.Namespace, context: ssl.SSLContext, voice: Voice)
     except ModuleNotFoundError as fault:
         raise Fault(f"the package {fault.name} is not installed", "pip install 'tillguard[fleet]'") from None
     stop = until_signalled()
-    server = BrokerServer(context, _tracer(args, voice))
+    server = BrokerServer(context, _tracer(args, voice), alarm=lambda trespass: _denied(voice, trespass))
     try:
         port = await server.start(args.port)
     except OSError as fault:
@@ -74,20 +76,23 @@ async def _twin(args: argparse.Namespace, context: ssl.SSLContext, voice: Voice)
 
 async def _mosquitto(args: argparse.Namespace, voice: Voice) -> int:
     from device_profiles.serve import mosquitto
+    from device_profiles.serve.mosquitto_log import Watchman
 
     program = mosquitto.must_find()
     stop = until_signalled()
     trace = _tracer(args, voice)
+    watchman = Watchman()
 
     def said(line: str) -> None:
+        if (trespass := watchman.read(line)) is not None:
+            _denied(voice, trespass)
         if trace is not None:
             trace("<" if line.startswith("Received") else ">", line)
 
     with tempfile.TemporaryDirectory(prefix="tillguard-broker-") as folder:
         port = args.port or mosquitto.free_port()
-        settings = mosquitto.configuration(
-            Path(folder), port, args.ca, args.certificate, args.key, verbose=trace is not None
-        )
+        # Always verbose: what it denies stands in its debug log alone.
+        settings = mosquitto.configuration(Path(folder), port, args.ca, args.certificate, args.key, verbose=True)
         broker = await mosquitto.Mosquitto.start(program, settings, said)
         try:
             await broker.ready(port)
@@ -111,6 +116,11 @@ def _tracer(args: argparse.Namespace, voice: Voice) -> Callable[[str, str], None
             {"event": "traffic", "wire": "mqtt", "direction": direction, "text": text}
         )
     return lambda direction, text: voice.tell(f"mqtt {direction} {text}")
+
+
+def _denied(voice: Voice, trespass: Trespass) -> None:
+    document = {"client": plain(trespass.name), "deed": trespass.deed.value, "topic": plain(trespass.topic)}
+    voice.answer({"event": "denied", **document}, voice.paint(trespass.words, "red"))
 
 
 def _say_ready(voice: Voice, port: int, kind: str, version: str) -> None:

@@ -4,8 +4,10 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 from device_profiles.twins.broker import Broker, Limits, Link, Trace
+from device_profiles.twins.broker_access import Trespass
 
 TICK_S = 0.25
 HANDSHAKE_S = 10.0
@@ -15,10 +17,16 @@ CLOSE_S = 1.0
 class BrokerServer:
     """Listens on loopback until closed."""
 
-    def __init__(self, context: ssl.SSLContext, trace: Trace | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        trace: Trace | None = None,
+        limits: Limits | None = None,
+        alarm: Callable[[Trespass], None] | None = None,
+    ) -> None:
         self._context = context
         self._limits = limits or Limits()
-        self._broker = Broker(self._limits, trace)
+        self._broker = Broker(self._limits, trace, alarm)
         self._server: asyncio.Server | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._transports: dict[Link, asyncio.Transport] = {}

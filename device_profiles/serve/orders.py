@@ -4,33 +4,41 @@
 
 import asyncio
 import os
+import signal
 import stat
 import sys
 from collections.abc import Mapping
 
+STOP = "stop"
 LARGEST_LINE = 256
+WAITING = 64
+"""Lines not yet obeyed; further ones are left out. Signals and the twin's own words always get through."""
 
 
 class Orders:
-    """Words as they come. Made in a running loop; an end of stdin is not an order."""
+    """Words in one queue. Made in a running loop; SIGTERM and SIGINT say ``stop``, an end of stdin says nothing."""
 
     def __init__(self, signals: Mapping[int, str]) -> None:
-        """``signals`` gives the word that each signal stands for."""
+        """``signals`` gives the word that each further signal stands for."""
         self._loop = asyncio.get_running_loop()
-        self._words: asyncio.Queue[str] = asyncio.Queue(64)
+        self._words: asyncio.Queue[str] = asyncio.Queue()
         self._line = b""
-        self._from = sys.stdin.fileno() if sys.stdin is not None and _can_be_watched(sys.stdin.fileno()) else None
-        for number, word in signals.items():
-            self._loop.add_signal_handler(number, self._take, word)
+        self._from = _stdin()
+        for number, word in {signal.SIGTERM: STOP, signal.SIGINT: STOP, **signals}.items():
+            self._loop.add_signal_handler(number, self.give, word)
         if self._from is not None:
             self._loop.add_reader(self._from, self._read)
 
     async def next(self) -> str:
-        """The next word, in small letters."""
+        """The next word."""
         return await self._words.get()
 
+    def give(self, word: str) -> None:
+        """Say a word from inside, such as that something ended."""
+        self._words.put_nowait(word)
+
     def close(self) -> None:
-        """Listen no more."""
+        """Listen to stdin no more."""
         if self._from is not None:
             self._loop.remove_reader(self._from)
             self._from = None
@@ -43,14 +51,16 @@ class Orders:
         *lines, rest = (self._line + octets).split(b"\n")
         self._line = rest[-LARGEST_LINE:]
         for line in lines:
-            self._take(line.decode("ascii", "replace").strip().lower())
-
-    def _take(self, word: str) -> None:
-        if word and not self._words.full():
-            self._words.put_nowait(word)
+            word = line.decode("ascii", "replace").strip().lower()
+            if word and self._words.qsize() < WAITING:
+                self.give(word)
 
 
-def _can_be_watched(descriptor: int) -> bool:
-    """Whether the event loop can wait for it: a pipe, a terminal or a socket; a file and /dev/null never end."""
+def _stdin() -> int | None:
+    """Its descriptor where the event loop can wait for it: a pipe, a socket or a terminal; a file never ends."""
+    if sys.stdin is None:
+        return None
+    descriptor = sys.stdin.fileno()
     kind = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or os.isatty(descriptor)
+    can_wait = stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or os.isatty(descriptor)
+    return descriptor if can_wait else None

@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from device_profiles.serve.orders import Orders
-    from device_profiles.serve.real_pcscd import Pcscd, VirtualReader
-    from tillguard.voice import Voice
+    from device_profiles.serve.real_pcscd import VirtualReader
 
 EPILOG = """examples:
   device-twin pcscd --reader "Till Contact"
@@ -54,40 +50,34 @@ async def _serve(args: argparse.Namespace, program: str, folder: Path, readers: 
     import signal
     from dataclasses import asdict
 
-    from device_profiles.serve.orders import Orders
+    from device_profiles.serve.orders import STOP, Orders
     from device_profiles.serve.real_pcscd import Pcscd
-    from device_profiles.serve.signals import until_signalled
-    from tillguard.voice import Voice
+    from tillguard.voice import Fault, Voice
 
     voice = Voice("device-twin", as_json=args.json)
-    stop = until_signalled()
     orders = Orders({signal.SIGUSR1: "kill", signal.SIGUSR2: "start"})
-    daemon = Pcscd(program, folder, readers, voice.tell if args.trace else lambda words: None)
+    said = voice.tell if args.trace else _nothing
+    daemon = Pcscd(program, folder, readers, said, lambda: orders.give("ended"))
     try:
         await daemon.start()
-        document: dict[str, object] = {"event": "ready", "twin": "pcscd", "socket": str(daemon.socket), "pid": os.getpid()}
-        document |= {"daemon": daemon.pid, "readers": [asdict(reader) for reader in readers]}
+        document: dict[str, object] = {"event": "ready", "twin": "pcscd", "socket": str(daemon.socket)}
+        document |= {"pid": os.getpid(), "daemon": daemon.pid, "readers": [asdict(reader) for reader in readers]}
         where = ", ".join(f"{reader.name} at {reader.address}" for reader in readers)
         voice.answer(document, f"ready {daemon.socket} {where}; cards: --network-of {os.getpid()}")
-        await _obey(daemon, orders, stop, voice)
+        while (order := await orders.next()) != STOP:
+            if order == "ended":
+                raise Fault(f"pcscd ended: {daemon.last_words}", "start with --trace to see what it logs")
+            if order == "kill" and daemon.runs:
+                await daemon.kill()
+                voice.answer({"event": "daemon.killed"}, "pcscd killed")
+            elif order == "start" and not daemon.runs:
+                await daemon.start()
+                voice.answer({"event": "daemon.started", "daemon": daemon.pid}, "pcscd started")
     finally:
         orders.close()
         await daemon.stop()
     return 0
 
 
-async def _obey(daemon: "Pcscd", orders: "Orders", stop: "asyncio.Event", voice: "Voice") -> None:
-    """Carry orders out until told to stop; a daemon that ends without an order is a fault."""
-    import asyncio
-
-    from device_profiles.serve.real_pcscd import PcscdEnded
-
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        while not stopped.done():
-            order = asyncio.create_task(orders.next())
-            waits: set[asyncio.Task[object]] = {stopped, order}  # type: ignore[arg-type]  # sets are invariant
-            ended = asyncio.create_task(daemon.ended()) if daemon.runs else None
-            if ended is not None:
-                waits.add(ended)  # type: ignore[arg-type]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+def _nothing(words: str) -> None:
+    """Where nobody wants to hear the log."""

@@ -87,15 +87,29 @@ def prepare(folder: Path, names: tuple[str, ...]) -> tuple[VirtualReader, ...]:
 class Pcscd:
     """The daemon; :func:`prepare` comes first. It can be killed and started again at the same place."""
 
-    def __init__(self, program: str, folder: Path, readers: tuple[VirtualReader, ...], said: Callable[[str], None]):
-        """Its log lines go to ``said``."""
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        readers: tuple[VirtualReader, ...],
+        said: Callable[[str], None],
+        ended: Callable[[], None],
+    ) -> None:
+        """Its log lines go to ``said``; ``ended`` is called when it ends unasked."""
         self._program = program
         self._folder = folder
         self._readers = readers
         self._said = said
+        self._ended = ended
+        self._expected = False
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._last_words: list[str] = []
+        self._words: list[str] = []
+
+    @property
+    def last_words(self) -> str:
+        """The end of its log."""
+        return "; ".join(self._words) or "without a word"
 
     @property
     def socket(self) -> Path:
@@ -121,7 +135,8 @@ class Pcscd:
         def before() -> None:
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
-        self._last_words = []
+        self._words = []
+        self._expected = True  # until it is ready, the end is told by an exception
         self._process = await asyncio.create_subprocess_exec(
             self._program,
             "--foreground",
@@ -136,17 +151,14 @@ class Pcscd:
         self._listening = asyncio.create_task(self._listen(self._process))
         try:
             async with asyncio.timeout(READY_S):
-                while not self._is_ready():  # noqa: ASYNC110  # another process's files: nothing tells their change
+                while not self._is_ready():  # another process's files: nothing tells their change
                     if not self.runs:
                         await self._listening
-                        raise Fault(f"pcscd ended: {'; '.join(self._last_words) or 'without a word'}", "see its words")
+                        raise Fault(f"pcscd ended: {self.last_words}", "is another one starting there?")
                     await asyncio.sleep(0.005)
         except TimeoutError:
             raise Fault(f"pcscd is not ready after {READY_S:g} s", "start with --trace to see its words") from None
-
-    async def ended(self) -> int:
-        """Its exit code, once it ends."""
-        return await self._process.wait() if self._process is not None else 0
+        self._expected = False
 
     async def kill(self) -> None:
         """End it as a crash would."""
@@ -160,6 +172,7 @@ class Pcscd:
         process = self._process
         if process is None:
             return
+        self._expected = True
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
         try:
@@ -180,5 +193,7 @@ class Pcscd:
         assert process.stdout is not None  # asked for in start()
         async for line in process.stdout:
             words = line.decode("utf-8", "replace").rstrip()
-            self._last_words = [*self._last_words[-4:], words]
+            self._words = [*self._words[-4:], words]
             self._said(words)
+        if not self._expected:
+            self._ended()

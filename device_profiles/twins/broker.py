@@ -16,7 +16,7 @@ from typing import Any
 import mqtt5
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, Packet, PubAckReasonCode, QoS, SubAckReasonCode
 
-from device_profiles.twins.broker_access import may_publish, may_read, may_subscribe
+from device_profiles.twins.broker_access import Deed, Trespass, may_publish, may_read, may_subscribe
 from device_profiles.twins.broker_session import Letter, Session
 from protocols.errors import DecodeError
 from protocols.mqtt.filters import is_topic_filter, is_topic_name
@@ -61,9 +61,13 @@ class Link:
 class Broker:
     """The broker. Every method that takes ``now`` expects a steady clock in seconds; ``touched`` has output to move."""
 
-    def __init__(self, limits: Limits | None = None, trace: Trace | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, trace: Trace | None = None, alarm: Callable[[Trespass], None] | None = None
+    ) -> None:
+        """``alarm`` is called whenever a client tries what its certificate's name may not do."""
         self._limits = limits or Limits()
         self._trace = trace or (lambda _direction, _words: None)
+        self._alarm = alarm or (lambda _trespass: None)
         self._sessions: dict[tuple[str, str], Session] = {}
         self._links: dict[Session, Link] = {}
         self._waiting: set[Link] = set()
@@ -146,6 +150,8 @@ class Broker:
     def _connect(self, link: Link, packet: mqtt5.ConnectPacket) -> None:
         refusal = self._refuse_connect(link, packet)
         if refusal is not None:
+            if packet.will is not None and not may_publish(link.name, packet.will.topic):
+                self._alarm(Trespass(link.name, Deed.WILL, packet.will.topic))
             link.output += _refusal(refusal)
             self._trace(">", f"{plain(link.name)}: CONNACK {in_words(refusal.name)}")
             self._close(link)
@@ -217,12 +223,14 @@ class Broker:
         )
         fault = next((reason for holds, reason in faults if holds), None)
         if fault is not None:
+            self._alarm(Trespass(link.name, Deed.PACKET, packet.topic))
             self._expel(link, fault)
             return
         assert link.session is not None  # _take lets only CONNECT pass before there is one
         if not may_publish(link.name, packet.topic):
             code = PubAckReasonCode.NOT_AUTHORIZED
             self._trace("<", f"{plain(link.name)}: denied {plain(packet.topic)}")
+            self._alarm(Trespass(link.name, Deed.PUBLISH, packet.topic))
         else:
             code = self._distribute(link.session, packet)
         if packet.packet_id is not None:
@@ -270,6 +278,7 @@ class Broker:
             return SubAckReasonCode.TOPIC_FILTER_INVALID
         if not may_subscribe(link.name, option.pattern):
             self._trace("<", f"{plain(link.name)}: denied {plain(option.pattern)}")
+            self._alarm(Trespass(link.name, Deed.LISTEN, option.pattern))
             return SubAckReasonCode.NOT_AUTHORIZED
         if option.pattern not in kept and len(kept) >= self._limits.subscriptions:
             return SubAckReasonCode.QUOTA_EXCEEDED

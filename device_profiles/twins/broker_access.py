@@ -7,8 +7,37 @@ twin is stricter: that a shard is the terminal's own, and that a subscription ou
 asked for (mosquitto grants it and delivers nothing).
 """
 
+from dataclasses import dataclass
+from enum import StrEnum
+
+from protocols.mqtt.words import plain
 from protocols.telemetry.events import Lane
 from protocols.telemetry.topics import EVERYTHING, HEAD_OFFICE, ORDER, ROOT, is_terminal_name, shard, tree
+
+
+class Deed(StrEnum):
+    """What somebody tried."""
+
+    PUBLISH = "publish"
+    LISTEN = "listen"
+    WILL = "will"
+    PACKET = "packet"
+    """A packet of a kind that this broker takes from nobody, such as a retained message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trespass:
+    """Something that a certificate's name may not do was tried. Whoever runs the broker is told."""
+
+    name: str
+    deed: Deed
+    topic: str = ""
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        where = f" {plain(self.topic)}" if self.topic else ""
+        return f"denied to {plain(self.name)}: {self.deed}{where}"
 
 
 def may_publish(name: str, topic: str) -> bool:

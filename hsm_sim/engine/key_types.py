@@ -48,9 +48,9 @@ _TWO_KEYS = range(16, 17)
 _ONE_TO_THREE_KEYS = range(8, 25, 8)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KeyType:
-    """One key type: its code, the trade's name, and its uses."""
+    """One key type: its code, the trade's name, and its uses. Each exists once, in :data:`KEY_TYPES`."""
 
     code: str
     name: str

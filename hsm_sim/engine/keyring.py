@@ -52,7 +52,7 @@ class Keyring:
 
     def use(self, key: KeyUnderLmk, use: Use, make: Callable[[ClearKey], T], *, destination: bool = False) -> T:
         """The key as ``make`` builds it for one purpose; refuses a type without that use, and a key that is none."""
-        name = (make, key.kind.code, key.wrapped.scheme, key.wrapped.cryptogram)
+        name = (make, key)
         remembered = self._remembered
         found: T | None = remembered.pop(name, None)
         if found is None:

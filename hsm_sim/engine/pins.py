@@ -19,8 +19,9 @@ from hsm_sim.engine.requests import (
 )
 from protocols.dukpt.tdes import Purpose, Receiver
 from protocols.errors import DecodeError
-from protocols.pin.iso9564 import Format, decipher_pin, encipher_pin
+from protocols.pin.iso9564 import Format, decipher_pin
 from protocols.pin.reference import verify_pvv
+from protocols.pin.translation import translate_counted
 from protocols.primitives import TdesKey
 from protocols.primitives import Use as CipherUse
 from protocols.secret import ClearKey, Pin
@@ -49,9 +50,13 @@ def translate_pin(keyring: Keyring, request: TranslatePin) -> TranslatedPin:
         raise Refused(Reason.PIN_BLOCK_FORMAT_DISABLED)
     source = _pin_key(keyring, request.source)
     destination = _pin_key(keyring, request.destination, destination=True)
-    with _opened(source, request.pin) as pin:
-        random = b"" if request.format == Format.ISO_0 else keyring.random(_RANDOM_OCTETS)
-        return TranslatedPin(encipher_pin(destination, request.format, pin, request.pin.pan, random), len(pin))
+    random = b"" if request.format is Format.ISO_0 else keyring.random(_RANDOM_OCTETS)
+    pin = request.pin
+    try:
+        block, digits = translate_counted(source, pin.format, destination, request.format, pin.block, pin.pan, random)
+    except DecodeError:
+        raise Refused(Reason.PIN_BLOCK) from None
+    return TranslatedPin(block, digits)
 
 
 def verify_pin_by_pvv(keyring: Keyring, request: VerifyPinByPvv) -> bool:

@@ -7,6 +7,8 @@ gets its error code; octets that are not even a host command end the conversatio
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.refusal import Refused
@@ -16,9 +18,10 @@ from hsm_sim.payshield.terms import CODES
 from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import COMMANDS
-from protocols.hsm.fields import FieldError
-from protocols.hsm.frame import LARGEST_FRAME, FrameBuffer, Message, frame, open_message
-from protocols.hsm.message import decode_request, encode_response, refuse, shown_request, shown_response
+from protocols.hsm.fields import FieldError, Source
+from protocols.hsm.frame import LARGEST_FRAME, FrameBuffer, frame, open_message, response_code
+from protocols.hsm.layout import Fields, layout_of
+from protocols.hsm.message import NO_TAIL, read_tail, refuse, shown_request, shown_response, trailer_octets
 
 HANDLERS: Mapping[type, Handler] = {
     **diagnostics.HANDLERS,
@@ -38,10 +41,35 @@ Bug = Callable[[str], None]
 """Told the kind of an exception that no input should cause; never its text, which may quote data."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A command as the loop needs it, looked up once."""
+
+    code: str
+    read: Callable[[Source], Fields]
+    handler: Handler
+    write: Callable[[Any], bytes]
+    done: bytes
+    """Response code and error code 00."""
+
+
+def _served() -> Mapping[bytes, _Served]:
+    return {
+        code.encode("ascii"): _Served(
+            code,
+            layout_of(command.request).read,
+            HANDLERS[command.request],
+            layout_of(command.response).write,
+            (response_code(code) + ErrorCode.NO_ERROR).encode("ascii"),
+        )
+        for code, command in COMMANDS.items()
+    }
+
+
 class Session:
     """One connection's state."""
 
-    __slots__ = ("_buffer", "_bug", "_engine", "_header_octets", "_trace", "ended")
+    __slots__ = ("_buffer", "_bug", "_engine", "_header_octets", "_served", "_trace", "ended")
 
     def __init__(
         self,
@@ -55,6 +83,7 @@ class Session:
         self._engine = engine
         self._header_octets = header_octets
         self._buffer = FrameBuffer(largest)
+        self._served = _served()
         self._trace = trace
         self._bug = bug
         self.ended = False
@@ -74,33 +103,37 @@ class Session:
                 message = self._buffer.take()
                 if message is None:
                     return b"".join(answers), False
-                opened = open_message(message, self._header_octets)
+                reply = self._reply(message)
             except DecodeError as fault:
                 self.ended = True
                 if self._trace is not None:
                     self._trace(">", f"not a host command, the connection is closed: {fault}")
                 break
-            reply = self._reply(opened)
             if self._trace is not None:
                 self._trace(">", shown_request(message, self._header_octets))
                 self._trace("<", shown_response(reply, self._header_octets))
             answers.append(frame(reply))
         return b"".join(answers), not self.ended
 
-    def _reply(self, opened: Message) -> bytes:
-        command = COMMANDS.get(opened.code)
-        if command is None:
-            return refuse(opened.header, opened.code, ErrorCode.COMMAND_DISABLED)
-        trailer = None
+    def _reply(self, message: bytes) -> bytes:
+        start = self._header_octets
+        end = start + 2
+        header = message[:start]
+        served = self._served.get(message[start:end])
+        if served is None:
+            return refuse(header, open_message(message, start).code, ErrorCode.COMMAND_DISABLED)
+        tail = NO_TAIL
         try:
-            request = decode_request(command, opened.body)
-            trailer = request.trailer
-            if request.lmk not in LMK_IDS:
-                return refuse(opened.header, opened.code, ErrorCode.INVALID_LMK_ID, trailer)
-            result = HANDLERS[command.request](self._engine, request.fields)
+            source = Source(message, end)
+            fields = served.read(source)
+            if source.at != len(message):
+                tail = read_tail(source)
+                if tail.lmk not in LMK_IDS:
+                    return refuse(header, served.code, ErrorCode.INVALID_LMK_ID, tail.trailer)
+            result = served.handler(self._engine, fields)
             if isinstance(result, ErrorCode):
-                return refuse(opened.header, opened.code, result, trailer)
-            return encode_response(opened.header, opened.code, result, trailer)
+                return refuse(header, served.code, result, tail.trailer)
+            return b"".join((header, served.done, served.write(result), trailer_octets(tail.trailer)))
         except Refused as refused:
             error = CODES[refused.reason]
         except FieldError as fault:
@@ -110,5 +143,5 @@ class Session:
         except Exception as bug:  # the last line: a fault of ours must not end the conversation
             error = ErrorCode.INTERNAL
             if self._bug is not None:
-                self._bug(f"{opened.code}: {type(bug).__name__}")
-        return refuse(opened.header, opened.code, error, trailer)
+                self._bug(f"{served.code}: {type(bug).__name__}")
+        return refuse(header, served.code, error, tail.trailer)

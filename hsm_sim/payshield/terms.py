@@ -3,6 +3,7 @@
 """The engine's reasons as error codes of the host protocol, and its terms as the protocol's codes. Data only."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from hsm_sim.engine.key_types import KeyType
@@ -10,7 +11,7 @@ from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import KeyUnderLmk
 from hsm_sim.engine.wrapping import WrappedKey
 from protocols.hsm.codes import LEGACY_SINGLE, ErrorCode, KeyScheme, PinBlockCode
-from protocols.hsm.fields import KeyField
+from protocols.hsm.fields import KEYS_REMEMBERED, KeyField
 from protocols.pin.iso9564 import Format
 
 CODES: Mapping[Reason, ErrorCode] = MappingProxyType(
@@ -41,8 +42,9 @@ _FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 
 
+@lru_cache(KEYS_REMEMBERED)
 def under_lmk(kind: KeyType, key: KeyField) -> KeyUnderLmk:
-    """A key field as the engine takes it."""
+    """A key field as the engine takes it; remembered, so that the same field gives the same object."""
     return KeyUnderLmk(kind, WrappedKey(key.scheme, key.cryptogram))
 
 

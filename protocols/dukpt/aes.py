@@ -82,7 +82,7 @@ def initial_key(bdk: KeyOctets, ksn: AesKsn) -> ClearKey:
     """The initial key of the device that ``ksn`` names, as long as the BDK (6.3). Key injection and receiving side."""
     octets = _octets(bdk)
     once = one_time_aes(len(octets))
-    data = _derivation_data(Usage.KEY_DERIVATION_INITIAL_KEY, DERIVATION_TYPES[len(octets)], ksn.number >> 32)
+    data = derivation_data(Usage.KEY_DERIVATION_INITIAL_KEY, DERIVATION_TYPES[len(octets)], ksn.number >> 32)
     derived = once.encipher(octets, data)[: len(octets)]
     once.wipe()
     _wipe(octets)
@@ -105,7 +105,7 @@ def working_key(transaction: KeyOctets, ksn: AesKsn, usage: Usage, key_type: Key
     octets = _octets(transaction)
     _check_working(usage, key_type, len(octets))
     once = one_time_aes(len(octets))
-    derived = once.encipher(octets, _derivation_data(usage, key_type, ksn.number))[: key_type.octets]
+    derived = once.encipher(octets, derivation_data(usage, key_type, ksn.number))[: key_type.octets]
     once.wipe()
     _wipe(octets)
     return ClearKey(bytearray(derived))
@@ -150,7 +150,7 @@ class Receiver:
         """A working key for ``ksn`` (6.3); :class:`DecodeError` for a counter that cannot be."""
         _check_working(usage, key_type, self._size)
         number = ksn.transaction_number()
-        data = _derivation_data(usage, key_type, number)
+        data = derivation_data(usage, key_type, number)
         return ClearKey(bytearray(self._once.encipher(self._derivation_key(number), data)[: key_type.octets]))
 
     def wipe(self) -> None:
@@ -169,7 +169,7 @@ class Receiver:
         return f"Receiver({self._prefixes!r})"
 
     def _initial(self, number: int) -> bytes:
-        data = _derivation_data(Usage.KEY_DERIVATION_INITIAL_KEY, DERIVATION_TYPES[self._size], number >> 32)
+        data = derivation_data(Usage.KEY_DERIVATION_INITIAL_KEY, DERIVATION_TYPES[self._size], number >> 32)
         return self._bdk.encipher(data)[: self._size]
 
     def _derivation_key(self, number: int) -> bytes:
@@ -218,10 +218,11 @@ def _header(block: int, usage: Usage, key_type: KeyType) -> int:
     return (_VERSION << 56 | block << 48 | usage << 32 | key_type.algorithm << 16 | key_type.bits) << 64
 
 
-def _derivation_data(usage: Usage, key_type: KeyType, number: int) -> bytes:
-    """Derivation data, one block per 16 octets of key (6.3.2); of ``number`` the right 64 bits say whose it is.
+def derivation_data(usage: Usage, key_type: KeyType, number: int) -> bytes:
+    """Derivation data, one block per 16 octets of key (6.3.2, table 2 and 3); not secret. Both sides.
 
-    For an initial key that is the initial key id; for all others derivation id and counter.
+    Of ``number`` the right 64 bits say whose key it is: for an initial key the initial key id, for all others
+    derivation id and counter.
     """
     own = number & _HALF
     blocks = (key_type.octets + 15) // 16

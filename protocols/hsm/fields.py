@@ -7,10 +7,13 @@ kind's value is what the field means: octets for hexadecimal fields, text for co
 keys. ``shown`` is the only form that a trace may print: ciphertext shortened, account data and free data hidden.
 """
 
+import re
 from abc import ABC, abstractmethod
 from binascii import unhexlify
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.hsm.codes import SCHEME_OCTETS, ErrorCode, KeyScheme
@@ -34,13 +37,14 @@ class FieldError(DecodeError):
 
 
 class Source:
-    """The octets of the fields and the place of the next one."""
+    """The octets of the fields and the place of the next one; ``text`` is the same, one character for each octet."""
 
-    __slots__ = ("at", "data")
+    __slots__ = ("at", "data", "text")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: int = 0) -> None:
         self.data = data
-        self.at = 0
+        self.text = data.decode("latin-1")
+        self.at = at
 
     def take(self, count: int, where: str) -> bytes:
         """The next ``count`` octets."""
@@ -55,6 +59,19 @@ class Source:
 def shortened(octets: bytes) -> str:
     """Ciphertext for a trace: the first two octets and how many there are."""
     return f"{octets[:2].hex().upper()}…/{len(octets)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A kind as a regular expression, for reading it together with its neighbours.
+
+    ``pattern`` has no group and matches only what ``read`` takes there, to the same end. ``parse`` makes the value of
+    what matched and ``text`` the other way round; None where the text is the value.
+    """
+
+    pattern: str
+    parse: Callable[[str], Any] | None = None
+    text: Callable[[Any], str] | None = None
 
 
 class Kind(ABC, Generic[V]):
@@ -77,6 +94,14 @@ class Kind(ABC, Generic[V]):
     def shown(self, value: V) -> str:
         """The value for a trace."""
         return str(value)
+
+    def shortcut(self) -> Shortcut | None:
+        """The same kind as a regular expression, if that can say it."""
+        return None
+
+
+def _upper_hex(octets: bytes) -> str:
+    return octets.hex().upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +129,9 @@ class Digits(Kind[str]):
     def shown(self, value: str) -> str:
         return HIDDEN if self.hidden else value
 
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[0-9]{{{self.count}}}")
+
 
 @dataclass(frozen=True, slots=True)
 class HexText(Kind[str]):
@@ -127,6 +155,9 @@ class HexText(Kind[str]):
     def words(self) -> str:
         return f"{self.count}H"
 
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[0-9A-Fa-f]{{{self.count}}}", str.upper, str.upper)
+
 
 @dataclass(frozen=True, slots=True)
 class Characters(Kind[str]):
@@ -147,6 +178,9 @@ class Characters(Kind[str]):
 
     def words(self) -> str:
         return f"{self.count}A"
+
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[ -~]{{{self.count}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +204,9 @@ class Choice(Kind[str]):
 
     def words(self) -> str:
         return "|".join(self.options)
+
+    def shortcut(self) -> Shortcut:
+        return Shortcut("|".join(re.escape(option) for option in self.options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +232,9 @@ class Hex(Kind[bytes]):
 
     def shown(self, value: bytes) -> str:
         return value.hex().upper() if self.plain else shortened(value)
+
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[0-9A-Fa-f]{{{self.count}}}", unhexlify, _upper_hex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +291,11 @@ class Octets(Kind[bytes]):
         if self.hidden:
             return HIDDEN
         return value.hex().upper() if self.plain else shortened(value)
+
+    def shortcut(self) -> Shortcut | None:
+        if self.after:
+            return None
+        return Shortcut(f".{{{self.count}}}", lambda text: text.encode("latin-1"), lambda value: value.decode("latin-1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +381,9 @@ class KeyField:
     scheme: KeyScheme
     cryptogram: bytes
 
+    def __hash__(self) -> int:
+        return hash(self.cryptogram)
+
     def __post_init__(self) -> None:
         if len(self.cryptogram) != SCHEME_OCTETS[self.scheme]:
             raise EncodeError(f"key of scheme {self.scheme}: {self.scheme.octets} octets expected")
@@ -389,3 +437,23 @@ class Key(Kind[KeyField]):
 
     def words(self) -> str:
         return "key (or 32H pair)" if self.pair else "key"
+
+    def shortcut(self) -> Shortcut:
+        digit = "[0-9A-Fa-f]"
+        bare = f"{digit}{{{_UNTAGGED_PAIR[1] if self.pair else _UNTAGGED[1]}}}"
+        tagged = [f"{chr(tag)}{digit}{{{count}}}" for tag, (_, count) in _TAGS.items()]
+        return Shortcut("|".join((*tagged, bare)), _key_pair if self.pair else _key, lambda value: value.text)
+
+
+KEYS_REMEMBERED = 4096  # a host works with dozens; each is some 200 octets
+
+
+@lru_cache(KEYS_REMEMBERED)
+def _key(text: str) -> KeyField:
+    """The key field of a text that matched; remembered, since hosts send the same keys over and over."""
+    return Key().read(Source(text.encode("latin-1")), "key")
+
+
+@lru_cache(KEYS_REMEMBERED)
+def _key_pair(text: str) -> KeyField:
+    return Key(pair=True).read(Source(text.encode("latin-1")), "key")

@@ -100,6 +100,32 @@ def translate(
     ``random`` is 8 fresh octets where the destination has random fill. :class:`EncodeError` for a translation that the
     table refuses, one :class:`DecodeError` for every content fault. Translating node.
     """
+    return translate_counted(
+        source_key,
+        source,
+        destination_key,
+        destination,
+        block,
+        pan,
+        random,
+        destination_pan=destination_pan,
+        purpose=purpose,
+    )[0]
+
+
+def translate_counted(
+    source_key: BlockKey,
+    source: Format,
+    destination_key: BlockKey,
+    destination: Format,
+    block: Octets,
+    pan: Pan,
+    random: Octets = b"",
+    *,
+    destination_pan: Pan | None = None,
+    purpose: Purpose = Purpose.INTERCHANGE,
+) -> tuple[bytes, int]:
+    """As :func:`translate`, with the number of digits of the PIN, which host commands tell. Translating node."""
     if source == 0 and destination == 0 and destination_pan is None:
         return _translate_0_to_0(source_key, destination_key, block, pan)
     onward = pan if destination_pan is None else destination_pan
@@ -107,10 +133,10 @@ def translate(
     if refusal is not None:
         raise EncodeError(f"translation from format {source:d} to format {destination:d} refused: {refusal}")
     with decipher_pin(source_key, source, block, pan) as pin:
-        return encipher_pin(destination_key, destination, pin, onward, random)
+        return encipher_pin(destination_key, destination, pin, onward, random), len(pin)
 
 
-def _translate_0_to_0(source_key: BlockKey, destination_key: BlockKey, block: Octets, pan: Pan) -> bytes:
+def _translate_0_to_0(source_key: BlockKey, destination_key: BlockKey, block: Octets, pan: Pan) -> tuple[bytes, int]:
     # The commonest host command: the clear block is judged in a copy and enciphered as it is.
     if source_key.block_octets != DES_BLOCK or destination_key.block_octets != DES_BLOCK:
         check_key(source_key, DES_BLOCK)
@@ -125,6 +151,6 @@ def _translate_0_to_0(source_key: BlockKey, destination_key: BlockKey, block: Oc
     try:
         if not SHAPE_0.holds(field):
             raise content_fault()
-        return destination_key.encipher_unchecked(clear)
+        return destination_key.encipher_unchecked(clear), field[0] & 0x0F
     finally:
         field[:] = clear[:] = ZERO_BLOCK

@@ -129,7 +129,7 @@ _ALL = (
     EventKind(
         "reversal.settled",
         Lane.HEALTH,
-        ("reversal settled", "payment {payment}", "reference {reference}", "code {response_code}", "sent {sent} times"),
+        ("reversal settled", "payment {payment}", "reference {reference}", "code {response_code}", "sendings {sent}"),
         (
             Field("payment", of.IDENTIFIER, "the payment that was taken back", optional=True),
             _REFERENCE,

@@ -118,6 +118,9 @@ class Screen:
 class Demo:
     """The stations of one run and what is done with them."""
 
+    name = "demo"
+    closing = "every part its own process, all of them simulators with TEST keys"
+
     def __init__(self, options: argparse.Namespace, screen: Screen, folder: Path) -> None:
         self.options = options
         self.screen = screen
@@ -272,12 +275,12 @@ class Demo:
             self.decision()
         arrived = self.head_office()
         if not arrived:
-            print("demo: error: the payment's end did not arrive at head office within 5 s", file=sys.stderr)
+            print(f"{self.name}: error: the payment's end did not arrive at head office within 5 s", file=sys.stderr)
         proved = self.audit()
         took = time.monotonic() - self.began
-        self.screen.data({"station": "demo", "exit": code, "seconds": round(took, 2)})
+        self.screen.data({"station": self.name, "exit": code, "seconds": round(took, 2)})
         spent = self.screen.paint(f"{took:.1f} s", "2")
-        self.screen.line(f"\n{spent}; every part its own process, all of them simulators with TEST keys")
+        self.screen.line(f"\n{spent}; {self.closing}")
         if self.options.keep:
             self.keep()
         return code or (0 if arrived and not proved else 1)

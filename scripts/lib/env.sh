@@ -6,6 +6,10 @@ set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 VENV="$ROOT/.venv"
 
+# Daemons and independent clients of the tests and the lab, and what pyscard, which has no Linux wheel, is built with.
+TG_DAEMONS="mosquitto mosquitto-clients openssl procps pcscd libccid vsmartcard-vpcd opensc pcsc-tools"
+TG_PYSCARD="gcc libc6-dev python3-dev libpcsclite-dev"
+
 tg_fail() { # what, cure
     printf '%s: error: %s\n' "${0##*/}" "$1" >&2
     printf 'hint: %s\n' "$2" >&2
@@ -23,7 +27,7 @@ tg_python() {
     tg_fail "no Python 3.11 or newer found" "install it (Debian 12 and later: apt-get install python3 python3-venv) or set PYTHON"
 }
 
-# tg_env run|dev: a .venv that holds exactly what requirements/$1.txt locks, with this checkout installed in place.
+# tg_env run|dev|lab: a .venv that holds exactly what requirements/$1.txt locks, with this checkout installed in place.
 tg_env() {
     wanted="$ROOT/requirements/$1.txt"
     stamp="$VENV/.tillguard-$1"

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = "https://pypi.org/simple"
 FILES = "https://files.pythonhosted.org/"
-EXPORTS = {"run": ["fleet", "build"], "dev": ["dev"], "pcsc": ["pcsc"]}
+EXPORTS = {"run": ["fleet", "build"], "dev": ["dev"], "pcsc": ["pcsc"], "lab": ["dev", "pcsc"]}
 ELSEWHERE = re.compile(r"file:|git\+|https?://|^-e |^--|^\.{0,2}/|\s@\s")
 
 

@@ -12,9 +12,7 @@ from types import MappingProxyType
 
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent
 
-START_THE_SERVICE = (
-    "start it: systemctl start pcscd.socket; without systemd: pcscd --foreground (Debian: pcscd, libccid)"
-)
+START_THE_SERVICE = "start it: systemctl start pcscd.socket, or pcscd --foreground (Debian: pcscd, libccid)"
 HOLD_STILL = "insert the card again and leave it in until the payment has ended"
 
 

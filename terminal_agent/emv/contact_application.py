@@ -38,6 +38,8 @@ class ContactApplication:
     partial: bool = True
     """Application selection indicator: longer names of a card match too (Book 1, 12.3.1)."""
     floor_limit: int = 0
+    cvm_limit: int = 0
+    """From this amount on, a payment without a verified cardholder is declined (house rule: see action.py)."""
     tac_denial: str = "0000000000"
     tac_online: str = "FFFFFFFFFF"
     tac_default: str = "FFFFFFFFFF"
@@ -52,7 +54,7 @@ class ContactApplication:
         _octets(self.application_version, range(2, 3), "application-version")
         for name in ("tac_denial", "tac_online", "tac_default"):
             _octets(getattr(self, name), range(5, 6), name.replace("_", "-"))
-        for name in ("floor_limit", "random_threshold"):
+        for name in ("floor_limit", "cvm_limit", "random_threshold"):
             if not 0 <= getattr(self, name) <= LARGEST_AMOUNT:
                 raise ValueError(f"{name.replace('_', '-')}: 0 to {LARGEST_AMOUNT} minor units expected")
         if not 0 <= self.random_percent <= self.random_most_percent <= 99:

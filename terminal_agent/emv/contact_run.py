@@ -14,7 +14,7 @@ from terminal_agent.emv import de55
 from terminal_agent.emv.card_data import CardData
 from terminal_agent.emv.contact_application import ContactApplication
 from terminal_agent.emv.issuer_answer import IssuerAnswer
-from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Trail
+from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Note, Trail
 from terminal_agent.emv.request import TransactionRequest
 from terminal_agent.emv.terminal import EmvTerminal
 
@@ -105,8 +105,8 @@ class ContactRun:
     selected: Selected | None = None
     card: CardData = field(default_factory=CardData)
     given: dict[int, bytes] = field(default_factory=dict, repr=False)
-    tvr: Tvr = Tvr(0)
-    tsi: Tsi = Tsi(0)
+    tvr: Tvr = field(default_factory=lambda: Tvr(0))
+    tsi: Tsi = field(default_factory=lambda: Tsi(0))
     cvm: Cvm = Cvm.NONE
     authenticated: bool = False
     """Whether offline data authentication succeeded. Without it nothing is ever approved offline."""
@@ -176,7 +176,6 @@ class ContactRun:
         """The end, or the request to go online, as a value that explains itself."""
         if self.ending is None:
             raise RuntimeError("the transaction has not come to an end")
-        self.trail.note("decision", self.ending.words, self.ending.source)
         pan, track2, expiry, sequence = _account(self.card)
         made = self.cryptogram
         return EmvOutcome(
@@ -191,7 +190,7 @@ class ContactRun:
             aid=self.selected.df_name if self.selected else b"",
             atc=int.from_bytes(made.atc, "big") if made else None,
             alerts=tuple(self.trail.alerts),
-            notes=tuple(self.trail.notes),
+            notes=(*self.trail.notes, Note("decision", self.ending.words, self.ending.source)),
             tvr=self.tvr,
             tsi=self.tsi,
             cryptogram=made.value if made else b"",

@@ -58,7 +58,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class EmvOutcome:
-    """The end of a card transaction. ``icc_data`` are the octets for data element 55, empty unless online."""
+    """The end of a card transaction. ``icc_data`` are the octets for data element 55: contactless only when online."""
 
     decision: Decision
     cvm: Cvm = Cvm.NONE

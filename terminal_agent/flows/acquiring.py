@@ -7,21 +7,24 @@ have reached the acquirer without a trustworthy answer is owed a reversal, which
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from protocols.acquirer.message import Draft
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.errors import AgentError
+from terminal_agent.flows.books import Books
 from terminal_agent.flows.devices import Attached, DeviceAway
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.client import AuthorisationRequest, HostClient, Reply
 from terminal_agent.host.journal import Journal
-from terminal_agent.host.port import AcquirerPort, HostError, HostGarbled
+from terminal_agent.host.port import AcquirerPort, HostError, HostGarbled, JournalError
 from terminal_agent.host.reversal import ReversalReason
 from terminal_agent.pad.port import PadError, PinPad
 
-REVERSAL_PAUSE_S = 2.0  # between attempts at an owed reversal; the acquirer may be restarting
+REVERSAL_PAUSE_S = 2.0  # after an attempt at an owed reversal that failed; the acquirer may be restarting
+LONGEST_PAUSE_S = 60.0  # each further failure doubles the pause up to here
 
 
 class NotSignedOn(AgentError):
@@ -44,6 +47,7 @@ class Acquiring:
         client: HostClient,
         link: AcquirerPort,
         journal: Journal,
+        books: Books,
         pad: Attached[PinPad],
         recorder: Recorder,
         clock: Clock,
@@ -52,6 +56,7 @@ class Acquiring:
         self._client = client
         self._link = link
         self._journal = journal
+        self._books = books
         self._pad = pad
         self._recorder = recorder
         self._clock = clock
@@ -59,20 +64,12 @@ class Acquiring:
         self._session_key: bytes | None = None
         self.check_value = ""
         """Of the session key, in hex: the only thing about it that may be shown."""
-        self._owing = asyncio.Event()
         self._turn = asyncio.Lock()
 
     @property
     def signed_on(self) -> bool:
         """Whether there is a session key."""
         return self._session_key is not None
-
-    def recover(self) -> int:
-        """At start: what an earlier run sent and did not finish becomes an owed reversal; returns how many."""
-        owed = self._journal.recover(self._now())
-        if self._journal.reversals():
-            self._owing.set()
-        return owed
 
     async def sign_on(self) -> str:
         """Fetch a MAC session key; its check value in hex. The reply must be MACed under the very key it brings."""
@@ -91,14 +88,17 @@ class Acquiring:
         self._recorder.note("host.signed_on", kcv=self.check_value)
         return self.check_value
 
-    async def authorise(self, request: AuthorisationRequest) -> Authorised:
-        """Ask for an authorisation; raises :class:`HostError`, after which a reversal is owed where one must be."""
+    async def authorise(self, request: AuthorisationRequest, payment: str) -> Authorised:
+        """Ask for an authorisation; raises :class:`HostError`, after which a reversal is owed where one must be.
+
+        An approval that comes back is owed back all the same unless ``payment`` is concluded as approved.
+        """
         if self._session_key is None:
             await self.sign_on()
         async with self._turn:
             draft = self._client.authorise(request, self._journal.next_stan(), self._now())
             octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
-            reference = self._journal.record(draft)
+            reference = self._journal.record(draft, payment)
             try:
                 reply = await self._trusted_reply(draft, octets)
             except HostError as fault:
@@ -106,51 +106,48 @@ class Acquiring:
                 raise
             except BaseException:
                 # The pad failed while checking, or this task was cancelled: the answer is not known to be true.
-                self._owe(reference, ReversalReason.TERMINAL)
+                self._books.owe(reference, ReversalReason.TERMINAL)
                 raise
             self._journal.answered(reference, reply)
             return Authorised(reply, reference)
 
-    def complete(self, authorised: Authorised) -> None:
-        """The customer was told the outcome: nothing is owed any more."""
-        if authorised.reply.approved:
-            self._journal.completed(authorised.reference)
-
-    def revoke(self, authorised: Authorised) -> None:
-        """An approval that could not be brought to its end is reversed."""
-        if authorised.reply.approved:
-            self._owe(authorised.reference, ReversalReason.TERMINAL)
-
     async def settle(self) -> None:
         """Runs for the agent's life: sends every owed reversal until it is answered."""
+        pause = REVERSAL_PAUSE_S
         while True:
-            await self._owing.wait()
+            await self._books.owing.wait()
+            self._books.owing.clear()  # before the look into the journal: what comes to be owed meanwhile sets it again
             try:
                 if self._session_key is None:
                     await self.sign_on()
-                await self._send_reversals()
+                settled = await self._send_reversals()
             except (HostError, PadError, DeviceAway, NotSignedOn) as fault:
+                settled = False
                 if isinstance(fault, HostGarbled):
                     self._session_key = None  # the acquirer may hold a newer one, whose sign-on answer was lost
-                await asyncio.sleep(REVERSAL_PAUSE_S)  # it stays owed
+            if settled:
+                pause = REVERSAL_PAUSE_S
+                continue
+            self._books.owing.set()  # it stays owed
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
 
     async def close(self) -> None:
         """Drop the line and close the journal."""
         await self._link.close()
         self._journal.close()
 
-    async def _send_reversals(self) -> None:
+    async def _send_reversals(self) -> bool:
+        """Send what is owed, oldest first; False where the acquirer's answer settles one of them not."""
         for owed in self._journal.reversals():
             async with self._turn:
                 draft = self._client.reverse(owed)
                 octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
                 self._journal.reversal_sending(owed.ref)
                 reply = await self._trusted_reply(draft, octets)
-                settled = self._journal.reversal_answered(owed.ref, reply.response_code)
-            if not settled:
-                await asyncio.sleep(REVERSAL_PAUSE_S)
-                return
-        self._owing.clear()
+                if not self._books.settled(owed.ref, reply.response_code):
+                    return False
+        return True
 
     async def _trusted_reply(self, draft: Draft, octets: bytes) -> Reply:
         """The answer to ``draft``, MAC checked.
@@ -165,17 +162,14 @@ class Acquiring:
 
     def _give_up(self, reference: int, fault: HostError) -> None:
         if not fault.sent:
-            self._journal.withdrawn(reference)
+            with contextlib.suppress(JournalError):  # then the end of the payment owes it: the host never saw it
+                self._journal.withdrawn(reference)
             return
         garbled = isinstance(fault, HostGarbled)
-        self._owe(reference, ReversalReason.GARBLED if garbled else ReversalReason.SILENCE)
+        self._books.owe(reference, ReversalReason.GARBLED if garbled else ReversalReason.SILENCE)
         if garbled:
             self._session_key = None  # the acquirer may hold a newer one, whose sign-on answer was lost
             self._recorder.note("host.refused", reason=fault.what)
-
-    def _owe(self, reference: int, why: ReversalReason) -> None:
-        self._journal.must_reverse(reference, why, self._now())
-        self._owing.set()
 
     def _now(self) -> datetime:
         return local_time(self._clock.now_ms())

@@ -3,7 +3,8 @@
 """One payment: card, EMV machine, PIN at the pad, acquirer, outcome. The order of steps, and what each failure means.
 
 Declined, cancelled and failed are outcomes, not errors: every payment that was begun ends in exactly one
-``payment.finished``. The PIN is typed at the pad and enciphered there; this process sees KSN, block and MAC.
+``payment.finished``, which is its point of no return: with any other outcome than approved, what it may have booked is
+owed back (books.py). The PIN is typed at the pad and enciphered there; this process sees KSN, block and MAC.
 """
 
 import asyncio
@@ -15,16 +16,16 @@ from protocols.currency import BY_NUMERIC, Currency
 from protocols.errors import ProtocolError
 from protocols.pan import Pan
 from protocols.telemetry.events import Event, Value, fit
-from terminal_agent.card.port import CardError, CardReader, ReaderAbsent
+from terminal_agent.card.port import CardReader, ReaderAbsent
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.emv import Cvm, Decision, EmvOutcome, EmvTerminal, TransactionRequest, contactless
 from terminal_agent.errors import AgentError
-from terminal_agent.flows.acquiring import Acquiring, Authorised, NotSignedOn
-from terminal_agent.flows.devices import Attached, DeviceAway
+from terminal_agent.flows.acquiring import Acquiring, Authorised
+from terminal_agent.flows.books import Books
+from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.client import AuthorisationRequest, PinData
-from terminal_agent.host.port import HostError
-from terminal_agent.pad.port import PadAbsent, PadError, PinCancelled, PinEntered, PinPad, PinTimedOut
+from terminal_agent.pad.port import PadAbsent, PinCancelled, PinEntered, PinPad, PinTimedOut
 
 UNPREDICTABLE_OCTETS = 4  # EMV 4.3 Book 3, Annex A: tag 9F37
 
@@ -62,13 +63,15 @@ class Payment:
         self.amount = amount
         self.currency = currency
         self.finished: Event | None = None
+        self.over = False
+        """Whether its steps have come to an end; ``finished`` stays None where that could not be written."""
         self._till = till
         self._began = till.clock.steady_ms()
         self._pan: Pan | None = None
         self._ksn: bytes = b""
 
     async def run(self) -> Event:
-        """Take all steps; the ``payment.finished`` event. Raises only what recording itself raises."""
+        """Take all steps; the ``payment.finished`` event. Raises ``JournalError`` where the end cannot be written."""
         try:
             end = await self._steps()
         except _End as reached:
@@ -76,13 +79,17 @@ class Payment:
         except asyncio.CancelledError:
             self._finish(_End(Ending.FAILED, "the agent was stopped in mid-payment"))
             raise
-        except (CardError, PadError, DeviceAway, HostError, NotSignedOn, ProtocolError) as fault:
+        except (AgentError, ProtocolError) as fault:
             end = _End(Ending.FAILED, fault.what if isinstance(fault, AgentError) else str(fault))
+        except Exception:
+            self._finish(_End(Ending.FAILED, "a fault of the agent; see what it printed"))
+            raise
         return self._finish(end)
 
     def _finish(self, end: _End) -> Event:
-        fields: dict[str, Value] = {"payment": self.identifier, "outcome": end.ending.value}
-        fields |= {"amount": self.amount, "currency": self.currency.alpha, "ms": self._elapsed()}
+        self.over = True
+        fields: dict[str, Value] = {"outcome": end.ending.value, "amount": self.amount}
+        fields |= {"currency": self.currency.alpha, "ms": self._elapsed()}
         if end.reason:
             fields["reason"] = fit(end.reason)
         if end.response_code:
@@ -91,7 +98,7 @@ class Payment:
             fields["masked_pan"] = self._pan.masked
         if self._ksn:
             fields["ksn"] = self._ksn.hex().upper()
-        self.finished = self._till.recorder.record("payment.finished", **fields)
+        self.finished = self._till.books.conclude(self.identifier, **fields)
         return self.finished
 
     async def _steps(self) -> _End:
@@ -99,15 +106,9 @@ class Payment:
         pin = await self._ask_pin(card)
         authorised = await self._authorise(card, pin)
         reply = authorised.reply
-        try:
-            approval = f", approval code {reply.approval}" if reply.approval else ""
-            words = f"0110 response code {reply.response_code}{approval}; MAC verified by the pad"
-            self._step("reply", "acquirer", words)
-        except BaseException:
-            self._till.acquiring.revoke(authorised)
-            raise
-        # From here on the payment is what the acquirer says: the journal's mark is the point of no return.
-        self._till.acquiring.complete(authorised)
+        approval = f", approval code {reply.approval}" if reply.approval else ""
+        words = f"0110 response code {reply.response_code}{approval}; MAC verified by the pad"
+        self._step("reply", "acquirer", words)
         ending = Ending.APPROVED if reply.approved else Ending.DECLINED
         return _End(ending, "" if reply.approved else reply.words, reply.response_code or "")
 
@@ -196,7 +197,7 @@ class Payment:
             await till.acquiring.sign_on()
         key = f"session key check value {till.acquiring.check_value}"
         self._step("request", "acquirer", f"0100 recorded before sending, MACed by the pad; {key}")
-        return await till.acquiring.authorise(request)
+        return await till.acquiring.authorise(request, self.identifier)
 
     def _step(self, step: str, wire: str, words: str) -> None:
         self._till.recorder.record(
@@ -216,6 +217,7 @@ class Till:
         reader: Attached[CardReader],
         pad: Attached[PinPad],
         acquiring: Acquiring,
+        books: Books,
         recorder: Recorder,
         clock: Clock,
         entropy: Callable[[int], bytes],
@@ -225,6 +227,7 @@ class Till:
         self.reader = reader
         self.pad = pad
         self.acquiring = acquiring
+        self.books = books
         self.recorder = recorder
         self.clock = clock
         self.entropy = entropy
@@ -232,12 +235,12 @@ class Till:
         self.current: Payment | None = None
 
     def begin(self, amount: int, currency: Currency) -> Payment:
-        """A new payment; raises :class:`AgentError` when another one runs or the currency is not the terminal's."""
-        if self.current is not None and self.current.finished is None:
+        """A new payment; raises :class:`AgentError` where none may begin: another one runs, the disk is full."""
+        if self.current is not None and not self.current.over:
             raise AgentError("another payment is running", "wait for its outcome")
         accepted = BY_NUMERIC.get(int(self.terminal.currency))
         if accepted is not currency:
             name = accepted.alpha if accepted else self.terminal.currency
             raise AgentError(f"this terminal takes {name}, not {currency.alpha}", "see [emv] currency in its profile")
-        self.current = Payment(self, f"p{self.clock.now_ms():x}", amount, currency)
+        self.current = Payment(self, self.books.begin(amount, currency), amount, currency)
         return self.current

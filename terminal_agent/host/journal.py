@@ -1,139 +1,117 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was sent, what came of it, what is owed: on disk before anything leaves. Sends nothing and knows no key.
+"""What was begun, sent, answered and is owed: on disk before anything leaves. Sends nothing and knows no key.
 
-One row per exchange and one reversal per row, so a transaction can be owed back once and no more. Every step is one
-SQLite transaction that is on the disk when the call returns (WAL, synchronous FULL). Whatever an agent that died had
-sent and not seen through is taken back at its next start. No PAN, track or PIN block is kept: a reversal names its
-original by DE90, DE37 and the terminal, which is this dialect's choice (docs/acquirer.md).
+Every call is one transaction that is on the disk when it returns. A payment begins here and ends here:
+:meth:`Journal.conclude` is the point of no return, where in one stroke the payment ends, its approved exchange is
+completed or whatever it sent is owed back, and the words of its end wait to be told to the audit log. What waits so is
+struck off when it has been told; an agent that died finds it here. So each payment, each reversal that is owed and each
+that is settled is told once, whenever the agent dies.
+
+One row per exchange and one reversal per row: a transaction can be owed back once and no more. No PAN, track or PIN
+block is kept: a reversal names its original by DE90, DE37 and the terminal, as the dialect has it (docs/acquirer.md).
 """
 
-import shutil
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from protocols.acquirer.message import Draft
 from protocols.acquirer.mti import Mti
 from protocols.acquirer.values import OriginalData
+from protocols.currency import BY_NUMERIC
+from protocols.telemetry.events import Event, Value, make
 from terminal_agent.host.client import Reply, transmission_time
-from terminal_agent.host.port import JournalError, JournalFull
+from terminal_agent.host.exchange import CLOSED, SETTLING, TRANSITIONS, UNFINISHED, State, Step
+from terminal_agent.host.journal_file import JournalFile, free_octets
+from terminal_agent.host.port import JournalError
 from terminal_agent.host.reversal import Reversal, ReversalReason
 
 LAST_STAN = 999_999
-ROOM_NEEDED = 8 << 20  # octets: the write-ahead log (1,000 pages of 4 KiB) twice, so that an answer always finds room
 KEPT = 10_000  # closed rows kept for inquiries: a busy terminal's month
-VERSION = 1
-SETTLING = frozenset({"00", "21", "25", "94"})
-"""Answers that end a reversal: done, nothing to do, no such original, done before. Others mean: ask again."""
+DIED = "the agent died in mid-payment"
+DIED_SENT = "the agent died in mid-payment; what the acquirer may have booked is taken back"
 
 
-class State(StrEnum):
-    """How far an exchange has come."""
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """An event that is true and not yet in the audit log. ``number`` is its place in the journal."""
 
-    SENDING = "sending"
-    ANSWERED = "answered"
-    COMPLETED = "completed"
-    WITHDRAWN = "withdrawn"
-    REVERSAL_DUE = "reversal-due"
-    REVERSED = "reversed"
-
-
-class Step(StrEnum):
-    """What can happen to it."""
-
-    APPROVED = "approved"
-    DECLINED = "declined"
-    DELIVERED = "delivered"
-    NOTHING_LEFT = "nothing-left"
-    UNCERTAIN = "uncertain"
-    REVERSAL_ANSWERED = "reversal-answered"
-
-
-TRANSITIONS: dict[tuple[State, Step], State] = {
-    (State.SENDING, Step.APPROVED): State.ANSWERED,
-    (State.SENDING, Step.DECLINED): State.COMPLETED,
-    (State.SENDING, Step.NOTHING_LEFT): State.WITHDRAWN,
-    (State.SENDING, Step.UNCERTAIN): State.REVERSAL_DUE,
-    (State.ANSWERED, Step.DELIVERED): State.COMPLETED,
-    (State.ANSWERED, Step.UNCERTAIN): State.REVERSAL_DUE,
-    (State.REVERSAL_DUE, Step.UNCERTAIN): State.REVERSAL_DUE,
-    (State.REVERSAL_DUE, Step.REVERSAL_ANSWERED): State.REVERSED,
-}
-"""The whole life of an exchange; anything else is a fault of the caller and is refused."""
-
-_SCHEMA = """
-CREATE TABLE trace_number (one INTEGER PRIMARY KEY CHECK (one = 1), stan INTEGER NOT NULL);
-INSERT INTO trace_number VALUES (1, 0);
-CREATE TABLE exchange (
-    ref INTEGER PRIMARY KEY AUTOINCREMENT,
-    state TEXT NOT NULL,
-    mti INTEGER NOT NULL, stan INTEGER NOT NULL, transmitted TEXT NOT NULL,
-    processing_code TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, reference TEXT NOT NULL,
-    masked_pan TEXT NOT NULL,
-    response_code TEXT NOT NULL DEFAULT '', approval TEXT NOT NULL DEFAULT '',
-    reason TEXT, reversal_stan INTEGER, reversal_transmitted TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0, reversal_code TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX exchange_by_state ON exchange (state);
-"""
-
-
-def _free(path: Path) -> int:
-    return shutil.disk_usage(path).free
+    number: int
+    event: Event
 
 
 class Journal:
-    """The journal of one terminal, in one SQLite file that one agent at a time may hold."""
+    """The journal of one terminal, in one file that one agent at a time may hold."""
 
-    def __init__(self, path: Path, database: sqlite3.Connection, free_octets: Callable[[Path], int]) -> None:
-        self._path = path
-        self._database = database
-        self._free_octets = free_octets
+    def __init__(self, file: JournalFile) -> None:
+        self._file = file
+        self._run = file.run
 
     @classmethod
-    def open(cls, path: Path, free_octets: Callable[[Path], int] = _free) -> "Journal":
+    def open(cls, path: Path, free: Callable[[Path], int] = free_octets) -> "Journal":
         """Open or make the journal; raises :class:`JournalError`, sent False."""
-        try:
-            path.touch(mode=0o600, exist_ok=True)
-            database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
-        except (OSError, sqlite3.Error):
-            what = f"{path}: the journal cannot be opened"
-            raise JournalError(what, "check the folder and its rights", sent=False) from None
-        journal = cls(path, database, free_octets)
-        try:
-            with journal._said("opened"):
-                journal._prepare()
-        except JournalError:
-            database.close()
-            raise
-        return journal
+        return cls(JournalFile.open(path, free))
 
     def close(self) -> None:
         """Close the file; what is owed stays owed."""
-        self._database.close()
+        self._file.close()
+
+    def require_room(self) -> None:
+        """Raises :class:`~terminal_agent.host.port.JournalFull` where a payment might not find room to its end."""
+        self._file.require_room()
+
+    # A payment
+
+    def begin(self, amount: int, currency: str, at_ms: int) -> str:
+        """A payment begins; its identifier, which this journal gives to no other. ``currency`` has three letters."""
+        with self._file.transaction():
+            self._run(
+                "DELETE FROM payment WHERE ended = 1 AND number <"
+                " (SELECT number FROM payment ORDER BY number DESC LIMIT 1 OFFSET ?)",
+                (KEPT,),
+            )
+            ((number,),) = self._run(
+                "INSERT INTO payment (number, amount, currency, began_ms)"
+                " SELECT max(?, coalesce(max(number) + 1, 0)), ?, ?, ? FROM payment RETURNING number",
+                (at_ms, amount, currency, at_ms),
+            ).fetchall()
+        return _identifier(number)
+
+    def conclude(self, payment: str, finished: Event, at: datetime) -> None:
+        """The payment ends as ``finished`` says: approved and completed, or anything else and owed back where sent."""
+        with self._file.transaction():
+            number = self._open_payment(payment)
+            approved = finished.fields["outcome"] == "approved"
+            for ref in self._unfinished("payment = ?", number):
+                if approved:
+                    self._move(ref, Step.DELIVERED)
+                else:
+                    self._owe(ref, ReversalReason.TERMINAL, at)
+            self._end(number, finished)
+
+    # An exchange
 
     def next_stan(self) -> int:
         """The next system trace audit number, 1 to 999999 and round again; never given twice in between."""
-        with self._transaction():
+        with self._file.transaction():
             return self._stan()
 
-    def record(self, draft: Draft) -> int:
-        """Write down what is about to be sent, and return its number; after :class:`JournalFull` send nothing."""
+    def record(self, draft: Draft, payment: str) -> int:
+        """Write down what is about to be sent, and return its number; after ``JournalFull`` send nothing."""
         message = draft.message
-        if self._free_octets(self._path.parent) < ROOM_NEEDED:
-            raise self._full()
-        with self._transaction():
-            self._database.execute(
+        self._file.require_room()
+        with self._file.transaction():
+            number = self._open_payment(payment)
+            self._run(
                 "DELETE FROM exchange WHERE state IN (?, ?, ?) AND ref <= (SELECT max(ref) FROM exchange) - ?",
-                (State.COMPLETED, State.WITHDRAWN, State.REVERSED, KEPT),
+                (*CLOSED, KEPT),
             )
-            row = self._database.execute(
+            row = self._run(
                 "INSERT INTO exchange (state, mti, stan, transmitted, processing_code, amount, currency, reference,"
-                " masked_pan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " masked_pan, ksn, payment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     State.SENDING,
                     int(message.mti),
@@ -144,6 +122,8 @@ class Journal:
                     message.currency,
                     message.reference or "",
                     message.pan.masked if message.pan else "",
+                    message.ksn.hex().upper() if message.ksn else "",
+                    number,
                 ),
             )
             return int(row.lastrowid or 0)
@@ -151,38 +131,47 @@ class Journal:
     def answered(self, ref: int, reply: Reply) -> None:
         """An authentic answer came: a decline closes the exchange, an approval still has to be delivered."""
         step = Step.APPROVED if reply.approved else Step.DECLINED
-        self._step(ref, step, response_code=reply.response_code, approval=reply.approval)
-
-    def completed(self, ref: int) -> None:
-        """The approval reached card and customer."""
-        self._step(ref, Step.DELIVERED)
+        with self._file.transaction():
+            self._move(ref, step, response_code=reply.response_code, approval=reply.approval)
 
     def withdrawn(self, ref: int) -> None:
         """Nothing of it left the terminal (``HostError.sent`` was False)."""
-        self._step(ref, Step.NOTHING_LEFT)
+        with self._file.transaction():
+            self._move(ref, Step.NOTHING_LEFT)
 
     def must_reverse(self, ref: int, reason: ReversalReason, at: datetime) -> None:
         """The outcome is unknown or unwanted: owe one reversal. Again for the same exchange changes nothing."""
-        with self._transaction():
+        with self._file.transaction():
             self._owe(ref, reason, at)
 
+    def state(self, ref: int) -> State:
+        """How far an exchange has come."""
+        with self._file.in_words("read"):
+            row = self._run("SELECT state FROM exchange WHERE ref = ?", (ref,)).fetchone()
+        if row is None:
+            raise JournalError(f"{self._file.path}: no exchange {ref}", "", sent=False)
+        return State(row[0])
+
+    # What an agent that died left behind
+
     def recover(self, at: datetime) -> int:
-        """At start: owe a reversal for everything sent and not seen through; returns how many are new."""
-        with self._transaction():
-            refs = [
-                int(row[0])
-                for row in self._database.execute(
-                    "SELECT ref FROM exchange WHERE state IN (?, ?) ORDER BY ref", (State.SENDING, State.ANSWERED)
-                )
-            ]
+        """At start: everything sent and not seen through is owed back, every open payment ends. How many are owed."""
+        with self._file.transaction():
+            refs = self._unfinished("1 = ?", 1)
             for ref in refs:
                 self._owe(ref, ReversalReason.SILENCE, at)
+            for number, amount, currency, began_ms in self._run(
+                "SELECT number, amount, currency, began_ms FROM payment WHERE ended = 0 ORDER BY number"
+            ).fetchall():
+                self._end(number, self._died(number, amount, currency, _ms(at) - began_ms, _ms(at)))
         return len(refs)
+
+    # What is owed to the acquirer
 
     def reversals(self) -> tuple[Reversal, ...]:
         """What is owed, oldest first."""
-        with self._said("read"):
-            rows = self._database.execute(
+        with self._file.in_words("read"):
+            rows = self._run(
                 "SELECT ref, reason, reversal_stan, reversal_transmitted, attempts, mti, stan, transmitted,"
                 " processing_code, amount, currency, reference FROM exchange WHERE state = ? ORDER BY ref",
                 (State.REVERSAL_DUE,),
@@ -205,116 +194,124 @@ class Journal:
 
     def reversal_sending(self, ref: int) -> None:
         """Count an attempt, before it is sent: the next one is then a repeat."""
-        with self._transaction():
-            self._expect(ref, State.REVERSAL_DUE)
-            self._database.execute("UPDATE exchange SET attempts = attempts + 1 WHERE ref = ?", (ref,))
+        with self._file.transaction():
+            if (found := self.state(ref)) is not State.REVERSAL_DUE:
+                raise self._astray(f"exchange {ref} is {found}, {State.REVERSAL_DUE} expected")
+            self._run("UPDATE exchange SET attempts = attempts + 1 WHERE ref = ?", (ref,))
 
-    def reversal_answered(self, ref: int, code: str) -> bool:
+    def reversal_answered(self, ref: int, code: str, at: datetime) -> bool:
         """An authentic answer to the reversal; False means that it settled nothing and is still owed."""
         if code not in SETTLING:
             return False
-        self._step(ref, Step.REVERSAL_ANSWERED, reversal_code=code)
+        with self._file.transaction():
+            self._move(ref, Step.REVERSAL_ANSWERED, reversal_code=code)
+            payment, reference, attempts = self._run(
+                "SELECT payment, reference, attempts FROM exchange WHERE ref = ?", (ref,)
+            ).fetchone()
+            fields: dict[str, Value] = {"reference": reference, "response_code": code, "sent": attempts}
+            self._tell(make("reversal.settled", _ms(at), **_of(payment), **fields))
         return True
 
-    def state(self, ref: int) -> State:
-        """How far an exchange has come."""
-        with self._said("read"):
-            row = self._database.execute("SELECT state FROM exchange WHERE ref = ?", (ref,)).fetchone()
-        if row is None:
-            raise JournalError(f"{self._path}: no exchange {ref}", "", sent=False)
-        return State(row[0])
+    # What is owed to the audit log
 
-    def _prepare(self) -> None:
-        # One agent at a time: the lock is taken with the first transaction and held until close.
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            (found,) = self._database.execute("PRAGMA user_version").fetchone()
-            if found > VERSION:
-                what = f"{self._path}: written by a newer version ({found}, {VERSION} known)"
-                raise JournalError(what, "update terminal-agent", sent=False)
-            if found == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    self._database.execute(statement)
-                self._database.execute(f"PRAGMA user_version = {VERSION}")
-            self._database.execute("COMMIT")
-        except BaseException:
-            self._rollback()
-            raise
+    def untold(self) -> tuple[Untold, ...]:
+        """What happened and waits to be told, in its order."""
+        with self._file.in_words("read"):
+            rows = self._run("SELECT number, at_ms, name, fields FROM untold ORDER BY number").fetchall()
+        return tuple(Untold(number, Event(name, at_ms, json.loads(fields))) for number, at_ms, name, fields in rows)
 
-    def _stan(self) -> int:
-        row = self._database.execute(
-            "UPDATE trace_number SET stan = stan % ? + 1 RETURNING stan", (LAST_STAN,)
+    def told(self, number: int) -> None:
+        """It is in the audit log, on disk."""
+        with self._file.transaction():
+            self._run("DELETE FROM untold WHERE number = ?", (number,))
+
+    # Inside a transaction
+
+    def _open_payment(self, payment: str) -> int:
+        number = int(payment[1:], 16)
+        found = self._run("SELECT 1 FROM payment WHERE number = ? AND ended = 0", (number,)).fetchone()
+        if found is None:
+            raise self._astray(f"payment {payment} is not under way")
+        return number
+
+    def _unfinished(self, condition: str, value: int) -> list[int]:
+        found = self._run(
+            f"SELECT ref FROM exchange WHERE state IN (?, ?) AND {condition} ORDER BY ref",  # noqa: S608  ours
+            (*UNFINISHED, value),
+        )
+        return [int(ref) for (ref,) in found.fetchall()]
+
+    def _end(self, number: int, finished: Event) -> None:
+        self._run("UPDATE payment SET ended = 1 WHERE number = ?", (number,))
+        self._tell(finished)
+
+    def _died(self, number: int, amount: int, currency: str, ms: int, at_ms: int) -> Event:
+        fields: dict[str, Value] = {"payment": _identifier(number), "outcome": "failed", "reason": DIED}
+        fields |= {"amount": amount, "currency": currency, "ms": max(0, min(ms, 10**9))}
+        sent = self._run(
+            "SELECT masked_pan, ksn, state FROM exchange WHERE payment = ? ORDER BY ref DESC", (number,)
         ).fetchone()
-        return int(row[0])
-
-    def _step(self, ref: int, step: Step, **columns: str) -> None:
-        with self._transaction():
-            after = self._after(ref, step)
-            names = "".join(f", {name} = ?" for name in columns)
-            self._database.execute(
-                f"UPDATE exchange SET state = ?{names} WHERE ref = ?",  # noqa: S608  names are this file's keywords
-                (after, *columns.values(), ref),
-            )
+        if sent is not None:
+            masked_pan, ksn, state = sent
+            fields |= {name: value for name, value in (("masked_pan", masked_pan), ("ksn", ksn)) if value}
+            if state == State.REVERSAL_DUE:
+                fields["reason"] = DIED_SENT
+        return make("payment.finished", at_ms, **fields)
 
     def _owe(self, ref: int, reason: ReversalReason, at: datetime) -> None:
         before = self.state(ref)
         after = self._after(ref, Step.UNCERTAIN)
         if before is State.REVERSAL_DUE:
             return
-        self._database.execute(
+        self._run(
             "UPDATE exchange SET state = ?, reason = ?, reversal_stan = ?, reversal_transmitted = ? WHERE ref = ?",
             (after, reason, self._stan(), transmission_time(at), ref),
+        )
+        payment, reference, amount, currency = self._run(
+            "SELECT payment, reference, amount, currency FROM exchange WHERE ref = ?", (ref,)
+        ).fetchone()
+        money = BY_NUMERIC.get(int(currency))
+        fields: dict[str, Value] = {"reference": reference, "amount": amount, "reason": reason.words}
+        fields["currency"] = money.alpha if money else "XXX"  # ISO 4217: no currency
+        self._tell(make("reversal.owed", _ms(at), **_of(payment), **fields))
+
+    def _tell(self, event: Event) -> None:
+        self._run(
+            "INSERT INTO untold (at_ms, name, fields) VALUES (?, ?, ?)",
+            (event.at_ms, event.name, json.dumps(dict(event.fields))),
+        )
+
+    def _stan(self) -> int:
+        row = self._run("UPDATE trace_number SET stan = stan % ? + 1 RETURNING stan", (LAST_STAN,)).fetchone()
+        return int(row[0])
+
+    def _move(self, ref: int, step: Step, **columns: str) -> None:
+        after = self._after(ref, step)
+        names = "".join(f", {name} = ?" for name in columns)
+        self._run(
+            f"UPDATE exchange SET state = ?{names} WHERE ref = ?",  # noqa: S608  names are this file's keywords
+            (after, *columns.values(), ref),
         )
 
     def _after(self, ref: int, step: Step) -> State:
         before = self.state(ref)
         if (before, step) not in TRANSITIONS:
-            what = f"{self._path}: exchange {ref} is {before}, '{step}' cannot follow"
-            raise JournalError(what, "report this: the payment flow went astray", sent=False)
+            raise self._astray(f"exchange {ref} is {before}, '{step}' cannot follow")
         return TRANSITIONS[before, step]
 
-    def _expect(self, ref: int, wanted: State) -> None:
-        if (found := self.state(ref)) is not wanted:
-            what = f"{self._path}: exchange {ref} is {found}, {wanted} expected"
-            raise JournalError(what, "report this: the payment flow went astray", sent=False)
+    def _astray(self, what: str) -> JournalError:
+        hint = "report this: the payment flow went astray"
+        return JournalError(f"{self._file.path}: {what}", hint, sent=False)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._said("written"):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                self._rollback()
-                raise
 
-    def _rollback(self) -> None:
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")
+def _identifier(number: int) -> str:
+    return f"p{number:x}"
 
-    @contextmanager
-    def _said(self, verb: str) -> Iterator[None]:
-        """Turn SQLite's errors into ours; they say which file and quote no row."""
-        fault: JournalError | None = None
-        try:
-            yield
-        except sqlite3.Error as refused:
-            name = getattr(refused, "sqlite_errorname", "")
-            if name.startswith("SQLITE_FULL"):
-                fault = self._full()
-            elif name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                what = f"{self._path}: the journal is held by another agent"
-                fault = JournalError(what, "stop the other one; two must not share a terminal identity", sent=False)
-            else:
-                what = f"{self._path}: the journal cannot be {verb} ({name or type(refused).__name__})"
-                fault = JournalError(what, "payments stop; keep the file and restore the disk", sent=False)
-        if fault is not None:
-            raise fault
 
-    def _full(self) -> JournalFull:
-        what = f"{self._path}: no room to record a payment; nothing was sent"
-        return JournalFull(what, f"free at least {ROOM_NEEDED >> 20} MiB on this disk", sent=False)
+def _of(payment: int | None) -> dict[str, Value]:
+    """The field that names the payment; a row of the first version has none."""
+    return {} if payment is None else {"payment": _identifier(payment)}
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

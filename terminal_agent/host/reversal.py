@@ -20,6 +20,19 @@ class ReversalReason(StrEnum):
     TERMINAL = "22"
     """The card or the terminal could not finish what the host had approved."""
 
+    @property
+    def words(self) -> str:
+        """The reason for a person."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    ReversalReason.SILENCE: "no answer came in time, or the agent died before it knew the outcome",
+    ReversalReason.GARBLED: "the answer was not readable or not authentic",
+    ReversalReason.CUSTOMER: "the customer cancelled after the host had answered",
+    ReversalReason.TERMINAL: "the terminal could not bring it to its end",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Reversal:

@@ -22,12 +22,14 @@ from terminal_agent.api.server import SUBSCRIBE, ApiServer
 from terminal_agent.audit import AuditBroken, AuditLog
 from terminal_agent.card.port import CardReader
 from terminal_agent.card.serial import open_reader
-from terminal_agent.clock import SystemClock
+from terminal_agent.clock import GuardedClock, SystemClock, TimeFile, trusted_at_start
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring, NotSignedOn
+from terminal_agent.flows.books import Books
 from terminal_agent.flows.devices import Attached, DeviceAway
 from terminal_agent.flows.payment import Payment, Till, Timeouts
 from terminal_agent.flows.reporting import Recorder
+from terminal_agent.flows.timekeeping import Timekeeper
 from terminal_agent.host.client import HostClient
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import HostError
@@ -92,11 +94,12 @@ class Agent:
     def __init__(self, profile: TerminalProfile, found: Models, mouth: _Mouth, trace: Trace | None) -> None:
         self.profile = profile
         self._mouth = mouth
-        self._clock = SystemClock()
         self._stop = asyncio.Event()
         self._payment: asyncio.Task[Event] | None = None
         state, terminal = profile.terminal.state, profile.terminal.id
         self._log = AuditLog.open(state, terminal)
+        time_file = TimeFile(state / "time")
+        self._clock = GuardedClock(SystemClock(), trusted_at_start(time_file.read(), self._log.last_ms))
         self._outbox = Outbox.open(state / "outbox.db", terminal, opened_at_ms=self._clock.now_ms())
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
@@ -107,10 +110,14 @@ class Agent:
             endpoint = Endpoint(host.strip("[]"), int(port), profile.acquirer.dialect, profile.acquirer.tls)
         except ValueError as fault:
             raise Fault(f"acquirer: {fault}", "give [acquirer.tls] ca, certificate, key and server-name") from None
+        journal = Journal.open(state / "journal.db")
+        self._books = Books(journal, self._recorder, self._clock, mouth.tell)
+        self._timekeeper = Timekeeper(self._clock, time_file, self._recorder)
         self._acquiring = Acquiring(
             HostClient(DIALECTS[endpoint.dialect], terminal, profile.terminal.merchant),
             AcquirerLink(endpoint, trace),
-            Journal.open(state / "journal.db"),
+            journal,
+            self._books,
             self._pad,
             self._recorder,
             self._clock,
@@ -122,6 +129,7 @@ class Agent:
             self._reader,
             self._pad,
             self._acquiring,
+            self._books,
             self._recorder,
             self._clock,
             secrets.token_bytes,
@@ -130,6 +138,7 @@ class Agent:
         self._api = ApiServer(profile.terminal.socket, Methods(self._methods()))
         self._recorder.listen(self._publish)
         self._trace = trace
+        self._open_books()
 
     async def run(self) -> None:
         """Open everything, say ready, serve until told to stop, close everything."""
@@ -142,10 +151,9 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 await asyncio.gather(self._reader.open(), self._pad.open())
                 self._started()
-                lasting: list[asyncio.Task[None]] = [
-                    group.create_task(part)
-                    for part in (reporter, self._reader.keep(), self._pad.keep(), self._acquiring.settle())
-                ]
+                parts = (reporter, self._reader.keep(), self._pad.keep(), self._acquiring.settle())
+                watches = (self._books.keep(), self._timekeeper.watch())
+                lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in (*parts, *watches)]
                 await self._try_sign_on()
                 self._say_ready()
                 await self._stop.wait()
@@ -166,14 +174,18 @@ class Agent:
         )
         return self.reporter.run()
 
-    def _started(self) -> None:
+    def _open_books(self) -> None:
+        """Before anything can be asked of this agent: bring the files of an earlier run to one story."""
+        owed = self._books.open()
+        if owed:
+            self._mouth.tell(f"{owed} payments of an earlier run are owed a reversal")
         if self._log.torn_octets:
             self._recorder.note(
                 "audit.fault", reason=f"a torn last line of {self._log.torn_octets} octets was put aside: power was cut"
             )
-        owed = self._acquiring.recover()
-        if owed:
-            self._mouth.tell(f"{owed} payments of an earlier run are owed a reversal")
+        self._timekeeper.look()
+
+    def _started(self) -> None:
         self._recorder.record(
             "agent.started", version=version("tillguard"), reader=self.profile.reader.model, pad=self.profile.pad.model
         )
@@ -194,6 +206,7 @@ class Agent:
             self._payment.cancel()
             await asyncio.gather(self._payment, return_exceptions=True)
         self._recorder.note("agent.stopping")
+        self._timekeeper.keep()
         await self._api.stop()
         await asyncio.gather(self._reader.close(), self._pad.close(), self._acquiring.close())
         self._outbox.close()

@@ -10,6 +10,9 @@ the wall clock. Within a boot, ``seq`` counts from 1; ``prev`` links every repor
 A broker's acknowledgement is not durability: a broker that dies forgets what it had not yet handed on. So the last
 :data:`KEPT` reports that were sent stay here, and :meth:`Outbox.rewind` offers them again to a broker that has lost its
 memory. Whoever receives knows a report by (terminal, boot, seq).
+
+The outbox follows the audit log: with every report it keeps, in the same stroke, how far in that log it has come
+(:attr:`Outbox.anchor`, the log's head in text). Whoever died between the two finds from it what is missing here.
 """
 
 import os
@@ -27,7 +30,8 @@ from terminal_agent.report.settings import OutboxError
 
 KEPT = 500  # reports; about 200 KB, several minutes of a busy terminal
 CARRIED = 64  # sent marks that may wait for the next write: after a crash so many are sent twice at most
-_VERSION = 1
+_VERSION = 2
+_FOLLOWING = "ALTER TABLE story ADD COLUMN anchor TEXT NOT NULL DEFAULT ''"  # what version 2 added
 _SCHEMA = """
 CREATE TABLE report (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -70,6 +74,8 @@ class Outbox:
         self._written_sent = 0
         self.boot = 0
         self.seq = 0
+        self.anchor = ""
+        """The head of the audit log behind the record that was kept last, as text; empty before the first."""
         self._prev = ""
         self._sent = 0
         self._rows = 0
@@ -94,15 +100,25 @@ class Outbox:
             raise
         return outbox
 
-    def put(self, event: Event) -> int:
-        """Keep one event durably and return its ``seq``; raises :class:`OutboxError` where that is not possible."""
+    def put(self, event: Event, anchor: str = "") -> int:
+        """Keep one event durably and return its ``seq``; raises :class:`OutboxError` where that is not possible.
+
+        ``anchor``: the head of the audit log behind this event's record, kept along with it.
+        """
         with self._faults(), self._transaction():
             if self._rows >= self._limit:
                 self._make_room(event.at_ms)
             seq = self._append(event)
+            if anchor:
+                self._follow(anchor)
         if self.on_put is not None:
             self.on_put()
         return seq
+
+    def begin_at(self, anchor: str) -> None:
+        """Follow the audit log from ``anchor`` on: what is before it is not reported."""
+        with self._faults(), self._transaction():
+            self._follow(anchor)
 
     def pending(self, limit: int = 100) -> list[Row]:
         """The oldest reports that wait, in their order."""
@@ -158,7 +174,7 @@ class Outbox:
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")
         version = run("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _VERSION):
+        if version > _VERSION:
             raise OutboxError(
                 f"outbox {self._path}: version {version}, {_VERSION} expected", "use the agent that wrote it"
             )
@@ -167,8 +183,12 @@ class Outbox:
             for statement in _SCHEMA.split(";"):
                 run(statement)
             run("INSERT INTO story VALUES (1, ?, 0, ?, 0)", (self._terminal, genesis(self._terminal)))
+        if version < _VERSION:
+            run(_FOLLOWING)
             run(f"PRAGMA user_version = {_VERSION}")
-        terminal, boot, self._prev, self._sent = run("SELECT terminal, boot, prev, sent FROM story").fetchone()
+        terminal, boot, self._prev, self._sent, self.anchor = run(
+            "SELECT terminal, boot, prev, sent, anchor FROM story"
+        ).fetchone()
         if terminal != self._terminal:
             run("ROLLBACK")
             raise OutboxError(
@@ -195,6 +215,10 @@ class Outbox:
         self.seq, self._prev, self._rows, self._written_sent = seq, prev, self._rows + 1, self._sent
         return seq
 
+    def _follow(self, anchor: str) -> None:
+        self._database.execute("UPDATE story SET anchor = ?", (anchor,))
+        self.anchor = anchor
+
     def _make_room(self, at_ms: int) -> None:
         """Forget what was sent; then drop the oldest of the least lane that has any, and say so in a report."""
         share = max(2, self._limit // 100)
@@ -215,13 +239,13 @@ class Outbox:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """All or nothing, on disk and in memory."""
-        before = (self.seq, self._prev, self._rows, self._written_sent)
+        before = (self.seq, self._prev, self._rows, self._written_sent, self.anchor)
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._database.execute("COMMIT")
         except BaseException:
-            self.seq, self._prev, self._rows, self._written_sent = before
+            self.seq, self._prev, self._rows, self._written_sent, self.anchor = before
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise

@@ -14,8 +14,10 @@ EVENT = make("device.back", 1_763_800_000_000, device="reader")
 NEW, DUPLICATE = Finding(Verdict.NEW), Finding(Verdict.DUPLICATE)
 
 
-def chain(count: int, boot: int = 7, terminal: str = "TG000001") -> list[tuple[Report, bytes]]:
-    prev, reports = genesis(terminal), []
+def chain(
+    count: int, boot: int = 7, terminal: str = "TG000001", behind: bytes | None = None
+) -> list[tuple[Report, bytes]]:
+    prev, reports = genesis(terminal) if behind is None else report_hash(behind), []
     for seq in range(1, count + 1):
         report = Report(terminal, boot, seq, prev, EVENT)
         octets = encode(report)
@@ -52,6 +54,29 @@ def test_next_boot_begins_at_one() -> None:
     stories.hear(*chain(3)[2])
     assert stories.hear(*chain(2, boot=8)[1]) == Finding(Verdict.NEW, Gap("TG000001", 8, 1, 1))
     assert stories.hear(*chain(3)[2]) == DUPLICATE
+
+
+def test_next_boot_links_to_the_last_report_of_the_one_before() -> None:
+    stories, before = Stories(), chain(3)
+    for report in before:
+        stories.hear(*report)
+    assert stories.hear(*chain(1, boot=8, behind=before[2][1])[0]) == NEW
+
+
+@pytest.mark.parametrize("behind", [None, 0, 1])
+def test_disk_put_back_shows_at_the_next_boot(behind: int | None) -> None:
+    stories, before = Stories(), chain(3)
+    for report in before:
+        stories.hear(*report)
+    again = chain(2, boot=8, behind=None if behind is None else before[behind][1])
+    assert stories.hear(*again[0]) == Finding(Verdict.UNLINKED)
+    assert stories.hear(*again[1]) == NEW
+
+
+def test_boot_that_is_heard_late_is_held_against_nothing() -> None:
+    stories = Stories()
+    stories.hear(*chain(3, boot=9)[2])
+    assert stories.hear(*chain(1, boot=8)[0]) == NEW
 
 
 def test_terminals_do_not_mix() -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def fresh() -> Iterator[Path]:
-    """The tracked files alone, apart from the suite's own folder: an environment of thousands of files is made there."""
+    """The tracked files alone, apart from the suite's own folder: an environment of many files is made there."""
     with tempfile.TemporaryDirectory(prefix="tillguard-fresh-") as folder:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
         for name in filter(None, listed.decode().split("\0")):

@@ -31,6 +31,7 @@ from terminal_agent.host.reversal import ReversalReason
 from terminal_agent.host.tcp import AcquirerLink, Endpoint, TlsFiles
 from tests.device_profiles.acquirer_bench import NOW, TEST_PAN, Card, Pad
 from tests.terminal_agent.host.authority import Authority
+from tests.terminal_agent.host.payments import begun, conclude
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")  # the oracles'
 
@@ -141,7 +142,8 @@ class Till:
         )
         asked = self.client.authorise(request, self.journal.next_stan(), NOW)
         octets = asked.with_mac(self.pad.mac(asked.octets_to_mac))
-        ref = self.journal.record(asked)
+        payment = begun(self.journal)
+        ref = self.journal.record(asked, payment)
         try:
             came = await self.link.exchange(octets, timeout_s, self.client.answers(asked))
             reply = self.client.read_reply(asked, came)
@@ -156,7 +158,7 @@ class Till:
             return None
         self.journal.answered(ref, reply)
         if reply.approved:
-            self.journal.completed(ref)
+            conclude(self.journal, payment, "approved", NOW)
         return reply
 
     async def reverse_what_is_owed(self) -> list[str]:
@@ -167,7 +169,7 @@ class Till:
             self.journal.reversal_sending(owed.ref)
             reply = self.client.read_reply(asked, await self.link.exchange(octets, 5, self.client.answers(asked)))
             reply.require_mac(self.pad.mac(reply.octets_to_mac))
-            assert self.journal.reversal_answered(owed.ref, reply.response_code)
+            assert self.journal.reversal_answered(owed.ref, reply.response_code, NOW)
             codes.append(reply.response_code)
         return codes
 

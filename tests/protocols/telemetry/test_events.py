@@ -32,6 +32,16 @@ SOUND: dict[str, dict[str, Any]] = {
     "host.signed_on": {"kcv": "A1B2C3"},
     "host.refused": {"reason": "the MAC is not right"},
     "clock.jumped": {"by_ms": -3_600_000},
+    "reversal.owed": {
+        "payment": "p-1",
+        "reference": "614307000012",
+        "amount": 4200,
+        "currency": "EUR",
+        "reason": "the host did not answer",
+    },
+    "reversal.settled": {"payment": "p-1", "reference": "614307000012", "response_code": "00", "sent": 2},
+    "payments.stopped": {"reason": "no room to record a payment"},
+    "payments.resumed": {},
     "report.dropped": {"count": 20, "lane": "bulk"},
 }
 

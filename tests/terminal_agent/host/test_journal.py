@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The journal: dead at any step, what was sent and not seen through is owed back once; nothing is half written."""
 
-import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -14,9 +13,11 @@ import pytest
 
 from protocols.acquirer.message import Draft
 from terminal_agent.host.client import Reply
-from terminal_agent.host.journal import LAST_STAN, TRANSITIONS, Journal, State, Step
+from terminal_agent.host.exchange import TRANSITIONS, State, Step
+from terminal_agent.host.journal import LAST_STAN, Journal
 from terminal_agent.host.port import JournalError, JournalFull
 from terminal_agent.host.reversal import ReversalReason
+from tests.terminal_agent.host.payments import after_power_loss, begun, conclude
 from tests.terminal_agent.host.test_client import AT, PAN, REQUEST, answer_to, client
 
 LATER = datetime(2026, 6, 7, 9, 0, 0, tzinfo=UTC)
@@ -37,54 +38,44 @@ def reply(to: Draft, code: str = "00") -> Reply:
     return Reply(answer_to(to, response_code=code, approval="A1B2C3" if code == "00" else None), b"")
 
 
-def after_power_loss(journal: Journal, folder: Path) -> Journal:
-    """A journal over copies of the files as they are on the disk now: what a killed agent leaves."""
-    source = journal._path
-    folder.mkdir()
-    for path in source.parent.glob(source.name + "*"):
-        if path.is_file():
-            shutil.copy(path, folder / path.name)
-    return Journal.open(folder / source.name)
-
-
 Walk = Callable[[Journal, Draft], None]
 
 
 def _recorded(journal: Journal, message: Draft) -> None:
-    journal.record(message)
+    journal.record(message, begun(journal))
 
 
 def _approved(journal: Journal, message: Draft) -> None:
-    journal.answered(journal.record(message), reply(message))
+    journal.answered(journal.record(message, begun(journal)), reply(message))
 
 
 def _declined(journal: Journal, message: Draft) -> None:
-    journal.answered(journal.record(message), reply(message, "55"))
+    journal.answered(journal.record(message, begun(journal)), reply(message, "55"))
 
 
 def _completed(journal: Journal, message: Draft) -> None:
-    ref = journal.record(message)
-    journal.answered(ref, reply(message))
-    journal.completed(ref)
+    payment = begun(journal)
+    journal.answered(journal.record(message, payment), reply(message))
+    conclude(journal, payment, "approved", AT)
 
 
 def _withdrawn(journal: Journal, message: Draft) -> None:
-    journal.withdrawn(journal.record(message))
+    journal.withdrawn(journal.record(message, begun(journal)))
 
 
 def _silent(journal: Journal, message: Draft) -> None:
-    journal.must_reverse(journal.record(message), ReversalReason.GARBLED, AT)
+    journal.must_reverse(journal.record(message, begun(journal)), ReversalReason.GARBLED, AT)
 
 
 def _reversing(journal: Journal, message: Draft) -> None:
-    ref = journal.record(message)
+    ref = journal.record(message, begun(journal))
     journal.must_reverse(ref, ReversalReason.GARBLED, AT)
     journal.reversal_sending(ref)
 
 
 def _reversed(journal: Journal, message: Draft) -> None:
     _reversing(journal, message)
-    assert journal.reversal_answered(1, "00")
+    assert journal.reversal_answered(1, "00", AT)
 
 
 @pytest.mark.parametrize(
@@ -129,39 +120,43 @@ def test_killed_at_any_step_at_most_one_reversal_is_owed(
 
 def test_a_reversal_stays_owed_until_an_answer_settles_it(journal: Journal) -> None:
     message = asked(journal)
-    ref = journal.record(message)
+    ref = journal.record(message, begun(journal))
     journal.must_reverse(ref, ReversalReason.SILENCE, AT)
     (first,) = journal.reversals()
     journal.must_reverse(ref, ReversalReason.CUSTOMER, LATER)
     assert journal.reversals() == (first,)
     journal.reversal_sending(ref)
-    assert not journal.reversal_answered(ref, "91")
+    assert not journal.reversal_answered(ref, "91", AT)
     (second,) = journal.reversals()
     assert (second.attempts, second.stan, second.transmitted) == (1, first.stan, first.transmitted)
-    assert journal.reversal_answered(ref, "25")
+    assert journal.reversal_answered(ref, "25", AT)
     assert journal.reversals() == ()
     assert journal.state(ref) is State.REVERSED
 
 
 def test_reversals_come_oldest_first(journal: Journal) -> None:
-    refs = [journal.record(asked(journal)) for _ in range(3)]
+    refs = [journal.record(asked(journal), begun(journal)) for _ in range(3)]
     for ref in reversed(refs):
         journal.must_reverse(ref, ReversalReason.SILENCE, AT)
     assert [one.ref for one in journal.reversals()] == refs
 
 
 def test_every_state_and_step_is_in_the_table_or_refused(journal: Journal) -> None:
+    def delivered(ref: int, _: Draft) -> None:
+        with journal._file.transaction():
+            journal._move(ref, Step.DELIVERED)
+
     doing: dict[Step, Callable[[int, Draft], object]] = {
         Step.APPROVED: lambda ref, message: journal.answered(ref, reply(message)),
         Step.DECLINED: lambda ref, message: journal.answered(ref, reply(message, "05")),
-        Step.DELIVERED: lambda ref, _: journal.completed(ref),
+        Step.DELIVERED: delivered,
         Step.NOTHING_LEFT: lambda ref, _: journal.withdrawn(ref),
         Step.UNCERTAIN: lambda ref, _: journal.must_reverse(ref, ReversalReason.SILENCE, AT),
-        Step.REVERSAL_ANSWERED: lambda ref, _: journal.reversal_answered(ref, "00"),
+        Step.REVERSAL_ANSWERED: lambda ref, _: journal.reversal_answered(ref, "00", AT),
     }
     for state, step in product(State, Step):
         message = asked(journal)
-        ref = journal.record(message)
+        ref = journal.record(message, begun(journal))
         for way in _WAYS[state]:
             doing[way](ref, message)
         assert journal.state(ref) is state
@@ -185,42 +180,42 @@ _WAYS = {
 
 
 def test_an_attempt_is_counted_only_where_a_reversal_is_owed(journal: Journal) -> None:
-    ref = journal.record(asked(journal))
+    ref = journal.record(asked(journal), begun(journal))
     with pytest.raises(JournalError, match="reversal-due expected"):
         journal.reversal_sending(ref)
     with pytest.raises(JournalError, match="no exchange 99"):
-        journal.completed(99)
+        journal.withdrawn(99)
 
 
 def test_trace_numbers_run_on_and_round(journal: Journal, tmp_path: Path) -> None:
     assert [journal.next_stan() for _ in range(3)] == [1, 2, 3]
     revived = after_power_loss(journal, tmp_path / "revived")
     assert revived.next_stan() == 4
-    revived._database.execute("UPDATE trace_number SET stan = ?", (LAST_STAN - 1,))
+    revived._run("UPDATE trace_number SET stan = ?", (LAST_STAN - 1,))
     assert [revived.next_stan() for _ in range(2)] == [LAST_STAN, 1]
     revived.close()
 
 
 def test_no_card_data_is_kept(journal: Journal) -> None:
     message = asked(journal)
-    ref = journal.record(message)
+    ref = journal.record(message, begun(journal))
     journal.must_reverse(ref, ReversalReason.SILENCE, AT)
     journal.close()
-    kept = b"".join(path.read_bytes() for path in journal._path.parent.iterdir())
+    kept = b"".join(path.read_bytes() for path in journal._file.path.parent.iterdir())
     assert PAN.encode() not in kept
     assert b"2812201" not in kept
     assert bytes(range(8)) not in kept
     assert b"400000******0016" in kept
-    assert stat.S_IMODE(journal._path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(journal._file.path.stat().st_mode) == 0o600
 
 
 def test_a_full_disk_stops_payments_before_anything_is_sent(tmp_path: Path) -> None:
     room = [1 << 30]
-    journal = Journal.open(tmp_path / "host.journal", free_octets=lambda _: room[0])
-    journal.record(asked(journal))
+    journal = Journal.open(tmp_path / "host.journal", free=lambda _: room[0])
+    journal.record(asked(journal), begun(journal))
     room[0] = 4096
     with pytest.raises(JournalFull, match="nothing was sent") as refused:
-        journal.record(asked(journal))
+        journal.record(asked(journal), begun(journal))
     assert not refused.value.sent
     assert "free at least 8 MiB" in refused.value.hint
     assert journal.recover(AT) == 1  # what is owed can still be marked
@@ -228,23 +223,23 @@ def test_a_full_disk_stops_payments_before_anything_is_sent(tmp_path: Path) -> N
 
 
 def test_a_database_that_cannot_grow_says_the_same(journal: Journal) -> None:
-    pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
-    journal._database.execute(f"PRAGMA max_page_count = {pages}")
+    pages = journal._run("PRAGMA page_count").fetchone()[0]
+    journal._run(f"PRAGMA max_page_count = {pages}")
     recorded: list[int] = []
     with pytest.raises(JournalFull):
         _fill(journal, recorded)
     assert recorded
-    assert journal._database.execute("SELECT count(*) FROM exchange").fetchone()[0] == len(recorded)
+    assert journal._run("SELECT count(*) FROM exchange").fetchone()[0] == len(recorded)
 
 
 def _fill(journal: Journal, recorded: list[int]) -> None:
     while len(recorded) < 1000:
-        recorded.append(journal.record(asked(journal)))
+        recorded.append(journal.record(asked(journal), begun(journal)))
 
 
 def test_two_agents_do_not_share_a_journal(journal: Journal) -> None:
     with pytest.raises(JournalError, match="held by another agent"):
-        Journal.open(journal._path)
+        Journal.open(journal._file.path)
 
 
 def test_what_is_no_journal_is_named(tmp_path: Path) -> None:
@@ -267,15 +262,15 @@ def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
 
 def test_old_closed_rows_are_forgotten_and_owed_ones_never(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("terminal_agent.host.journal.KEPT", 3)
-    owed = journal.record(asked(journal))
+    owed = journal.record(asked(journal), begun(journal))
     journal.must_reverse(owed, ReversalReason.SILENCE, AT)
     for _ in range(6):
         _declined_again(journal)
-    count = journal._database.execute("SELECT count(*) FROM exchange").fetchone()[0]
+    count = journal._run("SELECT count(*) FROM exchange").fetchone()[0]
     assert count == 5  # the owed one, the three kept, the newest
     assert [one.ref for one in journal.reversals()] == [owed]
 
 
 def _declined_again(journal: Journal) -> None:
     message = asked(journal)
-    journal.answered(journal.record(message), reply(message, "05"))
+    journal.answered(journal.record(message, begun(journal)), reply(message, "05"))

@@ -20,7 +20,7 @@ from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import HostGarbled
 from terminal_agent.host.reversal import ReversalReason
 from tests.device_profiles.acquirer_bench import NOW, TEST_PAN, Bench
-from tests.terminal_agent.host.test_journal import after_power_loss
+from tests.terminal_agent.host.payments import after_power_loss, begun, conclude
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")  # the oracles'
 PAYMENTS = 60
@@ -77,7 +77,8 @@ class Till:
             pin=PinData(block, ksn),
         )
         asked = self.client.authorise(request, self.journal.next_stan(), NOW)
-        ref = self.journal.record(asked)
+        payment = begun(self.journal)
+        ref = self.journal.record(asked, payment)
         self.maybe(death, "recorded")
         try:
             octets = asked.with_mac(self.bench.pad.mac(asked.octets_to_mac))
@@ -94,7 +95,7 @@ class Till:
         self.journal.answered(ref, reply)
         self.maybe(death, "answered")
         if reply.approved:
-            self.journal.completed(ref)
+            conclude(self.journal, payment, "approved", NOW)
             self.sold += amount
 
     def maybe(self, death: str, here: str) -> None:
@@ -123,7 +124,7 @@ class Till:
             reply = self.exchange(asked, asked.with_mac(self.bench.pad.mac(asked.octets_to_mac)))
             assert reply is not None
             reply.require_mac(self.bench.pad.mac(reply.octets_to_mac))
-            assert self.journal.reversal_answered(owed.ref, reply.response_code)
+            assert self.journal.reversal_answered(owed.ref, reply.response_code, NOW)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -227,7 +227,7 @@ def test_what_is_no_outbox_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 9")
     database.close()
-    with pytest.raises(OutboxError, match="version 9, 1 expected"):
+    with pytest.raises(OutboxError, match="version 9, 2 expected"):
         Outbox.open(path, TERMINAL, opened_at_ms=AT)
 
 

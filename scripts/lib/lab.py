@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""One contact payment on real daemons: pcscd and vpcd, mosquitto with a fresh CA, TLS everywhere. Starts and shows.
+
+The daemons register nowhere: pcscd runs in mounts and a network of its own, where its virtual readers' ports, which
+vpcd opens on every address, can be reached by the card alone; mosquitto listens on loopback.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from demo import TERMINAL, Demo, Screen  # beside this file
+from stations import Station, StationFailed, command
+
+from protocols.telemetry.topics import Lane, report_topic
+
+OTHER_TERMINAL = "TG000002"
+READER = "Tillguard Contact"
+EXAMPLES = """\
+examples:
+  scripts/lab                    approved: EUR 42.00 by contact chip, online PIN at the pad
+  scripts/lab --wrong-pin        declined: the issuer does not know that PIN
+  scripts/lab --tampered-arqc    declined: the card's cryptogram was changed on its way
+  scripts/lab --t0               the card speaks T=0 instead of T=1
+  scripts/lab --trace            also the bytes of every wire, redacted by type
+  scripts/lab --keep             leaves everything running and says how to talk to it
+
+Real pcscd, vpcd, pyscard and mosquitto; card, pad, acquirer and HSM are simulators with public TEST keys. Nothing
+leaves this machine. Not a certified device.
+"""
+
+
+def profile_text(pad: str, acquirer: str, broker: str) -> str:
+    """The terminal profile of the lab, as a person would write it."""
+    return f"""\
+# Made by scripts/lab. A real reader: change its line to a part of the name that pcsc_scan -r shows.
+[terminal]
+id = "{TERMINAL}"
+merchant = "TILLGUARD000001"
+state = "state"
+socket = "agent.sock"
+
+[reader]
+model = "pcsc"
+line = "pcsc:{READER} * 00"
+
+[pad]
+model = "ipp-uic"
+line = "{pad}"
+
+[emv]
+country = "276"
+currency = "978"
+serial-number = "{TERMINAL}"
+capabilities = "E04008"
+
+[[emv.aids]]
+aid = "A0000000031010"
+application-version = "0096"
+transaction-limit = 500000
+cvm-limit = 2500
+
+[[emv.contact]]
+aid = "A0000000031010"
+application-version = "0096"
+
+[acquirer]
+address = "{acquirer}"
+[acquirer.tls]
+ca = "pki/ca.pem"
+certificate = "pki/{TERMINAL}.pem"
+key = "pki/{TERMINAL}.key"
+server-name = "localhost"
+
+[report]
+broker = "{broker}"
+ca = "pki/ca.pem"
+certificate = "pki/{TERMINAL}.pem"
+key = "pki/{TERMINAL}.key"
+"""
+
+
+class Lab(Demo):
+    """The demonstration with another reader, card and broker; paying and showing are the same."""
+
+    name = "lab"
+    closing = "pcscd, vpcd, pyscard and mosquitto are real; card, pad, acquirer and HSM simulators with TEST keys"
+
+    def start(self) -> None:
+        """Start every process; what does not depend on another starts side by side."""
+        start, folder, options = self.stations.start, self.folder, self.options
+        trace = ["--trace"] if options.trace else []
+        argv = [command("device-twin"), "pki", "--dir", str(folder / "pki")]
+        argv += ["--terminal", TERMINAL, "--terminal", OTHER_TERMINAL]
+        made = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if made.returncode:
+            raise StationFailed(f"pki:\n{made.stderr.strip()}")
+        pcscd = start("pcscd", "device-twin", "pcscd", "--reader", READER, "--dir", str(folder / "pcscd"), "--json")
+        hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
+        pad = start(
+            "pad", "device-twin", "pinpad", "--model", "ipp-uic", "--cardholder", options.card,
+            "--behaviour", "wrong-pin" if options.wrong_pin else "right-pin", "--link", str(folder / "pad"), "--json",
+        )  # fmt: skip
+        broker = start("mosquitto", "device-twin", "broker", *self._pki("broker"), "--kind", "mosquitto", "--json")
+        inside = pcscd.wait_ready()
+        os.environ["PCSCLITE_CSOCK_NAME"] = inside["socket"]  # where libpcsclite, in the agent, finds this pcscd
+        start(
+            "card", "device-twin", "card", "--vpcd", inside["readers"][0]["address"],
+            "--network-of", str(inside["pid"]), "--card", options.card,
+            "--transmission", "t0" if options.t0 else "t1",
+            "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--after-use", "return", "--json",
+        )  # fmt: skip
+        acquirer = start(
+            "acquirer", "device-twin", "acquirer", "--hsm", hsm.wait_ready()["address"], "--port", "0",
+            "--tls-ca", str(folder / "pki/ca.pem"), "--tls-certificate", str(folder / "pki/acquirer.pem"),
+            "--tls-key", str(folder / "pki/acquirer.key"), "--json",
+        )  # fmt: skip
+        address = broker.wait_ready()["address"]
+        start("fleet-console", "fleet-console", "watch", "--broker", address, *self._pki("head-office"), "--json")
+        pad.wait_ready()
+        profile = folder / "terminal.toml"
+        profile.write_text(profile_text(str(folder / "pad"), acquirer.wait_ready()["address"], address))
+        start("agent", "terminal-agent", "run", "--profile", str(profile), "--json", *trace)
+        self.screen.title("stations")
+        for station in self.stations.running:
+            ready = station.wait_ready()
+            self._introduce(station.name, ready, station.ready_after_ms)
+
+    def _introduce(self, name: str, ready: dict[str, Any], ms: float) -> None:
+        at = ready.get("address") or ready.get("line") or Path(ready.get("socket", "")).name
+        more = {
+            "pcscd": "the real pcscd, in mounts and a network of its own, with vpcd's virtual readers",
+            "hsm-sim": "payment HSM simulator; its master keys are public TEST keys",
+            "pad": "IPP PIN pad, DUKPT-loaded with TEST keys; encrypts the PIN by itself",
+            "mosquitto": f"the real mosquitto {ready.get('version', '')}, TLS 1.3, client certificate required",
+            "card": f"a TEST chip card in the reader, ATR {ready.get('atr', '')}",
+            "acquirer": "ISO 8583 host over TLS; verifies everything through hsm-sim",
+            "fleet-console": "head office, watching",
+            "agent": "the terminal's daemon, with pyscard",
+        }.get(name, "")
+        self.screen.data({"station": name, "ready_after_ms": round(ms), **ready})
+        self.screen.line(f"  {name:<14}{at:<24}{self.screen.paint(f'{ms:5.0f} ms', '2')}  {more}")
+
+    def head_office(self) -> bool:
+        """As in the demonstration; before it, that another terminal's valid certificate opens nothing of this one's."""
+        refused = self.trespass()
+        return super().head_office() and refused
+
+    def trespass(self) -> bool:
+        """Publish into this terminal's tree with the certificate of another; whether mosquitto refused."""
+        host, _, port = self._station("mosquitto").ready["address"].rpartition(":")
+        pki = self.folder / "pki"
+        argv = ["mosquitto_pub", "-h", host, "-p", port, "-V", "5", "-q", "1", "-d"]
+        argv += ["--cafile", str(pki / "ca.pem"), "--cert", str(pki / f"{OTHER_TERMINAL}.pem")]
+        argv += ["--key", str(pki / f"{OTHER_TERMINAL}.key")]
+        argv += ["-t", report_topic(TERMINAL, Lane.HEALTH), "-m", "forged"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+        refused = "RC:135" in done.stdout + done.stderr  # MQTT 5.0, 2.4: not authorized
+        self.screen.title("the broker's access list")
+        self.screen.data({"station": "mosquitto", "event": "trespass", "by": OTHER_TERMINAL, "refused": refused})
+        verdict = "refused (135, not authorized)" if refused else "NOT REFUSED"
+        self.screen.line(f"  {OTHER_TERMINAL}, with its own valid certificate, reports as {TERMINAL}: {verdict}")
+        return refused
+
+    def _station(self, name: str) -> Station:
+        return next(station for station in self.stations.running if station.name == name)
+
+    def keep(self) -> None:
+        """Leave it running until Ctrl-C."""
+        self.screen.title("still running; Ctrl-C ends it. Try, in another terminal:")
+        bin_folder = Path(command("terminal-agent")).parent
+        pids = {name: self._station(name).process.pid for name in ("pcscd", "card")}
+        for words in (
+            f"export PATH={bin_folder}:$PATH TILLGUARD_SOCKET={self.folder}/agent.sock",
+            f"export PCSCLITE_CSOCK_NAME={os.environ['PCSCLITE_CSOCK_NAME']}",
+            "opensc-tool -l                        # or pcsc_scan, or any other PC/SC program",
+            f"kill -USR1 {pids['card']}; sleep 1; kill -USR2 {pids['card']}     # take the card out, and put it in",
+            f"kill -USR1 {pids['pcscd']}; sleep 1; kill -USR2 {pids['pcscd']}     # kill pcscd, and start it again",
+            "terminal-agent pay --amount 18.00 --currency EUR",
+            "terminal-agent status",
+            f"terminal-agent audit verify {self.folder}/state/{TERMINAL}.audit.jsonl",
+            f"cat {self.folder}/terminal.toml",
+        ):
+            self.screen.line(f"  {words}")
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)
+
+
+def main() -> int:
+    """Parse, run in a folder of its own, clean up."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/lab",
+        description=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
+    kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
+    parser.add_argument("--t0", action="store_true", help="the card speaks T=0")
+    parser.add_argument("--card", default="test-visa-contact", help="card profile (default test-visa-contact)")
+    parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
+    parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
+    parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
+    parser.add_argument("--trace", action="store_true", help="the bytes of every wire, redacted by type")
+    parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
+    options = parser.parse_args()
+    options.replay = False  # a scene of the demonstration only
+    screen = Screen(as_json=options.json, trace=options.trace)
+    folder = Path(tempfile.mkdtemp(prefix="tillguard-lab-"))
+    screen.line(screen.paint("Tillguard: one contact payment with an encrypted PIN, on real daemons", "1"))
+    lab = Lab(options, screen, folder)
+    try:
+        with lab.stations:
+            return lab.run()
+    except StationFailed as fault:
+        print(f"lab: error: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nlab: interrupted; everything was stopped", file=sys.stderr)
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

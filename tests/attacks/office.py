@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Head office's screen, fed by hand in place of a broker. Attacks nothing."""
+
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fleet_console.watch import Watch
+from protocols.mqtt.session import Message
+from protocols.telemetry.envelope import Report, encode, genesis
+from protocols.telemetry.events import Lane, make
+from protocols.telemetry.topics import report_topic
+from tests.brokers import TERMINALS
+from tillguard.voice import Voice
+
+AT_MS = 1_800_000_000_000
+
+
+def report(terminal: str, device: str) -> bytes:
+    """The first report of a terminal's life: a device is back."""
+    return encode(Report(terminal, AT_MS, 1, genesis(terminal), make("device.back", AT_MS, device=device)))
+
+
+class Office:
+    """`fleet-console watch` and what stands on its screen; a :class:`tests.attacks.harness.Target`."""
+
+    def __init__(self, kind: type[Watch] = Watch) -> None:
+        self._screen = io.StringIO()
+        self._watch = kind(Voice("fleet-console", as_json=True, out=self._screen, err=io.StringIO()))
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """A message arrives."""
+        self._watch.show(Message(topic, payload, 1, duplicate=False, retained=False, connection=1))
+
+    async def honest(self) -> bool:
+        """Each terminal's report on its own topic is shown."""
+        for terminal in TERMINALS:
+            self.take(report_topic(terminal, Lane.HEALTH), report(terminal, "reader"))
+        return all(self.shows(terminal, "device.back", device="reader") == 1 for terminal in TERMINALS)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What was shown, as data."""
+        return [json.loads(line) for line in self._screen.getvalue().splitlines()]
+
+    def shows(self, terminal: str, name: str, **fields: object) -> int:
+        """How many reports of that terminal with those fields stand on the screen."""
+        return sum(
+            line["event"] == "report"
+            and (line["terminal"], line["name"]) == (terminal, name)
+            and line["fields"].items() >= fields.items()
+            for line in self.lines
+        )
+
+    def alerts(self) -> list[str]:
+        """What stands there that is no report."""
+        return [f"head office: {line['event']}" for line in self.lines if line["event"] != "report"]
+
+
+@asynccontextmanager
+async def office(_: Path, kind: type[Watch] = Watch) -> AsyncIterator[Office]:
+    """Head office with the shipped screen, or another."""
+    yield Office(kind)

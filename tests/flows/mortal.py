@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""An agent that kills itself with SIGKILL at a chosen step: the real process, its methods wrapped from outside.
+
+Run as a program it has everything imported and forks one agent for each line it reads, so that a life costs no start of
+Python. A line is ``{"profile": path, "printed": path, "death": {"point": …, "when": …, "count": …} | null}``; it
+answers ``{"pid": …}`` and, when that agent has ended, ``{"ended": wait status}``.
+"""
+
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+POINTS: dict[str, tuple[str, str, bool]] = {
+    "journal.begin": ("terminal_agent.host.journal:Journal", "begin", False),
+    "journal.record": ("terminal_agent.host.journal:Journal", "record", False),
+    "host.exchange": ("terminal_agent.host.tcp:AcquirerLink", "exchange", True),
+    "host.answer": ("terminal_agent.host.tcp:AcquirerLink", "_answer", True),  # before it: sent, no answer yet
+    "journal.answered": ("terminal_agent.host.journal:Journal", "answered", False),
+    "journal.conclude": ("terminal_agent.host.journal:Journal", "conclude", False),
+    "journal.must_reverse": ("terminal_agent.host.journal:Journal", "must_reverse", False),
+    "journal.reversal_sending": ("terminal_agent.host.journal:Journal", "reversal_sending", False),
+    "journal.reversal_answered": ("terminal_agent.host.journal:Journal", "reversal_answered", False),
+    "journal.recover": ("terminal_agent.host.journal:Journal", "recover", False),
+    "journal.told": ("terminal_agent.host.journal:Journal", "told", False),
+    "audit.append": ("terminal_agent.audit:AuditLog", "append", False),
+    "outbox.put": ("terminal_agent.report.outbox:Outbox", "put", False),
+}
+"""Where an agent can die: class, method, whether it is awaited. Before it or after it; an audit record also torn."""
+WHEN = ("before", "after")
+TORN = "torn"
+
+
+@dataclass(frozen=True)
+class Death:
+    """At the ``count``-th passing of a point."""
+
+    point: str
+    when: str
+    count: int
+
+    def line(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arrange(death: Death) -> None:
+    """Wrap the point's method in this process."""
+    place, name, awaited = POINTS[death.point]
+    module, _, owner_name = place.partition(":")
+    owner = getattr(__import__(module, fromlist=[owner_name]), owner_name)
+    method = getattr(owner, name)
+    left = [death.count]
+
+    def here(when: str) -> None:
+        if death.when == when:
+            left[0] -= 1
+            if not left[0]:
+                _die()
+
+    @functools.wraps(method)
+    def wrapped(*args: Any, **more: Any) -> Any:
+        here("before")
+        result = method(*args, **more)
+        here("after")
+        return result
+
+    @functools.wraps(method)
+    async def awaiting(*args: Any, **more: Any) -> Any:
+        here("before")
+        result = await method(*args, **more)
+        here("after")
+        return result
+
+    if death.when == TORN:
+        _tear(left)
+    else:
+        setattr(owner, name, awaiting if awaited else wrapped)
+
+
+def _tear(left: list[int]) -> None:
+    """Die in the middle of writing an audit record."""
+    from terminal_agent import audit
+
+    write = audit.os.write
+
+    def torn(descriptor: int, octets: bytes) -> int:
+        left[0] -= 1
+        if not left[0]:
+            write(descriptor, octets[: len(octets) // 2])
+            _die()
+        return write(descriptor, octets)
+
+    audit.os.write = torn  # type: ignore[assignment]
+
+
+def _live(order: dict[str, Any]) -> None:
+    from terminal_agent.flows import acquiring, books, devices
+    from terminal_agent.processes.agent import serve
+    from tillguard.voice import Fault
+
+    acquiring.REVERSAL_PAUSE_S = 0.05  # the bank of these tests is never away for long
+    books.RETRY_S = 0.05
+    devices.RETRY_S = 0.05
+    if order["death"] is not None:
+        arrange(Death(**order["death"]))
+    printed = os.open(order["printed"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
+    try:
+        code = serve(Path(order["profile"]), as_json=True, trace=False)
+    except Fault as fault:
+        sys.stderr.write(f"{fault}\n")
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """Fork an agent for each line."""
+    import terminal_agent.flows.payment
+    import terminal_agent.processes.agent
+    import terminal_agent.report.mqtt  # noqa: F401
+
+    say: Callable[[dict[str, int]], None] = lambda document: print(json.dumps(document), flush=True)  # noqa: E731
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _live(json.loads(line))
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(70)
+        say({"pid": pid})
+        say({"ended": os.waitpid(pid, 0)[1]})
+
+
+if __name__ == "__main__":
+    main()

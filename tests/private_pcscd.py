@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real pcscd with virtual readers for tests, and cards to put into them. Holds no test.
+
+Each is a process of its own, started by the command that a person would use. A test fails where pcscd is missing or
+the system refuses namespaces, with the command's own words; nothing is skipped.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from scripts.lib.stations import Station, command
+
+READER = "Till Contact"
+FIRST_SLOT = f"{READER} * 00"  # vpcd makes two slots for a reader
+SELECT_PSE = bytes.fromhex("00A404000E315041592E5359532E444446303100")
+
+# libpcsclite reads the socket's name once in a process: every daemon of this process stands at the same place.
+_FOLDER = Path(tempfile.gettempdir()) / f"tillguard-pcscd-{os.getpid()}"
+
+
+class Twin(Station):
+    """A serving twin that takes orders by signal."""
+
+    def remove(self) -> None:
+        """The person takes the card out."""
+        self.process.send_signal(signal.SIGUSR1)
+        self.until("card.removed")
+
+    def insert(self) -> None:
+        """The person puts the card in."""
+        self.process.send_signal(signal.SIGUSR2)
+        self.until("card.inserted")
+
+    def until(self, event: str) -> dict[str, Any]:
+        """The next line of that event."""
+        while (line := self.next_line(5)) is not None:
+            if line.get("event") == event:
+                return line
+        raise AssertionError(f"{self.name} did not say {event}: {self.lines[-3:]}")
+
+
+class PrivatePcscd:
+    """One pcscd, and the cards of a test. Several tests may run side by side: each process has its own."""
+
+    def __init__(self, *readers: str, folder: Path | None = None) -> None:
+        self._readers = readers or (READER,)
+        self._folder = folder or _FOLDER
+        self._stations: list[Twin] = []
+
+    def __enter__(self) -> Self:
+        names = [word for name in self._readers for word in ("--reader", name)]
+        self.daemon = self._start("pcscd", "pcscd", "--dir", str(self._folder), *names)
+        self.socket = str(self.daemon.ready["socket"])
+        if self._folder == _FOLDER:
+            os.environ["PCSCLITE_CSOCK_NAME"] = self.socket
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for station in reversed(self._stations):
+            station.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def card(self, *options: str, reader: int = 0, card: str = "test-visa-contact") -> Twin:
+        """A card twin in a reader."""
+        address = self.daemon.ready["readers"][reader]["address"]
+        where = ["--vpcd", address, "--network-of", str(self.daemon.ready["pid"])]
+        station = self._start("card", "card", *where, "--card", card, *options)
+        if "--out" not in options:
+            station.until("card.inserted")
+        return station
+
+    def kill(self) -> None:
+        """pcscd dies as in a crash."""
+        self.daemon.process.send_signal(signal.SIGUSR1)
+        self.daemon.until("daemon.killed")
+
+    def start(self) -> None:
+        """pcscd comes back."""
+        self.daemon.process.send_signal(signal.SIGUSR2)
+        self.daemon.until("daemon.started")
+
+    def client(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """An independent PC/SC program, against this daemon."""
+        environment = os.environ | {"PCSCLITE_CSOCK_NAME": self.socket}
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=20, check=False)
+
+    def _start(self, name: str, *argv: str) -> Twin:
+        station = Twin(name, [command("device-twin"), *argv, "--json"], lambda name, line: None)
+        self._stations.append(station)
+        station.wait_ready()
+        return station
