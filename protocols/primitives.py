@@ -37,6 +37,8 @@ KeyOctets = Secret | bytes | bytearray | memoryview
 
 _ECB = modes.ECB()  # noqa: S305 - the block function itself; the modes are built on it here and in mac.py
 
+_CBC_FROM_ZERO = {size: modes.CBC(bytes(size)) for size in (8, 16)}
+
 # Annotated for bytes alone, these take any buffer, and only a bytearray can be wiped.
 _tdes_algorithm = cast(Callable[[Octets], BlockCipherAlgorithm], TripleDES)
 _aes_algorithm = cast(Callable[[Octets], BlockCipherAlgorithm], AES)
@@ -55,6 +57,7 @@ class Use(Flag):
 
 # Plain numbers: asking a Flag what it contains costs as much as a context.
 _ENCIPHER, _DECIPHER, _CHAIN, _CMAC = Use.ENCIPHER.value, Use.DECIPHER.value, Use.CHAIN.value, Use.CMAC.value
+_BLOCKS = _ENCIPHER | _DECIPHER
 
 
 def _not_made(*_: object) -> NoReturn:
@@ -87,22 +90,23 @@ class BlockKey:
             octets[:] = bytes(found)
             raise EncodeError(f"{type(self).__name__} of {found} octets, expected one of {self.key_octets}")
         expanded = self._expand(octets)
-        octets[:] = bytes(len(octets))
-        self.encipher_unchecked = self._decipher = self._chain = _not_made
-        self.decipher_into = _not_made
+        if expanded is not octets:
+            octets[:] = bytes(len(octets))
+        self.encipher_unchecked = self._decipher = self._chain = self.decipher_into = _not_made
         self._cmac = None
         self._chain_state = 0
-        wanted = uses.value
+        wanted = uses._value_
         try:
             algorithm = self._algorithm(expanded)
-            cipher = Cipher(algorithm, _ECB)
-            if wanted & _ENCIPHER:
-                self.encipher_unchecked = cipher.encryptor().update
-            if wanted & _DECIPHER:
-                deciphering = cipher.decryptor()
-                self._decipher, self.decipher_into = deciphering.update, deciphering.update_into
+            if wanted & _BLOCKS:
+                cipher = Cipher(algorithm, _ECB)
+                if wanted & _ENCIPHER:
+                    self.encipher_unchecked = cipher.encryptor().update
+                if wanted & _DECIPHER:
+                    deciphering = cipher.decryptor()
+                    self._decipher, self.decipher_into = deciphering.update, deciphering.update_into
             if wanted & _CHAIN:
-                self._chain = Cipher(algorithm, modes.CBC(bytes(self.block_octets))).encryptor().update
+                self._chain = Cipher(algorithm, _CBC_FROM_ZERO[self.block_octets]).encryptor().update
             if wanted & _CMAC:
                 self._cmac = CMAC(algorithm)
         finally:
@@ -110,7 +114,7 @@ class BlockKey:
 
     @staticmethod
     def _expand(octets: bytearray) -> bytearray:
-        return bytearray(octets)
+        return octets
 
     @staticmethod
     def _algorithm(octets: bytearray) -> BlockCipherAlgorithm:
@@ -189,11 +193,10 @@ class TdesKey(BlockKey):
 
     @staticmethod
     def _expand(octets: bytearray) -> bytearray:
-        expanded = bytearray(24)
         size = len(octets)
-        for start in range(0, 24, size):
-            expanded[start : start + size] = octets[: 24 - start]
-        return expanded
+        if size == 16:
+            return octets + octets[:8]
+        return octets if size == 24 else octets * 3
 
     @staticmethod
     def _algorithm(octets: bytearray) -> BlockCipherAlgorithm:

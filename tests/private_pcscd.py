@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +24,9 @@ SELECT_PSE = bytes.fromhex("00A404000E315041592E5359532E444446303100")
 
 # libpcsclite reads the socket's name once in a process: every daemon of this process stands at the same place.
 _FOLDER = Path(tempfile.gettempdir()) / f"tillguard-pcscd-{os.getpid()}"
+
+
+Heard = Callable[[str, dict[str, Any]], None]
 
 
 class Twin(Station):
@@ -49,7 +53,9 @@ class Twin(Station):
 class PrivatePcscd:
     """One pcscd, and the cards of a test. Several tests may run side by side: each process has its own."""
 
-    def __init__(self, *readers: str, folder: Path | None = None) -> None:
+    def __init__(self, *readers: str, folder: Path | None = None, heard: Heard = lambda name, line: None) -> None:
+        """``heard`` is told every line that daemon and cards print."""
+        self._heard = heard
         self._readers = readers or (READER,)
         self._folder = folder or _FOLDER
         self._stations: list[Twin] = []
@@ -94,7 +100,7 @@ class PrivatePcscd:
         return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=20, check=False)
 
     def _start(self, name: str, *argv: str) -> Twin:
-        station = Twin(name, [command("device-twin"), *argv, "--json"], lambda name, line: None)
+        station = Twin(name, [command("device-twin"), *argv, "--json"], self._heard)
         self._stations.append(station)
         station.wait_ready()
         return station

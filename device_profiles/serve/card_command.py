@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network-of", type=int, metavar="PID", help="first enter the network of this process (device-twin pcscd)"
     )
-    parser.add_argument("--transmission", choices=("t0", "t1"), default="t1", help="of a contact card (default t1)")
+    parser.add_argument("--transmission", choices=("t0", "t1"), help="how a contact card speaks (default t1)")
     parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the card (default none)")
     parser.add_argument("--out", action="store_true", help="begin with the card out of the reader")
     parser.add_argument(
@@ -118,6 +118,8 @@ def _card(args: argparse.Namespace) -> "ContactCard":
         card: ContactCard = FaultyContactCard(ContactCardTwin(profile), *wrong)
         return T0View(card, bytes.fromhex(profile.contact.atr_t0)) if args.transmission == "t0" else card
     assert profile.contactless is not None  # a card has at least one chip
+    if args.transmission is not None:
+        raise Fault(f"--transmission: the card '{args.card}' is contactless", "leave it out", Exit.USAGE)
     return ContactlessInReader(
         FaultyCard(CardTwin(profile, os.urandom), *wrong), bytes.fromhex(profile.contactless.ats)
     )

@@ -24,6 +24,8 @@ from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 SOCKET = "pcscd.comm"
+INSIDE = Path("/run/pcscd")  # where pcscd puts its socket (compiled in)
+LONGEST_PATH = 107  # unix(7): sun_path has 108 octets, the last of them zero
 READY_S = 10.0
 STOP_S = 5.0
 FIRST_PORT = 35963  # vpcd's own default; each entry takes two
@@ -77,8 +79,8 @@ def prepare(folder: Path, names: tuple[str, ...]) -> tuple[VirtualReader, ...]:
     namespaces.own_mounts_and_network()
     handle = os.open(folder / "run", os.O_PATH)  # reachable even where /run, emptied next, is above it
     namespaces.empty("/run")
-    Path("/run/pcscd").mkdir()
-    namespaces.show_at(Path(f"/proc/self/fd/{handle}"), "/run/pcscd")
+    INSIDE.mkdir()
+    namespaces.show_at(Path(f"/proc/self/fd/{handle}"), str(INSIDE))
     os.close(handle)
     namespaces.empty(str(_DRIVERS))
     return tuple(readers)
@@ -113,8 +115,11 @@ class Pcscd:
 
     @property
     def socket(self) -> Path:
-        """What a client's ``PCSCLITE_CSOCK_NAME`` has to say."""
-        return self._folder / "run" / SOCKET
+        """What a client's ``PCSCLITE_CSOCK_NAME`` has to say: a path in the folder, or a short one where it is long."""
+        path = self._folder.absolute() / "run" / SOCKET
+        if len(os.fsencode(path)) <= LONGEST_PATH:
+            return path
+        return Path(f"/proc/{os.getpid()}/root") / INSIDE.relative_to("/") / SOCKET
 
     @property
     def pid(self) -> int:
@@ -128,8 +133,8 @@ class Pcscd:
 
     async def start(self) -> None:
         """Start it and wait until clients and cards can come."""
-        for left in (self.socket, self.socket.with_suffix(".pid")):  # of one that was killed
-            left.unlink(missing_ok=True)
+        for left in (SOCKET, "pcscd.pid"):  # of one that was killed
+            (INSIDE / left).unlink(missing_ok=True)
         libc = ctypes.CDLL(None, use_errno=True)
 
         def before() -> None:
@@ -187,7 +192,7 @@ class Pcscd:
     def _is_ready(self) -> bool:
         table = Path("/proc/net/tcp").read_text("ascii")  # of this network; connecting would insert a card
         ports = (int(reader.address.rpartition(":")[2]) for reader in self._readers)
-        return self.socket.exists() and all(f"00000000:{port:04X} 00000000:0000 0A" in table for port in ports)
+        return (INSIDE / SOCKET).exists() and all(f"00000000:{port:04X} 00000000:0000 0A" in table for port in ports)
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # asked for in start()

@@ -93,6 +93,7 @@ CONTACT_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
         "torn-at-first-cryptogram": lambda: torn(Ins.GENERATE_AC),
         "torn-at-issuer-authentication": lambda: torn(Ins.EXTERNAL_AUTHENTICATE),
         "torn-at-second-cryptogram": lambda: at_second_cryptogram(torn(Ins.GENERATE_AC)),
+        "declines-at-the-end": lambda: at_second_cryptogram(altered(Tag.CID, lambda value: bytes(1))),
         "second-cryptogram-refused": lambda: at_second_cryptogram(refused(Ins.GENERATE_AC, Status.NO_DIAGNOSIS)),
         "issuer-proof-refused": lambda: refused(Ins.EXTERNAL_AUTHENTICATE, Status.AUTHENTICATION_FAILED),
         "issuer-proof-wedged": lambda: _accepted,

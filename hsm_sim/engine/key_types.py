@@ -28,6 +28,8 @@ class Use(Flag):
     MAC_TERMINAL = auto()
     MAC_ZONE = auto()
     DUKPT = auto()
+    DUKPT_INITIAL = auto()
+    """A device's initial key, on its way to the device."""
     APPLICATION_CRYPTOGRAM = auto()
     SCRIPT_INTEGRITY = auto()
     SCRIPT_CONFIDENTIALITY = auto()
@@ -39,6 +41,7 @@ class Use(Flag):
 _DOUBLE_LENGTH_ONLY = (
     Use.CARD_VERIFICATION
     | Use.DUKPT
+    | Use.DUKPT_INITIAL
     | Use.APPLICATION_CRYPTOGRAM
     | Use.SCRIPT_INTEGRITY
     | Use.SCRIPT_CONFIDENTIALITY
@@ -86,6 +89,8 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
             ("000", "ZMK", Use.TRANSPORT),
             ("001", "ZPK", Use.PIN_ZONE),
             ("002", "TMK, TPK, PVK", _TERMINAL),
+            ("70D", "TPK, where 002 is kept for TMK and PVK", Use.PIN_TERMINAL),
+            ("302", "IKEY (the number is common among hosts; no public source found)", Use.DUKPT_INITIAL),
             ("402", "CVK", Use.CARD_VERIFICATION),
             ("003", "TAK", Use.MAC_TERMINAL),
             ("008", "ZAK", Use.MAC_ZONE),
@@ -121,4 +126,7 @@ CVK = KEY_TYPES["402"]
 TAK = KEY_TYPES["003"]
 ZAK = KEY_TYPES["008"]
 BDK = KEY_TYPES["009"]
+IKEY = KEY_TYPES["302"]
 MK_AC = KEY_TYPES["109"]
+MK_CVC3 = KEY_TYPES["709"]
+ZEK = KEY_TYPES["00A"]

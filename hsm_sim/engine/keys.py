@@ -5,25 +5,23 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hsm_sim.engine.key_types import Use
+from hsm_sim.engine.key_transport import (
+    CHECK_VALUE_OCTETS,
+    SHORT_CHECK_VALUE,
+    key_check_value,
+    long_check_value,
+    may_leave,
+)
 from hsm_sim.engine.keyring import Keyring
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import CheckValue, GeneratedKey, GenerateKey, LmkCheckValue
-from hsm_sim.engine.wrapping import WrappingKey
-from protocols.hsm.codes import KeyScheme
-from protocols.primitives import TdesKey, check_value
-from protocols.primitives import Use as CipherUse
-from protocols.secret import ClearKey
 
-TERMINAL_KEYS = frozenset({"002", "003", "00B", "30B"})
-"""What may travel under a terminal's master key: the terminal's own working keys."""
-CHECK_VALUE_OCTETS = 3
-_CHECK_VALUE_LENGTHS = (3, 8)
+_CHECK_VALUE_LENGTHS = (SHORT_CHECK_VALUE, CHECK_VALUE_OCTETS)
 
 
 def lmk_check_value(keyring: Keyring, request: LmkCheckValue) -> bytes:
     """The check value of the LMK."""
-    return keyring.lmk_check_value
+    return keyring.lmk.check_value()
 
 
 def generate_key(keyring: Keyring, request: GenerateKey) -> GeneratedKey:
@@ -32,44 +30,29 @@ def generate_key(keyring: Keyring, request: GenerateKey) -> GeneratedKey:
         raise Refused(Reason.KEY_LENGTH)
     transport = None
     if request.export is not None:
-        under = request.export.under
-        if under.kind.uses & Use.TRANSPORT:
-            transport = keyring.use(under, Use.TRANSPORT, _wrapping)
-        else:
-            transport = keyring.use(under, Use.TERMINAL_TRANSPORT, _wrapping)
-            if request.kind.code not in TERMINAL_KEYS:
-                raise Refused(Reason.NOT_PERMITTED)
         if request.export.scheme.octets != request.scheme.octets:
             raise Refused(Reason.KEY_SCHEME)
+        transport = may_leave(keyring, request.kind, request.export.under, request.export.scheme)
     with keyring.generate(request.scheme) as clear:
         return GeneratedKey(
             keyring.wrap(clear, request.kind, request.scheme),
             transport.wrap(clear, request.export.scheme) if transport is not None and request.export else None,
-            _check_value(clear, CHECK_VALUE_OCTETS),
+            long_check_value(keyring, clear),
         )
 
 
-def key_check_value(keyring: Keyring, request: CheckValue) -> bytes:
+def check_value_of(keyring: Keyring, request: CheckValue) -> bytes:
     """The check value of any key."""
     if request.octets not in _CHECK_VALUE_LENGTHS:
         raise Refused(Reason.DATA_LENGTH)
+    if keyring.policy.short_check_values and request.octets > SHORT_CHECK_VALUE:
+        raise Refused(Reason.NOT_PERMITTED)
     with keyring.unwrap(request.key) as clear:
-        return _check_value(clear, request.octets)
-
-
-def _wrapping(clear: ClearKey) -> WrappingKey:
-    if len(clear) < KeyScheme.DOUBLE.octets:
-        raise Refused(Reason.KEY_LENGTH)
-    return WrappingKey(ClearKey(bytearray(clear.reveal())))
-
-
-def _check_value(clear: ClearKey, octets: int) -> bytes:
-    with TdesKey(clear, CipherUse.ENCIPHER) as key:
-        return check_value(key, octets)
+        return key_check_value(clear, request.octets)
 
 
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {
     LmkCheckValue: lmk_check_value,
     GenerateKey: generate_key,
-    CheckValue: key_check_value,
+    CheckValue: check_value_of,
 }

@@ -11,7 +11,6 @@ from typing import Generic, TypeVar, dataclass_transform
 
 from hsm_sim.engine.key_types import KeyType
 from hsm_sim.engine.wrapping import WrappedKey
-from protocols.dukpt.ksn import TdesKsn
 from protocols.emv.cryptogram import Version
 from protocols.hsm.codes import KeyScheme
 from protocols.mac import Padding
@@ -63,7 +62,7 @@ class Export:
 
 @record
 class GeneratedKey:
-    """A new key under the LMK, under the transport key if asked for, and its check value of 3 octets."""
+    """A new key under the LMK, under the transport key if asked for, and its check value of 8 octets."""
 
     under_lmk: WrappedKey
     exported: WrappedKey | None
@@ -119,30 +118,12 @@ class TranslatePin(Request[TranslatedPin]):
 
 @record
 class Pvv:
-    """A Visa PIN verification value and its key."""
+    """A Visa PIN verification value and its key; of ``pan``, where given, it is made instead of the block's account."""
 
     key: KeyUnderLmk
     index: int
     value: str
-
-
-@record
-class VerifyPinByPvv(Request[bool]):
-    """Whether the PIN in a block under a TPK or ZPK has this PVV."""
-
-    pin: EncipheredPin
-    key: KeyUnderLmk
-    reference: Pvv
-
-
-@record
-class VerifyDukptPinByPvv(Request[bool]):
-    """Whether the PIN in a block under a TDES DUKPT key has this PVV."""
-
-    pin: EncipheredPin
-    bdk: KeyUnderLmk
-    ksn: TdesKsn
-    reference: Pvv
+    pan: Pan | None = None
 
 
 # MACs

@@ -22,9 +22,10 @@ PROGRAM: Final = "hsm-sim tool"
 WARNING: Final = f"{PROGRAM}: for TEST keys, PINs and cards only; nothing here protects them"
 EXAMPLES: Final = """examples:
   hsm-sim tool pinblock encipher --format 0 --pan 4000009999990016 --key-file test.key --pin-file test.pin
-  hsm-sim tool dukpt derive --ksn FFFF9876543210E00001 --purpose pin --explain < /dev/tty
-  hsm-sim tool mac verify --algorithm retail --text "0123" --mac 70A30640CC76DD8B --key-file - < test.key
-  hsm-sim tool NOUN --help; hsm-sim tool NOUN VERB --help
+  hsm-sim tool dukpt derive --ksn FFFF9876543210E00001 --purpose pin --key-file bdk.key --explain
+  hsm-sim tool mac verify --algorithm retail --text "Hello World !!" --mac BAA451BF --key-file - < test.key
+  hsm-sim tool NOUN --help                 its verbs and examples
+  hsm-sim tool NOUN VERB --help            its options
 
 Keys and PINs come from a prompt, a file (--key-file FILE) or stdin (--key-file -), never from the arguments.
 
@@ -43,8 +44,10 @@ class Parser(argparse.ArgumentParser):
             hint = f"keys and PINs are never arguments; run: {self.prog} --help"
         elif rest.startswith("invalid choice"):
             what, hint = f"{head}: not one of the known values", f"one of: {self._choices(head)}"
-        elif head == "the following arguments are required" or rest in ("expected one argument", "ignored explicit"):
+        elif head == "the following arguments are required" or rest == "expected one argument":
             what, hint = message, f"run: {self.prog} --help"
+        elif message.startswith("one of the arguments"):
+            what, hint = message, "give one of them"
         elif rest.startswith("not allowed with argument"):
             what, hint = message, "give one of the two"
         elif rest.startswith("invalid int value"):

@@ -58,11 +58,11 @@ KEY_TYPES: Final = {
     "hmac-256": aes.HMAC_256,
 }
 CIPHER_OF_TYPE: Final = {kind: name.partition("-")[0] for name, kind in KEY_TYPES.items()}
-BDK, INITIAL = "bdk", "initial-key"
+BDK, INITIAL, OF_TRANSACTION = "bdk", "initial-key", "transaction-key"
 
 AnyKsn = TdesKsn | AesKsn
 P = TypeVar("P")
-KEY: Final = SecretInput("key", "the base derivation key (or, with --key-is, the initial key), hexadecimal")
+KEY: Final = SecretInput("key", "the base derivation key (or what --key-is says), hexadecimal")
 
 
 def read_ksn(text: str) -> AnyKsn:
@@ -176,6 +176,18 @@ def _initial(given: argparse.Namespace, secrets: Secrets, sheet: Sheet, ksn: Any
             yield read
 
 
+@contextmanager
+def _transaction(given: argparse.Namespace, secrets: Secrets, sheet: Sheet, ksn: AnyKsn) -> Iterator[ClearKey]:
+    if given.key_is != OF_TRANSACTION:
+        with _initial(given, secrets, sheet, ksn) as initial, transaction_key(sheet, initial, ksn) as transaction:
+            yield transaction
+        return
+    ksn.transaction_number()  # refuses a counter that no transaction has
+    with secrets.key("key", base_sizes(ksn)) as read:
+        sheet.key_step("transaction key", read, cipher_of(ksn), derived=True)
+        yield read
+
+
 def _answer_key(sheet: Sheet, ksn: AnyKsn, key: ClearKey, cipher: str) -> None:
     sheet.answer("ksn", str(ksn))
     sheet.secret_answer("key", key)
@@ -192,7 +204,7 @@ def _initial_key(given: argparse.Namespace, secrets: Secrets, sheet: Sheet) -> N
 def _derive(given: argparse.Namespace, secrets: Secrets, sheet: Sheet) -> None:
     ksn = read_ksn(given.ksn)
     key_type = None if given.key_type is None else KEY_TYPES[given.key_type]
-    with _initial(given, secrets, sheet, ksn) as initial, transaction_key(sheet, initial, ksn) as transaction:
+    with _transaction(given, secrets, sheet, ksn) as transaction:
         if given.purpose == TRANSACTION:
             _answer_key(sheet, ksn, transaction, cipher_of(ksn))
             return
@@ -237,9 +249,10 @@ def _ksn_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ksn", required=True, metavar="HEX", help="key serial number, its counter included")
 
 
-def _key_options(parser: argparse.ArgumentParser) -> None:
+def _key_options(parser: argparse.ArgumentParser, also: tuple[str, ...] = ()) -> None:
     _ksn_option(parser)
-    parser.add_argument("--key-is", choices=(BDK, INITIAL), default=BDK, help="what the key read is (default: bdk)")
+    words = "what the key read is (default: bdk)"
+    parser.add_argument("--key-is", choices=(BDK, INITIAL, *also), default=BDK, help=words)
 
 
 def _type_option(parser: argparse.ArgumentParser) -> None:
@@ -248,7 +261,7 @@ def _type_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _derive_options(parser: argparse.ArgumentParser) -> None:
-    _key_options(parser)
+    _key_options(parser, (OF_TRANSACTION,))
     purposes = [TRANSACTION, *dict.fromkeys([*TDES_PURPOSES, *AES_PURPOSES])]
     words = f"what the key is for, one of {', '.join(purposes)} (default: pin)"
     parser.add_argument("--purpose", choices=purposes, default="pin", metavar="PURPOSE", help=words)

@@ -37,19 +37,19 @@ from tillguard.voice import Fault
 
 EXAMPLES: Final = """examples:
   hsm-sim tool pinblock encipher --format 0 --pan 4000009999990016 --key-file test.key --pin-file test.pin --explain
-  hsm-sim tool pinblock decipher --format 0 --pan 4000009999990016 --block 4D49D0F9D4A4E9B3 --key-file test.key --reveal
+  hsm-sim tool pinblock decipher --format 0 --pan 4000009999990016 --block 7AC831B0EC5209D7 --key-file test.key --reveal
   hsm-sim tool pinblock encipher --format 0 --pan 4000009999990016 --ksn FFFF9876543210E00001 --key-file bdk.key
   hsm-sim tool pinblock encode --format 2 --pin-file - --reveal < test.pin
   hsm-sim tool pinblock decode --format 3 --pan 4000009999990016 --reveal
-  hsm-sim tool pinblock translate --from 0 --to 4 --pan 4000009999990016 --block 4D49D0F9D4A4E9B3 --key-file test.key
+  hsm-sim tool pinblock translate --from 0 --to 4 --pan 4000009999990016 --block 7AC831B0EC5209D7 --key-file test.key
   hsm-sim tool pinblock rules --purpose interchange
 """
 
 KEY: Final = SecretInput("key", "the PIN key, hexadecimal; with --ksn the base derivation key")
 PIN: Final = SecretInput("pin", "the PIN, 4 to 12 digits")
 CLEAR_BLOCK: Final = SecretInput("clear-block", "the clear PIN block, hexadecimal")
-CARD_KEY: Final = SecretInput("card-key", "formats 41 and 42: the card's own key, 16 octets in hexadecimal")
-CURRENT_PIN: Final = SecretInput("current-pin", "format 42: the PIN that the card has now")
+CARD_KEY: Final = SecretInput("card-key", "the card's own key, for formats 41 and 42: 16 octets in hexadecimal")
+CURRENT_PIN: Final = SecretInput("current-pin", "the PIN that the card has now, for format 42")
 DESTINATION_KEY: Final = SecretInput("destination-key", "the PIN key of the block to be, hexadecimal")
 KEY_SIZES: Final = {"tdes": (8, 16, 24), "aes": (16, 24, 32), "sm4": (16,)}
 PURPOSES: Final = {purpose.name.lower().replace("_", "-"): purpose for purpose in Purpose}
@@ -157,8 +157,8 @@ def _rules(given: argparse.Namespace, secrets: Secrets, sheet: Sheet) -> None:
     for source in RULED:
         for destination in RULED:
             judged = verdict(Format(int(source)), Format(int(destination)), PURPOSES[given.purpose])
-            pair, answer = f"{source} to {destination}", "yes" if judged.permitted else "no"
-            rows.append({"pair": pair.ljust(8), "permitted": answer.ljust(3), "reason": judged.reason})
+            answer = "yes" if judged.permitted else "no"
+            rows.append({"from": source, "to": destination, "permitted": answer, "reason": judged.reason})
     sheet.answer("purpose", given.purpose)
     sheet.answer("rules", rows)
 

@@ -159,7 +159,7 @@ class Secrets:
         return lines[0].strip(_BLANKS)
 
     def _fault(self, name: str, why: str) -> Fault:
-        return Fault(f"{name}: {why}", f"expected: {self._declared[name].words}", Exit.USAGE)
+        return Fault(f"{name}: {why}", f"it is {self._declared[name].words}", Exit.USAGE)
 
 
 def _holds_something(line: bytes | bytearray) -> bool:

@@ -30,7 +30,7 @@ CIPHERS: Final[dict[str, type[BlockKey]]] = {"tdes": TdesKey, "aes": AesKey, "sm
 """Block ciphers by the names that options use."""
 
 Row = Mapping[str, str]
-Value = str | Sequence[str] | Sequence[Row] | bool | None
+Value = str | Sequence[Row] | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,9 @@ class Sheet:
             voice.say(voice.paint(f"{number:>3}  {step.words:<{width}}  {step.value}".rstrip(), "dim"))
         width = max((len(name) for name in self.result), default=0)
         for name, value in self.result.items():
-            shown = [value] if not isinstance(value, (list, tuple)) else value
-            for place, one in enumerate(shown):
+            for place, line in enumerate(_lines(value)):
                 label = "" if place else name
-                voice.say(f"{voice.paint(label.ljust(width), 'bold')}  {_words(one)}")
+                voice.say(f"{voice.paint(label.ljust(width), 'bold')}  {line}")
         for name in self.concealed:
             voice.tell(f"hint: {name} is masked; --reveal shows it")
 
@@ -140,11 +139,15 @@ def remarks(key: KeyOctets, cipher: str) -> str:
     return words + (", equal halves: worth one DES key" if len(key) > 8 and is_single_strength(key) else "")
 
 
-def _words(value: object) -> str:
+def _lines(value: Value) -> list[str]:
     if value is None:
-        return f"({MASKED})"
+        return [f"({MASKED})"]
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return "  ".join(value.values())
-    return str(value)
+        return ["yes" if value else "no"]
+    if isinstance(value, str):
+        return [value]
+    columns = list(zip(*(row.values() for row in value), strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row.values(), widths, strict=True)).rstrip() for row in value
+    ]

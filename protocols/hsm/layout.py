@@ -20,7 +20,7 @@ group is atomic, so no run splits the octets in a way that field by field readin
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, make_dataclass
 from types import NoneType
 from typing import Annotated, Any, Generic, TypeVar, cast, dataclass_transform, get_args, get_origin, get_type_hints
 
@@ -115,7 +115,10 @@ Step = Callable[[Source, Any], None]
 class Layout(Generic[F]):
     """Reads and writes one :class:`Fields` class."""
 
-    __slots__ = ("_steps", "_writing", "shape", "slots")
+    __slots__ = ("_short", "read", "shape", "slots")
+
+    read: Callable[[Source], F]
+    """The fields from the source's place on; raises :class:`protocols.hsm.fields.FieldError`."""
 
     def __init__(self, shape: type[F]) -> None:
         if hasattr(shape, "__post_init__"):
@@ -125,22 +128,13 @@ class Layout(Generic[F]):
         declared = fields(cast(Any, shape))
         self.slots = tuple(_slot(field.name, hints[field.name]) for field in declared)
         absent = {field.name: None if field.default is MISSING else field.default for field in declared}
-        self._steps = tuple(_steps(shape, self.slots, absent))
-        self._writing = _writing(shape, self.slots)
-
-    def read(self, source: Source) -> F:
-        """The fields from the source's place on; raises :class:`protocols.hsm.fields.FieldError`."""
-        made: F = object.__new__(self.shape)
-        for step in self._steps:
-            step(source, made)
-        return made
+        self.read = _reader(shape, tuple(_steps(shape, self.slots, absent)))
+        self._short = _writer(shape, self.slots)
 
     def write(self, values: F) -> bytes:
         """The octets of the fields; raises :class:`EncodeError` where one is missing or has no place."""
-        if self._writing is not None:
-            written = self._writing(values)
-            if written is not None:
-                return written
+        if self._short is not None and (written := self._short(values)) is not None:
+            return written
         pieces: list[bytes] = []
         for slot in self.slots:
             value = getattr(values, slot.name)
@@ -165,6 +159,27 @@ class Layout(Generic[F]):
         return ", ".join(f"{slot.name} {slot.kind.shown(value)}" for slot, value in there if value is not None)
 
 
+def _reader(shape: type[F], steps: tuple[Step, ...]) -> Callable[[Source], F]:
+    new = cast(Callable[[type[F]], F], object.__new__)
+    if len(steps) == 1:
+        (only,) = steps
+
+        def read_one(source: Source) -> F:
+            made = new(shape)
+            only(source, made)
+            return made
+
+        return read_one
+
+    def read(source: Source) -> F:
+        made = new(shape)
+        for step in steps:
+            step(source, made)
+        return made
+
+    return read
+
+
 def _steps(shape: type[Fields], slots: tuple[Slot, ...], absent: dict[str, Any]) -> Iterator[Step]:
     """The fields in order, neighbours that make a run as one step."""
     run: list[Slot] = []
@@ -183,8 +198,11 @@ def _steps(shape: type[Fields], slots: tuple[Slot, ...], absent: dict[str, Any])
 def _run(shape: type[Fields], slots: tuple[Slot, ...]) -> Step:
     """One match for all of ``slots``; field by field where it fails."""
     match = _pattern(slots).match
-    puts = [_put(shape, slot) for slot in slots]
-    parses = [(place, parse) for place, parse in enumerate(_shortcut(slot).parse for slot in slots) if parse is not None]
+    # The initialiser of a plain dataclass with these fields assigns them all at once, to any object that has them.
+    fill = make_dataclass("Run", [slot.name for slot in slots]).__init__
+    parses = [
+        (place, parse) for place, parse in enumerate(_shortcut(slot).parse for slot in slots) if parse is not None
+    ]
     singles = [_single(shape, slot, None) for slot in slots]
 
     def step(source: Source, made: Any) -> None:
@@ -197,8 +215,7 @@ def _run(shape: type[Fields], slots: tuple[Slot, ...]) -> Step:
         values: list[Any] = list(found.groups())
         for place, parse in parses:
             values[place] = parse(values[place])
-        for put, value in zip(puts, values, strict=True):
-            put(made, value)
+        fill(made, *values)
 
     return step
 
@@ -227,7 +244,7 @@ def _single(shape: type[Fields], slot: Slot, absent: Any) -> Step:
     return always if slot.always else step
 
 
-def _writing(shape: type[Fields], slots: tuple[Slot, ...]) -> Callable[[Any], bytes | None] | None:
+def _writer(shape: type[Fields], slots: tuple[Slot, ...]) -> Callable[[Any], bytes | None] | None:
     """Writes a message that is one run; gives None for values that have no place in it."""
     if not slots or not all(slot.always and slot.kind.shortcut() is not None for slot in slots):
         return None

@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.keyblock import optional
@@ -105,38 +106,49 @@ def encode(header: Header, binary_octets: int, randomness: bytes = b"") -> str:
     return f"{header.version}{size:04}{fields}{count:02}{header.context}{header.reserved}{blocks}"
 
 
+class Fixed(NamedTuple):
+    """The fixed part of a header: the values so far, the block's length and the number of optional blocks."""
+
+    header: Header
+    length: int
+    optional_blocks: int
+
+
 def decode(text: str, reading: Reading) -> tuple[Header, int]:
     """The header at the beginning of a whole key block, and its length in characters.
 
     The length field must be that of ``text``. Faults that older editions allow go to ``reading``.
     """
-    if not FIXED <= len(text) <= LONGEST:
-        raise DecodeError("key block", f"{len(text)} characters, {FIXED} to {LONGEST} expected")
+    header, length, count = fixed(text[:FIXED])
+    if length != len(text):
+        raise DecodeError("key block, characters 1 to 4", f"another length than the {len(text)} characters there are")
+    if not count:
+        return header, FIXED
     if not text.isascii():
         raise DecodeError("key block", "not ASCII")
-    if text[1:5] != f"{len(text):04}":
-        raise DecodeError("key block, characters 1 to 4", f"another length than the {len(text)} characters there are")
-    header = _fixed(text[0], text[5:12], text[14:FIXED])
-    count = text[12:14]
-    if count == "00":
-        return header, FIXED
-    if not count.isdigit():
-        raise DecodeError("key block, characters 12 and 13", "the number of optional blocks is not two digits")
-    blocks, size = optional.decode(text[FIXED:], int(count), header.form.block_octets, reading)
+    blocks, size = optional.decode(text[FIXED:], count, header.form.block_octets, reading)
     return header.with_blocks(blocks), FIXED + size
 
 
 @lru_cache(maxsize=256)
-def _fixed(version: str, fields: str, tail: str) -> Header:
-    """The fixed fields. They recur from block to block, so their values are kept."""
+def fixed(text: str) -> Fixed:
+    """The first 16 characters. They recur from block to block, so their values are kept."""
+    if len(text) != FIXED or not text.isascii():
+        raise DecodeError("key block", f"{FIXED} characters of ASCII and more expected")
+    version, length, fields, count, tail = text[0], text[1:5], text[5:12], text[12:14], text[14:]
     if version not in FORMS:
         why = "a version of the owner's own" if version.isdigit() else "an unknown version"
         raise DecodeError("key block, character 0", f"{why}, one of {', '.join(sorted(FORMS))} expected")
+    if not length.isdigit():
+        raise DecodeError("key block, characters 1 to 4", "the length is not four digits")
     if not _FIELDS.fullmatch(fields):
         raise DecodeError("key block, characters 5 to 11", "letters and digits expected")
+    if not count.isdigit():
+        raise DecodeError("key block, characters 12 and 13", "the number of optional blocks is not two digits")
     if not tail.isalnum():
         raise DecodeError("key block, characters 14 and 15", "letters or digits expected")
-    return Header(version, fields[:2], fields[2], fields[3], fields[4:6], fields[6], (), tail[0], tail[1])
+    header = Header(version, fields[:2], fields[2], fields[3], fields[4:6], fields[6], (), tail[0], tail[1])
+    return Fixed(header, int(length), int(count))
 
 
 def _key_version_words(code: str) -> str:

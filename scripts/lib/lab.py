@@ -117,8 +117,8 @@ class Lab(Demo):
         start(
             "card", "device-twin", "card", "--vpcd", inside["readers"][0]["address"],
             "--network-of", str(inside["pid"]), "--card", options.card,
-            "--transmission", "t0" if options.t0 else "t1",
             "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--after-use", "return", "--json",
+            *(["--transmission", "t0"] if options.t0 else []),
         )  # fmt: skip
         acquirer = start(
             "acquirer", "device-twin", "acquirer", "--hsm", hsm.wait_ready()["address"], "--port", "0",

@@ -85,6 +85,11 @@ class Station:
         except queue.Empty:
             return None
 
+    @property
+    def talk(self) -> str:
+        """What it has said on stderr so far."""
+        return "\n".join(self._talk)
+
     def stop(self) -> None:
         """SIGTERM, then a wait; only a process that ignores it is killed."""
         if self.process.poll() is None:

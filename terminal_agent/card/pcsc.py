@@ -34,6 +34,7 @@ from terminal_agent.card.worker import Worker
 SCHEME = "pcsc:"
 OPEN_S = 3.0
 RETRY_S = 0.1
+MOST_LISTED = 4  # readers named in an error
 CLOSE_S = 1.0
 _SHORT_CASE_4 = 6  # ISO/IEC 7816-4:2020, 5.2: header, Lc, at least one octet of data, Le
 
@@ -64,6 +65,11 @@ def matching(pattern: str, names: tuple[str, ...]) -> tuple[str, ...]:
     literal = pattern.replace("[", "[[]")
     wanted = re.compile(fnmatch.translate(f"*{literal}*"), re.IGNORECASE)
     return tuple(name for name in names if wanted.match(name))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(f"'{name}'" for name in names[:MOST_LISTED]) + more
 
 
 class _Hold:
@@ -156,14 +162,12 @@ class PcscReader:
         found = matching(self._pattern, names)
         if len(found) == 1:
             return found[0]
-        listed = ", ".join(f"'{name}'" for name in found or names)
+        cure = "give a part of one name in the profile's line, enough to tell it from the others"
         if found:
-            what = f"{len(found)} readers match '{self._pattern}'"
-            raise ReaderAbsent(what, f"they are {listed}; give more of the name in the profile's line")
+            raise ReaderAbsent(f"{len(found)} readers match '{self._pattern}': {_listed(found)}", cure)
         if names:
-            count = "1 reader is" if len(names) == 1 else f"{len(names)} readers are"
-            raise ReaderAbsent(f"no reader matches '{self._pattern}'", f"{count} present: {listed}")
-        raise ReaderAbsent(f"no reader matches '{self._pattern}'", "no reader is plugged in; see pcsc_scan -r")
+            raise ReaderAbsent(f"no reader matches '{self._pattern}'; present: {_listed(names)}", cure)
+        raise ReaderAbsent(f"no reader matches '{self._pattern}'; none is present", "plug one in; see pcsc_scan -r")
 
     async def wait_for_card(self, timeout_s: float) -> CardPresence | None:
         """See :class:`terminal_agent.card.port.CardReader`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from protocols.currency import BY_ALPHA, currency
 from protocols.errors import DecodeError
+from protocols.telemetry.events import Event, words
 from terminal_agent.cli.client import AgentClient, add_socket_option, socket_path
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
@@ -44,7 +45,11 @@ def run(options: argparse.Namespace) -> int:
                 continue
             if event["name"] == "payment.finished":
                 return _finish(voice, event)
-            _step(voice, event)
+            if event["name"] == "payment.step":
+                _step(voice, event)
+            else:  # such as a reversal that is owed
+                said = words(Event(event["name"], event["at_ms"], fields))
+                voice.answer(event, f"{'':>9}  {said}")
     raise Fault(
         "the agent went away in mid-payment", "its journal settles what is owed when it starts again", Exit.UNREACHABLE
     )

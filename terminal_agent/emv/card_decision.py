@@ -41,8 +41,10 @@ def ask(run: ContactRun, kind: CryptogramType, listed: Tag) -> Generator[bytes, 
     values = run.values()
     if any(entry.tag == Tag.TC_HASH for entry in entries):
         values = _with_hash(run)
-    command = apdu.generate_ac(kind, dol.fill(entries, values))
-    response = Response.decode((yield command.encode()))
+    octets = dol.fill(entries, values)
+    if not octets:
+        raise DecodeError(words(listed), "it asks for nothing: a cryptogram would cover no payment")
+    response = Response.decode((yield apdu.generate_ac(kind, octets).encode()))
     if not response.ok:
         return f"the card makes no cryptogram: {status.words(response.status)}"
     run.cryptogram = decode(response.data)

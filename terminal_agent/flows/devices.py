@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
+from protocols.telemetry.events import fit
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.reporting import Recorder
 
@@ -67,7 +68,7 @@ class Attached(Generic[Driver]):
             self._wanted.set()
             if self._was_there:
                 self._was_there = False
-                self._recorder.note("device.lost", device=self.name, reason=fault.what)
+                self._recorder.note("device.lost", device=self.name, reason=fit(fault.what))
             return
         came_back, self._was_there = not self._was_there, True
         self._driver = driver
@@ -81,7 +82,7 @@ class Attached(Generic[Driver]):
             return
         self._reason = reason
         self._was_there = False
-        self._recorder.note("device.lost", device=self.name, reason=reason)
+        self._recorder.note("device.lost", device=self.name, reason=fit(reason))
         self._wanted.set()
         await driver.close()
 

@@ -8,26 +8,40 @@ owed back (books.py). The PIN is typed at the pad and enciphered there; this pro
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from protocols.currency import BY_NUMERIC, Currency
 from protocols.errors import ProtocolError
 from protocols.pan import Pan
 from protocols.telemetry.events import Event, Value, fit
-from terminal_agent.card.port import CardReader, ReaderAbsent
+from terminal_agent.card.chaining import Chaining
+from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent
 from terminal_agent.clock import Clock, local_time
-from terminal_agent.emv import Cvm, Decision, EmvOutcome, EmvTerminal, TransactionRequest, contactless
+from terminal_agent.emv import (
+    Cvm,
+    Decision,
+    EmvOutcome,
+    EmvTerminal,
+    IssuerAnswer,
+    Note,
+    PinAnswer,
+    TransactionRequest,
+)
+from terminal_agent.emv.contact_application import ROLLS
 from terminal_agent.errors import AgentError
-from terminal_agent.flows.acquiring import Acquiring, Authorised
+from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
+from terminal_agent.flows.card_present import InsertedCard, tap
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.reporting import Recorder
-from terminal_agent.host.client import AuthorisationRequest, PinData
-from terminal_agent.pad.port import PadAbsent, PinCancelled, PinEntered, PinPad, PinTimedOut
+from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
+from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut
 
-UNPREDICTABLE_OCTETS = 4  # EMV 4.3 Book 3, Annex A: tag 9F37
+UNPREDICTABLE_OCTETS = 4  # EMV 4.4 Book 3, Annex A1: tag 9F37
 
 
 class Ending(StrEnum):
@@ -55,6 +69,17 @@ class _End(Exception):  # not an error: the way out of the steps, with the outco
         self.response_code = response_code
 
 
+def _ended(reply: Reply, card: EmvOutcome | None = None) -> tuple[Ending, str, str]:
+    """What the acquirer's answer, and the card's last word on it, make of the payment."""
+    code = reply.response_code or ""
+    if not reply.approved:
+        return Ending.DECLINED, reply.words, code
+    if card is None or card.decision is Decision.APPROVED:
+        return Ending.APPROVED, "", code
+    ending = Ending.DECLINED if card.decision is Decision.DECLINED else Ending.FAILED
+    return ending, f"{card.words}; the acquirer's approval is taken back", code
+
+
 class Payment:
     """One payment from its first step to its outcome."""
 
@@ -69,6 +94,7 @@ class Payment:
         self._began = till.clock.steady_ms()
         self._pan: Pan | None = None
         self._ksn: bytes = b""
+        self._pin: PinData | None = None
 
     async def run(self) -> Event:
         """Take all steps; the ``payment.finished`` event. Raises ``JournalError`` where the end cannot be written."""
@@ -102,70 +128,102 @@ class Payment:
         return self.finished
 
     async def _steps(self) -> _End:
-        card = await self._read_card()
-        pin = await self._ask_pin(card)
-        authorised = await self._authorise(card, pin)
-        reply = authorised.reply
-        approval = f", approval code {reply.approval}" if reply.approval else ""
-        words = f"0110 response code {reply.response_code}{approval}; MAC verified by the pad"
-        self._step("reply", "acquirer", words)
-        ending = Ending.APPROVED if reply.approved else Ending.DECLINED
-        return _End(ending, "" if reply.approved else reply.words, reply.response_code or "")
-
-    async def _read_card(self) -> EmvOutcome:
-        till = self._till
-        reader = till.reader.driver()
-        self._step("present", "reader", f"{self.currency.words(self.amount)}: present the card")
+        reader = Chaining(self._till.reader.driver())
         try:
-            presence = await reader.wait_for_card(till.timeouts.card_s)
-            if presence is None:
-                raise _End(Ending.CANCELLED, f"no card within {till.timeouts.card_s:.0f} s")
-            self._step("card", "reader", presence.identity)
-            outcome = await self._run_kernel(reader)
+            presence = await self._present(reader)
+            if presence.interface == "contact":
+                return await self._inserted(reader)
+            card = await tap(reader, self._till.terminal, self._request())
+        except ReaderAbsent as fault:
+            await self._till.reader.drop(fault.what)
+            raise
+        finally:
+            await self._release(reader)
+        self._show(card)
+        if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
+            await self._enter_pin(card.pan)
+        reply = await self._authorise(card, "contactless")
+        return _End(*_ended(reply))
+
+    async def _inserted(self, reader: CardReader) -> _End:
+        """A card with contacts stays until it has said its last word, on whatever the acquirer answers."""
+        roll = ROLLS[int.from_bytes(self._till.entropy(8)) % len(ROLLS)]
+        inserted = InsertedCard(reader, self._till.terminal, self._request(), roll)
+        card = await inserted.ask(self._pin_for_card)
+        self._show(card)
+        reply = await self._authorise_inserted(inserted, card)
+        answer = IssuerAnswer.from_message(reply.response_code, approved=reply.approved, icc=reply.icc)
+        try:
+            final = await inserted.tell(answer)
+        except CardLost:
+            if reply.approved:
+                raise
+            return _End(*_ended(reply))  # who declined need not hear the card
+        self._tell(final.notes[len(card.notes) :])
+        return _End(*_ended(reply, final))
+
+    async def _authorise_inserted(self, inserted: InsertedCard, card: EmvOutcome) -> Reply:
+        """Ask the acquirer; where that fails the card hears that nobody could be asked, and ends the payment too."""
+        try:
+            return await self._authorise(card, "contact")
+        except AgentError:
+            with contextlib.suppress(CardError):
+                self._tell((await inserted.tell(None)).notes[len(card.notes) :])
+            raise
+
+    async def _present(self, reader: CardReader) -> CardPresence:
+        wait = self._till.timeouts.card_s
+        self._step("present", "reader", f"{self.currency.words(self.amount)}: present the card")
+        presence = await reader.wait_for_card(wait)
+        if presence is None:
+            raise _End(Ending.CANCELLED, f"no card within {wait:.0f} s")
+        self._step("card", "reader", presence.identity)
+        return presence
+
+    async def _release(self, reader: CardReader) -> None:
+        """Power the card down, whatever went before; what went before is what counts."""
+        try:
             await reader.release()
         except ReaderAbsent as fault:
-            await till.reader.drop(fault.what)
-            raise
-        self._pan = outcome.pan
-        for note in outcome.notes:
-            self._step("emv", "reader", f"{note.subject}: {note.words}")
-        if outcome.decision is not Decision.ONLINE:
-            words = outcome.notes[-1].words if outcome.notes else outcome.decision.value
-            ending = Ending.DECLINED if outcome.decision is Decision.DECLINED else Ending.FAILED
-            raise _End(ending, words)
-        if outcome.pan is None:
-            raise _End(Ending.FAILED, "the card gave no account number")
-        return outcome
+            await self._till.reader.drop(fault.what)
+        except CardError:
+            return  # a card that is gone has no power
 
-    async def _run_kernel(self, reader: CardReader) -> EmvOutcome:
-        till = self._till
-        now = local_time(till.clock.now_ms())
-        request = TransactionRequest(
+    def _request(self) -> TransactionRequest:
+        now = local_time(self._till.clock.now_ms())
+        return TransactionRequest(
             amount=self.amount,
             currency=f"{self.currency.numeric:03d}",
             date=now.date(),
             time=now.time(),
-            unpredictable_number=till.entropy(UNPREDICTABLE_OCTETS),
+            unpredictable_number=self._till.entropy(UNPREDICTABLE_OCTETS),
         )
-        machine = contactless(till.terminal, request)
-        try:
-            command = next(machine)
-            while True:
-                command = machine.send(await reader.transmit(command))
-        except StopIteration as stop:
-            outcome: EmvOutcome = stop.value
-            return outcome
-        finally:
-            machine.close()
 
-    async def _ask_pin(self, card: EmvOutcome) -> PinEntered | None:
-        if card.cvm is not Cvm.ONLINE_PIN or card.pan is None:
-            return None
+    def _show(self, card: EmvOutcome) -> None:
+        """Tell what the machine found, and end here unless the acquirer is to be asked."""
+        self._pan = card.pan or self._pan
+        self._tell(card.notes)
+        if card.decision is not Decision.ONLINE:
+            raise _End(Ending.DECLINED if card.decision is Decision.DECLINED else Ending.FAILED, card.words)
+        if card.pan is None:
+            raise _End(Ending.FAILED, "the card gave no account number")
+
+    def _tell(self, notes: Sequence[Note]) -> None:
+        for note in notes:
+            self._step("emv", "reader", f"{note.subject}: {note.words}")
+
+    async def _pin_for_card(self, pan: Pan) -> PinAnswer:
+        self._pan = pan
+        await self._enter_pin(pan)
+        return PinAnswer.ENTERED
+
+    async def _enter_pin(self, pan: Pan) -> None:
+        """The cardholder enters the PIN at the pad, which enciphers it."""
         till = self._till
         pad = till.pad.driver()
         self._step("pin-entry", "pad", "asks for the PIN")
         try:
-            entered = await pad.enter_pin(card.pan, self.currency.words(self.amount), till.timeouts.pin_s)
+            entered = await pad.enter_pin(pan, self.currency.words(self.amount), till.timeouts.pin_s)
         except PadAbsent as fault:
             await till.pad.drop(fault.what)
             raise
@@ -173,12 +231,11 @@ class Payment:
             raise _End(Ending.CANCELLED, "the cardholder cancelled PIN entry")
         if isinstance(entered, PinTimedOut):
             raise _End(Ending.CANCELLED, f"no PIN within {till.timeouts.pin_s:.0f} s")
-        self._ksn = entered.ksn
+        self._pin, self._ksn = PinData(entered.block, entered.ksn), entered.ksn
         ksn = entered.ksn.hex().upper()
         self._step("pin-block", "pad", f"PIN block of format {entered.block_format}, enciphered by the pad; KSN {ksn}")
-        return entered
 
-    async def _authorise(self, card: EmvOutcome, pin: PinEntered | None) -> Authorised:
+    async def _authorise(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> Reply:
         till = self._till
         if card.pan is None:
             raise _End(Ending.FAILED, "the card gave no account number")
@@ -190,14 +247,18 @@ class Payment:
             expiry=card.expiry,
             sequence_number=card.sequence_number,
             icc_data=card.icc_data,
-            interface="contactless",
-            pin=PinData(pin.block, pin.ksn) if pin is not None else None,
+            interface=interface,
+            pin=self._pin,
         )
         if not till.acquiring.signed_on:
             await till.acquiring.sign_on()
         key = f"session key check value {till.acquiring.check_value}"
         self._step("request", "acquirer", f"0100 recorded before sending, MACed by the pad; {key}")
-        return await till.acquiring.authorise(request, self.identifier)
+        reply = (await till.acquiring.authorise(request, self.identifier)).reply
+        approval = f", approval code {reply.approval}" if reply.approval else ""
+        words = f"0110 response code {reply.response_code}{approval}; MAC verified by the pad"
+        self._step("reply", "acquirer", words)
+        return reply
 
     def _step(self, step: str, wire: str, words: str) -> None:
         self._till.recorder.record(

@@ -3,6 +3,7 @@
 """The agent's process: which driver, link and store serve which port, from start to clean stop. Decides no payment."""
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -67,17 +68,19 @@ def serve(profile_path: Path, *, as_json: bool, trace: bool) -> int:
 
 
 class _Mouth:
-    """Where the daemon's own output goes: JSON lines for a program, words for a person."""
+    """Where the daemon's own output goes: JSON lines for a program, words for a person. Nobody there: it goes on."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
 
     def say(self, document: dict[str, object], text: str) -> None:
-        sys.stdout.write((json.dumps(document, ensure_ascii=False) if self._as_json else text) + "\n")
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # a full disk, a closed pipe: no payment may depend on them
+            sys.stdout.write((json.dumps(document, ensure_ascii=False) if self._as_json else text) + "\n")
+            sys.stdout.flush()
 
     def tell(self, text: str) -> None:
-        sys.stderr.write(f"terminal-agent: {text}\n")
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"terminal-agent: {text}\n")
 
     def event(self, event: Event) -> None:
         document = {"event": "event", "name": event.name, "at_ms": event.at_ms, "fields": dict(event.fields)}
@@ -186,7 +189,7 @@ class Agent:
         self._timekeeper.look()
 
     def _started(self) -> None:
-        self._recorder.record(
+        self._recorder.note(
             "agent.started", version=version("tillguard"), reader=self.profile.reader.model, pad=self.profile.pad.model
         )
 

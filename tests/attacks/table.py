@@ -36,7 +36,7 @@ class Row:
             name,
             "works" if verdict.soft.works else "FAILS",
             "WORKS" if verdict.hardened.works else "blocked",
-            f"{case.alert} ({case.told})" if verdict.hardened.alerted else "NONE",
+            case.alert if verdict.hardened.alerted else "NONE",
             not verdict.faults,
         )
 
@@ -69,8 +69,9 @@ class Table:
 def lines(rows: list[Row]) -> list[tuple[bool | None, str]]:
     """The table's lines, the head first; with each whether its attack counts, None for the head."""
     heads = ("attack", "soft", "hardened", "alert")
-    cells = [(row.attack, row.soft, row.hardened, row.alert) for row in sorted(rows, key=lambda row: row.attack)]
+    ordered = sorted(rows, key=lambda row: (row.attack, row.soft, row.hardened))
+    cells = [(row.attack, row.soft, row.hardened, row.alert) for row in ordered]
     widths = [max(len(line[column]) for line in (heads, *cells)) for column in range(len(heads))]
-    fits: list[bool | None] = [None, *(row.fit for row in sorted(rows, key=lambda row: row.attack))]
+    fits: list[bool | None] = [None, *(row.fit for row in ordered)]
     texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (heads, *cells)]
     return list(zip(fits, (text.rstrip() for text in texts), strict=True))

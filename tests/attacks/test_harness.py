@@ -44,8 +44,7 @@ class Door:
 
 def opener(door: Door) -> Callable[[Path], AbstractAsyncContextManager[Door]]:
     @asynccontextmanager
-    async def opened(folder: Path) -> AsyncIterator[Door]:
-        assert folder.is_dir()
+    async def opened(_: Path) -> AsyncIterator[Door]:
         yield door
 
     return opened
@@ -117,14 +116,14 @@ def test_the_table_says_what_each_attack_showed() -> None:
     rows = [Row.of(ATTACK, attempt, verdict) for verdict in (broken, good, toothless, None)]
     assert lines(rows) == [
         (None, "attack                   soft       hardened   alert"),
-        (False, "A00 Kicking doors: kick  works      WORKS      NONE"),
-        (True, "A00 Kicking doors: kick  works      blocked    bell (the neighbours)"),
-        (False, "A00 Kicking doors: kick  FAILS      blocked    bell (the neighbours)"),
+        (False, "A00 Kicking doors: kick  FAILS      blocked    bell"),
         (False, "A00 Kicking doors: kick  broke off  broke off  -"),
+        (False, "A00 Kicking doors: kick  works      WORKS      NONE"),
+        (True, "A00 Kicking doors: kick  works      blocked    bell"),
     ]
 
 
-INNER = '''
+INNER = """
 import pytest
 from tests.attacks.harness import make
 from tests.attacks.table import PROPERTY, Row
@@ -136,7 +135,7 @@ async def test_inner(locked, tmp_path, record_property):
     verdict = await make(attempt, tmp_path)
     record_property(PROPERTY, Row.of(ATTACK, attempt, verdict).text())
     assert not verdict.faults
-'''
+"""
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "workers"])
@@ -153,9 +152,9 @@ def test_a_run_ends_with_the_table_and_fails_with_an_attack_that_shows_nothing(
         capture_output=True, text=True, cwd=ROOT, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
-    table = done.stdout[done.stdout.index("attack ") :].splitlines()
-    assert table[1:3] == [
-        "A00 Kicking doors: kick  FAILS  blocked   bell (the neighbours)",
-        "A00 Kicking doors: kick  works  blocked   bell (the neighbours)",
+    table = done.stdout[done.stdout.rindex("\nattack ") :].splitlines()
+    assert table[2:4] == [
+        "A00 Kicking doors: kick  FAILS  blocked   bell",
+        "A00 Kicking doors: kick  works  blocked   bell",
     ]
     assert "1 failed, 1 passed" in done.stdout

@@ -35,14 +35,16 @@ def test_every_card_loads_and_is_a_test_card(name: str) -> None:
         assert len(set(tags)) == len(tags)
 
 
-def test_the_demo_card_is_personalised_with_the_test_keys() -> None:
-    card = load_card("test-visa-like")
+@pytest.mark.parametrize("name", card_names())
+def test_the_cards_are_personalised_with_the_test_keys(name: str) -> None:
+    card = load_card(name)
     assert unhex(card.keys.test_mk_ac, "key") == demo_key("MK-AC")
 
 
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-def test_the_demo_card_carries_the_pvv_of_its_pin() -> None:
-    card = load_card("test-visa-like")
+@pytest.mark.parametrize("name", card_names())
+def test_the_cards_carry_the_pvv_of_their_pin(name: str) -> None:
+    card = load_card(name)
     pvv = generate_visa_pvv(demo_key("PVK"), "1", card.cardholder.test_pin, card.application.pan)
     assert card.application.discretionary[:5] == f"1{pvv}"
 
@@ -81,6 +83,52 @@ def test_a_mistake_names_its_place_and_no_secret(tmp_path: Path, line: str, chan
     assert said in caught.value.what
     assert "7391" not in caught.value.what
     path.unlink()  # a folder of the suite keeps no account data
+
+
+@pytest.mark.parametrize(
+    ("line", "change", "said"),
+    [
+        ('atr = "3BE000008131FE45EB"', 'atr = "3B"', "atr: 2 to 33 octets"),
+        ('atr-t0 = "3B6800000073C84000009000"', 'atr-t0 = "X"', "atr-t0: hexadecimal"),
+        ("response-format = 2", "response-format = 3", "response-format: 1 or 2"),
+        ("offline-limit = 0", "offline-limit = 256", "offline-limit: 0 to 255"),
+        ("offline-limit = 0", 'language = "e"', "language: one to four"),
+        ("[contact]", "[contactless]", "unknown key"),
+        ('8D = "8A02', '8F = "8A02', "records and objects 8C and 8D expected"),
+        ('8C = "9F0206', '8C = "9F02', "objects.8C and 8D"),
+    ],
+)
+def test_a_mistake_in_a_contact_card(tmp_path: Path, line: str, change: str, said: str) -> None:
+    text = catalog.find("cards", "test-visa-contact").read_text(encoding="utf-8")
+    assert line in text
+    path = tmp_path / "card.toml"
+    path.write_text(text.replace(line, change))
+    with pytest.raises(Fault) as caught:
+        load_card(str(path))
+    assert said in caught.value.what
+    path.unlink()  # a folder of the suite keeps no account data
+
+
+@pytest.mark.parametrize(("table", "said"), [("contact", "at least one chip"), ("application", "missing")])
+def test_a_card_has_a_chip_and_an_application(tmp_path: Path, table: str, said: str) -> None:
+    text = catalog.find("cards", "test-visa-contact").read_text(encoding="utf-8")
+    begin = text.index(f"[{table}]")
+    end = text.index("[application]") if table == "contact" else text.index("[keys]")
+    path = tmp_path / "card.toml"
+    path.write_text(text[:begin] + text[end:])
+    with pytest.raises(Fault) as caught:
+        load_card(str(path))
+    assert said in caught.value.what
+    path.unlink()
+
+
+def test_a_contactless_card_needs_its_list_and_answer(tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text(FILE.read_text(encoding="utf-8").replace("answer = [", "# answer = ["))
+    with pytest.raises(Fault) as caught:
+        load_card(str(path))
+    assert "pdol and answer expected" in caught.value.what
+    path.unlink()
 
 
 def test_an_unknown_card_lists_the_known() -> None:

@@ -7,6 +7,7 @@ Python. A line is ``{"profile": path, "printed": path, "death": {"point": …, "
 answers ``{"pid": …}`` and, when that agent has ended, ``{"ended": wait status}``.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -115,14 +116,13 @@ def _live(order: dict[str, Any]) -> None:
         arrange(Death(**order["death"]))
     printed = os.open(order["printed"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(printed, 1)
-    os.dup2(printed, 2)
     try:
         code = serve(Path(order["profile"]), as_json=True, trace=False)
     except Fault as fault:
         sys.stderr.write(f"{fault}\n")
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the disk may still be full
+        sys.stdout.flush()
     os._exit(code)
 
 

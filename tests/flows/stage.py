@@ -99,13 +99,13 @@ class Stage:
 
     def stop(self, name: str) -> None:
         """Stop one process cleanly."""
-        self.stations.pop(name).stop()
+        self._end(self.stations.pop(name))
 
     def kill(self, name: str) -> None:
         """kill -9."""
         station = self.stations.pop(name)
         station.process.kill()
-        station.stop()
+        self._end(station)
 
     def reader(self, *options: str) -> Station:
         """The PN532 twin with the planted card."""
@@ -191,6 +191,10 @@ class Stage:
     def decisions(self) -> list[dict[str, Any]]:
         """What the acquirer decided so far."""
         return [line for line in self.stations["acquirer"].lines if line.get("event") == "decision"]
+
+    def _end(self, station: Station) -> None:
+        station.stop()
+        self._keep(station.name, {"stderr": station.talk})
 
     def _keep(self, name: str, line: dict[str, Any]) -> None:
         # What the processes print is searched for planted values with everything else that the suite stores.

@@ -4,8 +4,6 @@
 
 import copy
 import pickle
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -31,6 +29,7 @@ from protocols.primitives import (
     with_odd_parity,
 )
 from protocols.secret import ClearKey
+from tests.protocols.leftovers import counted
 
 H = bytes.fromhex
 TEST_TDES = H("0123456789ABCDEFFEDCBA9876543210")
@@ -214,8 +213,7 @@ def test_a_key_leaves_no_copy_behind(kind: str, size: int, held: int) -> None:
     """
 
     def found(stage: str) -> int:
-        command = [sys.executable, "-m", "tests.protocols.leftovers", kind, str(size), stage]
-        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+        return counted("tests.protocols.key_leftovers", kind, str(size), stage)
 
     assert found("control") > found("held"), "the search must find a copy that is there"
     assert found("held") <= held

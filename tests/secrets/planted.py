@@ -21,8 +21,27 @@ PAN = "4000007391846208"
 PIN = "860415397264"
 KEYS = {name: planted_key(name) for name in ("BDK", "TMK-MAC", "PVK", "MK-AC")}
 
+INITIAL_KSN = "FFFF9876543210E00000"
+
+
+def clear_pin_block() -> bytes:
+    """The PIN in format 0 before it is enciphered (ISO 9564-1:2017, 9.3.2): PIN field and account field, added."""
+    pin_field = bytes.fromhex(f"0{len(PIN):X}{PIN}".ljust(16, "F"))
+    account_field = bytes.fromhex(PAN[:-1][-12:].rjust(16, "0"))
+    return bytes(left ^ right for left, right in zip(pin_field, account_field, strict=True))
+
+
+DERIVED = {
+    "IPEK": bytes.fromhex("F16D9E25EEECC341E156BE29B5440157"),
+    "card": bytes.fromhex("E6E5EADC2CE37FE63BB379FEF1C8B349"),
+}
+"""What pad and card hold in place of the bank's keys: the pad's initial key and the card's key for cryptograms."""
+
 PLANTED = (
     Marked.digits("PAN", PAN),
+    Marked.digits("PAN without two digits", PAN[2:]),  # as issuers' HSM commands take it
+    Marked.digits("account number", PAN[:-1][-12:]),  # as PIN blocks and PIN commands take it
     Marked.digits("PIN", PIN),
-    *(Marked.octets(f"key {name}", value) for name, value in KEYS.items()),
+    Marked.block("clear PIN block", clear_pin_block()),
+    *(Marked.octets(f"key {name}", value) for name, value in (KEYS | DERIVED).items()),
 )

@@ -9,6 +9,7 @@ the separators that printers put between octets left out.
 
 import base64
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,12 @@ class Marked:
         return cls(name, tuple((form, value) for form, value in forms.items() if len(value) >= 5))
 
     @classmethod
+    def block(cls, name: str, value: bytes) -> "Marked":
+        """Octets that mean something only as a whole."""
+        forms = {"octets": value} | _encoded("octets", value)
+        return cls(name, tuple(forms.items()))
+
+    @classmethod
     def octets(cls, name: str, value: bytes) -> "Marked":
         """A key: octets, whole or either half."""
         forms: dict[str, bytes] = {}
@@ -47,7 +54,7 @@ class Marked:
 
 
 def _encoded(what: str, value: bytes) -> dict[str, bytes]:
-    forms = {}
+    forms: dict[str, bytes] = {}
     for kind, text in (("hex", value.hex()), ("HEX", value.hex().upper())):
         forms |= {f"{kind} of {what}": text.encode(), f"{kind} of {what}, UTF-16": text.encode("utf-16-le")[:-1]}
     for shift in range(3):
@@ -64,7 +71,10 @@ class Scanner:
     """Searches octets and files for all marked values."""
 
     def __init__(self, marked: tuple[Marked, ...]) -> None:
-        self._names = {form: f"{one.name} as {kind}" for one in marked for kind, form in one.forms}
+        self._names: dict[bytes, str] = {}
+        for one in marked:
+            for kind, form in one.forms:
+                self._names.setdefault(form, f"{one.name} as {kind}")  # some forms are the same: the plainest names it
         self._pattern = re.compile(b"|".join(re.escape(form) for form in sorted(self._names, key=len, reverse=True)))
 
     def scan(self, data: bytes) -> list[str]:
@@ -80,3 +90,10 @@ class Scanner:
             yield from ((path, f"in the name: {hit}") for hit in self.scan(path.name.encode()))
             if path.is_file() and not path.is_symlink():
                 yield from ((path, hit) for hit in self.scan(path.read_bytes()))
+                if zipfile.is_zipfile(path):
+                    yield from self._scan_archive(path)
+
+    def _scan_archive(self, path: Path) -> Iterator[tuple[Path, str]]:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                yield from ((path, f"in {name}: {hit}") for hit in self.scan(archive.read(name)))

@@ -4,12 +4,20 @@
 
 import base64
 import random
+import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from protocols.dukpt.ksn import TdesKsn
+from protocols.dukpt.tdes import initial_key
+from protocols.emv.cryptogram import account_block, icc_master_key_a
 from protocols.pan import Pan
-from tests.secrets.planted import KEYS, PAN, PIN, PLANTED
+from protocols.pin.iso9564 import encode_format_0
+from protocols.primitives import TdesKey
+from protocols.secret import ClearKey, Pin
+from tests.secrets.planted import DERIVED, INITIAL_KSN, KEYS, PAN, PIN, PLANTED, clear_pin_block
 from tests.secrets.scanner import Scanner
 
 SCANNER = Scanner(PLANTED)
@@ -39,7 +47,14 @@ BDK = KEYS["BDK"]
         *(base64.b64encode(b"x" * shift + BDK + b"tail") for shift in range(3)),
         *(base64.urlsafe_b64encode(b"x" * shift + PAN.encode() + b"tail") for shift in range(3)),
         f"{PAN[:4]} {PAN[4:8]} {PAN[8:12]} {PAN[12:]}".encode(),
+        PAN[3:15].encode(),
+        bytes.fromhex(PAN[2:] + "01"),
+        clear_pin_block(),
+        clear_pin_block().hex().upper().encode(),
+        DERIVED["IPEK"],
+        DERIVED["card"].hex().encode(),
     ],
+    ids=lambda leak: f"{len(leak)} octets",  # a test's name is printed, too
 )
 def test_finds_every_form(leak: bytes) -> None:
     noise = random.Random(1).randbytes(100)
@@ -53,9 +68,7 @@ def test_finds_nothing_in_noise_or_in_what_is_allowed_to_be_seen() -> None:
     assert not SCANNER.scan(str(Pan(PAN)).encode())
 
 
-def test_scans_files_and_their_names(tmp_path_factory: pytest.TempPathFactory) -> None:
-    import tempfile
-
+def test_scans_files_and_their_names() -> None:
     with tempfile.TemporaryDirectory() as apart:  # not below the suite's own folder, where this would be a leak
         folder = Path(apart)
         (folder / "deep").mkdir()
@@ -65,6 +78,21 @@ def test_scans_files_and_their_names(tmp_path_factory: pytest.TempPathFactory) -
     assert set(found) == {"deep/log.db", PIN}
 
 
+def test_looks_into_archives() -> None:
+    with tempfile.TemporaryDirectory() as apart:
+        path = Path(apart) / "bundle.whl"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("inner.txt", f"{'0' * 999}{PIN}")
+        assert [str(path.name) for path, hit in SCANNER.scan_tree(Path(apart)) if "inner.txt" in hit] == ["bundle.whl"]
+
+
 def test_marked_values_are_fit_for_use() -> None:
     assert Pan(PAN).has_luhn_digit()
     assert all(bin(octet).count("1") % 2 for key in KEYS.values() for octet in key)
+
+
+def test_marked_values_are_what_pad_and_card_hold() -> None:
+    ipek = initial_key(ClearKey(KEYS["BDK"]), TdesKsn.from_hex(INITIAL_KSN))
+    card = icc_master_key_a(TdesKey(KEYS["MK-AC"]), account_block(Pan(PAN), 1))
+    assert {"IPEK": bytes(ipek.reveal()), "card": bytes(card.reveal())} == DERIVED
+    assert bytes(encode_format_0(Pin.from_text(PIN), Pan(PAN)).reveal()) == clear_pin_block()

@@ -6,7 +6,9 @@ The profiles are the shipped ones with other keys, PAN and PIN, so a flow that w
 ones. The cryptograms for the acquirer are computed here, where the clear keys are; the twin gets the cryptograms only.
 """
 
+import atexit
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +23,7 @@ from protocols.pan import Pan
 from protocols.pin.reference import pvv
 from protocols.primitives import TdesKey
 from protocols.secret import ClearKey, Pin
-from tests.secrets.planted import KEYS, PAN, PIN
-
-INITIAL_KSN = "FFFF9876543210E00000"
+from tests.secrets.planted import INITIAL_KSN, KEYS, PAN, PIN
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class PlantedProfiles:
 
 
 def planted_profiles(folder: Path | None = None) -> PlantedProfiles:
-    """Write the three files to ``folder``, or to a fresh one that is not below the suite's own."""
-    where = folder or Path(tempfile.mkdtemp(prefix="tillguard-planted-"))
+    """Write the three files to ``folder``, or to a fresh one that is not below the suite's own and goes at its end."""
+    where = folder or _apart()
     reference = pvv(TdesKey(ClearKey(KEYS["PVK"])), Pan(PAN), 1, Pin.from_text(PIN))
     card = _changed(
         catalog.find("cards", "test-visa-like"),
@@ -72,6 +72,12 @@ def planted_profiles(folder: Path | None = None) -> PlantedProfiles:
     for path, text in ((profiles.card, card), (profiles.pad_load, load), (profiles.acquirer, acquirer)):
         path.write_text(text)
     return profiles
+
+
+def _apart() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="tillguard-planted-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _under_lmk(name: str, kind: str) -> str:

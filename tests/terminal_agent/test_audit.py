@@ -121,3 +121,72 @@ def test_a_name_that_tells_no_terminal_needs_one(tmp_path: Path) -> None:
     assert verify_file(path, TERMINAL).records == 5
     with pytest.raises(AuditError, match="No such file"):
         verify_file(tmp_path / "none.audit.jsonl")
+
+
+def test_an_append_that_could_not_even_be_taken_back_is_cut_off_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = filled(tmp_path)
+    log = AuditLog.open(tmp_path, TERMINAL)
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(audit.os, "fdatasync", refused)
+        broken.setattr(audit.os, "ftruncate", refused)
+        with pytest.raises(AuditError, match="Input/output error"):
+            log.append(event(5))
+        with pytest.raises(AuditError, match="Input/output error"):
+            log.append(event(6))
+    assert verify_file(path).records == 6, "the record that was refused still hangs over the end"
+    log.append(event(7))
+    log.close()
+    assert verify_file(path).records == 6
+    assert b"reader5" not in path.read_bytes()
+
+
+def test_whoever_follows_the_log_finds_what_is_behind_his_head(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path, TERMINAL)
+    heads = [log.head, *(log.append(event(number)) for number in range(4))]
+    for seen, head in enumerate(heads):
+        behind = list(log.after(head))
+        assert [one for one, _ in behind] == [event(number) for number in range(seen, 4)]
+        assert [one for _, one in behind] == heads[seen + 1 :]
+    log.close()
+    reopened = AuditLog.open(tmp_path, TERMINAL)
+    assert [one for one, _ in reopened.after(heads[2])] == [event(2), event(3)]
+    assert reopened.last_ms == event(3).at_ms
+    reopened.close()
+
+
+def test_a_head_that_was_reported_and_is_not_in_the_log_shows_that_the_log_was_cut_or_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    log, other = AuditLog.open(tmp_path, TERMINAL), AuditLog.open(tmp_path / "other", TERMINAL)
+    heads = [log.append(event(number)) for number in range(4)]
+    for number in range(4):
+        other.append(event(number + 1))
+    log.close()
+    lines = log.path.read_bytes().splitlines(keepends=True)
+    log.path.write_bytes(b"".join(lines[:2]))
+    cut = AuditLog.open(tmp_path, TERMINAL)
+    with pytest.raises(AuditBroken, match="record 4: truncated"):
+        list(cut.after(heads[3]))
+    with pytest.raises(AuditBroken, match="record 2: rewritten"):
+        list(other.after(heads[1]))
+    assert list(cut.after(heads[1])) == []
+    cut.close()
+    other.close()
+
+
+def test_an_event_is_found_again_by_all_of_it(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path, TERMINAL)
+    log.append(make("device.lost", 1_800_000_000_000, device="pad", reason='a "quoted" é reason'))
+    assert log.holds(make("device.lost", 1_800_000_000_000, device="pad", reason='a "quoted" é reason'))
+    for other in (
+        make("device.lost", 1_800_000_000_001, device="pad", reason='a "quoted" é reason'),
+        make("device.lost", 1_800_000_000_000, device="reader", reason='a "quoted" é reason'),
+        make("device.back", 1_800_000_000_000, device="pad"),
+    ):
+        assert not log.holds(other)
+    log.close()

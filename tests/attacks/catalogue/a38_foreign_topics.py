@@ -94,8 +94,8 @@ ATTACK = Attack(
     soft="mosquitto that demands certificates and has no access list; a head office that believes what a report says "
     "of itself",
     defence="an access list by the certificate's name: a terminal publishes the lanes of its own tree and reads its "
-    "own tree, whatever it subscribes to and whatever will it leaves; head office takes a report only on the topic of the "
-    "terminal that it names",
+    "own tree, whatever it subscribes to and whatever will it leaves; head office takes a report only on the topic of "
+    "the terminal that it names",
     cases=(
         *_cases("report for another", report_for_another, "publish"),
         *_cases("order to another", order_another, "publish"),

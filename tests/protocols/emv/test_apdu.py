@@ -90,6 +90,27 @@ def test_commands_of_the_books() -> None:
     assert Command.decode(apdu.get_processing_options(bytes(252)).encode()).data[:3] == bytes.fromhex("8381FC")
 
 
+def test_the_commands_of_a_contact_payment() -> None:
+    assert apdu.get_data(0x9F36).encode().hex().upper() == "80CA9F3600"
+    assert apdu.generate_ac(2, b"\xaa\xbb").encode().hex().upper() == "80AE800002AABB00"
+    assert apdu.generate_ac(0, b"\xaa").encode().hex().upper() == "80AE000001AA00"
+    assert apdu.external_authenticate(bytes(8)).encode().hex().upper() == "0082000008" + "00" * 8
+    assert apdu.get_response(256).encode().hex().upper() == "00C0000000"
+    assert apdu.get_response(0x2E).encode().hex().upper() == "00C000002E"
+    for make in (
+        lambda: apdu.get_data(0xDF8101),
+        lambda: apdu.generate_ac(3, b"\0"),
+        lambda: apdu.generate_ac(1, b""),
+        lambda: apdu.generate_ac(1, bytes(256)),
+        lambda: apdu.external_authenticate(bytes(7)),
+        lambda: apdu.external_authenticate(bytes(17)),
+        lambda: apdu.get_response(0),
+        lambda: apdu.get_response(257),
+    ):
+        with pytest.raises(EncodeError):
+            make()
+
+
 def test_they_print_no_data() -> None:
     command = Command(0x00, Ins.VERIFY, 0x00, 0x80, bytes.fromhex("2412345FFFFFFFFF"))
     assert repr(command) == "Command(00200080, 8 octets of data, Le None)"

@@ -3,8 +3,6 @@
 """PIN blocks: published values, round trips of every length, the one error of every content fault, what is wiped."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +34,7 @@ from protocols.pin.iso9564 import (
 )
 from protocols.primitives import AesKey, TdesKey
 from protocols.secret import ClearPinBlock, Pin
+from tests.protocols.leftovers import counted
 
 H = bytes.fromhex
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "pin_blocks.json").read_text())["vectors"]
@@ -255,8 +254,7 @@ def test_no_clear_field_is_left_in_memory(form: int) -> None:
     """A process that has encoded, deciphered and translated blocks (9: SM4's) is searched for the clear PIN field."""
 
     def found(stage: str) -> int:
-        command = [sys.executable, "-m", "tests.protocols.leftovers", "pin", str(form), stage]
-        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+        return counted("tests.protocols.pin.pin_leftovers", str(form), stage)
 
     assert found("control") > 0, "the search must find a field that is there"
     assert found("used") == 0

@@ -30,7 +30,7 @@ class Service:
     def __init__(self, *readers: str) -> None:
         self.states = dict.fromkeys(readers, STATE_EMPTY)
         self.alive = True
-        self.established = 0
+        self.asked = 0
         self.transmit: Callable[[bytes], bytes] = lambda command: b"\x90\x00"
         self.connect_code = Code.SUCCESS
         self.cards_held = 0
@@ -38,9 +38,9 @@ class Service:
 
     def context(self) -> "FakeContext":
         """As the constructor of the real context."""
+        self.asked += 1
         if not self.alive:
             raise PcscFault(Code.NO_SERVICE)
-        self.established += 1
         return FakeContext(self)
 
     def put_in(self, reader: str, *, mute: bool = False) -> None:

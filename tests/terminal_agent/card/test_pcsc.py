@@ -225,15 +225,16 @@ async def test_no_service_at_all(pcscd: PrivatePcscd) -> None:
 
 
 async def test_a_name_that_nothing_has(pcscd: PrivatePcscd) -> None:
-    with pytest.raises(ReaderAbsent, match="no reader matches 'ACR'") as caught:
+    with pytest.raises(ReaderAbsent) as caught:
         await open_reader(catalog.reader("pcsc"), "pcsc:ACR")
-    assert caught.value.hint == f"2 readers are present: '{READER} 00 00', '{READER} 00 01'"
+    assert caught.value.what == f"no reader matches 'ACR'; present: '{READER} 00 00', '{READER} 00 01'"
+    assert "the profile's line" in caught.value.hint
 
 
 async def test_a_name_that_several_have(pcscd: PrivatePcscd) -> None:
     with pytest.raises(ReaderAbsent, match="2 readers match") as caught:
         await open_reader(catalog.reader("pcsc"), "pcsc:till")
-    assert f"'{READER} 00 01'" in caught.value.hint
+    assert f"'{READER} 00 01'" in caught.value.what
 
 
 async def test_found_by_name_whatever_the_order() -> None:

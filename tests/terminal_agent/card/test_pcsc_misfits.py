@@ -163,6 +163,21 @@ async def test_unplugged_while_a_card_is_waited_for(service: Service, reader: Pc
         await waiting
 
 
+async def test_many_readers_are_named_in_part() -> None:
+    reader = made(Service(*(f"Other {number:02} 00" for number in range(9))))
+    with pytest.raises(ReaderAbsent) as caught:
+        await reader.wait_for_card(5)
+    assert caught.value.what.endswith("'Other 03 00' and 5 more")
+    await reader.close()
+
+
+async def test_no_reader_is_plugged_in() -> None:
+    reader = made(Service())
+    with pytest.raises(ReaderAbsent, match="none is present"):
+        await reader.wait_for_card(5)
+    await reader.close()
+
+
 def test_every_code_has_a_cure_or_none_is_needed() -> None:
     for code in Code:
         error = as_card_error(code)

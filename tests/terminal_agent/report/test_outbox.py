@@ -301,3 +301,39 @@ def test_kill_9_loses_nothing_that_put_returned(path: Path) -> None:
     assert all(entry in set(kept) for entry in returned if entry >= kept[0])
     assert len(kept) >= KEPT or returned <= set(kept)
     outbox.close()
+
+
+def test_how_far_the_audit_log_is_kept_is_written_in_one_stroke_with_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    outbox = Outbox.open(path, "TG000001", opened_at_ms=AT)
+    assert outbox.anchor == ""
+    outbox.begin_at("agent/TG000001:0:00")
+    outbox.put(make("device.back", AT, device="pad"), "agent/TG000001:1:01")
+    outbox.put(make("device.back", AT, device="pad"))
+    pages = outbox._database.execute("PRAGMA page_count").fetchone()[0]
+    outbox._database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OutboxError, match="full"):
+        for number in range(2, 1000):
+            outbox.put(make("device.back", AT, device="pad"), f"agent/TG000001:{number}:00")
+    kept, anchor = len(outbox.pending(10_000)), outbox.anchor
+    assert anchor == f"agent/TG000001:{kept - 1}:00"
+    outbox._database.close()
+    again = Outbox.open(path, "TG000001", opened_at_ms=AT)
+    assert (len(again.pending(10_000)), again.anchor) == (kept, anchor)
+    again.close()
+
+
+def test_an_outbox_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    old = Outbox.open(path, "TG000001", opened_at_ms=AT)
+    old.put(make("device.back", AT, device="pad"))
+    old.close()
+    database = sqlite3.connect(path)
+    database.execute("ALTER TABLE story DROP COLUMN anchor")
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    outbox = Outbox.open(path, "TG000001", opened_at_ms=AT)
+    assert outbox.anchor == ""
+    assert len(outbox.pending()) == 1
+    outbox.put(make("device.back", AT, device="pad"), "agent/TG000001:2:01")
+    outbox.close()

@@ -1,0 +1,19 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What answers each host command, by the class of its request. Data only."""
+
+from collections.abc import Mapping
+
+from hsm_sim.payshield import cards, diagnostics, keys, macs, pin_checks, pin_issue, pins, transport
+from hsm_sim.payshield.handlers import Handler
+
+HANDLERS: Mapping[type, Handler] = {
+    **diagnostics.HANDLERS,
+    **keys.HANDLERS,
+    **transport.HANDLERS,
+    **pins.HANDLERS,
+    **pin_checks.HANDLERS,
+    **pin_issue.HANDLERS,
+    **macs.HANDLERS,
+    **cards.HANDLERS,
+}

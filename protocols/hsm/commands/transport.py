@@ -1,0 +1,416 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that carry keys between LMK and transport keys, or change how they are wrapped. Layouts only.
+
+Import: A6 any type, DW BDK, FA ZPK, FC TMK TPK PVK, FK ZEK ZAK, MI TAK. Export: A8, DY, GC, FE, FM, MG; AE and AG under
+a TMK. In place: B0 scheme, BW from the LMK before.
+"""
+
+from typing import Annotated
+
+from protocols.hsm.commands.command import (
+    Activity,
+    AnyKey,
+    AnyKeyOrPair,
+    Atalla,
+    CheckValue6,
+    CheckValueKind,
+    Command,
+    KeyTypeCode,
+    LengthFlag,
+    Reserved,
+    Row,
+    Scheme,
+    TypeCode,
+)
+from protocols.hsm.commands.keys import CheckValue
+from protocols.hsm.evidence import Evidence
+from protocols.hsm.fields import Choice
+from protocols.hsm.layout import Fields, Introduced, layout
+
+
+@layout
+class A6(Fields):
+    """Take a key of any type from under a ZMK."""
+
+    key_type: KeyTypeCode
+    zmk: AnyKey
+    key: AnyKey
+    scheme: Scheme
+    atalla: Atalla = None
+
+
+@layout
+class A7(Fields):
+    """The key under the LMK and its check value; both also with 01, where its parity was corrected."""
+
+    key: AnyKey
+    check_value: CheckValue6
+
+
+@layout
+class A8(Fields):
+    """Give a key of any type out under a ZMK (flag 0, also if left out) or TMK (flag 1)."""
+
+    key_type: KeyTypeCode
+    flag: Annotated[Annotated[str, Choice(("0", "1"))] | None, Introduced(b";")] = None
+    transport_key: AnyKey
+    key: AnyKey
+    scheme: Scheme
+    atalla: Atalla = None
+    reserved: Annotated[Reserved | None, Introduced(b";")] = None
+    """Some hosts end with `;0`."""
+
+
+@layout
+class A9(Fields):
+    """The key under the transport key and its check value."""
+
+    key: AnyKey
+    check_value: CheckValue6
+
+
+@layout
+class B0(Fields):
+    """Put a key under the LMK into another scheme."""
+
+    key_type: KeyTypeCode
+    key: AnyKey
+    scheme: Scheme
+
+
+@layout
+class B1(Fields):
+    """The key in the scheme asked for."""
+
+    key: AnyKey
+
+
+@layout
+class MigrationOptions(Fields):
+    """The scheme under the LMK (0: as it was)."""
+
+    reserved_1: Reserved = "0"
+    scheme: Scheme
+    reserved_2: Reserved = "0"
+
+
+@layout
+class BW(Fields):
+    """Bring a key from the LMK before to the one in force: type codes as in BU."""
+
+    type_code: TypeCode
+    length_flag: LengthFlag
+    key: AnyKey
+    key_type: Annotated[KeyTypeCode | None, Introduced(b";")] = None
+    options: Annotated[MigrationOptions | None, Introduced(b";")] = None
+
+
+@layout
+class BX(Fields):
+    """The key under the LMK in force."""
+
+    key: AnyKey
+
+
+@layout
+class ImportOptions(Fields):
+    """The scheme under the LMK (0: as it came), and which check value to give; the first scheme says nothing."""
+
+    scheme_zmk: Reserved = "0"
+    scheme: Scheme
+    kind: CheckValueKind
+
+
+@layout
+class ExportOptions(Fields):
+    """The scheme under the ZMK (0: as under the LMK), and which check value to give."""
+
+    scheme: Scheme
+    reserved: Reserved = "0"
+    kind: CheckValueKind
+
+
+@layout
+class Taken(Fields):
+    """A key under the LMK and its check value."""
+
+    key: AnyKey
+    check_value: CheckValue
+
+
+@layout
+class Given(Fields):
+    """A key under the transport key and its check value."""
+
+    key: AnyKey
+    check_value: CheckValue
+
+
+@layout
+class DW(Fields):
+    """Take a BDK; without tag it has 32 digits."""
+
+    zmk: AnyKey
+    bdk: AnyKeyOrPair
+    atalla: Atalla = None
+    options: Annotated[ImportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class DX(Taken):
+    """The BDK under the LMK and its check value."""
+
+
+@layout
+class DY(Fields):
+    """Give a BDK out."""
+
+    zmk: AnyKey
+    bdk: AnyKeyOrPair
+    atalla: Atalla = None
+    options: Annotated[ExportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class DZ(Given):
+    """The BDK under the ZMK and its check value."""
+
+
+@layout
+class FA(Fields):
+    """Take a ZPK."""
+
+    zmk: AnyKey
+    zpk: AnyKey
+    atalla: Atalla = None
+    options: Annotated[ImportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class FB(Taken):
+    """The ZPK under the LMK and its check value."""
+
+
+@layout
+class GC(Fields):
+    """Give a ZPK out."""
+
+    zmk: AnyKey
+    zpk: AnyKey
+    atalla: Atalla = None
+    options: Annotated[ExportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class GD(Given):
+    """The ZPK under the ZMK and its check value."""
+
+
+@layout
+class FC(Fields):
+    """Take a TMK, TPK or PVK."""
+
+    zmk: AnyKey
+    key: AnyKey
+    atalla: Atalla = None
+    options: Annotated[ImportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class FD(Taken):
+    """The key under the LMK and its check value."""
+
+
+@layout
+class FE(Fields):
+    """Give a TMK, TPK or PVK out."""
+
+    zmk: AnyKey
+    key: AnyKey
+    atalla: Atalla = None
+    options: Annotated[ExportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class FF(Given):
+    """The key under the ZMK and its check value."""
+
+
+@layout
+class FK(Fields):
+    """Take a ZEK (flag 0) or ZAK (flag 1)."""
+
+    flag: Annotated[str, Choice(("0", "1"))]
+    zmk: AnyKey
+    key: AnyKey
+    atalla: Atalla = None
+    options: Annotated[ImportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class FL(Taken):
+    """The key under the LMK and its check value."""
+
+
+@layout
+class FM(Fields):
+    """Give a ZEK (flag 0) or ZAK (flag 1) out."""
+
+    flag: Annotated[str, Choice(("0", "1"))]
+    zmk: AnyKey
+    key: AnyKey
+    atalla: Atalla = None
+    options: Annotated[ExportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class FN(Given):
+    """The key under the ZMK and its check value."""
+
+
+@layout
+class MI(Fields):
+    """Take a TAK."""
+
+    zmk: AnyKey
+    tak: AnyKey
+    atalla: Atalla = None
+    options: Annotated[ImportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class MJ(Taken):
+    """The TAK under the LMK and its check value."""
+
+
+@layout
+class MG(Fields):
+    """Give a TAK out."""
+
+    zmk: AnyKey
+    tak: AnyKey
+    atalla: Atalla = None
+    options: Annotated[ExportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class MH(Given):
+    """The TAK under the ZMK and its check value."""
+
+
+@layout
+class TmkExportOptions(Fields):
+    """The scheme under the TMK (0: as under the LMK)."""
+
+    scheme: Scheme
+    reserved_1: Reserved = "0"
+    reserved_2: Reserved = "0"
+
+
+@layout
+class AE(Fields):
+    """Give a TMK, TPK or PVK out under another one."""
+
+    current: AnyKey
+    stored: AnyKey
+    options: Annotated[TmkExportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class AF(Fields):
+    """The stored key under the current one."""
+
+    key: AnyKey
+
+
+@layout
+class AG(Fields):
+    """Give a TAK out under a TMK."""
+
+    tmk: AnyKey
+    tak: AnyKey
+    options: Annotated[TmkExportOptions | None, Introduced(b";")] = None
+
+
+@layout
+class AH(Fields):
+    """The TAK under the TMK and its check value."""
+
+    key: AnyKey
+    check_value: CheckValue
+
+
+_IMPORT = {"10": "ZMK parity error", "11": "parity error of the key"}
+_EXPORT = {"10": "ZMK parity error", "11": "parity error of the key"}
+_I8 = "what the third source writes was not compared field by field"
+
+ROWS: tuple[Row, ...] = (
+    Command(
+        "import a key under a ZMK",
+        A6,
+        A7,
+        Evidence(("TS", "UT", "SH", "PP", "I8"), vectors=3),
+        {**_IMPORT, "01": "advice: the parity of the key was corrected"},
+        note="whether a parity is corrected or refused (11) is a setting; units correct it",
+    ),
+    Command(
+        "export a key under a ZMK or TMK",
+        A8,
+        A9,
+        Evidence(("TS", "UT", "SH", "I8"), vectors=3),
+        {"10": "ZMK or TMK parity error", "11": "parity error of the key"},
+    ),
+    Command(
+        "translate a key's scheme under the LMK",
+        B0,
+        B1,
+        Evidence(("TS", "SH"), vectors=1),
+        {"10": "key parity error"},
+        activity=Activity.KEY_SCHEME,
+    ),
+    Command(
+        "translate a key from the old LMK to the new one",
+        BW,
+        BX,
+        Evidence(("TS", "UT", "I8"), vectors=2),
+        {
+            "04": "invalid key type code",
+            "05": "invalid key length flag",
+            "10": "key parity error",
+            "33": "there is no old LMK",
+        },
+        note="one source also sends `!` and two digits behind the LMK identifier: not handled",
+    ),
+    Command("import a BDK", DW, DX, Evidence(("TS",), vectors=1), _IMPORT),
+    Command("export a BDK", DY, DZ, Evidence(("TS",), vectors=1), _EXPORT),
+    Command("import a ZPK", FA, FB, Evidence(("TS", "PY", "DU", "GH"), vectors=2), _IMPORT),
+    Command("export a ZPK", GC, GD, Evidence(("TS", "I8"), vectors=2), _EXPORT, _I8),
+    Command("import a TMK, TPK or PVK", FC, FD, Evidence(("TS",), vectors=4), _IMPORT),
+    Command("export a TMK, TPK or PVK", FE, FF, Evidence(("TS",), vectors=3), _EXPORT, activity=Activity.KEY_EXPORT),
+    Command("import a ZEK or ZAK", FK, FL, Evidence(("TS", "I8"), vectors=2), _IMPORT, _I8),
+    Command(
+        "export a ZEK or ZAK",
+        FM,
+        FN,
+        Evidence(("TS", "UT"), vectors=2),
+        _EXPORT,
+    ),
+    Command("import a TAK", MI, MJ, Evidence(("TS",), vectors=1), _IMPORT),
+    Command("export a TAK", MG, MH, Evidence(("TS",), vectors=1), _EXPORT),
+    Command(
+        "export a TMK, TPK or PVK under another",
+        AE,
+        AF,
+        Evidence(("TS", "SH"), vectors=3),
+        {"10": "parity error of the current key", "11": "parity error of the stored key"},
+    ),
+    Command(
+        "export a TAK under a TMK",
+        AG,
+        AH,
+        Evidence(("TS", "SH"), vectors=1),
+        {"10": "TMK parity error", "11": "TAK parity error"},
+        note="the second source gives no check value",
+    ),
+)

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""A whole terminal on real daemons: pcscd with vpcd and pyscard, mosquitto; the rest as on the stage. Tests nothing."""
+
+from pathlib import Path
+from types import TracebackType
+
+from device_profiles import catalog
+from scripts.lib.stations import Station
+from tests.flows.stage import Stage
+from tests.private_pcscd import FIRST_SLOT, PrivatePcscd, Twin
+from tests.secrets.twins import PlantedProfiles
+
+CONTACT = """
+[[emv.contact]]
+aid = "A0000000031010"
+application-version = "0096"
+"""
+CONTACTLESS_READER = """\
+model = "pcsc-contactless"
+title = "a contactless reader behind the PC/SC service"
+protocol = "pcsc"
+[pcsc]
+interface = "contactless"
+"""
+_PLANTED = ("pan", "discretionary", "test-mk-ac", "test-pin")
+
+
+def with_contact(profile: str) -> str:
+    """A terminal profile that takes contact cards too."""
+    before, section, after = profile.partition("[acquirer]\n")
+    return before + CONTACT + section + after
+
+
+def planted_contact_card(planted: PlantedProfiles) -> Path:
+    """The shipped contact card with the planted account, key and PIN, beside the planted contactless one."""
+    values = [line for line in planted.card.read_text().splitlines() if line.split(" = ")[0] in _PLANTED]
+    text = catalog.find("cards", "test-visa-contact").read_text()
+    for value in values:
+        key = value.split(" = ")[0]
+        lines = [value if line.split(" = ")[0].strip() == key else line for line in text.splitlines()]
+        text = "\n".join(lines) + "\n"
+    path = planted.card.with_name("contact-card.toml")
+    path.write_text(text)
+    return path
+
+
+class LabStage(Stage):
+    """The stage with a card in a virtual reader of a private pcscd, and with mosquitto."""
+
+    interface = "contact"
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, fault, trace)
+        if hasattr(self, "pcscd"):
+            self.pcscd.__exit__(kind, fault, trace)
+
+    def reader(self, *options: str) -> Station:
+        """pcscd, and the planted card in its reader."""
+        self.pcscd = PrivatePcscd(heard=self._keep)
+        self.pcscd.__enter__()
+        card = planted_contact_card(self.planted) if self.interface == "contact" else self.planted.card
+        self.card: Twin = self.pcscd.card("--after-use", "return", "--trace", *options, card=str(card))
+        self.values["reader"] = f"pcsc:{FIRST_SLOT}"
+        return self.pcscd.daemon
+
+    def broker(self, *options: str) -> Station:
+        """The real mosquitto."""
+        return super().broker("--kind", "mosquitto", *options)
+
+    def profile(self) -> Path:
+        """The terminal profile, with the reader behind PC/SC."""
+        path = super().profile()
+        model = "pcsc"
+        if self.interface == "contactless":
+            model = "contactless.toml"
+            (self.folder / model).write_text(CONTACTLESS_READER)
+        path.write_text(with_contact(path.read_text()).replace('model = "pn532"', f'model = "{model}"'))
+        return path

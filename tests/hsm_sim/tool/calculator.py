@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the calculator in this process with a given stdin, and keeps what it printed. Judges nothing."""
+
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from hsm_sim.cli import main
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+TEST_KEY = "0123456789ABCDEFFEDCBA9876543210"
+WARNING = "hsm-sim tool: for TEST keys, PINs and cards only; nothing here protects them\n"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on stdout."""
+        loaded: dict[str, Any] = json.loads(self.out)
+        return loaded
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """Its result; the run must have succeeded."""
+        assert self.code == 0, self.err
+        found: dict[str, Any] = self.document["result"]
+        return found
+
+
+def calculate(*words: str, stdin: str = "") -> Ran:
+    """``hsm-sim tool WORDS`` with lines on stdin."""
+    out, err = io.StringIO(), io.StringIO()
+    given = io.TextIOWrapper(io.BytesIO(stdin.encode()))
+    with mock.patch("sys.stdin", given), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(["tool", *words])
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+def vectors(name: str) -> list[dict[str, Any]]:
+    """The records of a vector file."""
+    loaded: list[dict[str, Any]] = json.loads((VECTORS / f"{name}.json").read_text())["vectors"]
+    return loaded
