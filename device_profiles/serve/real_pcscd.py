@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,14 @@ def find() -> str:
     if program is None or not _VPCD.exists():
         raise Fault("pcscd or its virtual readers (vpcd) are not installed", _INSTALL, Exit.FAILED)
     return program
+
+
+def options(program: str) -> tuple[str, ...]:
+    """What this pcscd is started with: polkit (pcsc-lite 2.0.1 and newer) asks a bus that is not to be seen here."""
+    argv = [program, "--help"]
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=READY_S, check=False)  # noqa: S603  # find()
+    without_polkit = ("--disable-polkit",) if "--disable-polkit" in told.stdout + told.stderr else ()
+    return ("--foreground", *without_polkit)
 
 
 def prepare(folder: Path, names: tuple[str, ...]) -> tuple[VirtualReader, ...]:
@@ -99,6 +108,7 @@ class Pcscd:
     ) -> None:
         """Its log lines go to ``said``; ``ended`` is called when it ends unasked."""
         self._program = program
+        self._options = options(program)
         self._folder = folder
         self._readers = readers
         self._said = said
@@ -144,7 +154,7 @@ class Pcscd:
         self._expected = True  # until it is ready, the end is told by an exception
         self._process = await asyncio.create_subprocess_exec(
             self._program,
-            "--foreground",
+            *self._options,
             "--config",
             str(self._folder / "readers"),
             stdin=asyncio.subprocess.DEVNULL,

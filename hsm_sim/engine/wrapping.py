@@ -94,7 +94,7 @@ class WrappingKey:
         """Take over a key of 16 or 24 octets; 8 octets are used as both halves, as old zone keys are."""
         if len(octets) not in (8, 16, 24):
             raise Refused(Reason.KEY_LENGTH)
-        self._octets = octets
+        self._octets = octets if len(octets) > 8 else ClearKey(bytearray(bytes(octets.reveal()) * 2))
         self._contexts: dict[int, TdesKey] = {}
 
     def wrap(self, key: ClearKey, scheme: KeyScheme) -> WrappedKey:
@@ -126,10 +126,7 @@ class WrappingKey:
         context = self._contexts.get(variant)
         if context is None:
             octets = bytearray(self._octets.reveal())
-            if len(octets) > 8:
-                octets[8] ^= variant
-            elif variant:
-                raise Refused(Reason.KEY_SCHEME)  # a single-length key has no right half to vary
+            octets[8] ^= variant
             context = self._contexts[variant] = TdesKey(octets, CipherUse.ENCIPHER | CipherUse.DECIPHER)
             octets[:] = bytes(len(octets))
         return context

@@ -25,6 +25,8 @@ STORED_DIGITS = 3
 _HEX = b"0123456789ABCDEFabcdef"
 BLOCK_HEADER = 16  # characters of a key block in front of its optional blocks and key
 _LENGTH_AT = slice(1, 5)
+_USAGE_AT = slice(5, 7)
+_ALGORITHM_AT = slice(7, 8)
 LARGEST_BLOCK = 9999  # what the four digits of its length can say
 
 
@@ -66,6 +68,16 @@ class KeyField:
             return self.scheme.value + self.cryptogram.decode("ascii")
         tag = "" if self.scheme is KeyScheme.SINGLE or self.bare else self.scheme.value
         return tag + self.cryptogram.hex().upper()
+
+    @property
+    def usage(self) -> str:
+        """What a key block says that its key is for, two characters; empty where the key is in no block."""
+        return self.cryptogram[_USAGE_AT].decode("ascii") if self.scheme in _BLOCKS.values() else ""
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm that a key block says its key is for; empty where the key is in no block."""
+        return self.cryptogram[_ALGORITHM_AT].decode("ascii") if self.scheme in _BLOCKS.values() else ""
 
     def __repr__(self) -> str:
         if self.scheme not in SCHEME_OCTETS:

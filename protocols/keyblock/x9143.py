@@ -128,8 +128,9 @@ class ProtectionKey:
         return front + sealed.hex().upper()
 
     def wipe(self) -> None:
-        """Overwrite the protection key and drop what was derived from it."""
+        """Overwrite the protection key and drop what was derived from it. Any later use is refused."""
         self._octets.wipe()
+        self._octets = ClearKey(b"")
         for bound in self._bound.values():
             bound.wipe()
         self._bound.clear()

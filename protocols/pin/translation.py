@@ -100,6 +100,8 @@ def translate(
     ``random`` is 8 fresh octets where the destination has random fill. :class:`EncodeError` for a translation that the
     table refuses, one :class:`DecodeError` for every content fault. Translating node.
     """
+    if source == 0 and destination == 0 and destination_pan is None:
+        return _translate_0_to_0(source_key, destination_key, block, pan)[0]
     return translate_counted(
         source_key,
         source,

@@ -139,6 +139,12 @@ _ALL = (
     ),
     EventKind("payments.stopped", Lane.ALERT, ("no payments are taken", "{reason}"), (_REASON,)),
     EventKind("payments.resumed", Lane.HEALTH, ("payments are taken again",)),
+    EventKind(
+        "payment.alert",
+        Lane.ALERT,
+        ("payment {payment}", "{alert}"),
+        (_PAYMENT, Field("alert", of.TEXT, "what the EMV machine noticed: a sign of an attack, not proof of one")),
+    ),
     EventKind("device.lost", Lane.ALERT, ("{device} lost", "{reason}"), (_DEVICE, _REASON)),
     EventKind("device.back", Lane.HEALTH, ("{device} back",), (_DEVICE,)),
     EventKind("audit.fault", Lane.ALERT, ("audit log faulty", "{reason}"), (_REASON,)),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/attacks.md from the attacks themselves; with ``--check`` only says whether it is up to date. Runs none."""
+"""Writes docs/attacks.md from the attacks themselves; with ``--check`` says whether it is up to date. Runs none."""
 
 import argparse
 import inspect
@@ -21,13 +21,16 @@ Written by `scripts/lib/attack_docs.py` from `tests/attacks/catalogue/`; do not 
 
 Each attack is made twice by the same code: on a *soft* target, which lacks the one defence in question, and on the
 *hardened* one, which is what is shipped. It counts only if both targets first serve an honest party without the alert,
-the attack works on the soft target, fails on the hardened one, and there the named alert reaches a person. A soft target
-that stops being vulnerable fails the suite as surely as a hardened one that falls. Soft targets live in
-`tests/attacks/soft/` and are put together by composition: the shipped code has no switch for them, the wheel does not
-hold them.
+the attack works on the soft target, fails on the hardened one, and there the named alert reaches a person. A soft
+target that stops being vulnerable fails the suite as surely as a hardened one that falls. Soft targets live in
+`tests/attacks/soft/` and are put together by composition: the shipped code has no switch for them and the wheel does
+not hold them.
 
 `scripts/test` ends with the table of what each attack did in that run; `scripts/test tests/attacks` runs them alone.
 All targets are simulated parts of this repository, on loopback.
+
+To add one: a file `tests/attacks/catalogue/aNN_words.py` with an `ATTACK`, its soft target in
+`tests/attacks/soft/<room>.py`, and a run of `.venv/bin/python scripts/lib/attack_docs.py`.
 
 """
 

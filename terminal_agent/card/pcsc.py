@@ -151,6 +151,7 @@ class PcscReader:
         self._trace = trace
         self._lock = asyncio.Lock()
         self._connected = False
+        self._closed = False
         self._used: tuple[int, int] | None = None
 
     def find(self, table: Table) -> str:
@@ -217,8 +218,10 @@ class PcscReader:
             await self._let_go()
 
     async def close(self) -> None:
-        """See :class:`terminal_agent.card.port.CardReader`."""
-        self._connected = False
+        """See :class:`terminal_agent.card.port.CardReader`. Nothing that is called afterwards waits for anything."""
+        if self._closed:
+            return
+        self._connected, self._closed = False, True
         self._worker.post(self._hold.drop)
         await self._worker.close(CLOSE_S)
         await self._watch.close()
@@ -245,12 +248,14 @@ class PcscReader:
                 continue
             since = since or self._now()
             left = since + patience - self._now()
-            if left <= 0:
+            if left <= 0 or self._closed:
                 raise error
             await self._news_within(min(left, RETRY_S))
 
     async def _attempt(self) -> CardPresence | None:
         """Take hold of a card that was not used yet; None where there is none now."""
+        if self._closed:
+            raise ReaderAbsent("the reader was given up", "open it anew")
         table = self._watch.look()
         name = self.find(table)
         slot = table.slots[name]
@@ -274,7 +279,8 @@ class PcscReader:
 
     async def _let_go(self) -> None:
         self._connected = False
-        await self._worker.do(self._hold.let_go)
+        if not self._closed:
+            await self._worker.do(self._hold.let_go)
 
     async def _news_within(self, seconds: float) -> None:
         """Wait for a change, but not for longer than ``seconds``."""

@@ -30,7 +30,7 @@ from terminal_agent.card.scard import (
 
 SHORTEST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5  # a service that comes back is seen within this
-LOOK_AGAIN_MS = 5_000  # a reader that was plugged in between listing and waiting is found by then, whatever happens
+LOOK_AGAIN_MS = 1_000  # a reader plugged in between listing and waiting is missed by the wait; it is found by then
 STOP_S = 2.0
 
 
@@ -94,6 +94,7 @@ class Watch:
             if context is not None:
                 context.cancel()
             await asyncio.sleep(0.005)
+        self._news.set()  # whoever waits for a change has to see that there will be none
 
     def _run(self) -> None:
         pause = SHORTEST_PAUSE_S

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps one attached device open: opens it, notices that it went, opens it again. Drives no device itself.
 
-A driver that fails is closed and forgotten; from then on the device is opened anew every half second until it is
-back. Its going and coming are events, so that nobody learns of a missing PIN pad from an angry customer.
+A driver that fails, or whose line has ended while nobody used it, is closed and forgotten; from then on the device is
+opened anew every half second until it is back. Its going and coming are events, so that nobody learns of a missing PIN
+pad from an angry customer.
 """
 
 import asyncio
@@ -34,13 +35,20 @@ class DeviceAway(AgentError):
 class Attached(Generic[Driver]):
     """One device slot of the terminal, such as ``reader`` or ``pad``."""
 
-    def __init__(self, name: str, opener: Callable[[], Awaitable[Driver]], recorder: Recorder) -> None:
+    def __init__(
+        self,
+        name: str,
+        opener: Callable[[], Awaitable[Driver]],
+        recorder: Recorder,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``ended`` says whether the line of the driver that was opened last is known to have gone."""
         self.name = name
         self._opener = opener
+        self._ended = ended
         self._recorder = recorder
         self._driver: Driver | None = None
         self._reason = "not opened yet"
-        self._wanted = asyncio.Event()
         self._was_there = True  # so that the first failure to open is told as a loss
 
     @property
@@ -65,7 +73,6 @@ class Attached(Generic[Driver]):
             driver = await self._opener()
         except AgentError as fault:
             self._reason = fault.what
-            self._wanted.set()
             if self._was_there:
                 self._was_there = False
                 self._recorder.note("device.lost", device=self.name, reason=fit(fault.what))
@@ -83,17 +90,16 @@ class Attached(Generic[Driver]):
         self._reason = reason
         self._was_there = False
         self._recorder.note("device.lost", device=self.name, reason=fit(reason))
-        self._wanted.set()
         await driver.close()
 
     async def keep(self) -> None:
-        """Runs for the agent's life: whenever the device is away, try again every :data:`RETRY_S` seconds."""
+        """Runs for the agent's life: looks every :data:`RETRY_S` seconds whether the device went or came."""
         while True:
-            await self._wanted.wait()
             await asyncio.sleep(RETRY_S)
-            await self.open()
-            if self.present:
-                self._wanted.clear()
+            if self._driver is not None and self._ended():
+                await self.drop("it was unplugged")
+            elif self._driver is None:
+                await self.open()
 
     async def close(self) -> None:
         """Let go of the device for good."""

@@ -22,6 +22,7 @@ from terminal_agent.card.chaining import Chaining
 from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.emv import (
+    Alert,
     Cvm,
     Decision,
     EmvOutcome,
@@ -160,6 +161,7 @@ class Payment:
                 raise
             return _End(*_ended(reply))  # who declined need not hear the card
         self._tell(final.notes[len(card.notes) :])
+        self._alert(final.alerts[len(card.alerts) :])
         return _End(*_ended(reply, final))
 
     async def _authorise_inserted(self, inserted: InsertedCard, card: EmvOutcome) -> Reply:
@@ -203,6 +205,7 @@ class Payment:
         """Tell what the machine found, and end here unless the acquirer is to be asked."""
         self._pan = card.pan or self._pan
         self._tell(card.notes)
+        self._alert(card.alerts)
         if card.decision is not Decision.ONLINE:
             raise _End(Ending.DECLINED if card.decision is Decision.DECLINED else Ending.FAILED, card.words)
         if card.pan is None:
@@ -211,6 +214,10 @@ class Payment:
     def _tell(self, notes: Sequence[Note]) -> None:
         for note in notes:
             self._step("emv", "reader", f"{note.subject}: {note.words}")
+
+    def _alert(self, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            self._till.recorder.record("payment.alert", payment=self.identifier, alert=fit(alert.value))
 
     async def _pin_for_card(self, pan: Pan) -> PinAnswer:
         self._pan = pan

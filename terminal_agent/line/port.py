@@ -31,6 +31,11 @@ class Line(Protocol):
         """How a person calls it: a path or an address."""
         ...
 
+    @property
+    def ended(self) -> bool:
+        """Whether the other end is known to have gone, also while nobody reads or writes."""
+        ...
+
     async def read(self) -> bytes:
         """At least one octet, as soon as there is any; :class:`LineGone` at the end."""
         ...

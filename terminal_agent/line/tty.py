@@ -49,6 +49,11 @@ class TtyLine:
         """The path."""
         return self._name
 
+    @property
+    def ended(self) -> bool:
+        """See :class:`terminal_agent.line.port.Line`."""
+        return self._gone is not None
+
     async def read(self) -> bytes:
         """See :class:`terminal_agent.line.port.Line`."""
         while not self._heard:

@@ -32,6 +32,11 @@ class SocketLine:
         """The address as given."""
         return self._name
 
+    @property
+    def ended(self) -> bool:
+        """See :class:`terminal_agent.line.port.Line`."""
+        return self._writer.transport.is_closing() or self._reader.at_eof()
+
     async def read(self) -> bytes:
         """See :class:`terminal_agent.line.port.Line`."""
         try:

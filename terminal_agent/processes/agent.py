@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from importlib.metadata import version
 from pathlib import Path
 
+from device_profiles.model import LineSettings
 from protocols.acquirer.dialects import DIALECTS
 from protocols.currency import currency as by_code
 from protocols.errors import DecodeError
@@ -35,6 +36,7 @@ from terminal_agent.host.client import HostClient
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import HostError
 from terminal_agent.host.tcp import AcquirerLink, Endpoint
+from terminal_agent.line.port import Line
 from terminal_agent.line.url import open_line
 from terminal_agent.pad.ipp import open_pad
 from terminal_agent.pad.port import PadError, PinPad
@@ -106,8 +108,11 @@ class Agent:
         self._outbox = Outbox.open(state / "outbox.db", terminal, opened_at_ms=self._clock.now_ms())
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
-        self._reader = Attached("reader", self._reader_opener(found, trace), self._recorder)
-        self._pad = Attached("pad", self._pad_opener(found, trace), self._recorder)
+        self._lines: dict[str, Line] = {}
+        self._reader = Attached(
+            "reader", self._reader_opener(found, trace), self._recorder, lambda: self._line_ended("reader")
+        )
+        self._pad = Attached("pad", self._pad_opener(found, trace), self._recorder, lambda: self._line_ended("pad"))
         host, _, port = profile.acquirer.address.rpartition(":")
         try:
             endpoint = Endpoint(host.strip("[]"), int(port), profile.acquirer.dialect, profile.acquirer.tls)
@@ -228,15 +233,22 @@ class Agent:
         settings = model.line
 
         async def opener() -> CardReader:
-            return await open_reader(model, await open_line(line, settings), trace)
+            return await open_reader(model, await self._line("reader", line, settings), trace)
 
         return opener
 
     def _pad_opener(self, found: Models, trace: Trace | None) -> Callable[[], Awaitable[PinPad]]:
         async def opener() -> PinPad:
-            return await open_pad(found.pad, await open_line(self.profile.pad.line, found.pad.line), trace)
+            return await open_pad(found.pad, await self._line("pad", self.profile.pad.line, found.pad.line), trace)
 
         return opener
+
+    async def _line(self, name: str, spec: str, settings: LineSettings) -> Line:
+        self._lines[name] = await open_line(spec, settings)
+        return self._lines[name]
+
+    def _line_ended(self, name: str) -> bool:
+        return name in self._lines and self._lines[name].ended
 
     def _methods(self) -> dict[str, Method]:
         return {

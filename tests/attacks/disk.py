@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A terminal's disk with its audit log and outbox, an auditor, and head office. Attacks nothing.
 
-The auditor is the shipped command, ``terminal-agent audit verify``, with the head that it printed at his last visit.
+The auditor is the shipped command, ``terminal-agent audit verify``, with the head that it printed at the last visit.
 """
 
 import contextlib
@@ -99,7 +99,7 @@ class Disk:
             log.close()
 
     def inspect(self) -> bool:
-        """The auditor's visit: whether he goes away content. He notes the head for his next one."""
+        """The auditor's visit: whether it ends well. The head is noted for the next one."""
         found = self._audit(self.log, self._remembered)
         if found:
             self._found.append(f"audit: {found}")

@@ -40,7 +40,7 @@ Opener = Callable[[Path], AbstractAsyncContextManager[T]]
 
 @dataclass(frozen=True, slots=True)
 class Case(Generic[T]):
-    """One way to make an attack. ``strike`` returns whether the attacker has what he wanted."""
+    """One way to make an attack. ``strike`` returns whether the attacker has what was wanted."""
 
     name: str
     soft: Opener[T]
@@ -59,11 +59,11 @@ class Attack:
     title: str
     reference: str
     attacker: str
-    """What he has and what he wants."""
+    """What the attacker has and wants."""
     soft: str
     """What the soft target lacks."""
     defence: str
-    """What stands in his way."""
+    """What stands in the way."""
     cases: tuple[Case[Any], ...]
 
 

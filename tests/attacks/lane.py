@@ -107,7 +107,7 @@ class Lane:
 
 
 class Till:
-    """One terminal. Whoever holds it can have its pad MAC what he likes."""
+    """One terminal. Whoever holds it can have its pad MAC anything."""
 
     def __init__(self, lane: Lane, terminal: str, pad: Pad) -> None:
         self.pad = pad

@@ -3,17 +3,20 @@
 """What the cryptography of a payment costs, in µs of process CPU, beside psec, pydukpt and raw ``cryptography``.
 
 Key objects are made once, as a host makes them; psec and pydukpt take key octets and schedule them per call, since they
-offer nothing else. Random fill is fixed octets for us (randomness is the caller's); psec draws its own. Rows named
-"floor" are what the same cipher operations cost without any of our code.
+offer nothing else. Random fill is fixed octets for us (randomness is the caller's); psec draws its own. Where no
+library does the same, the peer is a floor: what the same cipher operations cost in ``cryptography`` without our code.
+Ours and the peer's are measured in turn, so that a busy machine slows both.
 """
 
 import warnings
+from collections.abc import Callable
 
 import psec
 import pydukpt
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 
 from protocols.card_code import CardVerificationKey, cvv
 from protocols.dukpt import aes, tdes
@@ -25,7 +28,7 @@ from protocols.pin.reference import DecimalisationTable, offset, pvv
 from protocols.pin.translation import translate
 from protocols.primitives import AesKey, TdesKey, Use
 from protocols.secret import Pin
-from tests.bench.row import Row, cpu_us
+from tests.bench.row import Row, side_by_side
 
 TEST_KEY = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
 TEST_OTHER = bytes.fromhex("1123456789ABCDEFFEDCBA9876543211")
@@ -34,8 +37,9 @@ ACCOUNT, DIGITS = "4000009999990016", "7391"
 PAN, PIN, RANDOM = Pan(ACCOUNT), Pin.from_text(DIGITS), bytes(8)
 KSN = TdesKsn.from_hex("FFFF9876543210E00000")
 AES_KSN = AesKsn.from_hex("123456789012345600000000")
-UNIT = "µs"
-CONSECUTIVE = 2_000
+CONSECUTIVE, THEIR_CONSECUTIVE = 2_000, 200
+FLOOR = "cryptography"
+Work = Callable[[], object]
 
 
 def rows() -> list[Row]:
@@ -45,16 +49,57 @@ def rows() -> list[Row]:
         return [*pins(), *references(), *macs(), *derivations()]
 
 
-def floor_tdes() -> float:
-    """One TDES block through a live context."""
-    context = Cipher(TripleDES(TEST_KEY + TEST_KEY[:8]), modes.ECB()).encryptor()
-    return cpu_us(lambda: context.update(bytes(8)))
+def row(name: str, ours: Work, peer: str, theirs: Work, target: float | None = None) -> Row:
+    """One calculation beside its peer."""
+    value, other = side_by_side(ours, theirs)
+    return Row(name, value, "µs", peer, other, target)
 
 
-def floor_aes() -> float:
-    """One AES block through a live context."""
-    context = Cipher(AES(TEST_AES), modes.ECB()).encryptor()
-    return cpu_us(lambda: context.update(bytes(16)))
+def tdes_blocks(count: int) -> Work:
+    """Floor: TDES blocks one by one through a live context."""
+    update = Cipher(TripleDES(TEST_KEY + TEST_KEY[:8]), modes.ECB()).encryptor().update
+    block = bytes(8)
+
+    def blocks() -> None:
+        for _ in range(count):
+            update(block)
+
+    return blocks
+
+
+def aes_blocks(count: int) -> Work:
+    """Floor: AES blocks one by one through a live context."""
+    update = Cipher(AES(TEST_AES), modes.ECB()).encryptor().update
+    block = bytes(16)
+
+    def blocks() -> None:
+        for _ in range(count):
+            update(block)
+
+    return blocks
+
+
+def fresh_aes(count: int) -> Work:
+    """Floor: AES blocks each under a key used once, as a derivation does it."""
+
+    def blocks() -> None:
+        for _ in range(count):
+            Cipher(AES(TEST_AES), modes.ECB()).encryptor().update(bytes(16))
+
+    return blocks
+
+
+def tdes_contexts() -> object:
+    """Floor: the four contexts of a key object, straight from the library."""
+    algorithm = TripleDES(TEST_KEY + TEST_KEY[:8])
+    cipher = Cipher(algorithm, modes.ECB())
+    chain = Cipher(algorithm, modes.CBC(bytes(8))).encryptor()
+    return cipher.encryptor(), cipher.decryptor(), chain, CMAC(algorithm)
+
+
+def tdes_context() -> object:
+    """Floor: one context, straight from the library."""
+    return Cipher(TripleDES(TEST_KEY + TEST_KEY[:8]), modes.ECB()).decryptor()
 
 
 def pins() -> list[Row]:
@@ -63,85 +108,80 @@ def pins() -> list[Row]:
     block = encipher_pin(source, zero, PIN, PAN, b"")
     sealed = encipher_format_4(modern, PIN, PAN, RANDOM)
 
-    def theirs(encode: object) -> object:
+    def their_digits() -> str:
         clear = psec.des.decrypt_tdes_ecb(TEST_KEY, block)
-        text = psec.pinblock.decode_pinblock_iso_0(clear, ACCOUNT)
-        return psec.des.encrypt_tdes_ecb(TEST_OTHER, encode(text, ACCOUNT))  # type: ignore[operator]  # a psec function
+        return str(psec.pinblock.decode_pinblock_iso_0(clear, ACCOUNT))
 
-    def theirs_4() -> object:
-        clear = psec.des.decrypt_tdes_ecb(TEST_KEY, block)
-        text = psec.pinblock.decode_pinblock_iso_0(clear, ACCOUNT)
-        return psec.pinblock.encipher_pinblock_iso_4(TEST_AES, text, ACCOUNT)
+    def theirs(encode: Callable[[str, str], bytes]) -> object:
+        return psec.des.encrypt_tdes_ecb(TEST_OTHER, encode(their_digits(), ACCOUNT))
+
+    def encipher_4() -> object:
+        return encipher_format_4(modern, PIN, PAN, RANDOM)
+
+    def translate_0_to_0() -> object:
+        return translate(source, zero, destination, zero, block, PAN)
 
     return [
-        Row(
+        row(
             "PIN translate 0→0, judged",
-            cpu_us(lambda: translate(source, zero, destination, zero, block, PAN)),
-            UNIT,
+            translate_0_to_0,
             "psec",
-            cpu_us(lambda: theirs(psec.pinblock.encode_pinblock_iso_0)),
+            lambda: theirs(psec.pinblock.encode_pinblock_iso_0),
             3.0,
         ),
-        Row("PIN translate 0→0, floor: two TDES blocks", 2 * floor_tdes(), UNIT, "cryptography"),
-        Row(
+        row("PIN translate 0→0, beside two TDES blocks", translate_0_to_0, FLOOR, tdes_blocks(2)),
+        row(
             "PIN translate 0→3",
-            cpu_us(lambda: translate(source, zero, destination, three, block, PAN, RANDOM)),
-            UNIT,
+            lambda: translate(source, zero, destination, three, block, PAN, RANDOM),
             "psec",
-            cpu_us(lambda: theirs(psec.pinblock.encode_pinblock_iso_3)),
+            lambda: theirs(psec.pinblock.encode_pinblock_iso_3),
         ),
-        Row(
+        row(
             "PIN translate 0→4",
-            cpu_us(lambda: translate(source, zero, modern, four, block, PAN, RANDOM)),
-            UNIT,
+            lambda: translate(source, zero, modern, four, block, PAN, RANDOM),
             "psec",
-            cpu_us(theirs_4),
+            lambda: psec.pinblock.encipher_pinblock_iso_4(TEST_AES, their_digits(), ACCOUNT),
         ),
-        Row(
+        row(
             "format 4 encipher",
-            cpu_us(lambda: encipher_format_4(modern, PIN, PAN, RANDOM)),
-            UNIT,
+            encipher_4,
             "psec",
-            cpu_us(lambda: psec.pinblock.encipher_pinblock_iso_4(TEST_AES, DIGITS, ACCOUNT)),
+            lambda: psec.pinblock.encipher_pinblock_iso_4(TEST_AES, DIGITS, ACCOUNT),
             1.5,
         ),
-        Row("format 4 encipher, floor: two AES blocks", 2 * floor_aes(), UNIT, "cryptography"),
-        Row(
+        row("format 4 encipher, beside two AES blocks", encipher_4, FLOOR, aes_blocks(2)),
+        row(
             "format 4 decipher",
-            cpu_us(lambda: decipher_format_4(modern, sealed, PAN)),
-            UNIT,
+            lambda: decipher_format_4(modern, sealed, PAN),
             "psec",
-            cpu_us(lambda: psec.pinblock.decipher_pinblock_iso_4(TEST_AES, sealed, ACCOUNT)),
+            lambda: psec.pinblock.decipher_pinblock_iso_4(TEST_AES, sealed, ACCOUNT),
         ),
-        Row("format 0 decipher to a Pin", cpu_us(lambda: decipher_pin(source, zero, block, PAN)), UNIT),
+        row("format 0 decipher to a Pin", lambda: decipher_pin(source, zero, block, PAN), "psec", their_digits),
     ]
 
 
 def references() -> list[Row]:
     key, table, pair = TdesKey(TEST_KEY), DecimalisationTable("0123456789012345"), CardVerificationKey(TEST_KEY)
     return [
-        Row(
+        row(
             "PVV",
-            cpu_us(lambda: pvv(key, PAN, 1, PIN)),
-            UNIT,
+            lambda: pvv(key, PAN, 1, PIN),
             "psec",
-            cpu_us(lambda: psec.pin.generate_visa_pvv(TEST_KEY, "1", DIGITS, ACCOUNT)),
+            lambda: psec.pin.generate_visa_pvv(TEST_KEY, "1", DIGITS, ACCOUNT),
             2.0,
         ),
-        Row(
+        row(
             "IBM 3624 offset",
-            cpu_us(lambda: offset(key, table, ACCOUNT, PIN)),
-            UNIT,
+            lambda: offset(key, table, ACCOUNT, PIN),
             "psec",
-            cpu_us(lambda: psec.pin.generate_ibm3624_offset(TEST_KEY, "0123456789012345", DIGITS, ACCOUNT, 0, 16, "F")),
+            lambda: psec.pin.generate_ibm3624_offset(TEST_KEY, "0123456789012345", DIGITS, ACCOUNT, 0, 16, "F"),
             4.0,
         ),
-        Row(
+        row(
             "CVV",
-            cpu_us(lambda: cvv(pair, PAN, "2812", "201")),
-            UNIT,
+            lambda: cvv(pair, PAN, "2812", "201"),
             "psec",
-            cpu_us(lambda: psec.cvv.generate_cvv(TEST_KEY, ACCOUNT, "2812", "201")),
+            lambda: psec.cvv.generate_cvv(TEST_KEY, ACCOUNT, "2812", "201"),
             3.0,
         ),
     ]
@@ -149,21 +189,28 @@ def references() -> list[Row]:
 
 def macs() -> list[Row]:
     retail, modern = RetailMacKey(TEST_KEY), CmacKey(AesKey(TEST_AES))
-    measured = []
-    for size, target in ((16, 5.0), (128, None), (1024, 45.0)):
+
+    def retail_row(size: int, target: float | None) -> Row:
         data = bytes(size)
-        measured.append(
-            Row(
-                f"retail MAC, {size} octets",
-                cpu_us(lambda data=data: retail.mac(data, Padding.ZEROS)),  # type: ignore[misc]  # bound now
-                UNIT,
-                "psec",
-                cpu_us(lambda data=data: psec.mac.generate_retail_mac(TEST_KEY[:8], TEST_KEY[8:], data, 1)),  # type: ignore[misc]
-                target,
-            )
+        return row(
+            f"retail MAC, {size} octets",
+            lambda: retail.mac(data, Padding.ZEROS),
+            "psec",
+            lambda: psec.mac.generate_retail_mac(TEST_KEY[:8], TEST_KEY[8:], data, 1),
+            target,
         )
-    measured.append(Row("AES-CMAC, 128 octets", cpu_us(lambda: modern.mac(bytes(128))), UNIT))
-    return measured
+
+    def library_cmac() -> object:
+        running = CMAC(AES(TEST_AES))
+        running.update(bytes(128))
+        return running.finalize()
+
+    return [
+        retail_row(16, 5.0),
+        retail_row(128, None),
+        retail_row(1024, 45.0),
+        row("AES-CMAC, 128 octets", lambda: modern.mac(bytes(128)), FLOOR, library_cmac),
+    ]
 
 
 def derivations() -> list[Row]:
@@ -180,40 +227,42 @@ def derivations() -> list[Row]:
 
     def theirs_consecutive() -> None:
         initial = pydukpt.derive_ipek(TEST_KEY, KSN.octets)
-        for ksn in counters[:200]:
+        for ksn in counters[:THEIR_CONSECUTIVE]:
             pydukpt.derive_key(initial, ksn.octets)
 
+    in_a_row, theirs_in_a_row = side_by_side(consecutive, theirs_consecutive)
     modern = AES_KSN.with_counter(0xFFFF0000)  # sixteen one-bits
     kept = aes.Receiver(TEST_AES, remember=0)
     pin_use = aes.Usage.PIN_ENCRYPTION
     return [
-        Row(
+        row(
             "TDES DUKPT, BDK to key, ten one-bits, cold",
-            cpu_us(lambda: tdes.transaction_key(tdes.initial_key(TEST_KEY, far), far)),
-            UNIT,
+            lambda: tdes.transaction_key(tdes.initial_key(TEST_KEY, far), far),
             "pydukpt",
-            cpu_us(lambda: pydukpt.derive_key(pydukpt.derive_ipek(TEST_KEY, far.octets), far.octets)),
+            lambda: pydukpt.derive_key(pydukpt.derive_ipek(TEST_KEY, far.octets), far.octets),
             95.0,
         ),
         Row(
             "TDES DUKPT, each consecutive KSN",
-            cpu_us(consecutive) / CONSECUTIVE,
-            UNIT,
+            in_a_row / CONSECUTIVE,
+            "µs",
             "pydukpt",
-            cpu_us(theirs_consecutive) / 200,
+            theirs_in_a_row / THEIR_CONSECUTIVE,
             10.0,
         ),
-        Row(
-            "AES-128 DUKPT, BDK to key, sixteen one-bits, cold",
-            cpu_us(lambda: aes.transaction_key(aes.initial_key(TEST_AES, modern), modern)),
-            UNIT,
-            target=65.0,
+        row(
+            "AES-128 DUKPT, BDK to key, 16 one-bits, cold",
+            lambda: aes.transaction_key(aes.initial_key(TEST_AES, modern), modern),
+            "cryptography, 17 keys",
+            fresh_aes(17),
+            65.0,
         ),
-        Row(
-            "AES-128 DUKPT, PIN key, sixteen one-bits, BDK kept",
-            cpu_us(lambda: kept.working_key(modern, pin_use, aes.AES_128)),
-            UNIT,
+        row(
+            "AES-128 DUKPT, PIN key, 16 one-bits, BDK kept",
+            lambda: kept.working_key(modern, pin_use, aes.AES_128),
+            "cryptography, 17 keys",
+            fresh_aes(17),
         ),
-        Row("a TDES key object, every use", cpu_us(lambda: TdesKey(TEST_KEY)), UNIT),
-        Row("a TDES key object, one use", cpu_us(lambda: TdesKey(TEST_KEY, Use.DECIPHER)), UNIT),
+        row("a TDES key object, every use", lambda: TdesKey(TEST_KEY), FLOOR, tdes_contexts),
+        row("a TDES key object, one use", lambda: TdesKey(TEST_KEY, Use.DECIPHER), FLOOR, tdes_context),
     ]

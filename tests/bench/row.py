@@ -36,11 +36,7 @@ class Row:
 
 def cpu_us(work: Callable[[], object], *, rounds: int = 9, budget_s: float = 0.05) -> float:
     """Median over ``rounds`` of the process CPU time of one call of ``work``, in microseconds."""
-    work()
-    started = time.process_time()
-    work()
-    once = max(time.process_time() - started, 1e-7)
-    calls = max(1, min(200_000, int(budget_s / once)))
+    calls = _calls_within(work, budget_s)
     samples = []
     gc.collect()
     gc.disable()
@@ -53,3 +49,37 @@ def cpu_us(work: Callable[[], object], *, rounds: int = 9, budget_s: float = 0.0
     finally:
         gc.enable()
     return statistics.median(samples)
+
+
+def side_by_side(
+    *works: Callable[[], object], groups: int = 5, rounds: int = 7, budget_s: float = 0.01
+) -> tuple[float, ...]:
+    """CPU µs of one call of each work, measured in turn: a busy moment of the machine meets all of them alike.
+
+    Each value is the least of the medians of ``groups`` groups: what other processes do to caches and clock can only
+    make a group slower, so the least is the nearest to the code's own cost, and a median keeps a lucky sample out.
+    """
+    calls = [_calls_within(work, budget_s) for work in works]
+    best = [float("inf")] * len(works)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(groups):
+            samples: list[list[float]] = [[] for _ in works]
+            for _ in range(rounds):
+                for place, work in enumerate(works):
+                    started = time.process_time()
+                    for _ in range(calls[place]):
+                        work()
+                    samples[place].append((time.process_time() - started) / calls[place] * 1e6)
+            best = [min(least, statistics.median(one)) for least, one in zip(best, samples, strict=True)]
+    finally:
+        gc.enable()
+    return tuple(best)
+
+
+def _calls_within(work: Callable[[], object], budget_s: float) -> int:
+    work()
+    started = time.process_time()
+    work()
+    return max(1, min(200_000, int(budget_s / max(time.process_time() - started, 1e-7))))

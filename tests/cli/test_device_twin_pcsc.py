@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from device_profiles.serve import real_pcscd
 from scripts.lib.stations import command
 from tests.private_pcscd import READER, PrivatePcscd
 
@@ -181,6 +182,14 @@ def test_a_process_without_network_to_enter() -> None:
     done = run("card", "--vpcd", "127.0.0.1:35963", "--card", "test-visa-contact", "--network-of", "4194305")
     assert done.returncode == 1
     assert "process 4194305" in done.stderr
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_polkit_is_left_out_where_pcscd_knows_it(tmp_path: Path, newer: bool) -> None:
+    program = tmp_path / "pcscd"
+    program.write_text(f"#!/bin/sh\necho '  -f, --foreground{' --disable-polkit' if newer else ''}'\n")
+    program.chmod(0o755)
+    assert real_pcscd.options(str(program)) == ("--foreground", *(["--disable-polkit"] if newer else []))
 
 
 def test_nothing_installed_says_the_cure() -> None:

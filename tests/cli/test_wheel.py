@@ -3,6 +3,7 @@
 """The built wheel carries its data, no test and no soft twin, and its commands run in an empty environment."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -36,6 +37,16 @@ def test_holds_packages_and_data_and_no_test_code(wheel: Path) -> None:
     assert not [name for name in names if "soft" in name.split("/") or name.rsplit("/", 1)[-1].startswith("test_")]
     assert all(f"{package}/py.typed" in names for package in tops)
     assert any(name.endswith("licenses/LICENSES/Apache-2.0.txt") for name in names)
+
+
+def test_holds_no_soft_twin_and_knows_of_none(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    shipped = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
+    assert not [name for name, text in shipped.items() if re.search(r"(?m)^\s*(from|import) (tests|scripts)\b", text)]
+    rooms = [path.read_text() for path in (ROOT / "tests/attacks/soft").glob("*.py")]
+    soft = [name for text in rooms for name in re.findall(r"(?m)^(?:async def|def|class) (\w+)", text)]
+    assert len(soft) >= len(rooms) > 1
+    assert not [(twin, name) for twin in soft for name, text in shipped.items() if re.search(rf"\b{twin}\b", text)]
 
 
 def test_commands_run_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:

@@ -24,6 +24,22 @@ OFTEN = ("audit.append", "outbox.put")  # passed at every step of a payment, so 
 FAULTS = (Fault.LOSE, Fault.DROP, Fault.LATE, Fault.DUPLICATE, Fault.WRONG_MAC, Fault.GARBAGE, Fault.HANG_UP)
 
 
+@contextlib.asynccontextmanager
+async def living(shop: Shop, cradle: "Cradle", *, hasty: bool = True) -> AsyncIterator["Agent"]:
+    """One agent that is to live through the block, with its devices; stopped cleanly at its end."""
+    pid = await cradle.bear(shop.folder / "terminal.toml", hasty=hasty)
+    agent = await Agent.meet(pid, shop.folder / "agent.sock")
+    try:
+        await agent.has_devices()
+        yield agent
+    finally:
+        await agent.leave()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        status = await cradle.ended()
+    assert status == 0, f"the agent ended with {status}"
+
+
 class Died(Exception):
     """The agent is gone."""
 
@@ -48,11 +64,12 @@ class Cradle:
                 process.kill()
             await process.wait()
 
-    async def bear(self, profile: Path, death: Death | None) -> int:
-        """A new agent; its process number."""
-        order = {"profile": str(profile), "printed": str(profile.parent / "agent.printed")}
+    async def bear(self, profile: Path, death: Death | None = None, *, hasty: bool = True) -> int:
+        """A new agent; its process number. A hasty one has short pauses between attempts at anything."""
+        order: dict[str, Any] = {"profile": str(profile), "printed": str(profile.parent / "agent.printed")}
+        order |= {"hasty": hasty, "death": death.line() if death else None}
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order | {"death": death.line() if death else None}).encode() + b"\n")
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
         return int((await self._said())["pid"])
 
     async def ended(self) -> int:
@@ -105,11 +122,30 @@ class Agent:
 
     async def has_devices(self) -> None:
         """Wait until reader and pad are open."""
-        while True:
-            parts = (await self.call("system.hello"))["result"]["parts"]
-            if parts["reader"]["up"] and parts["pad"]["up"]:
-                return
+        while not all([await self.has(name) for name in ("reader", "pad")]):
             await asyncio.sleep(0.005)
+
+    async def has(self, part: str) -> bool:
+        """Whether a part is up, as ``terminal-agent status`` has it."""
+        answer = await self.call("system.hello")
+        return bool(answer["result"]["parts"][part]["up"])
+
+    async def begins(self, amount: int) -> str:
+        """A payment is started; its identifier."""
+        answer = await self.call("payment.start", amount=amount, currency="EUR")
+        return str(answer["result"]["payment"])
+
+    async def until(self, name: str, **fields: object) -> dict[str, Any]:
+        """The next event of that name with these fields."""
+        while True:
+            event = await self.event()
+            if event["name"] == name and fields.items() <= event["fields"].items():
+                found: dict[str, Any] = event["fields"]
+                return found
+
+    async def pays(self, amount: int = 4200) -> dict[str, Any]:
+        """A whole payment; the fields of its end."""
+        return await self.until("payment.finished", payment=await self.begins(amount))
 
     async def leave(self) -> None:
         """Hang up."""
@@ -227,26 +263,26 @@ class Run:
         """An agent that nothing happens to, until nothing is owed any more; False where that takes too long."""
         pid = await self.cradle.bear(self.shop.folder / "terminal.toml", None)
         agent = await Agent.meet(pid, self.shop.folder / "agent.sock")
-        owed = self._owed()
-        for _ in range(100):
-            if not owed:
-                break
-            await asyncio.sleep(0.05)
-            owed = self._owed()
+        done = await settled(self.shop, 5.0)
         await agent.leave()
         os.kill(pid, signal.SIGTERM)
         assert await self.cradle.ended() == 0
-        return not owed
+        return done
 
-    def _owed(self) -> bool:
-        """Whether the audit log tells of a reversal that is owed and not of its end."""
+
+async def settled(shop: Shop, within_s: float) -> bool:
+    """Wait until the audit log tells of no reversal that is owed without its end."""
+    for _ in range(round(within_s / 0.05)):
         names: dict[str, set[str]] = {"reversal.owed": set(), "reversal.settled": set()}
-        for line in (self.shop.state / f"{TERMINAL}.audit.jsonl").read_bytes().splitlines():
+        for line in (shop.state / f"{TERMINAL}.audit.jsonl").read_bytes().splitlines():
             with contextlib.suppress(ValueError):  # a line that is being written
                 record = json.loads(line)
                 if record["name"] in names:
                     names[record["name"]].add(record["fields"]["reference"])
-        return bool(names["reversal.owed"] - names["reversal.settled"])
+        if names["reversal.owed"] <= names["reversal.settled"]:
+            return True
+        await asyncio.sleep(0.05)
+    return False
 
 
 def _kill(pid: int) -> None:

@@ -3,11 +3,12 @@
 """An agent that kills itself with SIGKILL at a chosen step: the real process, its methods wrapped from outside.
 
 Run as a program it has everything imported and forks one agent for each line it reads, so that a life costs no start of
-Python. A line is ``{"profile": path, "printed": path, "death": {"point": …, "when": …, "count": …} | null}``; it
-answers ``{"pid": …}`` and, when that agent has ended, ``{"ended": wait status}``.
+Python. A line is ``{"profile": path, "printed": path, "hasty": bool, "death": {"point": …, "when": …, "count": …}}``,
+the death or null; it answers ``{"pid": …}`` and, when that agent has ended, ``{"ended": wait status}``.
 """
 
 import contextlib
+import ctypes
 import functools
 import json
 import os
@@ -35,6 +36,7 @@ POINTS: dict[str, tuple[str, str, bool]] = {
 }
 """Where an agent can die: class, method, whether it is awaited. Before it or after it; an audit record also torn."""
 WHEN = ("before", "after")
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 TORN = "torn"
 
 
@@ -105,13 +107,13 @@ def _tear(left: list[int]) -> None:
 
 
 def _live(order: dict[str, Any]) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no agent outlives its test
     from terminal_agent.flows import acquiring, books, devices
     from terminal_agent.processes.agent import serve
     from tillguard.voice import Fault
 
-    acquiring.REVERSAL_PAUSE_S = 0.05  # the bank of these tests is never away for long
-    books.RETRY_S = 0.05
-    devices.RETRY_S = 0.05
+    if order["hasty"]:  # what is away in these tests is never away for long
+        acquiring.REVERSAL_PAUSE_S = books.RETRY_S = devices.RETRY_S = 0.05
     if order["death"] is not None:
         arrange(Death(**order["death"]))
     printed = os.open(order["printed"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -132,9 +132,7 @@ def _journal_and_bank(
     found.expect(sum(ledger.held.values()) == sold, f"sold {sold}, the bank holds {sum(ledger.held.values())}")
 
 
-def _reversals_once(
-    found: Reckoning, shop: Shop, rows: list[tuple[Any, ...]], events: list[dict[str, Any]]
-) -> None:
+def _reversals_once(found: Reckoning, shop: Shop, rows: list[tuple[Any, ...]], events: list[dict[str, Any]]) -> None:
     names: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for one in events:
         if one["name"].startswith("reversal."):

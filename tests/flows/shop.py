@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from device_profiles.twins.reader import Hand, ReaderTwin
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
+from hsm_sim.payshield.unit import Unit
 from protocols.acquirer.message import decode
 from protocols.emv import tlv
 from protocols.hsm.commands import COMMANDS
@@ -50,7 +51,7 @@ class Hsm:
     """An engine behind its wire codec; answers at once."""
 
     def __init__(self) -> None:
-        self._session = Session(Engine(VariantLmk.of_test_keys(), os.urandom), 4)
+        self._session = Session(Unit(Engine(VariantLmk.of_test_keys(), os.urandom), 4))
 
     async def ask(self, request: Any) -> Any:
         """One command's answer."""
@@ -137,9 +138,11 @@ class Shop:
         self.bank = TestBank(load_acquirer(str(planted.acquirer)))
         keys = PinpadKeys(load)
         person = Cardholder(Pin.from_text(card.cardholder.test_pin), Behaviour.RIGHT_PIN, pace_s)
-        reader = ReaderTwin(Hand(self.card, 0.0))
-        pad = PinpadTwin(catalog.pinpad("ipp-uic"), load.serial, keys, keys, person)
-        self.devices: dict[str, SerialTwin] = {"reader": reader, "pad": pad}
+        self._makers: dict[str, Callable[[], SerialTwin]] = {
+            "reader": lambda: ReaderTwin(Hand(self.card, 0.0)),
+            "pad": lambda: PinpadTwin(catalog.pinpad("ipp-uic"), load.serial, keys, keys, person),
+        }
+        self.devices = {name: make() for name, make in self._makers.items()}
         self.plugged: dict[str, PtyServer] = {}
         self.values: dict[str, Any] = {
             "terminal": TERMINAL, "reader": folder / "reader", "pad": folder / "pad", "broker": "127.0.0.1:9",
@@ -150,6 +153,10 @@ class Shop:
     def state(self) -> Path:
         """The agent's state folder."""
         return self.folder / "state"
+
+    def power_cycle(self, name: str) -> None:
+        """The device forgets everything but its keys and counters."""
+        self.devices[name] = self._makers[name]()
 
     def plug(self, name: str) -> None:
         """Plug the reader or the pad in."""

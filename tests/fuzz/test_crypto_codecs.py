@@ -36,6 +36,7 @@ from protocols.pin.reference import DecimalisationTable, natural_pin, pin_from_o
 from protocols.pin.translation import translate
 from protocols.primitives import AesKey, Sm4Key, TdesKey
 from protocols.secret import ClearPinBlock, Pin
+from tests.protocols.crypto_evidence import garbage_run, recorded
 
 SEED = 9564
 CI_CASES, LONG_CASES = 400, 100_000
@@ -164,4 +165,5 @@ def test_garbage(name: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", CODECS)
 def test_garbage_long(name: str) -> None:
-    garbage(LONG_CASES, SEED + 1, *CODECS[name])
+    with recorded(garbage_run(name), SEED + 1):
+        garbage(LONG_CASES, SEED + 1, *CODECS[name])

@@ -46,7 +46,7 @@ def copies(needle: bytes) -> int:
         for place in range(start, end, PIECE):
             with memoryview(piece) as view:
                 got = _read(memory, view[: min(PIECE + overlap, end - place)], place)
-            found += piece[:got].translate(TURN).count(needle)
+            found += piece.translate(TURN).count(needle, 0, got)
             piece[:] = bytes(len(piece))  # what was read must not be found again
     os.close(memory)
     return found

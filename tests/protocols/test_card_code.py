@@ -25,6 +25,7 @@ from protocols.card_code import (
 from protocols.errors import EncodeError
 from protocols.pan import Pan
 from protocols.primitives import TdesKey, with_odd_parity
+from tests.protocols.crypto_evidence import RUNS, recorded
 
 pytestmark = pytest.mark.filterwarnings(
     f"ignore::{CryptographyDeprecationWarning.__module__}.CryptographyDeprecationWarning"
@@ -99,7 +100,9 @@ def test_against_psec() -> None:
 
 @pytest.mark.long
 def test_against_psec_long() -> None:
-    against_psec(200_000, 4)
+    name = "CVV against psec"
+    with recorded(name, 4):
+        against_psec(RUNS[name], 4)
 
 
 def test_decimalisation_falls_back_to_letters() -> None:

@@ -15,6 +15,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from protocols.mac import CbcMacKey, CmacKey, Padding, RetailMacKey, Sha2, hmac_sha2
 from protocols.primitives import AesKey, BlockKey, Sm4Key, TdesKey
+from tests.protocols.crypto_evidence import RUNS, recorded
 
 pytestmark = pytest.mark.filterwarnings(
     f"ignore::{CryptographyDeprecationWarning.__module__}.CryptographyDeprecationWarning"
@@ -133,4 +134,6 @@ def test_against_psec() -> None:
 
 @pytest.mark.long
 def test_against_psec_long() -> None:
-    against_psec(20 * CASES, SEED + 1)
+    name = "retail MAC and CBC-MAC against psec"
+    with recorded(name, SEED + 1):
+        against_psec(RUNS[name], SEED + 1)

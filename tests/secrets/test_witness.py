@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The suite's own search bites wherever a value may go, names the test, quotes nothing, and is silent otherwise."""
+"""The suite's own search bites wherever a value may go, names the test and quotes nothing.
 
-import ast
-import subprocess
-import sys
+That it is silent where nothing leaks, and leaves a folder alone that it was given, attack A43 shows.
+"""
+
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.attacks.leaky import run
 from tests.secrets.planted import PAN
 
 SUITE = Path(run.__file__).with_name("suite.py")
-TESTS = [one.name for one in ast.parse(SUITE.read_text()).body if getattr(one, "name", "").startswith("test_")]
+TESTS = re.findall(r"(?m)^(?:async )?def (test_\w+)", SUITE.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +29,3 @@ def test_a_leak_is_found_wherever_it_goes(test: str, careless: run.Ended) -> Non
     marks = ("a path that holds it: in the name:",) if "name_of" in test else (f"::{test}:", f"/{test[:30]}")
     assert [leak for leak in careless.leaks if any(mark in leak for mark in marks)], careless.leaks
     assert all("PAN" in leak and PAN not in leak for leak in careless.leaks)
-
-
-def test_what_is_redacted_is_no_leak() -> None:
-    assert run.run("careful", searched=True) == run.Ended(0, ())
-
-
-def test_a_folder_that_was_given_stays(tmp_path: Path) -> None:
-    given = tmp_path / "mine" / "stored"
-    given.parent.mkdir()
-    argv = [sys.executable, "-m", "pytest", "-q", "tests/tillguard/test_settings.py", f"--basetemp={given}"]
-    subprocess.run(argv, cwd=run.ROOT, check=True, capture_output=True)
-    assert given.is_dir()

@@ -44,7 +44,7 @@ class Witness:
             config.option.basetemp = self._ours / "stored"
         if config.option.log_level is None:
             config.option.log_level = "DEBUG"  # what is not made cannot be searched
-            logging.getLogger("asyncio").setLevel(logging.INFO)  # it tells its selector in every test
+        logging.getLogger("asyncio").setLevel(logging.INFO)  # it would tell its selector in every test
         _listen(self.hear)
 
     def hear(self, source: object, what: bytes | str | None) -> None:

@@ -38,6 +38,15 @@ Reserved = Annotated[str, Characters(1)]
 CheckValueKind = Annotated[str, Choice(("0", "1"))]
 """0 asks for 16 hexadecimal digits of the check value, 1 for 6."""
 
+DUKPT_USAGES = frozenset({"B0", "41", "42", "43"})
+"""What key blocks with base derivation keys say in their usage."""
+
+
+def derives(key: KeyField) -> bool:
+    """Whether a key is a BDK by what its key block says, so that a serial number follows it."""
+    return key.usage in DUKPT_USAGES
+
+
 Q = TypeVar("Q", bound=Fields)
 R = TypeVar("R", bound=Fields)
 

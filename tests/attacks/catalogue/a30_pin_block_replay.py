@@ -29,8 +29,8 @@ ATTACK = Attack(
     id="A30",
     title="PIN block replayed",
     reference="ISO 9564-1:2017, 9.3: formats 0, 3 and 4 bind a PIN to an account, format 1 does not",
-    attacker="controls a terminal, so he sees key serial numbers and enciphered blocks and can have any message MACed; "
-    "wants to pay with a card whose PIN he does not know",
+    attacker="controls a terminal, with key serial numbers and enciphered blocks in sight and a pad that MACs any "
+    "message; wants to pay with a card whose PIN is unknown",
     soft="for another card: a pad and an HSM that mix no account number into the block; elsewhere: an acquirer that "
     "remembers no key serial number",
     defence="format 0 under a key of its own for each entry: with another account number the block holds another PIN, "

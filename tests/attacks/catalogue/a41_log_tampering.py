@@ -54,7 +54,7 @@ async def make_it_anew(target: Disk) -> bool:
 
 
 async def put_the_disk_back(target: Disk) -> bool:
-    """Put yesterday's disk in, log, outbox and all; the auditor comes before it has grown past what he noted."""
+    """Put yesterday's disk in, log, outbox and all; the auditor comes before it has grown past what was noted."""
     image = target.image()
     target.work(4)
     assert target.inspect(), "the auditor has seen what is going to be undone"
@@ -83,7 +83,7 @@ ATTACK = Attack(
     title="Audit log tampered with",
     reference="Schneier and Kelsey, Secure Audit Logs to Support Computer Forensics, ACM TISSEC 2 (1999): what a log "
     "on a machine that falls can still prove",
-    attacker="has root on the terminal or its disk in his hands; wants what happened to be unseen",
+    attacker="has root on the terminal, or its disk in hand; wants what happened to be unseen",
     soft="numbered lines without hashes; a hash chain whose end nobody noted elsewhere; a head office that takes each "
     "report by itself",
     defence="every record carries the hash of the one before; the auditor holds the log against the head noted at the "

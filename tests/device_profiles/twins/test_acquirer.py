@@ -91,7 +91,7 @@ def test_without_a_pin_the_chip_alone_decides(bench: Bench) -> None:
             "the card's cryptogram does not verify",
             ("arqc", "wrong"),
         ),
-        (lambda b: b.request(pan=Pan("4000009999990057")), "14", "no account of this number", ("pin", "absent")),
+        (lambda b: b.request(pan=Pan("4000009999990099")), "14", "no account of this number", ("pin", "absent")),
         (lambda b: b.request(expiry="2901", track2=None), "54", "the expiry date is not this card's", ("pin", "good")),
         (lambda b: b.request(100_000_001), "51", "the account does not cover the amount", ("pin", "good")),
         (lambda b: b.request(amount=4200, currency="840"), "13", "another currency than", ("arqc", "good")),
@@ -263,7 +263,7 @@ def test_advices_are_booked_once(bench: Bench) -> None:
     assert answer.response_code == "00"
     assert bench.ask(replace(advice, mti=Mti.FINANCIAL_ADVICE_REPEAT)).response_code == "00"
     assert bench.ledger.held == {"test-cardholder": 4200}
-    unknown = replace(bench.request(), mti=Mti.FINANCIAL_ADVICE, pan=Pan("4000009999990057"))
+    unknown = replace(bench.request(), mti=Mti.FINANCIAL_ADVICE, pan=Pan("4000009999990099"))
     assert bench.ask(unknown).response_code == "14"
 
 

@@ -39,6 +39,7 @@ from protocols.pan import Pan
 from protocols.pin.iso9564 import encipher_format_4
 from protocols.primitives import AesKey
 from protocols.secret import ClearKey, Pin
+from tests.protocols.crypto_evidence import RUNS, recorded
 
 H = bytes.fromhex
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "dukpt_aes.json").read_text())["vectors"]
@@ -151,7 +152,9 @@ def test_against_the_restatement() -> None:
 
 @pytest.mark.long
 def test_against_the_restatement_long() -> None:
-    against_the_restatement(100_000, 2)
+    name = "AES DUKPT against a restatement"
+    with recorded(name, 2):
+        against_the_restatement(RUNS[name], 2)
 
 
 def test_usages_give_different_keys() -> None:

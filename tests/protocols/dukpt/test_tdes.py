@@ -26,6 +26,7 @@ from protocols.errors import DecodeError, EncodeError
 from protocols.mac import RetailMacKey
 from protocols.primitives import TdesKey, one_time_tdes
 from protocols.secret import ClearKey
+from tests.protocols.crypto_evidence import RUNS, recorded
 
 H = bytes.fromhex
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "dukpt_tdes.json").read_text())["vectors"]
@@ -179,4 +180,6 @@ def test_against_pydukpt() -> None:
 
 @pytest.mark.long
 def test_against_pydukpt_long() -> None:
-    against_pydukpt(100_000, 2)
+    name = "TDES DUKPT against pydukpt"
+    with recorded(name, 2):
+        against_pydukpt(RUNS[name], 2)

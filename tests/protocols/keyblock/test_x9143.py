@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Key blocks made and broken: round trips, every octet changed, every truncation, and what is refused with which words."""
+"""Key blocks made and broken: round trips, every octet changed, every truncation, and the words of a refusal."""
 
 import copy
 import pickle
@@ -44,11 +44,11 @@ def test_keys_of_other_algorithms_keep_their_length(version: str, size: int) -> 
     text = guard.wrap(header, bytes(size), FILL)
     found = guard.unwrap(text)
     assert len(found.key) == size
-    assert [block.identifier for block in found.header.optional][0] == "HM"
+    assert found.header.optional[0].identifier == "HM"
 
 
 @pytest.mark.parametrize("version", FORMS)
-@pytest.mark.parametrize("length", [*range(0, 20), 247, 251, 252, 300])
+@pytest.mark.parametrize("length", [*range(20), 247, 251, 252, 300])
 def test_padding_blocks_fill_whole_cipher_blocks(version: str, length: int) -> None:
     header = Header(version, "P0", "T", "E", optional=(OptionalBlock("99", "x" * length),))
     guard = protection(version)
@@ -238,8 +238,8 @@ def test_wiping_ends_it() -> None:
     text = guard.wrap(Header("B", "P0", "T", "E"), TEST_KEY, FILL)
     bound = guard._bound["B"]
     guard.wipe()
-    with pytest.raises(IntegrityError):
-        guard.unwrap(text)  # it is the all-zero key now
+    with pytest.raises(EncodeError):
+        guard.unwrap(text)
     with pytest.raises(EncodeError):
         bound.open(b"", bytes(8), bytes(8))
 

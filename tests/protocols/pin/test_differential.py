@@ -3,6 +3,7 @@
 """PIN blocks and references against psec, an independent library: random keys, PINs, accounts and tables."""
 
 import random
+from collections.abc import Callable
 
 import psec
 import pytest
@@ -23,6 +24,7 @@ from protocols.pin.iso9564 import (
 from protocols.pin.reference import DecimalisationTable, offset, pin_from_offset, pvv
 from protocols.primitives import AesKey, TdesKey
 from protocols.secret import ClearPinBlock, Pin
+from tests.protocols.crypto_evidence import RUNS, recorded
 
 pytestmark = pytest.mark.filterwarnings(
     f"ignore::{CryptographyDeprecationWarning.__module__}.CryptographyDeprecationWarning"
@@ -129,7 +131,16 @@ def test_references() -> None:
     references(CASES, SEED + 3)
 
 
+LONG: dict[str, Callable[[int, int], None]] = {
+    "PIN blocks against psec": blocks,
+    "PIN blocks of format 4 against psec": enciphered_blocks,
+    "verdicts on mutated PIN blocks against psec": verdicts,
+    "PVV and IBM 3624 against psec": references,
+}
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("run", [blocks, enciphered_blocks, verdicts, references])
-def test_long(run: object) -> None:
-    run(20 * CASES, SEED + 4)  # type: ignore[operator]  # one of the four runs above
+@pytest.mark.parametrize("name", LONG)
+def test_long(name: str) -> None:
+    with recorded(name, SEED + 4):
+        LONG[name](RUNS[name], SEED + 4)

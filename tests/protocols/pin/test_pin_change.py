@@ -15,6 +15,7 @@ from protocols.errors import DecodeError, EncodeError
 from protocols.pan import Pan
 from protocols.pin import pin_change
 from protocols.secret import ClearKey, ClearPinBlock, Pin
+from tests.protocols.crypto_evidence import RUNS, recorded
 
 H = bytes.fromhex
 VECTORS = {
@@ -55,7 +56,9 @@ def test_visa_against_pyemv() -> None:
 
 @pytest.mark.long
 def test_visa_against_pyemv_long() -> None:
-    visa_against_pyemv(200_000, 7)
+    name = "Visa PIN change against pyemv"
+    with recorded(name, 7):
+        visa_against_pyemv(RUNS[name], 7)
 
 
 @given(pins, st.one_of(st.none(), pins))

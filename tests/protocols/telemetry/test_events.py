@@ -26,6 +26,7 @@ SOUND: dict[str, dict[str, Any]] = {
     "agent.stopping": {},
     "payment.step": {"payment": "p-1", "step": "gpo", "wire": "reader", "words": "TTQ 36 00 40 00", "ms": 12},
     "payment.finished": FINISHED,
+    "payment.alert": {"payment": "p1", "alert": "card.brand-mismatch"},
     "device.lost": {"device": "reader", "reason": "the line is gone"},
     "device.back": {"device": "reader"},
     "audit.fault": {"reason": "record 5: changed"},

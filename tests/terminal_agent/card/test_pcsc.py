@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from device_profiles import catalog
-from device_profiles.model import PcscSettings, ReaderProfile, Sharing
+from device_profiles.model import LineSettings, PcscSettings, ReaderProfile, ReaderProtocol, Sharing
 from terminal_agent.card.pcsc import open_reader
 from terminal_agent.card.port import CardError, CardLost, CardReader, ReaderAbsent
 from tests.private_pcscd import FIRST_SLOT, READER, SELECT_PSE, PrivatePcscd
@@ -377,6 +377,14 @@ async def test_pyscard_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CardError, match="pyscard") as caught:
         await open_reader(catalog.reader("pcsc"), LINE)
     assert "pip install 'tillguard[pcsc]'" in caught.value.hint
+
+
+def test_only_serial_readers_have_a_line() -> None:
+    line = LineSettings(115200)
+    ReaderProfile("own", "own", ReaderProtocol.PN532, line)
+    for protocol, wrong in ((ReaderProtocol.PN532, None), (ReaderProtocol.PCSC, line)):
+        with pytest.raises(ValueError, match=r"\[line\]"):
+            ReaderProfile("own", "own", protocol, wrong)
 
 
 def test_settings_have_bounds() -> None:

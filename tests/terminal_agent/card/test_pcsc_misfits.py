@@ -146,6 +146,53 @@ async def test_nothing_is_held_after_close(service: Service) -> None:
     assert service.cards_held == 0
 
 
+async def test_after_close_nothing_waits(service: Service) -> None:
+    service.put_in(READER)
+    reader = made(service)
+    await reader.wait_for_card(1)
+    await reader.close()
+    async with asyncio.timeout(1):
+        await reader.release()
+        await reader.close()
+        with pytest.raises(CardLost):
+            await reader.transmit(b"\x00\xa4\x04\x00")
+        with pytest.raises(ReaderAbsent, match="given up"):
+            await reader.wait_for_card(10)
+
+
+async def test_closed_while_a_card_is_waited_for(service: Service) -> None:
+    reader = made(service)
+    waiting = asyncio.create_task(reader.wait_for_card(60))
+    await asyncio.sleep(0.01)
+    await reader.close()
+    with pytest.raises(ReaderAbsent, match="given up"):
+        async with asyncio.timeout(1):
+            await waiting
+
+
+async def test_closed_while_a_command_is_under_way(service: Service) -> None:
+    began, released = threading.Event(), threading.Event()
+
+    def slowly(command: bytes) -> bytes:
+        began.set()
+        released.wait(10)
+        return b"\x90\x00"
+
+    service.transmit = slowly
+    service.put_in(READER)
+    reader = made(service, PcscSettings())
+    await reader.wait_for_card(1)
+    asked = asyncio.create_task(reader.transmit(b"\x00\xa4\x04\x00"))
+    await asyncio.to_thread(began.wait)
+    closing = asyncio.create_task(reader.close())
+    await asyncio.sleep(0)
+    released.set()
+    async with asyncio.timeout(3):
+        await closing
+        assert await asked == b"\x90\x00"
+    assert service.cards_held == 0
+
+
 async def test_a_contactless_reader_says_so(service: Service) -> None:
     service.put_in(READER)
     reader = made(service, PcscSettings(interface=CardInterface.CONTACTLESS))

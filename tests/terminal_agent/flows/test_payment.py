@@ -286,3 +286,10 @@ async def test_one_payment_at_a_time_and_in_the_terminals_currency(bench_with: M
     bench.till.current = None
     with pytest.raises(AgentError, match="takes EUR, not USD"):
         bench.till.begin(100, BY_ALPHA["USD"])
+
+
+async def test_what_the_emv_machine_noticed_is_an_alert(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, card_fault="brand-mixup")
+    await bench.pay()
+    alerts = [event.fields["alert"] for event in bench.chain.events if event.name == "payment.alert"]
+    assert "card.brand-mismatch" in alerts

@@ -46,6 +46,10 @@ class TwinLine:
         self._counts = {">": 0, "<": 0}
         self.plugged = True
 
+    @property
+    def ended(self) -> bool:
+        return not self.plugged
+
     async def read(self) -> bytes:
         octets = await self._arrived.get()
         if not octets:

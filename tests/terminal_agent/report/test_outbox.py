@@ -312,9 +312,13 @@ def test_how_far_the_audit_log_is_kept_is_written_in_one_stroke_with_the_report(
     outbox.put(make("device.back", AT, device="pad"))
     pages = outbox._database.execute("PRAGMA page_count").fetchone()[0]
     outbox._database.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(OutboxError, match="full"):
+
+    def fill() -> None:
         for number in range(2, 1000):
             outbox.put(make("device.back", AT, device="pad"), f"agent/TG000001:{number}:00")
+
+    with pytest.raises(OutboxError, match="full"):
+        fill()
     kept, anchor = len(outbox.pending(10_000)), outbox.anchor
     assert anchor == f"agent/TG000001:{kept - 1}:00"
     outbox._database.close()
