@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+LONGEST_SOCKET = 107
 _TERMINAL = re.compile(r"[A-Z0-9]{8}", re.ASCII)
 _MERCHANT = re.compile(r"[A-Z0-9 ]{1,15}", re.ASCII)
 
@@ -24,6 +25,8 @@ class Identity:
     def __post_init__(self) -> None:
         if not _TERMINAL.fullmatch(self.id):
             raise ValueError("id: 8 capital letters or digits expected")
+        if len(bytes(self.socket)) > LONGEST_SOCKET:
+            raise ValueError(f"socket: the whole path may have {LONGEST_SOCKET} octets at most (unix(7))")
         if not _MERCHANT.fullmatch(self.merchant):
             raise ValueError("merchant: 1 to 15 capital letters, digits or spaces expected")
 

@@ -68,6 +68,8 @@ def _table(value: object, shape: Any, path: Path, key: str) -> Any:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(names))}"
             raise _fault(path, here, "unknown key", hint)
+        if known[name].name in taken:
+            raise _fault(path, here, "given twice, once with '-' and once with '_'", "keep one of them")
         taken[known[name].name] = _value(item, hints[known[name].name], path, here)
     for field in fields(shape):
         if field.name not in taken and field.default is MISSING and field.default_factory is MISSING:
@@ -76,7 +78,7 @@ def _table(value: object, shape: Any, path: Path, key: str) -> Any:
     try:
         return shape(**taken)
     except ValueError as fault:  # a dataclass checks its ranges in __post_init__ and says them without quoting secrets
-        raise _fault(path, key, str(fault), "see the profile's documentation") from None
+        raise _fault(path, key, str(fault), "correct it; the words before say what is taken") from None
 
 
 def _value(value: object, kind: Any, path: Path, key: str) -> Any:
@@ -100,7 +102,7 @@ def _value(value: object, kind: Any, path: Path, key: str) -> Any:
             raise _fault(path, key, "not one of the known values", f"one of: {', '.join(choices)}")
         return kind(value)
     if kind is Path:
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value or "\0" in value:
             raise _fault(path, key, "a path expected", "write it in quotes")
         return path.parent / value
     if kind is float and type(value) is int:

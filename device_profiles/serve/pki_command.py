@@ -16,6 +16,8 @@ EXAMPLES = """examples:
   device-twin pki --dir ./pki --terminal TG000001 --terminal TG000002 --hours 2 --json
 """
 
+RESERVED = frozenset({"ca", "broker", "acquirer", "head-office"})  # files of these names are made for every authority
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
@@ -38,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     names = list(dict.fromkeys(args.terminal))
     for name in names:
+        if name in RESERVED:
+            raise Fault(f"the name {name} is the authority's own", "such as TG000001", Exit.USAGE)
         if not is_terminal_name(name):
             raise Fault("a terminal's name has 1 to 32 letters, digits and hyphens", "such as TG000001", Exit.USAGE)
     if not 1 <= args.hours <= LONGEST_HOURS:

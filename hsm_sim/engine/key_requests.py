@@ -3,10 +3,12 @@
 """Requests about keys on their way: import, export, forming from components, change of scheme or of LMK. No wire."""
 
 from hsm_sim.engine.key_types import KeyType
+from hsm_sim.engine.key_usages import EXPORT_NONE
 from hsm_sim.engine.requests import KeyUnderLmk, Request, record
 from hsm_sim.engine.wrapping import WrappedKey
 from protocols.dukpt.ksn import TdesKsn
 from protocols.hsm.codes import KeyScheme
+from protocols.hsm.key_block import BlockHeader
 
 
 @record
@@ -46,20 +48,28 @@ class ImportKey(Request[KeptKey]):
 
 @record
 class ExportKey(Request[SentKey]):
-    """Give a key out under a ZMK or TMK; ``scheme`` None keeps the one it has under the LMK."""
+    """Give a key out under a ZMK or TMK; ``scheme`` None keeps the one it has under the LMK.
+
+    ``exportability`` is what a key block says of the key from then on.
+    """
 
     key: KeyUnderLmk
     under: TransportKey
     scheme: KeyScheme | None = None
+    exportability: str = EXPORT_NONE
 
 
 @record
 class FormKey(Request[KeptKey]):
-    """Make a key of components that were each held by another person, by exclusive or."""
+    """Make a key of components that were each held by another person, by exclusive or.
+
+    ``key_version`` is what a key block says of the key; the rest it takes over from the components' blocks.
+    """
 
     kind: KeyType
     components: tuple[KeyUnderLmk, ...]
     scheme: KeyScheme | None = None
+    key_version: str = "00"
 
 
 @record
@@ -97,6 +107,7 @@ class DeriveInitialKey(Request[DerivedKey]):
     scheme: KeyScheme
     under: TransportKey | None = None
     exported_scheme: KeyScheme | None = None
+    header: BlockHeader | None = None
 
 
 @record

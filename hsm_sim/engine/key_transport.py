@@ -10,6 +10,8 @@ be refused is: keys with equal or weak parts, wrong parity, another length. The 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hsm_sim.engine.check_values import SHORT, key_check_value, long_check_value
+from hsm_sim.engine.dukpt import initial_key
 from hsm_sim.engine.key_requests import (
     ChangeScheme,
     DerivedKey,
@@ -24,23 +26,21 @@ from hsm_sim.engine.key_requests import (
     TransportKey,
 )
 from hsm_sim.engine.key_types import ZMK, KeyType, Use
+from hsm_sim.engine.key_usages import EXPORT_NONE, EXPORT_SENSITIVE, EXPORTABILITIES, TERMINAL_USAGES, USAGES
 from hsm_sim.engine.keyring import Keyring
+from hsm_sim.engine.purpose import AES, TDES
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import KeyUnderLmk
-from hsm_sim.engine.wrapping import WrappedKey, WrappingKey
-from protocols.dukpt.tdes import Receiver
-from protocols.errors import DecodeError
+from hsm_sim.engine.transports import IN_BLOCKS, Transport, exporting, importing
+from hsm_sim.engine.wrapping import SCHEME_VARIANTS, WrappedKey, WrappingKey
 from protocols.hsm.codes import KeyScheme
+from protocols.hsm.key_block import BlockHeader
 from protocols.octets import xor
-from protocols.primitives import TdesKey, check_value, has_odd_parity, with_odd_parity
-from protocols.primitives import Use as CipherUse
+from protocols.primitives import has_odd_parity, with_odd_parity
 from protocols.secret import ClearKey
 
 TERMINAL_KEYS = frozenset({"002", "003", "302", "70D", "00B", "30B"})
 """What may travel under a terminal's master key: the terminal's own keys."""
-CHECK_VALUE_OCTETS = 8
-SHORT_CHECK_VALUE = 3
-ATALLA_STEP = 8  # variant n adds 8n to the first octet of each half of the transport key, by exclusive or
 _X917 = frozenset({KeyScheme.DOUBLE_X917, KeyScheme.TRIPLE_X917})
 _COMPONENTS = range(2, 10)
 _RANDOM = range(1, 257)
@@ -48,19 +48,47 @@ _RANDOM = range(1, 257)
 
 def import_key(keyring: Keyring, request: ImportKey) -> KeptKey:
     """A key from under a ZMK to under the LMK."""
+    transport = importing(keyring, request.under.key)
+    if request.wrapped.scheme in IN_BLOCKS:
+        return _import_block(keyring, request, transport)
     policy = keyring.policy
     wrapped = request.wrapped
+    if keyring.lmk.authenticates:
+        raise Refused(Reason.LMK_SCHEME)
     scheme = _fitting(request.scheme, wrapped.scheme)
     if not policy.unauthenticated_transport or (request.kind is ZMK and not policy.transport_key_import):
         raise Refused(Reason.NOT_PERMITTED)
     if wrapped.scheme in _X917 and not policy.x917_import:
         raise Refused(Reason.KEY_SCHEME)
-    clear, corrected = _arrived(keyring, _transport(keyring, request.under, request.kind), wrapped)
+    clear, corrected = _arrived(keyring, transport.parts(request.under.variant), wrapped)
     with clear:
         if len(clear) not in request.kind.octets:
             raise Refused(Reason.KEY_LENGTH)
         keyring.judge(clear)
         return KeptKey(keyring.wrap(clear, request.kind, scheme), long_check_value(keyring, clear), corrected)
+
+
+def _import_block(keyring: Keyring, request: ImportKey, transport: Transport) -> KeptKey:
+    """A key that says itself what it is; under a variant LMK it must be what the host says too."""
+    header, clear = transport.open(request.wrapped)
+    with clear:
+        if header.algorithm == TDES:
+            keyring.judge(clear)
+        if keyring.lmk.authenticates:
+            if not request.kind.in_block:
+                raise Refused(Reason.KEY_TYPE)
+            kept = keyring.wrap(clear, request.kind, request.scheme or KeyScheme.KEY_BLOCK, header)
+        else:
+            if header.algorithm != TDES:
+                raise Refused(Reason.KEY_BLOCK_ALGORITHM)
+            if header.usage not in USAGES or not USAGES[header.usage] & request.kind.uses:
+                raise Refused(Reason.KEY_BLOCK_USAGE)
+            if len(clear) not in request.kind.octets or request.scheme is None:
+                raise Refused(Reason.KEY_LENGTH)
+            if not has_odd_parity(clear):
+                raise Refused(Reason.IMPORTED_KEY_PARITY)
+            kept = keyring.wrap(clear, request.kind, request.scheme)
+        return KeptKey(kept, long_check_value(keyring, clear, header.algorithm))
 
 
 def _arrived(keyring: Keyring, transport: WrappingKey, wrapped: WrappedKey) -> tuple[ClearKey, bool]:
@@ -76,36 +104,87 @@ def _arrived(keyring: Keyring, transport: WrappingKey, wrapped: WrappedKey) -> t
 def export_key(keyring: Keyring, request: ExportKey) -> SentKey:
     """A key from under the LMK to under a ZMK or TMK."""
     key = request.key
-    scheme = _fitting(request.scheme, key.wrapped.scheme)
-    _may_leave(keyring, key.kind, scheme)
-    transport = _transport(keyring, request.under, key.kind)
-    with keyring.unwrap(key, destination=True) as clear:
-        return SentKey(transport.wrap(clear, scheme), long_check_value(keyring, clear))
+    header = keyring.lmk.header(key.wrapped)
+    transport = _above(keyring, request.under, key.kind, header)
+    if header is None:
+        scheme = _fitting(request.scheme, key.wrapped.scheme)
+        _may_leave(keyring, key.kind, scheme)
+        with keyring.unwrap(key, destination=True) as clear:
+            sent = transport.parts(request.under.variant).wrap(clear, scheme)
+            return SentKey(sent, long_check_value(keyring, clear))
+    with keyring.unwrap(key) as clear:
+        sent = send_block(
+            keyring, clear, header, transport, request.scheme or KeyScheme.KEY_BLOCK, request.exportability
+        )
+        return SentKey(sent, long_check_value(keyring, clear, header.algorithm))
+
+
+def send_block(
+    keyring: Keyring,
+    clear: ClearKey,
+    header: BlockHeader,
+    transport: Transport,
+    scheme: KeyScheme,
+    exportability: str = EXPORT_NONE,
+) -> WrappedKey:
+    """A key that says itself whether it may leave, and how."""
+    if header.exportability == EXPORT_NONE:
+        raise Refused(Reason.KEY_BLOCK_EXPORT)
+    if scheme in IN_BLOCKS:
+        if exportability not in EXPORTABILITIES:
+            raise Refused(Reason.KEY_BLOCK_EXPORT)
+        outer = BlockHeader(header.usage, header.algorithm, header.mode, header.key_version, exportability)
+        return transport.close(outer, clear, scheme, keyring)
+    if header.exportability != EXPORT_SENSITIVE or not keyring.policy.unauthenticated_transport:
+        raise Refused(Reason.KEY_BLOCK_EXPORT)
+    if scheme in _X917 and not keyring.policy.x917_export:
+        raise Refused(Reason.KEY_SCHEME)
+    if header.algorithm == AES:
+        raise Refused(Reason.KEY_BLOCK_ALGORITHM)
+    return transport.parts(0).wrap(clear, scheme)
 
 
 def form_key(keyring: Keyring, request: FormKey) -> KeptKey:
-    """A key of two to nine components; what makes the parity odd is taken out of the sum."""
+    """A key of two to nine components; what makes a TDES key's parity odd is taken out of the sum."""
     if len(request.components) not in _COMPONENTS:
         raise Refused(Reason.INPUT)
     first, *others = request.components
+    header = _common_header(keyring, request)
     scheme = _fitting(request.scheme, first.wrapped.scheme)
-    if any(len(other.wrapped.cryptogram) != len(first.wrapped.cryptogram) for other in others):
-        raise Refused(Reason.KEY_LENGTH)
     with keyring.unwrap(first) as clear:
         total = bytearray(clear.reveal())
     for other in others:
         with keyring.unwrap(other) as clear:
+            if len(clear) != len(total):
+                total[:] = bytes(len(total))
+                raise Refused(Reason.KEY_LENGTH)
             total[:] = xor(total, clear.reveal())
-    with ClearKey(with_odd_parity(total)) as made:
+    algorithm = TDES if header is None else header.algorithm
+    with ClearKey(with_odd_parity(total) if algorithm == TDES else bytearray(total)) as made:
         total[:] = bytes(len(total))
-        if len(made) not in request.kind.octets:
+        if header is None and len(made) not in request.kind.octets:
             raise Refused(Reason.KEY_LENGTH)
-        keyring.judge(made)
-        return KeptKey(keyring.wrap(made, request.kind, scheme), long_check_value(keyring, made))
+        if algorithm == TDES:
+            keyring.judge(made)
+        kept = keyring.wrap(made, request.kind, scheme, header)
+        return KeptKey(kept, long_check_value(keyring, made, algorithm))
+
+
+def _common_header(keyring: Keyring, request: FormKey) -> BlockHeader | None:
+    """What all components' blocks say, with the new version; None where keys lie in no blocks."""
+    headers = {keyring.lmk.header(component.wrapped) for component in request.components}
+    header = headers.pop()
+    if headers:
+        raise Refused(Reason.KEY_BLOCK_HEADER)
+    if header is None:
+        return None
+    return BlockHeader(header.usage, header.algorithm, header.mode, request.key_version, header.exportability)
 
 
 def change_scheme(keyring: Keyring, request: ChangeScheme) -> WrappedKey:
     """The same key, of the same type and length, in another scheme under the LMK."""
+    if keyring.lmk.header(request.key.wrapped) is not None:
+        raise Refused(Reason.LMK_SCHEME)
     scheme = _fitting(request.scheme, request.key.wrapped.scheme)
     if scheme in _X917 and not keyring.policy.x917_export:
         raise Refused(Reason.KEY_SCHEME)
@@ -115,30 +194,40 @@ def change_scheme(keyring: Keyring, request: ChangeScheme) -> WrappedKey:
 
 def key_from_old_lmk(keyring: Keyring, request: KeyFromOldLmk) -> WrappedKey:
     """A key from under the old LMK to under the one in force."""
+    old = keyring.old_lmk
+    if old is None:
+        raise Refused(Reason.NO_OLD_LMK)
+    header = old.header(request.key.wrapped)
     scheme = _fitting(request.scheme, request.key.wrapped.scheme)
     with keyring.unwrap(request.key, old=True) as clear:
-        return keyring.wrap(clear, request.key.kind, scheme)
+        return keyring.wrap(clear, request.key.kind, scheme, header)
 
 
 def derive_initial_key(keyring: Keyring, request: DeriveInitialKey) -> DerivedKey:
     """A device's initial key; it is always of double length."""
-    if request.scheme.octets != KeyScheme.DOUBLE.octets:
+    if request.header is None and request.scheme.octets != KeyScheme.DOUBLE.octets:
         raise Refused(Reason.KEY_SCHEME)
-    transport = None
+    above = None
     if request.under is not None:
-        _may_leave(keyring, request.kind, request.exported_scheme or request.scheme)
-        transport = _transport(keyring, request.under, request.kind)
-    receiver = keyring.use(request.bdk, Use.DUKPT, dukpt_receiver)
-    try:
-        clear = receiver.initial_key(request.ksn)
-    except DecodeError:
-        raise Refused(Reason.INPUT) from None
-    with clear, ClearKey(with_odd_parity(clear)) as initial:
+        above = _above(keyring, request.under, request.kind, request.header)
+        if request.header is None:
+            _may_leave(keyring, request.kind, request.exported_scheme or request.scheme)
+    if request.header is not None and not USAGES.get(request.header.usage, Use(0)) & Use.DUKPT_INITIAL:
+        raise Refused(Reason.KEY_BLOCK_USAGE)
+    with initial_key(keyring, request.bdk, request.ksn) as derived, ClearKey(with_odd_parity(derived)) as clear:
+        kept = keyring.wrap(clear, request.kind, request.scheme, request.header)
         return DerivedKey(
-            keyring.wrap(initial, request.kind, request.scheme),
-            transport.wrap(initial, request.exported_scheme or request.scheme) if transport is not None else None,
-            key_check_value(initial, SHORT_CHECK_VALUE),
+            kept,
+            None if above is None else _sent(keyring, clear, request, above),
+            key_check_value(clear, SHORT),
         )
+
+
+def _sent(keyring: Keyring, clear: ClearKey, request: DeriveInitialKey, above: Transport) -> WrappedKey:
+    scheme = request.exported_scheme or request.scheme
+    if request.header is not None:
+        return send_block(keyring, clear, request.header, above, scheme)
+    return above.parts(request.under.variant if request.under is not None else 0).wrap(clear, scheme)
 
 
 def random_octets(keyring: Keyring, request: RandomOctets) -> bytes:
@@ -148,17 +237,20 @@ def random_octets(keyring: Keyring, request: RandomOctets) -> bytes:
     return keyring.random(request.count)
 
 
-def may_leave(keyring: Keyring, kind: KeyType, under: KeyUnderLmk, scheme: KeyScheme) -> WrappingKey:
-    """The transport key, if a key of type ``kind`` may leave under it in ``scheme``."""
-    _may_leave(keyring, kind, scheme)
-    return _transport(keyring, TransportKey(under), kind)
+def above_new_key(
+    keyring: Keyring, kind: KeyType, header: BlockHeader | None, under: KeyUnderLmk, scheme: KeyScheme
+) -> Transport:
+    """The transport key, if a new key may leave under it in ``scheme``."""
+    if header is None:
+        _may_leave(keyring, kind, scheme)
+    return _above(keyring, TransportKey(under), kind, header)
 
 
 def _may_leave(keyring: Keyring, kind: KeyType, scheme: KeyScheme) -> None:
     policy = keyring.policy
     if not policy.unauthenticated_transport or (kind is ZMK and not policy.transport_key_import):
         raise Refused(Reason.NOT_PERMITTED)
-    if scheme in _X917 and not policy.x917_export:
+    if scheme not in SCHEME_VARIANTS or (scheme in _X917 and not policy.x917_export):
         raise Refused(Reason.KEY_SCHEME)
 
 
@@ -170,49 +262,13 @@ def _fitting(wanted: KeyScheme | None, there: KeyScheme) -> KeyScheme:
     return scheme
 
 
-def _transport(keyring: Keyring, under: TransportKey, kind: KeyType) -> WrappingKey:
-    """The wrapping key of a ZMK, or of a TMK for what belongs to a terminal."""
+def _above(keyring: Keyring, under: TransportKey, kind: KeyType, header: BlockHeader | None) -> Transport:
+    """The ZMK, or the TMK for what belongs to a terminal."""
     if under.key.kind.uses & Use.TRANSPORT:
-        use = Use.TRANSPORT
-    else:
-        use = Use.TERMINAL_TRANSPORT
-        if kind.code not in TERMINAL_KEYS:
-            raise Refused(Reason.NOT_PERMITTED)
-    make = wrapping_short if keyring.policy.single_length_transport else wrapping
-    transport = keyring.use(under.key, use, make)
-    return transport.with_variant(ATALLA_STEP * under.variant) if under.variant else transport
-
-
-def wrapping(clear: ClearKey) -> WrappingKey:
-    """A transport key of double or triple length."""
-    if len(clear) < KeyScheme.DOUBLE.octets:
-        raise Refused(Reason.KEY_LENGTH)
-    return wrapping_short(clear)
-
-
-def wrapping_short(clear: ClearKey) -> WrappingKey:
-    """A transport key of any length."""
-    return WrappingKey(ClearKey(bytearray(clear.reveal())))
-
-
-def dukpt_receiver(clear: ClearKey) -> Receiver:
-    """A BDK on the receiving side of X9.24-1."""
-    if len(clear) != KeyScheme.DOUBLE.octets:
-        raise Refused(Reason.KEY_LENGTH)
-    return Receiver(clear)
-
-
-def long_check_value(keyring: Keyring, clear: ClearKey) -> bytes:
-    """The check value of 8 octets; of 3 and zeros where the policy allows no more."""
-    if keyring.policy.short_check_values:
-        return key_check_value(clear, SHORT_CHECK_VALUE) + bytes(CHECK_VALUE_OCTETS - SHORT_CHECK_VALUE)
-    return key_check_value(clear, CHECK_VALUE_OCTETS)
-
-
-def key_check_value(clear: ClearKey, octets: int) -> bytes:
-    """The check value of a clear key."""
-    with TdesKey(clear, CipherUse.ENCIPHER) as key:
-        return check_value(key, octets)
+        return exporting(keyring, under.key, to_terminal=False)
+    if (kind.code not in TERMINAL_KEYS) if header is None else (header.usage not in TERMINAL_USAGES):
+        raise Refused(Reason.NOT_PERMITTED)
+    return exporting(keyring, under.key, to_terminal=True)
 
 
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {

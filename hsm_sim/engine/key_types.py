@@ -23,10 +23,16 @@ class Use(Flag):
     """Wrap a terminal's keys (TMK)."""
     PIN_TERMINAL = auto()
     PIN_ZONE = auto()
-    PIN_VERIFICATION = auto()
+    PVV = auto()
+    """Visa PIN verification values."""
+    IBM_PIN = auto()
+    """IBM 3624 PINs and offsets."""
     CARD_VERIFICATION = auto()
-    MAC_TERMINAL = auto()
-    MAC_ZONE = auto()
+    CBC_MAC = auto()
+    RETAIL_MAC = auto()
+    CMAC = auto()
+    BLOCK = auto()
+    """Encipher and decipher single blocks as hosts of the eighties do with a TAK (HE, HG)."""
     DUKPT = auto()
     DUKPT_INITIAL = auto()
     """A device's initial key, on its way to the device."""
@@ -60,6 +66,11 @@ class KeyType:
     uses: Use
 
     @property
+    def in_block(self) -> bool:
+        """Whether the key block alone says what the key is; a variant LMK wraps no such key."""
+        return self.code == "FFF"
+
+    @property
     def variant(self) -> int:
         """The variant of the LMK pair, 0 to 9."""
         return int(self.code[0])
@@ -80,7 +91,8 @@ class KeyType:
             raise Refused(Reason.NOT_PERMITTED)
 
 
-_TERMINAL = Use.TERMINAL_TRANSPORT | Use.PIN_TERMINAL | Use.PIN_VERIFICATION
+_TERMINAL = Use.TERMINAL_TRANSPORT | Use.PIN_TERMINAL | Use.PVV | Use.IBM_PIN
+_MACS = Use.CBC_MAC | Use.RETAIL_MAC
 
 KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
     {
@@ -92,8 +104,8 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
             ("70D", "TPK, where 002 is kept for TMK and PVK", Use.PIN_TERMINAL),
             ("302", "IKEY (the number is common among hosts; no public source found)", Use.DUKPT_INITIAL),
             ("402", "CVK", Use.CARD_VERIFICATION),
-            ("003", "TAK", Use.MAC_TERMINAL),
-            ("008", "ZAK", Use.MAC_ZONE),
+            ("003", "TAK", _MACS | Use.BLOCK),
+            ("008", "ZAK", _MACS),
             ("009", "BDK-1", Use.DUKPT),
             ("609", "BDK-2", Use.DUKPT),
             ("809", "BDK-3", Use.DUKPT),
@@ -110,10 +122,13 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
     }
 )
 
+IN_BLOCK = KeyType("FFF", "as its key block says", ~Use(0))
+"""The type that hosts write for keys in key blocks, which carry their usage themselves."""
+
 
 def key_type(code: str) -> KeyType:
     """The type of a code; refuses one that is not in the table."""
-    found = KEY_TYPES.get(code)
+    found = IN_BLOCK if code == IN_BLOCK.code else KEY_TYPES.get(code)
     if found is None:
         raise Refused(Reason.KEY_TYPE)
     return found

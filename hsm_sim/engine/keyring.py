@@ -9,13 +9,15 @@ operation wants, by what the host sent for it. The memory is bounded; what is lo
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from hsm_sim.engine.key_types import KeyType, Use
+from hsm_sim.engine.key_types import KeyType
 from hsm_sim.engine.lmk import Lmk
 from hsm_sim.engine.policy import Policy
+from hsm_sim.engine.purpose import Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import KeyUnderLmk
 from hsm_sim.engine.wrapping import WrappedKey
 from protocols.hsm.codes import KeyScheme
+from protocols.hsm.key_block import BlockHeader
 from protocols.pin.translation import verdict
 from protocols.primitives import has_odd_parity, is_single_strength, with_odd_parity
 from protocols.secret import ClearKey
@@ -61,15 +63,15 @@ class Keyring:
         self._remembered: dict[tuple[Any, ...], Any] = {}
         self._size = remember
 
-    def use(self, key: KeyUnderLmk, use: Use, make: Callable[[ClearKey], T], *, destination: bool = False) -> T:
-        """The key as ``make`` builds it for one purpose; refuses a type without that use, and a key that is none."""
-        name = (make, key)
+    def use(self, key: KeyUnderLmk, purpose: Purpose[T], *, destination: bool = False) -> T:
+        """The live key for a purpose; refuses a key that is not for it, and what is no key."""
+        name = (purpose, key)
         remembered = self._remembered
         found: T | None = remembered.pop(name, None)
         if found is None:
-            self.lmk.permits(key.wrapped, key.kind, use)
+            algorithm = self.lmk.permits(key.wrapped, key.kind, purpose)
             with self.unwrap(key, destination=destination) as clear:
-                found = make(clear)
+                found = purpose.live(algorithm, clear)
             if len(remembered) >= self._size:
                 del remembered[next(iter(remembered))]
         remembered[name] = found
@@ -100,19 +102,23 @@ class Keyring:
             clear.wipe()
             raise Refused(reason)
 
-    def generate(self, scheme: KeyScheme) -> ClearKey:
-        """A random key of odd parity, of the scheme's length, no part of it weak and no two parts equal."""
+    def generate_aes(self, count: int) -> ClearKey:
+        """A random AES key."""
+        return ClearKey(bytearray(self._random(count)))
+
+    def generate(self, count: int) -> ClearKey:
+        """A random TDES key of odd parity, of so many octets, no part of it weak and no two parts equal."""
         while True:
-            drawn = bytearray(self._random(scheme.octets))
+            drawn = bytearray(self._random(count))
             octets = with_odd_parity(drawn)
             drawn[:] = bytes(len(drawn))
             parts = [bytes(octets[start : start + 8]) for start in range(0, len(octets), 8)]
             if len(set(parts)) == len(parts) and not _WEAK.intersection(parts):
                 return ClearKey(octets)
 
-    def wrap(self, key: ClearKey, kind: KeyType, scheme: KeyScheme) -> WrappedKey:
-        """A clear key under the LMK as one of type ``kind``."""
-        return self.lmk.wrap(key, kind, scheme)
+    def wrap(self, key: ClearKey, kind: KeyType, scheme: KeyScheme, header: BlockHeader | None = None) -> WrappedKey:
+        """A clear key under the LMK as one of type ``kind``, or with what its key block shall say."""
+        return self.lmk.wrap(key, kind, scheme, header, self._random)
 
     def random(self, count: int) -> bytes:
         """Fresh random octets."""

@@ -5,18 +5,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hsm_sim.engine.key_transport import (
-    CHECK_VALUE_OCTETS,
-    SHORT_CHECK_VALUE,
-    key_check_value,
-    long_check_value,
-    may_leave,
-)
+from hsm_sim.engine.check_values import LONG, SHORT, key_check_value, long_check_value
+from hsm_sim.engine.key_transport import above_new_key, send_block
+from hsm_sim.engine.key_usages import judge
 from hsm_sim.engine.keyring import Keyring
+from hsm_sim.engine.purpose import AES, TDES
 from hsm_sim.engine.refusal import Reason, Refused
-from hsm_sim.engine.requests import CheckValue, GeneratedKey, GenerateKey, LmkCheckValue
-
-_CHECK_VALUE_LENGTHS = (SHORT_CHECK_VALUE, CHECK_VALUE_OCTETS)
+from hsm_sim.engine.requests import BlockKind, CheckValue, GeneratedKey, GenerateKey, LmkCheckValue
+from hsm_sim.engine.wrapping import SCHEME_VARIANTS
 
 
 def lmk_check_value(keyring: Keyring, request: LmkCheckValue) -> bytes:
@@ -26,29 +22,49 @@ def lmk_check_value(keyring: Keyring, request: LmkCheckValue) -> bytes:
 
 def generate_key(keyring: Keyring, request: GenerateKey) -> GeneratedKey:
     """A random key under the LMK and, where asked for, under a ZMK or TMK."""
+    if request.block is not None or keyring.lmk.authenticates:
+        return _generate_block(keyring, request, request.block)
+    if request.scheme not in SCHEME_VARIANTS:
+        raise Refused(Reason.KEY_SCHEME)
     if request.scheme.octets not in request.kind.octets:
         raise Refused(Reason.KEY_LENGTH)
-    transport = None
+    above = None
     if request.export is not None:
         if request.export.scheme.octets != request.scheme.octets:
             raise Refused(Reason.KEY_SCHEME)
-        transport = may_leave(keyring, request.kind, request.export.under, request.export.scheme)
-    with keyring.generate(request.scheme) as clear:
+        above = above_new_key(keyring, request.kind, None, request.export.under, request.export.scheme)
+    with keyring.generate(request.scheme.octets) as clear:
         return GeneratedKey(
             keyring.wrap(clear, request.kind, request.scheme),
-            transport.wrap(clear, request.export.scheme) if transport is not None and request.export else None,
+            above.parts(0).wrap(clear, request.export.scheme) if above is not None and request.export else None,
             long_check_value(keyring, clear),
+        )
+
+
+def _generate_block(keyring: Keyring, request: GenerateKey, block: BlockKind | None) -> GeneratedKey:
+    if block is None or not keyring.lmk.authenticates:
+        raise Refused(Reason.LMK_SCHEME)
+    header, export, above = block.header, request.export, None
+    judge(header, block.octets)
+    if export is not None:
+        above = above_new_key(keyring, request.kind, header, export.under, export.scheme)
+    with keyring.generate_aes(block.octets) if header.algorithm == AES else keyring.generate(block.octets) as clear:
+        return GeneratedKey(
+            keyring.wrap(clear, request.kind, request.scheme, header),
+            send_block(keyring, clear, header, above, export.scheme) if above is not None and export else None,
+            long_check_value(keyring, clear, header.algorithm),
         )
 
 
 def check_value_of(keyring: Keyring, request: CheckValue) -> bytes:
     """The check value of any key."""
-    if request.octets not in _CHECK_VALUE_LENGTHS:
+    if request.octets not in (SHORT, LONG):
         raise Refused(Reason.DATA_LENGTH)
-    if keyring.policy.short_check_values and request.octets > SHORT_CHECK_VALUE:
+    if keyring.policy.short_check_values and request.octets > SHORT:
         raise Refused(Reason.NOT_PERMITTED)
+    header = keyring.lmk.header(request.key.wrapped)
     with keyring.unwrap(request.key) as clear:
-        return key_check_value(clear, request.octets)
+        return key_check_value(clear, request.octets, TDES if header is None else header.algorithm)
 
 
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {

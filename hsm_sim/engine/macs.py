@@ -8,6 +8,7 @@ from typing import Any
 
 from hsm_sim.engine.key_types import Use
 from hsm_sim.engine.keyring import Keyring
+from hsm_sim.engine.purpose import GENERATES, VERIFIES, Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import MacAlgorithm, MacInput, MakeMac, Piece, VerifyMac
 from protocols.errors import EncodeError
@@ -17,12 +18,12 @@ from protocols.primitives import Use as CipherUse
 from protocols.secret import ClearKey
 
 MAC_OCTETS = 8
-_ANY_MAC_KEY = Use.MAC_TERMINAL | Use.MAC_ZONE
 
 
 def make_mac(keyring: Keyring, request: MakeMac) -> bytes:
     """A MAC of 8 octets, or the chaining value between pieces."""
-    return _walk(keyring, request.input)
+    given = request.input
+    return _walk(keyring.use(given.key, _MAKES[given.algorithm]), given)
 
 
 def check_mac(keyring: Keyring, request: VerifyMac) -> bool:
@@ -31,11 +32,12 @@ def check_mac(keyring: Keyring, request: VerifyMac) -> bool:
         raise Refused(Reason.INPUT)
     if not SHORTEST_MAC <= len(request.mac) <= MAC_OCTETS:
         raise Refused(Reason.DATA_LENGTH)
-    return hmac.compare_digest(_walk(keyring, request.input)[: len(request.mac)], request.mac)
+    given = request.input
+    mac = _walk(keyring.use(given.key, _CHECKS[given.algorithm]), given)
+    return hmac.compare_digest(mac[: len(request.mac)], request.mac)
 
 
-def _walk(keyring: Keyring, given: MacInput) -> bytes:
-    key: ChainedMac = keyring.use(given.key, _ANY_MAC_KEY, _MAKERS[given.algorithm])
+def _walk(key: ChainedMac, given: MacInput) -> bytes:
     if (given.piece in (Piece.MIDDLE, Piece.LAST)) != (given.chaining is not None):
         raise Refused(Reason.INPUT)
     try:
@@ -61,9 +63,13 @@ def _retail(clear: ClearKey) -> ChainedMac:
     return RetailMacKey(clear)
 
 
-_MAKERS: Mapping[MacAlgorithm, Callable[[ClearKey], ChainedMac]] = {
-    MacAlgorithm.CBC: _cbc,
-    MacAlgorithm.RETAIL: _retail,
+_MAKES: Mapping[MacAlgorithm, Purpose[ChainedMac]] = {
+    MacAlgorithm.CBC: Purpose(Use.CBC_MAC, GENERATES, _cbc),
+    MacAlgorithm.RETAIL: Purpose(Use.RETAIL_MAC, GENERATES, _retail),
+}
+_CHECKS: Mapping[MacAlgorithm, Purpose[ChainedMac]] = {
+    MacAlgorithm.CBC: Purpose(Use.CBC_MAC, VERIFIES, _cbc),
+    MacAlgorithm.RETAIL: Purpose(Use.RETAIL_MAC, VERIFIES, _retail),
 }
 
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {MakeMac: make_mac, VerifyMac: check_mac}

@@ -19,8 +19,8 @@ from hsm_sim.engine.pin_requests import (
     RandomPin,
     RevealPin,
 )
-from hsm_sim.engine.pin_sources import opened, opened_block, pin_key
-from hsm_sim.engine.pins import ibm_key, matches, pvv_key
+from hsm_sim.engine.pin_sources import OPENS_PIN_BLOCKS, opened, opened_block
+from hsm_sim.engine.pins import MAKES_IBM_PIN, MAKES_PVV, ibm_key, matches
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import EncipheredPin, Pvv
 from hsm_sim.engine.tables import opened_table
@@ -84,7 +84,7 @@ def make_offset(keyring: Keyring, request: MakeOffset) -> str:
 def derive_pin(keyring: Keyring, request: DerivePin) -> str:
     """The PIN that an offset stands for, as many digits as are checked."""
     scheme, value = request.offset.scheme, request.offset.value
-    key, table = ibm_key(keyring, scheme), opened_table(keyring, scheme.table)
+    key, table = ibm_key(keyring, scheme, MAKES_IBM_PIN), opened_table(keyring, scheme.table)
     if len(value) < scheme.check_length:
         raise Refused(Reason.INPUT)
     try:
@@ -104,7 +104,7 @@ def change_pin(keyring: Keyring, request: ChangePin) -> str | None:
         if not matches(keyring, pin, request.reference, account):
             return None
     new_block = EncipheredPin(request.new_block, current.pin.format, account)
-    with opened_block(keyring, pin_key(keyring, current.key), new_block) as pin:
+    with opened_block(keyring, keyring.use(current.key, OPENS_PIN_BLOCKS), new_block) as pin:
         _refuse_excluded(keyring, pin, request.excluded)
         if isinstance(request.reference, Pvv):
             return _pvv(keyring, pin, request.reference, account)
@@ -112,11 +112,12 @@ def change_pin(keyring: Keyring, request: ChangePin) -> str | None:
 
 
 def _pvv(keyring: Keyring, pin: Pin, reference: Pvv, account: Pan) -> str:
-    return pvv(pvv_key(keyring, reference.key), reference.pan or account, reference.index, pin)
+    key = keyring.use(reference.key, MAKES_PVV, destination=True)
+    return pvv(key, reference.pan or account, reference.index, pin)
 
 
 def _offset(keyring: Keyring, pin: Pin, scheme: IbmScheme) -> str:
-    key, table = ibm_key(keyring, scheme), opened_table(keyring, scheme.table)
+    key, table = ibm_key(keyring, scheme, MAKES_IBM_PIN), opened_table(keyring, scheme.table)
     if not PIN_DIGITS.start <= scheme.check_length <= len(pin):
         raise Refused(Reason.PIN_LENGTH_MISMATCH)
     return offset(key, table, scheme.validation_data, pin, scheme.check_length)

@@ -9,14 +9,14 @@ tell a wrong length from a wrong fill digit could find a PIN by asking (Clulow, 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hsm_sim.engine import dukpt
 from hsm_sim.engine.key_types import Use
 from hsm_sim.engine.keyring import Keyring
 from hsm_sim.engine.lmk_pins import open_lmk_pin
 from hsm_sim.engine.pin_requests import PinSource, PinUnderDukpt, PinUnderKey, PinUnderLmk
+from hsm_sim.engine.purpose import DECIPHERS, ENCIPHERS, Purpose
 from hsm_sim.engine.refusal import Reason, Refused
-from hsm_sim.engine.requests import EncipheredPin, KeyUnderLmk
-from protocols.dukpt import aes, tdes
-from protocols.dukpt.ksn import AesKsn, Ksn, TdesKsn
+from hsm_sim.engine.requests import EncipheredPin
 from protocols.errors import DecodeError
 from protocols.pin.iso9564 import Format, decipher_pin
 from protocols.primitives import AesKey, BlockKey, TdesKey
@@ -24,9 +24,19 @@ from protocols.primitives import Use as CipherUse
 from protocols.secret import ClearKey, Pin
 
 RANDOM_OCTETS = 8
-ANY_PIN_KEY = Use.PIN_TERMINAL | Use.PIN_ZONE
-_BOTH_WAYS = CipherUse.ENCIPHER | CipherUse.DECIPHER
-_DOUBLE = 16
+
+
+def _tdes(clear: ClearKey) -> BlockKey:
+    return TdesKey(clear, CipherUse.ENCIPHER | CipherUse.DECIPHER)
+
+
+def _aes(clear: ClearKey) -> BlockKey:
+    return AesKey(clear, CipherUse.ENCIPHER | CipherUse.DECIPHER)
+
+
+_ANY_PIN_KEY = Use.PIN_TERMINAL | Use.PIN_ZONE
+OPENS_PIN_BLOCKS = Purpose(_ANY_PIN_KEY, DECIPHERS, _tdes, _aes)
+CLOSES_PIN_BLOCKS = Purpose(_ANY_PIN_KEY, ENCIPHERS, _tdes, _aes)
 
 
 def enabled(keyring: Keyring, form: Format) -> None:
@@ -56,51 +66,14 @@ def fits_cipher(key: BlockKey, form: Format) -> None:
         raise Refused(Reason.PIN_BLOCK_FORMAT_DISABLED)
 
 
-def pin_key(keyring: Keyring, key: KeyUnderLmk, *, destination: bool = False) -> BlockKey:
-    """A TPK or ZPK as a live key."""
-    return keyring.use(key, ANY_PIN_KEY, cipher, destination=destination)
-
-
-def cipher(clear: ClearKey) -> BlockKey:
-    """A key that enciphers and deciphers PIN blocks."""
-    return TdesKey(clear, _BOTH_WAYS)
-
-
-def dukpt_key(keyring: Keyring, bdk: KeyUnderLmk, ksn: Ksn) -> BlockKey:
-    """The PIN key of a serial number as a live key, made for this call: the caller wipes it."""
-    try:
-        if isinstance(ksn, AesKsn):
-            receiver = keyring.use(bdk, Use.DUKPT, aes_receiver)
-            with receiver.working_key(ksn, aes.Usage.PIN_ENCRYPTION, aes.AES_128) as clear:
-                return AesKey(clear, _BOTH_WAYS)
-        if not isinstance(ksn, TdesKsn):
-            raise Refused(Reason.INPUT)
-        with keyring.use(bdk, Use.DUKPT, tdes_receiver).working_key(ksn, tdes.Purpose.PIN) as clear:
-            return TdesKey(clear, _BOTH_WAYS)
-    except DecodeError:
-        raise Refused(Reason.INPUT) from None
-
-
-def tdes_receiver(clear: ClearKey) -> tdes.Receiver:
-    """A BDK on the receiving side of X9.24-1."""
-    if len(clear) != _DOUBLE:
-        raise Refused(Reason.KEY_LENGTH)
-    return tdes.Receiver(clear)
-
-
-def aes_receiver(clear: ClearKey) -> aes.Receiver:
-    """A BDK on the receiving side of X9.24-3."""
-    return aes.Receiver(clear)
-
-
 def _under_key(keyring: Keyring, source: PinUnderKey) -> Pin:
     enabled(keyring, source.pin.format)
-    return opened_block(keyring, pin_key(keyring, source.key), source.pin)
+    return opened_block(keyring, keyring.use(source.key, OPENS_PIN_BLOCKS), source.pin)
 
 
 def _under_dukpt(keyring: Keyring, source: PinUnderDukpt) -> Pin:
     enabled(keyring, source.pin.format)
-    with dukpt_key(keyring, source.bdk, source.ksn) as key:
+    with dukpt.pin_key(keyring, source.bdk, source.ksn) as key:
         return opened_block(keyring, key, source.pin)
 
 

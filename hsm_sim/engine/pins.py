@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hsm_sim.engine import dukpt
 from hsm_sim.engine.key_types import Use
 from hsm_sim.engine.keyring import Keyring
 from hsm_sim.engine.lmk_pins import close_lmk_pin, open_lmk_pin
@@ -27,15 +28,14 @@ from hsm_sim.engine.pin_requests import (
     VerifyPin,
 )
 from hsm_sim.engine.pin_sources import (
-    ANY_PIN_KEY,
+    CLOSES_PIN_BLOCKS,
+    OPENS_PIN_BLOCKS,
     RANDOM_OCTETS,
-    cipher,
-    dukpt_key,
     enabled,
     fits_cipher,
     opened,
-    pin_key,
 )
+from hsm_sim.engine.purpose import GENERATES, VERIFIES, Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import EncipheredPin, KeyUnderLmk, Pvv, TranslatedPin, TranslatePin
 from hsm_sim.engine.tables import opened_table
@@ -56,8 +56,8 @@ def translate_pin(keyring: Keyring, request: TranslatePin) -> TranslatedPin:
     """A PIN block under another key; the PIN is judged before it goes on, so no garbage is passed along."""
     pin = request.pin
     _may_become(keyring, pin.format, request.format)
-    source = keyring.use(request.source, ANY_PIN_KEY, cipher)
-    destination = keyring.use(request.destination, ANY_PIN_KEY, cipher, destination=True)
+    source = keyring.use(request.source, OPENS_PIN_BLOCKS)
+    destination = keyring.use(request.destination, CLOSES_PIN_BLOCKS, destination=True)
     return _translated(keyring, source, pin, destination, request.format)
 
 
@@ -81,7 +81,7 @@ def translate_dukpt_pin(keyring: Keyring, request: TranslateDukptPin) -> Transla
     """From a DUKPT key, to a ZPK or a DUKPT key."""
     pin = request.source.pin
     _may_become(keyring, pin.format, request.format)
-    with dukpt_key(keyring, request.source.bdk, request.source.ksn) as source:
+    with dukpt.pin_key(keyring, request.source.bdk, request.source.ksn) as source:
         return _to(keyring, source, pin, request.destination, request.destination_ksn, request.format)
 
 
@@ -89,7 +89,7 @@ def translate_pin_to_dukpt(keyring: Keyring, request: TranslatePinToDukpt) -> Tr
     """From a TPK to a DUKPT key."""
     pin = request.source.pin
     _may_become(keyring, pin.format, request.format)
-    source = pin_key(keyring, request.source.key)
+    source = keyring.use(request.source.key, OPENS_PIN_BLOCKS)
     return _to(keyring, source, pin, request.destination, request.destination_ksn, request.format)
 
 
@@ -97,8 +97,8 @@ def _to(
     keyring: Keyring, source: BlockKey, pin: EncipheredPin, key: KeyUnderLmk, ksn: Ksn | None, form: Format
 ) -> TranslatedPin:
     if ksn is None:
-        return _translated(keyring, source, pin, pin_key(keyring, key, destination=True), form)
-    with dukpt_key(keyring, key, ksn) as destination:
+        return _translated(keyring, source, pin, keyring.use(key, CLOSES_PIN_BLOCKS, destination=True), form)
+    with dukpt.pin_key(keyring, key, ksn) as destination:
         return _translated(keyring, source, pin, destination, form)
 
 
@@ -118,10 +118,11 @@ def verify_pin(keyring: Keyring, request: VerifyPin) -> bool:
 def matches(keyring: Keyring, pin: Pin, reference: Reference, pan: Pan) -> bool:
     """Whether a clear PIN of an account is the one that a reference stands for."""
     if isinstance(reference, Pvv):
-        return verify_pvv(pvv_key(keyring, reference.key), reference.pan or pan, reference.index, pin, reference.value)
+        key = keyring.use(reference.key, CHECKS_PVV, destination=True)
+        return verify_pvv(key, reference.pan or pan, reference.index, pin, reference.value)
     if isinstance(reference, IbmOffset):
         scheme = reference.scheme
-        key, table = ibm_key(keyring, scheme), opened_table(keyring, scheme.table)
+        key, table = ibm_key(keyring, scheme, CHECKS_IBM_PIN), opened_table(keyring, scheme.table)
         if scheme.check_length > len(pin):
             return False
         if scheme.check_length > len(reference.value):
@@ -142,7 +143,7 @@ def send_pin(keyring: Keyring, request: SendPin) -> bytes:
     enabled(keyring, request.format)
     if request.format is Format.ISO_1:
         raise Refused(Reason.PIN_BLOCK_FORMAT_DISABLED)
-    key = pin_key(keyring, request.key, destination=True)
+    key = keyring.use(request.key, CLOSES_PIN_BLOCKS, destination=True)
     fits_cipher(key, request.format)
     with open_lmk_pin(keyring, request.source.text, request.source.pan) as pin:
         random = b"" if request.format is Format.ISO_0 else keyring.random(RANDOM_OCTETS)
@@ -163,16 +164,11 @@ def pin_from_old_lmk(keyring: Keyring, request: PinFromOldLmk) -> str:
         return close_lmk_pin(keyring, pin, request.source.pan)
 
 
-def pvv_key(keyring: Keyring, key: KeyUnderLmk) -> TdesKey:
-    """A PVK of double length."""
-    return keyring.use(key, Use.PIN_VERIFICATION, _double, destination=True)
-
-
-def ibm_key(keyring: Keyring, scheme: IbmScheme) -> TdesKey:
+def ibm_key(keyring: Keyring, scheme: IbmScheme, purpose: Purpose[TdesKey]) -> TdesKey:
     """A PVK of any length, for 16 digits of validation data."""
     if len(scheme.validation_data) != _VALIDATION_DIGITS:
         raise Refused(Reason.INPUT)
-    return keyring.use(scheme.key, Use.PIN_VERIFICATION, _any_length, destination=True)
+    return keyring.use(scheme.key, purpose, destination=True)
 
 
 def _double(clear: ClearKey) -> TdesKey:
@@ -184,6 +180,11 @@ def _double(clear: ClearKey) -> TdesKey:
 def _any_length(clear: ClearKey) -> TdesKey:
     return TdesKey(clear, CipherUse.ENCIPHER)
 
+
+CHECKS_PVV = Purpose(Use.PVV, VERIFIES, _double)
+MAKES_PVV = Purpose(Use.PVV, GENERATES, _double)
+CHECKS_IBM_PIN = Purpose(Use.IBM_PIN, VERIFIES, _any_length)
+MAKES_IBM_PIN = Purpose(Use.IBM_PIN, GENERATES, _any_length)
 
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {
     TranslatePin: translate_pin,

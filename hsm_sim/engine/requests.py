@@ -13,6 +13,7 @@ from hsm_sim.engine.key_types import KeyType
 from hsm_sim.engine.wrapping import WrappedKey
 from protocols.emv.cryptogram import Version
 from protocols.hsm.codes import KeyScheme
+from protocols.hsm.key_block import BlockHeader
 from protocols.mac import Padding
 from protocols.pan import Pan
 from protocols.pin.iso9564 import Format
@@ -61,6 +62,14 @@ class Export:
 
 
 @record
+class BlockKind:
+    """What a new key is under a key block LMK: what its block shall say, and its length in octets."""
+
+    header: BlockHeader
+    octets: int
+
+
+@record
 class GeneratedKey:
     """A new key under the LMK, under the transport key if asked for, and its check value of 8 octets."""
 
@@ -76,6 +85,7 @@ class GenerateKey(Request[GeneratedKey]):
     kind: KeyType
     scheme: KeyScheme
     export: Export | None = None
+    block: BlockKind | None = None
 
 
 @record

@@ -13,12 +13,15 @@ Verified bit for bit against what two independent simulators publish for the TES
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from hsm_sim.engine.key_types import KeyType, Use
+from hsm_sim.engine.key_types import KeyType
+from hsm_sim.engine.purpose import TDES, Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from protocols.hsm.codes import KeyScheme
+from protocols.hsm.key_block import BlockHeader
 from protocols.mac import hmac_sha2
 from protocols.octets import unhex
 from protocols.primitives import TdesKey
@@ -99,6 +102,8 @@ class WrappingKey:
 
     def wrap(self, key: ClearKey, scheme: KeyScheme) -> WrappedKey:
         """``key`` under this one; refuses a scheme of another length."""
+        if scheme not in SCHEME_VARIANTS:
+            raise Refused(Reason.KEY_SCHEME)
         clear = key.reveal()
         if len(clear) != scheme.octets:
             raise Refused(Reason.KEY_LENGTH)
@@ -110,6 +115,8 @@ class WrappingKey:
 
     def unwrap(self, wrapped: WrappedKey) -> ClearKey:
         """The clear key; its parity is the caller's to check."""
+        if wrapped.scheme not in SCHEME_VARIANTS:
+            raise Refused(Reason.KEY_SCHEME)
         octets = bytearray()
         for part, variant in enumerate(SCHEME_VARIANTS[wrapped.scheme]):
             octets += self._variant(variant).decipher(wrapped.cryptogram[8 * part : 8 * part + 8])
@@ -154,16 +161,32 @@ class VariantLmk:
         """The public TEST set that plays the LMK before a change of LMK."""
         return cls([ClearKey.from_hex(pair) for pair in OLD_TEST_LMK_PAIRS], test=True)
 
-    def permits(self, wrapped: WrappedKey, kind: KeyType, use: Use) -> None:
+    def permits(self, wrapped: WrappedKey, kind: KeyType, purpose: Purpose[Any]) -> str:
         """The type that the key is said to have decides: unwrapping it as another type gives noise."""
-        kind.permits(use)
+        kind.permits(purpose.use)
+        return TDES
 
-    def wrap(self, key: ClearKey, kind: KeyType, scheme: KeyScheme) -> WrappedKey:
-        """``key`` as one of type ``kind``."""
+    def header(self, wrapped: WrappedKey) -> BlockHeader | None:
+        """None: no key block under this LMK."""
+        return None
+
+    def wrap(
+        self,
+        key: ClearKey,
+        kind: KeyType,
+        scheme: KeyScheme,
+        header: BlockHeader | None = None,
+        random: Callable[[int], bytes] = bytes,
+    ) -> WrappedKey:
+        """``key`` as one of type ``kind``; nothing here takes randomness."""
+        if header is not None:
+            raise Refused(Reason.LMK_SCHEME)
         return self._key(kind).wrap(key, scheme)
 
     def unwrap(self, wrapped: WrappedKey, kind: KeyType) -> ClearKey:
         """The clear key if ``wrapped`` is one of type ``kind``; otherwise noise, which parity betrays."""
+        if wrapped.scheme not in SCHEME_VARIANTS:
+            raise Refused(Reason.NOT_STORED if wrapped.scheme is KeyScheme.STORED else Reason.LMK_SCHEME)
         return self._key(kind).unwrap(wrapped)
 
     def derived(self, purpose: str) -> ClearKey:
@@ -187,11 +210,8 @@ class VariantLmk:
 
     def open_table(self, text: str) -> str:
         """The way back; a text of another length is no table."""
-        block = unhex(text, "decimalisation table")
-        if len(block) != TABLE_OCTETS:
-            raise Refused(Reason.DECIMALISATION_TABLE)
         with self._table_key() as key:
-            return key.decipher(block).hex()
+            return key.decipher(table_of(text)).hex()
 
     def _table_key(self) -> TdesKey:
         with self.derived("decimalisation tables") as clear:
@@ -207,7 +227,17 @@ class VariantLmk:
     def _key(self, kind: KeyType) -> WrappingKey:
         wrapping = self._keys.get(kind.code)
         if wrapping is None:
+            if kind.in_block:
+                raise Refused(Reason.KEY_TYPE)
             octets = bytearray(self._pairs[kind.pair].reveal())
             octets[0] ^= TYPE_VARIANTS[kind.variant]
             wrapping = self._keys[kind.code] = WrappingKey(ClearKey(octets))
         return wrapping
+
+
+def table_of(text: str) -> bytes:
+    """An enciphered decimalisation table as a block; a text of another length is none."""
+    block = unhex(text, "decimalisation table")
+    if len(block) != TABLE_OCTETS:
+        raise Refused(Reason.DECIMALISATION_TABLE)
+    return block

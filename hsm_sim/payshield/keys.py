@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.key_requests import DeriveInitialKey, FormKey, KeptKey, TransportKey
 from hsm_sim.engine.key_types import BDK, TAK, TMK, ZAK, ZEK, ZMK, ZPK, KeyType, key_type
-from hsm_sim.engine.requests import CheckValue, Export, GeneratedKey, GenerateKey
+from hsm_sim.engine.requests import BlockKind, CheckValue, Export, GeneratedKey, GenerateKey
 from hsm_sim.engine.wrapping import WrappedKey
 from hsm_sim.payshield.handlers import Handler
 from hsm_sim.payshield.terms import bare, kept_scheme, key_field, scheme, under_lmk
@@ -33,33 +33,43 @@ from protocols.hsm.commands.keys import (
     IB,
     KA,
     KB,
+    A0Attributes,
     A0Derivation,
     A0Export,
     TmkOptions,
     ZmkOptions,
 )
 from protocols.hsm.fields import KeyField
+from protocols.hsm.key_block import BlockHeader
 
-LENGTH_FLAGS = {"0": 8, "1": 16, "2": 24}
+LENGTH_FLAGS = {"0": 8, "1": 16, "2": 24, "F": 0}
 SHORT, LONG = 3, 8
 _TMK_FLAG = "1"
 _DERIVE = frozenset({"A", "B"})
 _MASTER_TYPES = {"1": BDK, "2": key_type("609"), "3": key_type("809")}
 _COUNTER_DIGITS = "00000"  # the fifteen digits of a derivation leave the counter out
+_KEY_OCTETS = {"T2": 16, "T3": 24, "A1": 16, "A2": 24, "A3": 32}
 _OLD_TYPES = {"00": ZMK, "01": ZPK, "02": TMK, "03": TAK}
 
 
 def a0(engine: Engine, request: A0) -> A1:
     """Random or derived, under the LMK and perhaps under a transport key."""
     kind = key_type(request.key_type)
+    block = None if request.attributes is None else _block_kind(request.attributes)
     if request.mode in _DERIVE and request.derivation is not None:
-        derived = engine.perform(_derivation(request.derivation, request.export, kind, scheme(request.scheme)))
+        derived = engine.perform(_derivation(request.derivation, request.export, kind, scheme(request.scheme), block))
         return _a1(derived.under_lmk, derived.exported, derived.check_value)
     export = None
     if request.export is not None:
         export = Export(under_lmk(_transport_kind(request.export), request.export.key), scheme(request.export.scheme))
-    made = engine.perform(GenerateKey(kind, scheme(request.scheme), export))
+    made = engine.perform(GenerateKey(kind, scheme(request.scheme), export, block))
     return _a1(made.under_lmk, made.exported, made.check_value)
+
+
+def _block_kind(given: A0Attributes) -> BlockKind:
+    algorithm = given.algorithm[0]
+    header = BlockHeader(given.usage, algorithm, given.mode, given.key_version, given.exportability)
+    return BlockKind(header, _KEY_OCTETS[given.algorithm])
 
 
 def _a1(under: WrappedKey, exported: WrappedKey | None, check_value: bytes) -> A1:
@@ -71,14 +81,15 @@ def _a1(under: WrappedKey, exported: WrappedKey | None, check_value: bytes) -> A
 
 
 def _derivation(
-    given: A0Derivation, export: A0Export | None, kind: KeyType, under_lmk_scheme: KeyScheme
+    given: A0Derivation, export: A0Export | None, kind: KeyType, under_lmk_scheme: KeyScheme, block: BlockKind | None
 ) -> DeriveInitialKey:
+    header = None if block is None else block.header
     ksn = TdesKsn.from_hex(given.ksn + _COUNTER_DIGITS)
     bdk = under_lmk(_MASTER_TYPES[given.master_type], given.bdk)
     if export is None:
-        return DeriveInitialKey(bdk, ksn, kind, under_lmk_scheme)
+        return DeriveInitialKey(bdk, ksn, kind, under_lmk_scheme, header=header)
     under = TransportKey(under_lmk(_transport_kind(export), export.key))
-    return DeriveInitialKey(bdk, ksn, kind, under_lmk_scheme, under, scheme(export.scheme))
+    return DeriveInitialKey(bdk, ksn, kind, under_lmk_scheme, under, scheme(export.scheme), header)
 
 
 def _transport_kind(export: A0Export) -> KeyType:
@@ -88,7 +99,8 @@ def _transport_kind(export: A0Export) -> KeyType:
 def a4(engine: Engine, request: A4) -> A5:
     """Of any type."""
     kind = key_type(request.key_type)
-    made = _formed(engine, kind, _components(request), scheme(request.scheme))
+    version = "00" if request.attributes is None else request.attributes.key_version
+    made = _formed(engine, kind, _components(request), scheme(request.scheme), version)
     return A5(key=key_field(made.under_lmk), check_value=made.check_value[:SHORT])
 
 
@@ -109,16 +121,24 @@ def _components(request: A4 | GY) -> list[KeyField]:
     return [component for component in given if component is not None]
 
 
-def _formed(engine: Engine, kind: KeyType, components: list[KeyField], wanted: KeyScheme | None) -> KeptKey:
-    return engine.perform(FormKey(kind, tuple(under_lmk(kind, component) for component in components), wanted))
+def _formed(
+    engine: Engine, kind: KeyType, components: list[KeyField], wanted: KeyScheme | None, version: str = "00"
+) -> KeptKey:
+    parts = tuple(under_lmk(kind, component) for component in components)
+    return engine.perform(FormKey(kind, parts, wanted, version))
 
 
 def bu(engine: Engine, request: BU) -> BV | ErrorCode:
     """Without options the check value has 16 digits, as on old units."""
     kind = coded_type(request.type_code, request.key_type)
-    if LENGTH_FLAGS[request.length_flag] != request.key.scheme.octets:
+    if not says_length(request.length_flag, request.key):
         return ErrorCode.INVALID_LENGTH_FLAG
     return BV(check_value=_check_value(engine, kind, request.key, request.options))
+
+
+def says_length(flag: str, key: KeyField) -> bool:
+    """Whether a length flag fits a key field; of key blocks, which say their length themselves, any does."""
+    return key.scheme.octets == LENGTH_FLAGS[flag] or key.scheme.octets == 0
 
 
 def coded_type(type_code: str, code: str | None) -> KeyType:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What PIN commands have in common, as the engine takes it: blocks, accounts, references. Computes nothing."""
 
-from hsm_sim.engine.key_types import BDK, PVK, TPK, ZPK, KeyType, key_type
+from hsm_sim.engine.key_types import BDK, IN_BLOCK, PVK, TPK, ZPK, KeyType, key_type
 from hsm_sim.engine.pin_requests import IbmOffset, IbmScheme, PinUnderDukpt, PinUnderKey, PinUnderLmk
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import EncipheredPin, Pvv
@@ -16,8 +16,9 @@ from protocols.pin.iso9564 import Format
 
 _ACCOUNT_DIGITS = 5  # how many the N of validation data stands for
 BDK_2 = key_type("609")
-DUKPT_FLAGS = {"*": BDK, "~": BDK_2}
-_BLOCK_KEYS = frozenset({ZPK, TPK, key_type("70D")})
+BDK_1_FLAG = "*"
+DUKPT_FLAGS = {BDK_1_FLAG: BDK, "~": BDK_2}
+_BLOCK_KEYS = frozenset({ZPK, TPK, key_type("70D"), IN_BLOCK})
 
 
 def pan_of(account: str) -> Pan:

@@ -9,7 +9,7 @@ from hsm_sim.engine.key_types import BDK, TPK, ZPK
 from hsm_sim.engine.pin_requests import PinUnderKey, TranslateDukptPin, TranslatePinToDukpt
 from hsm_sim.engine.requests import EncipheredPin, TranslatedPin, TranslatePin
 from hsm_sim.payshield.handlers import Handler
-from hsm_sim.payshield.pin_terms import BDK_2, DUKPT_FLAGS, pan_of, under_dukpt
+from hsm_sim.payshield.pin_terms import BDK_1_FLAG, BDK_2, DUKPT_FLAGS, pan_of, under_dukpt
 from hsm_sim.payshield.terms import pin_format, under_lmk
 from protocols.dukpt.ksn import TdesKsn
 from protocols.hsm.commands.pins import CA, CB, CC, CD, CI, CJ, G0, G1
@@ -20,10 +20,10 @@ def ca(engine: Engine, request: CA) -> CB:
     pin = EncipheredPin(request.block, pin_format(request.source_format), pan_of(request.account))
     source = under_lmk(TPK, request.tpk)
     form = pin_format(request.destination_format)
-    if request.flag is None or request.number is None:
+    if request.number is None:
         made = engine.perform(TranslatePin(pin, source, under_lmk(ZPK, request.zpk), form))
     else:
-        destination = under_lmk(DUKPT_FLAGS[request.flag], request.zpk)
+        destination = under_lmk(DUKPT_FLAGS[request.flag or BDK_1_FLAG], request.zpk)
         ksn = TdesKsn(request.number.ksn)
         made = engine.perform(TranslatePinToDukpt(PinUnderKey(pin, source), form, destination, ksn))
     return CB(length=f"{made.digits:02}", block=made.block, format=request.destination_format)
@@ -64,9 +64,9 @@ def _g0(engine: Engine, request: G0) -> TranslatedPin:
     kind = BDK if request.source_flag is None else BDK_2
     source = under_dukpt(request.bdk, request.ksn, request.block, request.account, request.source_format, kind)
     form = pin_format(request.destination_format)
-    if request.flag is None or request.number is None:
+    if request.number is None:
         return engine.perform(TranslateDukptPin(source, form, under_lmk(ZPK, request.destination)))
-    destination = under_lmk(DUKPT_FLAGS[request.flag], request.destination)
+    destination = under_lmk(DUKPT_FLAGS[request.flag or BDK_1_FLAG], request.destination)
     return engine.perform(TranslateDukptPin(source, form, destination, TdesKsn(request.number.ksn)))
 
 

@@ -44,6 +44,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, or refuse one host too many."""
         self._transport = cast(asyncio.Transport, transport)
+        self._session.peer = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._hosts.admit(self):
             self._transport.abort()
 

@@ -24,7 +24,7 @@ ENOUGH_OCTETS = 1 << 18
 class Session:
     """One connection's state."""
 
-    __slots__ = ("_buffer", "_held", "_injector", "_trace", "_unit", "ended")
+    __slots__ = ("_buffer", "_held", "_injector", "_trace", "_unit", "ended", "peer")
 
     def __init__(
         self,
@@ -39,6 +39,8 @@ class Session:
         self._trace = trace
         self._injector = injector
         self._held: list[bytes] = []
+        self.peer = ""
+        """Who asks, for the audit."""
         self.ended = False
         """Whether the stream cannot be trusted any further: close it once what was answered is out."""
 
@@ -61,14 +63,14 @@ class Session:
         answers: list[bytes] = []
         if self.ended:
             return b"", False
-        take, answer = self._buffer.take, self._unit.answer
+        take, answer, peer = self._buffer.take, self._unit.answer, self.peer
         size = 0
         try:
             for _ in range(most):
                 message = take()
                 if message is None:
                     return b"".join(answers), False
-                reply = answer(message)
+                reply = answer(message, peer)
                 if self._trace is not None:
                     self._tell(self._trace, message, reply)
                 answers.append(frame(reply))
@@ -109,7 +111,7 @@ class Session:
         if rule is not None and rule.action is Action.ERROR:
             reply = refuse(opened.header, opened.code, rule.error or ErrorCode.INTERNAL)
         else:
-            reply = self._unit.answer(message)
+            reply = self._unit.answer(message, self.peer)
         if self._trace is not None:
             self._tell(self._trace, message, reply)
             if rule is not None:

@@ -15,9 +15,10 @@ from hsm_sim.engine.key_requests import (
     TransportKey,
 )
 from hsm_sim.engine.key_types import BDK, TAK, TMK, ZMK, ZPK, KeyType, key_type
+from hsm_sim.engine.key_usages import EXPORT_NONE
 from hsm_sim.engine.wrapping import WrappedKey
 from hsm_sim.payshield.handlers import Advice, Handler
-from hsm_sim.payshield.keys import LENGTH_FLAGS, LONG, SHORT, coded_type, data_or_mac
+from hsm_sim.payshield.keys import LONG, SHORT, coded_type, data_or_mac, says_length
 from hsm_sim.payshield.terms import kept_scheme, key_field, scheme, under_lmk
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands.transport import (
@@ -128,6 +129,7 @@ def a8(engine: Engine, request: A8) -> A9:
             under_lmk(key_type(request.key_type), request.key),
             TransportKey(above, _number(request.atalla)),
             scheme(request.scheme),
+            request.exportability or EXPORT_NONE,
         )
     )
     return A9(key=key_field(sent.wrapped), check_value=sent.check_value[:SHORT])
@@ -200,7 +202,7 @@ def b0(engine: Engine, request: B0) -> B1:
 def bw(engine: Engine, request: BW) -> BX | ErrorCode:
     """From the LMK before; without options the scheme stays."""
     kind = coded_type(request.type_code, request.key_type)
-    if LENGTH_FLAGS[request.length_flag] != request.key.scheme.octets:
+    if not says_length(request.length_flag, request.key):
         return ErrorCode.INVALID_LENGTH_FLAG
     wanted = None if request.options is None else kept_scheme(request.options.scheme)
     return BX(key=key_field(engine.perform(KeyFromOldLmk(under_lmk(kind, request.key), wanted))))

@@ -7,84 +7,165 @@ else gets an answer, and an answer with an error code carries nothing but the co
 """
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 from hsm_sim.engine.engine import Engine
-from hsm_sim.engine.refusal import Refused
+from hsm_sim.engine.refusal import Reason, Refused
+from hsm_sim.engine.states import Doing, State, States
 from hsm_sim.payshield.dispatch import HANDLERS
-from hsm_sim.payshield.handlers import Handler
+from hsm_sim.payshield.handlers import Advice, Handler
 from hsm_sim.payshield.terms import CODES
 from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import COMMANDS, Command
-from protocols.hsm.fields import FieldError, Source
+from protocols.hsm.fields import FieldError
 from protocols.hsm.frame import open_message, response_code
+from protocols.hsm.kinds import Source, source_class
 from protocols.hsm.layout import Fields, layout_of
 from protocols.hsm.message import read_tail, refuse, trailer_octets
 
-Bug = Callable[[str], None]
-"""Told the kind of an exception that no input should cause; never its text, which may quote data."""
+DIAGNOSTICS = frozenset({"NC", "NO", "B2"})
+"""Commands that touch no key: answered in every state."""
 
 
-class Served:
+class Listener(Protocol):
+    """Hears of commands that belong in the audit."""
+
+    def done(self, code: str, error: str, peer: str) -> None:
+        """A command was carried out or refused; its answer leaves when this returns."""
+
+    def bug(self, code: str, kind: str) -> None:
+        """An exception that no input should cause: its kind alone, since its text may quote data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a unit is set to, as far as commands are concerned."""
+
+    disabled: frozenset[str] = frozenset()
+    """Codes that are answered as if they did not exist."""
+    heard: frozenset[str] = frozenset()
+    """Codes whose every answer is told to the listener."""
+
+
+NO_RULES = Rules()
+
+
+class _Served:
     """A command as the hot path needs it, looked up once, and how often it succeeded."""
 
-    __slots__ = ("code", "done", "handler", "read", "response", "succeeded", "write")
+    __slots__ = (
+        "activity",
+        "code",
+        "doing",
+        "done",
+        "handler",
+        "heard",
+        "names_lmk",
+        "read",
+        "response",
+        "succeeded",
+        "write",
+    )
 
-    def __init__(self, command: Command[Any, Any], handler: Handler) -> None:
+    def __init__(self, command: Command[Any, Any], handler: Handler, heard: bool) -> None:
         self.code = command.code
+        self.activity = str(command.activity)
+        self.doing = Doing.DIAGNOSE if command.code in DIAGNOSTICS else Doing.SERVE
         self.read: Callable[[Source], Fields] = layout_of(command.request).read
         self.handler = handler
         self.response = command.response
         self.write: Callable[[Any], bytes] = layout_of(command.response).write
         self.done = (response_code(command.code) + ErrorCode.NO_ERROR).encode("ascii")
+        self.heard = heard
+        self.names_lmk = any(slot.name == "lmk" for slot in layout_of(command.request).slots)
         self.succeeded = 0
 
 
 class Unit:
-    """What all connections share."""
+    """What all connections share. Bound to one thread, as its engine is."""
 
-    __slots__ = ("_bug", "_engine", "_served", "header_octets", "refusals")
+    __slots__ = ("_engine", "_listener", "_own", "_served", "_source", "answers", "header_octets", "rules", "states")
 
-    def __init__(self, engine: Engine, header_octets: int, *, bug: Bug | None = None) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        header_octets: int,
+        states: States,
+        *,
+        rules: Rules = NO_RULES,
+        listener: Listener | None = None,
+        own: Mapping[type, Handler] | None = None,
+    ) -> None:
+        """``own`` are handlers for commands that this unit itself answers, beyond those of the engine."""
         self.header_octets = header_octets
-        self._bug = bug
-        self._served = {
-            code.encode("ascii"): Served(command, HANDLERS[command.request]) for code, command in COMMANDS.items()
-        }
-        self.refusals: Counter[tuple[str, str]] = Counter()
-        """How often each command was answered with each error code other than 00."""
+        self.states = states
+        self.answers: Counter[tuple[str, str]] = Counter()
+        """Answers with an error code, by command and code; of commands not known by `??`."""
+        self._listener = listener
+        self._own = dict(own or {})
+        self._served: dict[bytes, _Served] = {}
+        self.set(engine, rules)
 
-    def answer(self, message: bytes) -> bytes:
+    def set(self, engine: Engine, rules: Rules) -> None:
+        """Work with another engine and other rules from the next command on; the counts go on."""
+        self._engine = engine
+        self.rules = rules
+        self._source = source_class(engine.policy.pin_length + 1)
+        handlers = {**HANDLERS, **self._own}
+        served: dict[bytes, _Served] = {}
+        for code, command in COMMANDS.items():
+            name = code.encode("ascii")
+            if command.request in handlers and code not in rules.disabled:
+                served[name] = _Served(command, handlers[command.request], code in rules.heard)
+                if name in self._served:
+                    served[name].succeeded = self._served[name].succeeded
+        self._served = served
+
+    @property
+    def succeeded(self) -> dict[str, int]:
+        """How often each command was answered without error."""
+        return {served.code: served.succeeded for served in self._served.values() if served.succeeded}
+
+    def answer(self, message: bytes, peer: str = "") -> bytes:
         """The answer to one message, both without length; :class:`DecodeError` where it is no host command."""
         start = self.header_octets
         end = start + 2
         served = self._served.get(message[start:end])
         if served is None:
             return self._unknown(message)
-        trailer = None
         engine = self._engine
+        trailer = None
+        error: ErrorCode
         try:
-            source = Source(message, end)
+            source = self._source(message, end)
             fields = served.read(source)
+            lmk: str | None = None
             if source.at != len(message):
                 tail = read_tail(source)
-                trailer = tail.trailer
-                if tail.lmk is not None:
-                    under = engine.under(tail.lmk)
-                    if under is None:
-                        raise FieldError("LMK identifier", "one of this unit's expected", ErrorCode.INVALID_LMK_ID)
-                    engine = under
+                lmk, trailer = tail.lmk, tail.trailer
+            if served.names_lmk:
+                lmk = fields.lmk or lmk  # type: ignore[attr-defined]  # a field of that name is what names_lmk says
+            if lmk is not None:
+                engine = self._under(lmk)
+            self._permit(served)
             result = served.handler(engine, fields)
             if result.__class__ is served.response:
                 served.succeeded += 1
+                if served.heard:
+                    self._tell(served.code, ErrorCode.NO_ERROR, peer)
                 body = served.write(result)
                 if trailer is None:
                     return b"".join((message[:start], served.done, body))
                 return b"".join((message[:start], served.done, body, trailer_octets(trailer)))
-            error = result
+            if isinstance(result, Advice):
+                self._count(served, result.code, peer)
+                body = served.write(result.fields)
+                code = (response_code(served.code) + result.code).encode("ascii")
+                return b"".join((message[:start], code, body, trailer_octets(trailer)))
+            error = cast(ErrorCode, result)
         except Refused as refused:
             error = CODES[refused.reason]
         except FieldError as fault:
@@ -93,10 +174,34 @@ class Unit:
             error = ErrorCode.INVALID_INPUT
         except Exception as bug:  # the last line: a fault of ours must not end the conversation
             error = ErrorCode.INTERNAL
-            if self._bug is not None:
-                self._bug(f"{served.code}: {type(bug).__name__}")
+            if self._listener is not None:
+                self._listener.bug(served.code, type(bug).__name__)
+        self._count(served, error, peer)
         return refuse(message[:start], served.code, error, trailer)
+
+    def _permit(self, served: _Served) -> None:
+        states = self.states
+        if states.state is not State.ONLINE:
+            states.demand(served.doing)
+        if served.activity and not states.permits(served.activity):
+            raise Refused(Reason.NOT_AUTHORISED)
+
+    def _under(self, lmk: str) -> Engine:
+        engine = self._engine.under(lmk)
+        if engine is None:
+            raise FieldError("LMK identifier", "one of this unit's expected", ErrorCode.INVALID_LMK_ID)
+        return engine
+
+    def _count(self, served: _Served, error: ErrorCode, peer: str) -> None:
+        self.answers[served.code, error] += 1
+        if served.heard:
+            self._tell(served.code, error, peer)
+
+    def _tell(self, code: str, error: str, peer: str) -> None:
+        if self._listener is not None:
+            self._listener.done(code, error, peer)
 
     def _unknown(self, message: bytes) -> bytes:
         opened = open_message(message, self.header_octets)
+        self.answers[opened.code if opened.code in COMMANDS else "??", ErrorCode.COMMAND_DISABLED] += 1
         return refuse(opened.header, opened.code, ErrorCode.COMMAND_DISABLED)

@@ -130,7 +130,7 @@ def encode_format_4(pin: Pin, random: Octets) -> ClearPinBlock:
 
 
 def decode_format_4(field: ClearPinBlock) -> Pin:
-    """The PIN of a clear format 4 PIN field (9.4.2); any content fault is one :class:`DecodeError`."""
+    """The PIN of a clear format 4 PIN field (9.4.2); any content fault is one :class:`DecodeError`. Receiving side."""
     if len(field) != AES_BLOCK:
         raise DecodeError("PIN block", f"{len(field)} octets, {AES_BLOCK} expected")
     return _judge(bytearray(field.reveal()[:DES_BLOCK]), _SHAPE_4, None)
@@ -156,7 +156,7 @@ def encipher_format_4(key: BlockKey, pin: Pin, pan: Pan, random: Octets) -> byte
 
 
 def decipher_format_4(key: BlockKey, block: Octets, pan: Pan) -> Pin:
-    """The PIN of an enciphered format 4 block (9.4.2); any content fault is one :class:`DecodeError`."""
+    """The PIN of a format 4 block (9.4.2); any content fault is one :class:`DecodeError`. Receiving side."""
     check_key(key, AES_BLOCK)
     if len(block) != AES_BLOCK:
         raise DecodeError("PIN block", f"{len(block)} octets, {AES_BLOCK} expected")
@@ -196,7 +196,10 @@ def encipher_pin(key: BlockKey, form: Format, pin: Pin, pan: Pan, random: Octets
 
 
 def decipher_pin(key: BlockKey, form: Format, block: Octets, pan: Pan) -> Pin:
-    """The PIN of an enciphered block of any format 0, 1, 3, 4; any content fault is one :class:`DecodeError`."""
+    """The PIN of an enciphered block of any format 0, 1, 3, 4. Receiving side.
+
+    Any content fault is one :class:`DecodeError`.
+    """
     if form == Format.ISO_4:
         return decipher_format_4(key, block, pan)
     judge = _JUDGES.get(form)

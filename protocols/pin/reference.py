@@ -43,7 +43,7 @@ def pvv(pvk: TdesKey, pan: Pan, pvki: int, pin: Pin) -> str:
 
 
 def verify_pvv(pvk: TdesKey, pan: Pan, pvki: int, pin: Pin, reference: str) -> bool:
-    """Whether ``reference`` is the PVV of this PIN. Constant time; a mismatch is an outcome, not an error."""
+    """Whether ``reference`` is the PVV of this PIN. Constant time; a mismatch is an outcome. Issuer's side."""
     return hmac.compare_digest(pvv(pvk, pan, pvki, pin).encode(), reference.encode())
 
 
@@ -131,7 +131,7 @@ def pin_from_offset(pvk: TdesKey, table: DecimalisationTable, validation_data: s
 def verify_offset(
     pvk: TdesKey, table: DecimalisationTable, validation_data: str, pin: Pin, reference: str, check_length: int
 ) -> bool:
-    """Whether ``reference`` (its first ``check_length`` digits) is the offset of this PIN. Constant time."""
+    """Whether the first ``check_length`` digits of ``reference`` are the PIN's offset. Constant time. Issuer's side."""
     calculated = offset(pvk, table, validation_data, pin, check_length)
     return hmac.compare_digest(calculated.encode(), reference[:check_length].encode())
 

@@ -137,6 +137,34 @@ _ALL = (
             Field("sent", of.NUMBER, "how often it was sent"),
         ),
     ),
+    EventKind(
+        "advice.owed",
+        Lane.HEALTH,
+        ("advice owed", "payment {payment}", "reference {reference}", "code {response_code}"),
+        (
+            _PAYMENT,
+            _REFERENCE,
+            Field("response_code", of.RESPONSE_CODE, "the terminal's DE39: why it approved without the acquirer"),
+        ),
+    ),
+    EventKind(
+        "advice.settled",
+        Lane.HEALTH,
+        ("advice settled", "payment {payment}", "reference {reference}", "code {response_code}", "sendings {sent}"),
+        (
+            _PAYMENT,
+            _REFERENCE,
+            Field("response_code", of.RESPONSE_CODE, "the acquirer's DE39 to the advice"),
+            Field("sent", of.NUMBER, "how often it was sent"),
+        ),
+    ),
+    EventKind(
+        "advice.refused",
+        Lane.ALERT,
+        ("advice refused", "payment {payment}", "reference {reference}", "code {response_code}"),
+        (_PAYMENT, _REFERENCE, Field("response_code", of.RESPONSE_CODE, "the acquirer's DE39 to the advice")),
+    ),
+    EventKind("advice.stuck", Lane.ALERT, ("advices cannot be sent", "{reason}"), (_REASON,)),
     EventKind("payments.stopped", Lane.ALERT, ("no payments are taken", "{reason}"), (_REASON,)),
     EventKind("payments.resumed", Lane.HEALTH, ("payments are taken again",)),
     EventKind(

@@ -19,6 +19,7 @@ from typing import Any
 from stations import StationFailed, Stations, command, environment_says_no_colour
 
 TERMINAL = "TG000001"
+USAGE = 2  # the exit code of words that a command does not take: no payment was begun
 EXAMPLES = """\
 examples:
   scripts/demo                   approved: EUR 42.00, online PIN at the pad
@@ -127,12 +128,13 @@ class Demo:
         self.folder = folder
         self.stations = Stations(screen.heard)
         self.began = time.monotonic()
+        self.pki: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start every process; what does not depend on another starts side by side."""
         start, folder, options = self.stations.start, self.folder, self.options
         trace = ["--trace"] if options.trace else []
-        pki = subprocess.Popen(
+        pki = self.pki = subprocess.Popen(
             [command("device-twin"), "pki", "--dir", str(folder / "pki"), "--terminal", TERMINAL, "--json"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -269,6 +271,8 @@ class Demo:
         """The whole demonstration; the exit code is the (last) payment's, or 1 when its report or its log failed."""
         self.start()
         code, _ = self.pay(f"payment of {self.options.currency} {self.options.amount}")
+        if code == USAGE:
+            return code
         self.decision()
         if self.options.replay:
             code, _ = self.pay("a second payment; the pad is a clone that sends the old PIN block again")
@@ -335,6 +339,9 @@ def main() -> int:
         print("\ndemo: interrupted; everything was stopped", file=sys.stderr)
         return 130
     finally:
+        if demo.pki is not None and demo.pki.poll() is None:  # interrupted while it wrote: it must not write on
+            demo.pki.kill()
+            demo.pki.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

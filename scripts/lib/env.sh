@@ -27,7 +27,7 @@ tg_python() {
     tg_fail "no Python 3.11 or newer found" "install it (Debian 12 and later: apt-get install python3 python3-venv) or set PYTHON"
 }
 
-# tg_env run|dev|lab: a .venv that holds exactly what requirements/$1.txt locks, with this checkout installed in place.
+# tg_env run|dev|lab: a .venv that holds what requirements/$1.txt locks, with this checkout installed in place.
 tg_env() {
     wanted="$ROOT/requirements/$1.txt"
     stamp="$VENV/.tillguard-$1"
@@ -37,12 +37,15 @@ tg_env() {
         return
     fi
     python=$(tg_python)
-    if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+    if [ -e "$VENV" ] && ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+        # It may be another user's, or its Python is gone: what somebody else made is not ours to delete.
+        tg_fail "$VENV is there, but its Python cannot be run" "remove it, or work in a checkout of your own"
+    fi
+    if [ ! -e "$VENV" ]; then
         "$python" -c 'import ensurepip, venv' 2>/dev/null || tg_fail "$python cannot make virtual environments (ensurepip is missing)" \
             "install it: apt-get install python3-venv"
         printf 'making .venv with %s\n' "$("$python" --version)" >&2
-        rm -rf "$VENV"
-        "$python" -m venv "$VENV" || tg_fail "$python -m venv failed" "Debian: apt-get install python3-venv"
+        "$python" -m venv "$VENV" || { rm -rf "$VENV"; tg_fail "$python -m venv failed" "Debian: apt-get install python3-venv"; }
     fi
     printf 'installing what requirements/%s.txt locks\n' "$1" >&2
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$wanted" >&2 \
@@ -63,9 +66,16 @@ tg_debian() {
         printf 'installing Debian packages:%s\n' "$missing" >&2
         export DEBIAN_FRONTEND=noninteractive
         # shellcheck disable=SC2086  # a list of names
+        log=$(mktemp)
+        # The daemons are wanted as programs: a policy keeps their services from being started by their installation.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod 755 "$policy"; else policy=""; fi
+        done=0
         { apt-get -q -o DPkg::Lock::Timeout=300 update && apt-get -q -y -o DPkg::Lock::Timeout=300 \
-            install --no-install-recommends $missing; } >"${TMPDIR:-/tmp}/tillguard-apt.log" 2>&1 \
-            || { tail -n 5 "${TMPDIR:-/tmp}/tillguard-apt.log" >&2; tg_fail "apt-get could not install:$missing" "install them by hand"; }
+            install --no-install-recommends $missing; } >"$log" 2>&1 || done=1
+        [ -z "$policy" ] || rm -f "$policy"
+        [ "$done" = 0 ] || { tail -n 5 "$log" >&2; tg_fail "apt-get could not install:$missing" "see $log"; }
+        rm -f "$log"
     else
         tg_fail "these Debian packages are needed:$missing" "as root: apt-get install --no-install-recommends$missing"
     fi

@@ -231,6 +231,9 @@ def main() -> int:
         print("\nlab: interrupted; everything was stopped", file=sys.stderr)
         return 130
     finally:
+        if lab.pki is not None and lab.pki.poll() is None:  # interrupted while it wrote: it must not write on
+            lab.pki.kill()
+            lab.pki.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

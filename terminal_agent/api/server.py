@@ -45,7 +45,7 @@ class ApiServer:
         self.path = path
         self._methods = methods
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._subscribers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
@@ -64,8 +64,9 @@ class ApiServer:
         """Close the socket and every client, and remove the file."""
         if self._server is not None:
             self._server.close()
-        for client in list(self._clients):
+        for client, writer in list(self._clients.items()):
             client.cancel()
+            writer.transport.abort()  # a client that reads nothing would hold a graceful close for ever
         await asyncio.gather(*self._clients, return_exceptions=True)
         if self._server is not None:
             await self._server.wait_closed()
@@ -91,9 +92,13 @@ class ApiServer:
             raise AgentError(f"{self.path} exists and is no socket", "choose another socket path")
         try:
             _, writer = await asyncio.open_unix_connection(self.path)
-        except OSError:
+        except ConnectionRefusedError:  # a file that a dead agent left
             self.path.unlink(missing_ok=True)
             return
+        except FileNotFoundError:
+            return
+        except OSError as fault:
+            raise SocketInUse(f"{self.path}: {fault.strerror}", "stop what holds it, or choose another path") from None
         await _close(writer)
         raise SocketInUse(f"another agent answers on {self.path}", "stop it, or choose another socket path")
 
@@ -102,13 +107,13 @@ class ApiServer:
         if task is None or len(self._clients) >= MOST_CLIENTS or not _may_connect(writer):
             await _close(writer)
             return
-        self._clients.add(task)
+        self._clients[task] = writer
         try:
             await self._serve(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
             pass  # the client went away, or the agent stops: both end this client and nothing else
         finally:
-            self._clients.discard(task)
+            self._clients.pop(task, None)
             self._subscribers.discard(writer)
             await _close(writer)
 

@@ -41,6 +41,7 @@ from protocols.serial.pn532_messages import (
 from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent, Trace
 from terminal_agent.line.port import Line, LineGone
 
+MOST_PIECES = 1024  # a card that gives a response octet by octet only wants to keep the till busy
 LARGEST_RESPONSE = 65_538  # ISO/IEC 7816-4:2020, 5.1: 65,536 octets of data and the status
 CHECK_THE_READER = "check the reader's cable, power and line settings"
 
@@ -139,10 +140,12 @@ class Pn532Reader:
             sent += LARGEST_EXCHANGE
         reply = await self._piece(InDataExchange(target, command[sent:]), sent > 0)
         response = bytearray(reply.data)
+        pieces = 1
         while reply.more:
             reply = await self._piece(InDataExchange(target, b""), True)
             response += reply.data
-            if len(response) > LARGEST_RESPONSE:
+            pieces += 1
+            if len(response) > LARGEST_RESPONSE or pieces > MOST_PIECES or not reply.data:
                 raise CardLost("the card's response has no end")
         if len(response) < 2:
             raise CardLost("the card's response has no status")

@@ -25,7 +25,7 @@ EXAMPLES = """\
 examples:
   terminal-agent run --profile terminal.toml
   terminal-agent pay --amount 42.00 --currency EUR
-  terminal-agent audit verify state/audit.jsonl
+  terminal-agent audit verify state/TG000001.audit.jsonl
 
 This is an agent, not a certified device: no PCI, EMV or scheme approval is claimed.
 """

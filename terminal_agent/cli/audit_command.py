@@ -32,6 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 for a whole chain; a broken one is a fault with exit code 6 that names the record."""
+    if not options.file.is_file():
+        raise Fault(f"{options.file}: no such file", "name a TERMINAL.audit.jsonl of a state folder", Exit.USAGE)
     try:
         remembered = Head.from_text(options.head) if options.head else None
         summary = verify_file(options.file, options.terminal, remembered)
@@ -44,6 +46,11 @@ def run(options: argparse.Namespace) -> int:
     head = summary.head.text()
     Voice("terminal-agent", as_json=options.json).answer(
         {"file": str(options.file), "whole": True, "records": summary.records, "head": head},
-        f"audit chain whole: {summary.records} records\nhead {head}",
+        f"audit chain whole: {summary.records} records\nhead {head}"
+        + (
+            ""
+            if remembered
+            else "\nwhether records were cut off the end shows only against a head noted earlier (--head)"
+        ),
     )
     return 0

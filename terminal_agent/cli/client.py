@@ -12,26 +12,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from terminal_agent.api.rpc import INVALID_PARAMS, INVALID_REQUEST
+from terminal_agent.config import Identity
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 SOCKET_VARIABLE = "TILLGUARD_SOCKET"
+DEFAULT_SOCKET = Identity("DEFAULT0", "DEFAULT").socket  # where an agent listens whose profile says nothing
 
 
 def add_socket_option(parser: argparse.ArgumentParser) -> None:
     """``--socket``, for every command that talks to a running agent."""
     parser.add_argument(
-        "--socket", type=Path, metavar="PATH", help=f"the agent's socket (else ${SOCKET_VARIABLE}, else the user's own)"
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        help=f"the agent's socket (else ${SOCKET_VARIABLE}, else {DEFAULT_SOCKET})",
     )
 
 
 def socket_path(given: Path | None) -> Path:
-    """The socket to talk to: as given, else from the environment, else below the user's runtime folder."""
+    """The socket to talk to: as given, else from the environment, else where an agent listens by default."""
     if given is not None:
         return given
     if SOCKET_VARIABLE in os.environ:
         return Path(os.environ[SOCKET_VARIABLE])
-    return Path(os.environ.get("XDG_RUNTIME_DIR", "/run")) / "tillguard" / "agent.sock"
+    return DEFAULT_SOCKET
 
 
 class AgentClient:
@@ -66,14 +72,23 @@ class AgentClient:
         """The result of one method; an error answer becomes a :class:`Fault`."""
         self._number += 1
         request = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
-        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as fault:
+            raise _went_away(fault) from None
         while True:
-            document = self._read()
+            try:
+                document = self._read()
+            except TimeoutError:
+                raise Fault(
+                    "the agent does not answer", "see its output; it may be stopped", Exit.UNREACHABLE
+                ) from None
             if document.get("method") == "event":
                 self._events.append(document["params"])
             elif "error" in document:
                 error = document["error"]
-                raise Fault(error["message"], error.get("data", {}).get("hint", ""))
+                code = Exit.USAGE if error["code"] in (INVALID_PARAMS, INVALID_REQUEST) else Exit.FAILED
+                raise Fault(error["message"], error.get("data", {}).get("hint", ""), code)
             else:
                 return document["result"]
 
@@ -86,12 +101,23 @@ class AgentClient:
             try:
                 document = self._read()
             except TimeoutError:
+                if timeout_s is None:
+                    raise
                 return
             if document.get("method") == "event":
                 yield document["params"]
 
     def _read(self) -> dict[str, Any]:
-        line = self._lines.readline()
+        try:
+            line = self._lines.readline()
+        except TimeoutError:
+            raise
+        except OSError as fault:
+            raise _went_away(fault) from None
         if not line:
             raise Fault("the agent closed the connection", "see its output for the reason", Exit.UNREACHABLE)
         return json.loads(line)  # type: ignore[no-any-return]
+
+
+def _went_away(fault: OSError) -> Fault:
+    return Fault(f"the agent went away: {fault.strerror or 'connection lost'}", "see its output", Exit.UNREACHABLE)

@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from protocols.acquirer.message import Draft
+from protocols.errors import ProtocolError
+from protocols.telemetry.events import fit
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.books import Books
 from terminal_agent.flows.devices import Attached, DeviceAway
 from terminal_agent.flows.reporting import Recorder
+from terminal_agent.host.advice import Advice
 from terminal_agent.host.client import AuthorisationRequest, HostClient, Reply
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import AcquirerPort, HostError, HostGarbled, JournalError
 from terminal_agent.host.reversal import ReversalReason
-from terminal_agent.pad.port import PadError, PinPad
+from terminal_agent.host.seal import SealBroken
+from terminal_agent.pad.port import PadAbsent, PadError, PinPad
 
 REVERSAL_PAUSE_S = 2.0  # after an attempt at an owed reversal that failed; the acquirer may be restarting
 LONGEST_PAUSE_S = 60.0  # each further failure doubles the pause up to here
@@ -52,7 +56,9 @@ class Acquiring:
         recorder: Recorder,
         clock: Clock,
         timeout_s: float,
+        offline_limit: int = 0,
     ) -> None:
+        """``offline_limit``: up to which amount, in minor units, the acquirer books what it was not asked about."""
         self._client = client
         self._link = link
         self._journal = journal
@@ -61,6 +67,8 @@ class Acquiring:
         self._recorder = recorder
         self._clock = clock
         self._timeout_s = timeout_s
+        self._offline_limit = offline_limit
+        self._stuck = False
         self._session_key: bytes | None = None
         self.check_value = ""
         """Of the session key, in hex: the only thing about it that may be shown."""
@@ -74,16 +82,17 @@ class Acquiring:
     async def sign_on(self) -> str:
         """Fetch a MAC session key; its check value in hex. The reply must be MACed under the very key it brings."""
         async with self._turn:
-            draft = self._client.sign_on(self._journal.next_stan(), self._now())
-            octets = await self._link.exchange(draft.without_mac(), self._timeout_s, self._client.answers(draft))
-            reply = self._client.read_reply(draft, octets)
-            if not reply.approved or reply.session_key is None:
-                raise NotSignedOn(
-                    f"the acquirer refused the sign-on: {reply.words}", "check terminal and merchant number"
-                )
-            key = reply.session_key
-            reply.require_mac(await self._mac(key.cryptogram, reply.octets_to_mac))
-            self._session_key = key.cryptogram
+            return await self._sign_on()
+
+    async def _sign_on(self) -> str:
+        draft = self._client.sign_on(self._journal.next_stan(), self._now())
+        octets = await self._link.exchange(draft.without_mac(), self._timeout_s, self._client.answers(draft))
+        reply = self._client.read_reply(draft, octets)
+        if not reply.approved or reply.session_key is None:
+            raise NotSignedOn(f"the acquirer refused the sign-on: {reply.words}", "check terminal and merchant number")
+        key = reply.session_key
+        reply.require_mac(await self._mac(key.cryptogram, reply.octets_to_mac))
+        self._session_key = key.cryptogram
         self.check_value = key.check_value.hex().upper()
         self._recorder.note("host.signed_on", kcv=self.check_value)
         return self.check_value
@@ -93,9 +102,9 @@ class Acquiring:
 
         An approval that comes back is owed back all the same unless ``payment`` is concluded as approved.
         """
-        if self._session_key is None:
-            await self.sign_on()
         async with self._turn:
+            if self._session_key is None:
+                await self._sign_on()
             draft = self._client.authorise(request, self._journal.next_stan(), self._now())
             octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
             reference = self._journal.record(draft, payment)
@@ -111,8 +120,12 @@ class Acquiring:
             self._journal.answered(reference, reply)
             return Authorised(reply, reference)
 
+    def takes_offline(self, amount: int) -> bool:
+        """Whether the acquirer books a payment of ``amount`` that card and terminal approved without it."""
+        return amount <= self._offline_limit
+
     async def settle(self) -> None:
-        """Runs for the agent's life: sends every owed reversal until it is answered."""
+        """Runs for the agent's life: sends every owed reversal, then every owed advice, until it is answered."""
         pause = REVERSAL_PAUSE_S
         while True:
             await self._books.owing.wait()
@@ -120,7 +133,7 @@ class Acquiring:
             try:
                 if self._session_key is None:
                     await self.sign_on()
-                settled = await self._send_reversals()
+                settled = await self._send_reversals() and await self._send_advices()
             except (HostError, PadError, DeviceAway, NotSignedOn) as fault:
                 settled = False
                 if isinstance(fault, HostGarbled):
@@ -138,16 +151,44 @@ class Acquiring:
         self._journal.close()
 
     async def _send_reversals(self) -> bool:
-        """Send what is owed, oldest first; False where the acquirer's answer settles one of them not."""
+        """Send what is owed, oldest first; False where one of them is not settled. None of them holds up the others."""
+        settled = True
         for owed in self._journal.reversals():
             async with self._turn:
-                draft = self._client.reverse(owed)
-                octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
+                if self._session_key is None:
+                    await self._sign_on()
+                try:
+                    draft = self._client.reverse(owed)
+                    octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
+                except ProtocolError as fault:  # a row that cannot be written as a message: say so, go on with the rest
+                    self._recorder.note("host.refused", reason=fit(f"a reversal cannot be sent: {fault}"))
+                    settled = False
+                    continue
                 self._journal.reversal_sending(owed.ref)
                 reply = await self._trusted_reply(draft, octets)
-                if not self._books.settled(owed.ref, reply.response_code):
+                settled = self._books.settled(owed.ref, reply.response_code) and settled
+        return settled
+
+    async def _send_advices(self) -> bool:
+        """Tell what was approved without the acquirer, oldest first; False as above."""
+        for owed in self._advices():
+            async with self._turn:
+                draft = self._client.advise(owed.content)
+                octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
+                self._journal.advice_sending(owed.ref)
+                reply = await self._trusted_reply(draft, octets)
+                if not self._books.advised(owed.ref, reply.response_code):
                     return False
         return True
+
+    def _advices(self) -> tuple[Advice, ...]:
+        try:
+            return self._journal.advices()
+        except SealBroken as fault:
+            if not self._stuck:
+                self._stuck = True
+                self._recorder.note("advice.stuck", reason=fit(fault.what))
+            raise
 
     async def _trusted_reply(self, draft: Draft, octets: bytes) -> Reply:
         """The answer to ``draft``, MAC checked.
@@ -183,6 +224,6 @@ class Acquiring:
         pad = self._pad.driver()
         try:
             return await pad.mac(key, octets)
-        except PadError as fault:
-            await self._pad.drop(fault.what)
+        except PadAbsent as fault:
+            await self._pad.drop(pad, fault.what)
             raise

@@ -13,7 +13,7 @@ takes it. Nothing new begins until everything is written.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from protocols.currency import Currency
@@ -21,6 +21,7 @@ from protocols.telemetry.events import Event, Value, fit, make
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.reporting import Recorder
+from terminal_agent.host.advice import Offline
 from terminal_agent.host.journal import Journal, Untold
 from terminal_agent.host.port import JournalError
 from terminal_agent.host.reversal import ReversalReason
@@ -41,7 +42,7 @@ class Books:
 
     def __init__(self, journal: Journal, recorder: Recorder, clock: Clock, tell: Callable[[str], None]) -> None:
         self.owing = asyncio.Event()
-        """Set while a reversal may be owed: whoever settles them waits for it."""
+        """Set while the acquirer may be owed a reversal or an advice: whoever settles them waits for it."""
         self._journal = journal
         self._recorder = recorder
         self._clock = clock
@@ -64,7 +65,7 @@ class Books:
                 self._committed.add(waiting.number)
                 self._announced.add(waiting.number)
         self._tell_journal()
-        if self._journal.reversals():
+        if self._journal.owes():
             self.owing.set()
         return owed
 
@@ -80,16 +81,17 @@ class Books:
         self._resume()
         return payment
 
-    def conclude(self, payment: str, **fields: Value) -> Event:
+    def conclude(self, payment: str, fields: Mapping[str, Value], offline: Offline | None = None) -> Event:
         """The payment ends with these fields of ``payment.finished``: the point of no return, in one stroke.
 
-        An outcome other than approved takes back whatever of the payment has left the terminal. Raises
+        An outcome other than approved takes back whatever of the payment has left the terminal. ``offline``: card and
+        terminal approved it by themselves, and the acquirer must be told. Raises
         :class:`JournalError` where this could not be written: then the payment has failed, and is owed back as soon as
         it can be.
         """
         event = make("payment.finished", self._clock.now_ms(), payment=payment, **fields)
         try:
-            self._conclude(payment, event)
+            self._conclude(payment, event, offline)
         except JournalError as fault:
             if fields["outcome"] == "approved":
                 event = make("payment.finished", event.at_ms, **_failed(event, fault))
@@ -108,6 +110,12 @@ class Books:
             return
         self.owing.set()
         self._try_to_tell()
+
+    def advised(self, reference: int, code: str) -> bool:
+        """The acquirer answered an advice; whether that settles it."""
+        done = self._journal.advice_answered(reference, code, local_time(self._clock.now_ms()))
+        self._try_to_tell()
+        return done
 
     def settled(self, reference: int, code: str) -> bool:
         """The acquirer answered a reversal; whether that settles it."""
@@ -138,9 +146,9 @@ class Books:
                 continue
             self._resume()
 
-    def _conclude(self, payment: str, event: Event) -> None:
-        self._journal.conclude(payment, event, local_time(self._clock.now_ms()))
-        if self._journal.reversals():
+    def _conclude(self, payment: str, event: Event, offline: Offline | None = None) -> None:
+        self._journal.conclude(payment, event, local_time(self._clock.now_ms()), offline)
+        if self._journal.owes():
             self.owing.set()
 
     def _tell_journal(self) -> None:

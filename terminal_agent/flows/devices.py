@@ -82,11 +82,11 @@ class Attached(Generic[Driver]):
         if came_back:
             self._recorder.note("device.back", device=self.name)
 
-    async def drop(self, reason: str) -> None:
-        """The driver failed: close it and start looking for the device."""
-        driver, self._driver = self._driver, None
-        if driver is None:
+    async def drop(self, driver: Driver, reason: str) -> None:
+        """``driver`` failed: close it and start looking for the device. Nothing, where another one took its place."""
+        if driver is not self._driver:
             return
+        self._driver = None
         self._reason = reason
         self._was_there = False
         self._recorder.note("device.lost", device=self.name, reason=fit(reason))
@@ -97,7 +97,7 @@ class Attached(Generic[Driver]):
         while True:
             await asyncio.sleep(RETRY_S)
             if self._driver is not None and self._ended():
-                await self.drop("it was unplugged")
+                await self.drop(self._driver, "it was unplugged")
             elif self._driver is None:
                 await self.open()
 

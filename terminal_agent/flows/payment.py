@@ -39,9 +39,12 @@ from terminal_agent.flows.books import Books
 from terminal_agent.flows.card_present import InsertedCard, tap
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.reporting import Recorder
+from terminal_agent.host.advice import Offline
 from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
+from terminal_agent.host.port import HostUnreachable
 from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut
 
+OFFLINE_APPROVED, UNABLE_APPROVED = "Y1", "Y3"  # EMV 4.4 Book 4, Annex A6: without asking, and after asking in vain
 UNPREDICTABLE_OCTETS = 4  # EMV 4.4 Book 3, Annex A1: tag 9F37
 
 
@@ -96,6 +99,7 @@ class Payment:
         self._pan: Pan | None = None
         self._ksn: bytes = b""
         self._pin: PinData | None = None
+        self._offline: Offline | None = None
 
     async def run(self) -> Event:
         """Take all steps; the ``payment.finished`` event. Raises ``JournalError`` where the end cannot be written."""
@@ -125,22 +129,23 @@ class Payment:
             fields["masked_pan"] = self._pan.masked
         if self._ksn:
             fields["ksn"] = self._ksn.hex().upper()
-        self.finished = self._till.books.conclude(self.identifier, **fields)
+        self.finished = self._till.books.conclude(self.identifier, fields, self._offline)
         return self.finished
 
     async def _steps(self) -> _End:
-        reader = Chaining(self._till.reader.driver())
+        driver = self._till.reader.driver()
+        reader = Chaining(driver)
         try:
             presence = await self._present(reader)
             if presence.interface == "contact":
                 return await self._inserted(reader)
             card = await tap(reader, self._till.terminal, self._request())
         except ReaderAbsent as fault:
-            await self._till.reader.drop(fault.what)
+            await self._till.reader.drop(driver, fault.what)
             raise
         finally:
-            await self._release(reader)
-        self._show(card)
+            await self._release(driver)
+        self._show(card, "contactless")
         if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
             await self._enter_pin(card.pan)
         reply = await self._authorise(card, "contactless")
@@ -151,8 +156,12 @@ class Payment:
         roll = ROLLS[int.from_bytes(self._till.entropy(8)) % len(ROLLS)]
         inserted = InsertedCard(reader, self._till.terminal, self._request(), roll)
         card = await inserted.ask(self._pin_for_card)
-        self._show(card)
+        self._show(card, "contact")
+        if card.decision is Decision.APPROVED:
+            return self._approved_offline(card, OFFLINE_APPROVED)
         reply = await self._authorise_inserted(inserted, card)
+        if isinstance(reply, _End):
+            return reply
         answer = IssuerAnswer.from_message(reply.response_code, approved=reply.approved, icc=reply.icc)
         try:
             final = await inserted.tell(answer)
@@ -164,14 +173,27 @@ class Payment:
         self._alert(final.alerts[len(card.alerts) :])
         return _End(*_ended(reply, final))
 
-    async def _authorise_inserted(self, inserted: InsertedCard, card: EmvOutcome) -> Reply:
-        """Ask the acquirer; where that fails the card hears that nobody could be asked, and ends the payment too."""
+    async def _authorise_inserted(self, inserted: InsertedCard, card: EmvOutcome) -> Reply | _End:
+        """Ask the acquirer; where that fails the card hears that nobody could be asked, and ends the payment too.
+
+        It ends approved where the acquirer could not be reached, card and terminal approve, and it books such payments.
+        """
         try:
             return await self._authorise(card, "contact")
-        except AgentError:
+        except AgentError as fault:
             with contextlib.suppress(CardError):
-                self._tell((await inserted.tell(None)).notes[len(card.notes) :])
+                final = await inserted.tell(None)
+                self._tell(final.notes[len(card.notes) :])
+                approved = final.decision is Decision.APPROVED and self._till.acquiring.takes_offline(self.amount)
+                if approved and isinstance(fault, HostUnreachable):
+                    return self._approved_offline(final, UNABLE_APPROVED)
             raise
+
+    def _approved_offline(self, card: EmvOutcome, code: str) -> _End:
+        """Card and terminal approved without the acquirer, which hears of it in an advice with this ``code``."""
+        self._offline = Offline(self._asked(card, "contact"), code)
+        self._step("advice", "acquirer", f"approved offline ({code}): the acquirer is told as soon as it can be")
+        return _End(Ending.APPROVED, "", code)
 
     async def _present(self, reader: CardReader) -> CardPresence:
         wait = self._till.timeouts.card_s
@@ -182,12 +204,12 @@ class Payment:
         self._step("card", "reader", presence.identity)
         return presence
 
-    async def _release(self, reader: CardReader) -> None:
+    async def _release(self, driver: CardReader) -> None:
         """Power the card down, whatever went before; what went before is what counts."""
         try:
-            await reader.release()
+            await driver.release()
         except ReaderAbsent as fault:
-            await self._till.reader.drop(fault.what)
+            await self._till.reader.drop(driver, fault.what)
         except CardError:
             return  # a card that is gone has no power
 
@@ -201,12 +223,15 @@ class Payment:
             unpredictable_number=self._till.entropy(UNPREDICTABLE_OCTETS),
         )
 
-    def _show(self, card: EmvOutcome) -> None:
-        """Tell what the machine found, and end here unless the acquirer is to be asked."""
+    def _show(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> None:
+        """Tell what the machine found, and end here unless the acquirer is to be asked, or books what it was not."""
         self._pan = card.pan or self._pan
         self._tell(card.notes)
         self._alert(card.alerts)
-        if card.decision is not Decision.ONLINE:
+        approved = card.decision is Decision.APPROVED
+        if approved and not (interface == "contact" and self._till.acquiring.takes_offline(self.amount)):
+            raise _End(Ending.FAILED, "the card approved offline, and the acquirer books no such payment")
+        if card.decision is not Decision.ONLINE and not approved:
             raise _End(Ending.DECLINED if card.decision is Decision.DECLINED else Ending.FAILED, card.words)
         if card.pan is None:
             raise _End(Ending.FAILED, "the card gave no account number")
@@ -232,7 +257,7 @@ class Payment:
         try:
             entered = await pad.enter_pin(pan, self.currency.words(self.amount), till.timeouts.pin_s)
         except PadAbsent as fault:
-            await till.pad.drop(fault.what)
+            await till.pad.drop(pad, fault.what)
             raise
         if isinstance(entered, PinCancelled):
             raise _End(Ending.CANCELLED, "the cardholder cancelled PIN entry")
@@ -242,11 +267,10 @@ class Payment:
         ksn = entered.ksn.hex().upper()
         self._step("pin-block", "pad", f"PIN block of format {entered.block_format}, enciphered by the pad; KSN {ksn}")
 
-    async def _authorise(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> Reply:
-        till = self._till
+    def _asked(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> AuthorisationRequest:
         if card.pan is None:
             raise _End(Ending.FAILED, "the card gave no account number")
-        request = AuthorisationRequest(
+        return AuthorisationRequest(
             amount=self.amount,
             currency=f"{self.currency.numeric:03d}",
             pan=card.pan,
@@ -257,6 +281,10 @@ class Payment:
             interface=interface,
             pin=self._pin,
         )
+
+    async def _authorise(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> Reply:
+        till = self._till
+        request = self._asked(card, interface)
         if not till.acquiring.signed_on:
             await till.acquiring.sign_on()
         key = f"session key check value {till.acquiring.check_value}"

@@ -9,7 +9,7 @@ The trace number, the clock and the keys belong to others: they are arguments.
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -59,9 +59,23 @@ class AuthorisationRequest:
     track2: Track2 | None
     expiry: str
     sequence_number: int | None
-    icc_data: bytes
+    icc_data: bytes = field(repr=False)
     interface: Literal["contactless", "contact"]
     pin: PinData | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineAdvice:
+    """What was approved without the host, when, and under which trace number; ``code`` is the terminal's DE39.
+
+    The same content gives the same message; ``repeated`` changes its type alone.
+    """
+
+    request: AuthorisationRequest
+    code: str
+    stan: int
+    at: datetime
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +83,7 @@ class Reply:
     """An answer that matches its request. Whether it is authentic only its MAC says: see :meth:`require_mac`."""
 
     message: Message
-    octets_to_mac: bytes
+    octets_to_mac: bytes = field(repr=False)
 
     @property
     def mac(self) -> bytes | None:
@@ -116,7 +130,8 @@ class Reply:
         kind = self.message.mti.digits
         if self.mac is None:
             hint = "the host does not know this terminal's session key: sign on again"
-            raise HostGarbled(f"the answer {kind} ({self.response_code}) carries no MAC", hint, sent=True)
+            said = f"{self.response_code}, {self.words}"
+            raise HostGarbled(f"the answer {kind} ({said}) carries no MAC, so it is not believed", hint, sent=True)
         if not hmac.compare_digest(self.mac, computed):
             hint = "it was changed on the way, or the session key is not the host's: sign on again"
             raise HostGarbled(f"the MAC of the answer {kind} is wrong", hint, sent=True)
@@ -150,9 +165,11 @@ class HostClient:
         """0200: the same question, and the answer books."""
         return self._card_message(Mti.FINANCIAL_REQUEST, request, stan, at)
 
-    def advise(self, request: AuthorisationRequest, approval: str, stan: int, at: datetime) -> Draft:
-        """0220: tell the host what was approved without it."""
-        return self._card_message(Mti.FINANCIAL_ADVICE, request, stan, at, approval=approval)
+    def advise(self, advice: OfflineAdvice) -> Draft:
+        """0220, or 0221 for a repeat: tell the host what was approved without it."""
+        first = Mti.FINANCIAL_ADVICE
+        kind = first.repeat if advice.repeated else first
+        return self._card_message(kind, advice.request, advice.stan, advice.at, response_code=advice.code)
 
     def reverse(self, owed: Reversal) -> Draft:
         """0400 for a reversal not sent before, else 0401 with the same content (ISO 8583:1987, 4.1 and DE90)."""
@@ -217,7 +234,7 @@ class HostClient:
         return draft(message, self._dialect)
 
     def _card_message(
-        self, mti: Mti, request: AuthorisationRequest, stan: int, at: datetime, approval: str | None = None
+        self, mti: Mti, request: AuthorisationRequest, stan: int, at: datetime, response_code: str | None = None
     ) -> Draft:
         pin = request.pin
         message = Message(
@@ -236,7 +253,7 @@ class HostClient:
             pin_capture=PIN_LENGTH if pin else None,
             track2=request.track2,
             reference=retrieval_reference(stan, at),
-            approval=approval,
+            response_code=response_code,
             terminal=self._terminal,
             merchant=self._merchant,
             currency=request.currency,

@@ -8,11 +8,13 @@ completed or whatever it sent is owed back, and the words of its end wait to be 
 struck off when it has been told; an agent that died finds it here. So each payment, each reversal that is owed and each
 that is settled is told once, whenever the agent dies.
 
-One row per exchange and one reversal per row: a transaction can be owed back once and no more. No PAN, track or PIN
-block is kept: a reversal names its original by DE90, DE37 and the terminal, as the dialect has it (docs/acquirer.md).
+One row per exchange and one reversal per row: a transaction can be owed back once and no more. No track or PIN block is
+kept, and a PAN only where an advice needs it, sealed (:mod:`advice`): a reversal names its original by DE90, DE37 and
+the terminal, as the dialect has it (docs/acquirer.md).
 """
 
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,11 +25,13 @@ from protocols.acquirer.mti import Mti
 from protocols.acquirer.values import OriginalData
 from protocols.currency import BY_NUMERIC
 from protocols.telemetry.events import Event, Value, make
+from terminal_agent.host.advice import ASK_AGAIN, Advice, Advices, Offline
 from terminal_agent.host.client import Reply, transmission_time
 from terminal_agent.host.exchange import CLOSED, SETTLING, TRANSITIONS, UNFINISHED, State, Step
 from terminal_agent.host.journal_file import JournalFile, free_octets
 from terminal_agent.host.port import JournalError
 from terminal_agent.host.reversal import Reversal, ReversalReason
+from terminal_agent.host.seal import Seal
 
 LAST_STAN = 999_999
 KEPT = 10_000  # closed rows kept for inquiries: a busy terminal's month
@@ -46,14 +50,20 @@ class Untold:
 class Journal:
     """The journal of one terminal, in one file that one agent at a time may hold."""
 
-    def __init__(self, file: JournalFile) -> None:
+    def __init__(self, file: JournalFile, seal: Seal) -> None:
         self._file = file
         self._run = file.run
+        self._advices = Advices(file, seal)
 
     @classmethod
-    def open(cls, path: Path, free: Callable[[Path], int] = free_octets) -> "Journal":
-        """Open or make the journal; raises :class:`JournalError`, sent False."""
-        return cls(JournalFile.open(path, free))
+    def open(
+        cls,
+        path: Path,
+        free: Callable[[Path], int] = free_octets,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> "Journal":
+        """Open or make the journal; raises :class:`JournalError`, sent False. The seal's key lies beside it."""
+        return cls(JournalFile.open(path, free), Seal(path.with_name("advice.key"), entropy))
 
     def close(self) -> None:
         """Close the file; what is owed stays owed."""
@@ -73,6 +83,7 @@ class Journal:
                 " (SELECT number FROM payment ORDER BY number DESC LIMIT 1 OFFSET ?)",
                 (KEPT,),
             )
+            self._run("DELETE FROM advice WHERE answer <> '' AND ref <= (SELECT max(ref) FROM advice) - ?", (KEPT,))
             ((number,),) = self._run(
                 "INSERT INTO payment (number, amount, currency, began_ms)"
                 " SELECT max(?, coalesce(max(number) + 1, 0)), ?, ?, ? FROM payment RETURNING number",
@@ -80,11 +91,17 @@ class Journal:
             ).fetchall()
         return _identifier(number)
 
-    def conclude(self, payment: str, finished: Event, at: datetime) -> None:
-        """The payment ends as ``finished`` says: approved and completed, or anything else and owed back where sent."""
+    def conclude(self, payment: str, finished: Event, at: datetime, offline: Offline | None = None) -> None:
+        """The payment ends as ``finished`` says: approved and completed, or anything else and owed back where sent.
+
+        With ``offline``, it was approved without the acquirer, which is owed an advice from now on.
+        """
+        approved = finished.fields["outcome"] == "approved"
+        sealed = self._advices.sealed(payment, offline) if approved and offline is not None else b""
         with self._file.transaction():
             number = self._open_payment(payment)
-            approved = finished.fields["outcome"] == "approved"
+            if approved and offline is not None:
+                self._tell(self._advices.add(number, payment, offline, sealed, self._stan(), at))
             for ref in self._unfinished("payment = ?", number):
                 if approved:
                     self._move(ref, Step.DELIVERED)
@@ -167,6 +184,28 @@ class Journal:
         return len(refs)
 
     # What is owed to the acquirer
+
+    def owes(self) -> bool:
+        """Whether anything is owed to the acquirer."""
+        with self._file.in_words("read"):
+            found = self._run("SELECT 1 FROM exchange WHERE state = ? LIMIT 1", (State.REVERSAL_DUE,)).fetchone()
+        return found is not None or self._advices.waiting() > 0
+
+    def advices(self) -> tuple[Advice, ...]:
+        """The advices that are owed, oldest first; raises ``SealBroken`` where one cannot be opened."""
+        return self._advices.owed()
+
+    def advice_sending(self, ref: int) -> None:
+        """Count an attempt, before it is sent: the next one is then a repeat."""
+        self._advices.sending(ref)
+
+    def advice_answered(self, ref: int, code: str, at: datetime) -> bool:
+        """An authentic answer to an advice; False means that it settled nothing and is still owed."""
+        if code in ASK_AGAIN:
+            return False
+        with self._file.transaction():
+            self._tell(self._advices.answered(ref, code, at))
+        return True
 
     def reversals(self) -> tuple[Reversal, ...]:
         """What is owed, oldest first."""

@@ -43,6 +43,13 @@ CREATE INDEX exchange_by_payment ON exchange (payment);
 CREATE TABLE untold (
     number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL
 );
+CREATE TABLE advice (
+    ref INTEGER PRIMARY KEY AUTOINCREMENT, payment INTEGER NOT NULL,
+    amount INTEGER NOT NULL, currency TEXT NOT NULL, code TEXT NOT NULL,
+    stan INTEGER NOT NULL, at TEXT NOT NULL, reference TEXT NOT NULL, sealed BLOB NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, answer TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX advice_owed ON advice (ref) WHERE answer = '';
 """
 SCHEMA = (_FIRST, _PAYMENTS)
 """What each version added. The version of a database is how many of these it has."""
@@ -127,6 +134,7 @@ class JournalFile:
         self.run("PRAGMA locking_mode = EXCLUSIVE")
         self.run("PRAGMA journal_mode = WAL")
         self.run("PRAGMA synchronous = FULL")
+        self.run("PRAGMA secure_delete = ON")  # what was sealed and is wiped leaves no trace in the file
         self.run("BEGIN IMMEDIATE")
         try:
             (found,) = self.run("PRAGMA user_version").fetchone()

@@ -9,6 +9,7 @@ Plain TCP exists for loopback alone, and a profile that wants it elsewhere is re
 
 import asyncio
 import ipaddress
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ LARGEST_READ = 1 << 16
 CLOSING_S = 1.0  # how long a polite TLS goodbye may take
 MODERN_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20"  # forward secrecy and authenticated ciphers only, where 1.3 is not spoken
 
+LONGEST_HOST_NAME = 253  # RFC 1035, 2.3.4
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9-]{1,63})*|[0-9A-Fa-f:.]{2,45}", re.ASCII)
 _TLS_HINT = "does it speak TLS 1.2 or 1.3, and know our certificate's CA?"
 
 _CERTIFICATE_WORDS = {
@@ -50,6 +53,10 @@ class TlsFiles:
     key: Path
     server_name: str
     revoked: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not _HOST_NAME.fullmatch(self.server_name) or len(self.server_name) > LONGEST_HOST_NAME:
+            raise ValueError("server-name: the host name or address in the acquirer's certificate expected")
 
 
 @dataclass(frozen=True, slots=True)

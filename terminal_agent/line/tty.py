@@ -149,12 +149,12 @@ def open_tty(path: str, settings: LineSettings) -> TtyLine:
         except OSError:
             raise _busy(path) from None
         exclusive = os.major(os.fstat(descriptor).st_rdev) not in PTY_MAJORS
-        if exclusive:
-            fcntl.ioctl(descriptor, termios.TIOCEXCL)
         try:
+            if exclusive:
+                fcntl.ioctl(descriptor, termios.TIOCEXCL)
             termios.tcsetattr(descriptor, termios.TCSANOW, _raw(termios.tcgetattr(descriptor), settings))
             termios.tcflush(descriptor, termios.TCIOFLUSH)
-        except termios.error as fault:
+        except (termios.error, OSError) as fault:  # OSError: pulled out while being opened
             raise LineError(f"{path}: cannot be set to {settings.baud} baud: {fault.args[-1]}") from None
         return TtyLine(path, descriptor, exclusive=exclusive)
     except BaseException:

@@ -9,7 +9,8 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+import traceback
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from protocols.currency import currency as by_code
 from protocols.errors import DecodeError
 from protocols.telemetry.events import Event, fit, words
 from terminal_agent.api.methods import Method, Methods, Parameter
-from terminal_agent.api.rpc import BUSY, INVALID_PARAMS, NOT_FOUND, RpcError
+from terminal_agent.api.rpc import BUSY, INVALID_PARAMS, NOT_FOUND, UNAVAILABLE, RpcError
 from terminal_agent.api.server import SUBSCRIBE, ApiServer
 from terminal_agent.audit import AuditBroken, AuditLog
 from terminal_agent.card.port import CardReader
@@ -35,7 +36,7 @@ from terminal_agent.flows.timekeeping import Timekeeper
 from terminal_agent.host.client import HostClient
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import HostError
-from terminal_agent.host.tcp import AcquirerLink, Endpoint
+from terminal_agent.host.tcp import AcquirerLink
 from terminal_agent.line.port import Line
 from terminal_agent.line.url import open_line
 from terminal_agent.pad.ipp import open_pad
@@ -46,6 +47,7 @@ from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 Trace = Callable[[str, str, str], None]
+DRAIN_S = 1.0  # a stop waits so long for its own last report to be heard
 LARGEST_AMOUNT = 10**12 - 1  # ISO 8583:1987, data element 4
 
 
@@ -113,11 +115,7 @@ class Agent:
             "reader", self._reader_opener(found, trace), self._recorder, lambda: self._line_ended("reader")
         )
         self._pad = Attached("pad", self._pad_opener(found, trace), self._recorder, lambda: self._line_ended("pad"))
-        host, _, port = profile.acquirer.address.rpartition(":")
-        try:
-            endpoint = Endpoint(host.strip("[]"), int(port), profile.acquirer.dialect, profile.acquirer.tls)
-        except ValueError as fault:
-            raise Fault(f"acquirer: {fault}", "give [acquirer.tls] ca, certificate, key and server-name") from None
+        endpoint = profile.acquirer.endpoint()
         journal = Journal.open(state / "journal.db")
         self._books = Books(journal, self._recorder, self._clock, mouth.tell)
         self._timekeeper = Timekeeper(self._clock, time_file, self._recorder)
@@ -130,6 +128,7 @@ class Agent:
             self._recorder,
             self._clock,
             profile.timeouts.acquirer,
+            profile.acquirer.offline_limit,
         )
         waits = Timeouts(profile.timeouts.card, profile.timeouts.pin)
         self._till = Till(
@@ -153,24 +152,25 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        reporter = self._make_reporter()
-        await self._api.start()
+        self._make_reporter()
         try:
+            await self._api.start()
             async with asyncio.TaskGroup() as group:
                 await asyncio.gather(self._reader.open(), self._pad.open())
                 self._started()
-                parts = (reporter, self._reader.keep(), self._pad.keep(), self._acquiring.settle())
+                parts = (self.reporter.run(), self._reader.keep(), self._pad.keep(), self._acquiring.settle())
                 watches = (self._books.keep(), self._timekeeper.watch())
                 lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in (*parts, *watches)]
                 await self._try_sign_on()
                 self._say_ready()
                 await self._stop.wait()
+                await self._wind_down()
                 for task in lasting:
                     task.cancel()
         finally:
             await self._close()
 
-    def _make_reporter(self) -> Coroutine[None, None, None]:
+    def _make_reporter(self) -> None:
         from terminal_agent.report.mqtt import Reporter  # aiomqtt and paho are loaded here, and only by the agent
 
         self.reporter = Reporter(
@@ -180,7 +180,6 @@ class Agent:
             lambda: secrets.randbelow(1 << 53) / (1 << 53),
             self._trace,
         )
-        return self.reporter.run()
 
     def _open_books(self) -> None:
         """Before anything can be asked of this agent: bring the files of an earlier run to one story."""
@@ -209,16 +208,26 @@ class Agent:
         said = {"event": "ready", "socket": path, "terminal": self.profile.terminal.id, "pid": os.getpid()}
         self._mouth.say(said, f"ready {path}")
 
-    async def _close(self) -> None:
+    async def _wind_down(self) -> None:
+        """No new payment is taken any more: end the running one, say that this agent stops, and let that be heard."""
         if self._payment is not None:
             self._payment.cancel()
             await asyncio.gather(self._payment, return_exceptions=True)
         self._recorder.note("agent.stopping")
-        self._timekeeper.keep()
-        await self._api.stop()
-        await asyncio.gather(self._reader.close(), self._pad.close(), self._acquiring.close())
-        self._outbox.close()
-        self._log.close()
+        if self.reporter.status.connected:
+            await self.reporter.drained(DRAIN_S)
+
+    async def _close(self) -> None:
+        """Close everything, the last opened first; what one part raises keeps no other from closing."""
+        self._stop.set()
+        async with contextlib.AsyncExitStack() as closing:
+            closing.callback(self._log.close)
+            closing.callback(self._outbox.close)
+            closing.push_async_callback(self._acquiring.close)
+            closing.push_async_callback(self._pad.close)
+            closing.push_async_callback(self._reader.close)
+            closing.push_async_callback(self._api.stop)
+            closing.callback(self._timekeeper.keep)
 
     def _publish(self, event: Event) -> None:
         self._api.publish({"name": event.name, "at_ms": event.at_ms, "fields": dict(event.fields)})
@@ -286,6 +295,8 @@ class Agent:
             raise RpcError(INVALID_PARAMS, str(error), "for example EUR") from None
         if amount == 0:
             raise RpcError(INVALID_PARAMS, "amount: more than zero expected")
+        if self._stop.is_set():
+            raise RpcError(UNAVAILABLE, "the agent is stopping", "start it again")
         if self._payment is not None and not self._payment.done():
             raise RpcError(BUSY, "another payment is running", "wait for its outcome")
         payment = self._till.begin(amount, money)
@@ -294,11 +305,16 @@ class Agent:
         return {"payment": payment.identifier}
 
     def _payment_ended(self, task: "asyncio.Task[Event]") -> None:
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            self._mouth.tell(f"payment not recorded: {fit(str(fault))}")
-            current = self._till.current
-            if current is not None:
-                self._api.publish(_unrecorded(current, fault, self._clock.now_ms()))
+        if task.cancelled() or (fault := task.exception()) is None:
+            return
+        if isinstance(fault, AgentError):
+            self._mouth.tell(f"payment not recorded: {fit(fault.what)}")
+        else:  # a bug: where it happened helps, what it says might quote a card
+            places = "".join(traceback.format_tb(fault.__traceback__))
+            self._mouth.tell(f"bug: {type(fault).__name__} in a payment\n{places}")
+        current = self._till.current
+        if current is not None and current.finished is None:
+            self._api.publish(_unrecorded(current, fault, self._clock.now_ms()))
 
     async def _payment_status(self, payment: str) -> object:
         current = self._till.current
@@ -314,8 +330,9 @@ class Agent:
 
 def _unrecorded(payment: Payment, fault: BaseException, at_ms: int) -> dict[str, object]:
     """What listeners hear of a payment whose end could not be recorded: it failed, whatever else happened."""
+    reason = fit(fault.what) if isinstance(fault, AgentError) else "a fault of the agent; see what it printed"
     fields = {
-        "payment": payment.identifier, "outcome": "failed", "reason": fit(str(fault)),
+        "payment": payment.identifier, "outcome": "failed", "reason": reason,
         "amount": payment.amount, "currency": payment.currency.alpha, "ms": 0,
     }  # fmt: skip
     return {"name": "payment.finished", "at_ms": at_ms, "fields": fields}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from device_profiles import catalog
 from device_profiles.model import PinpadProfile, ReaderProfile, ReaderProtocol
-from protocols.acquirer.dialects import DIALECTS
+from protocols.currency import LARGEST_MINOR
 from terminal_agent.config import Device, Identity, Waits
 from terminal_agent.emv import EmvTerminal
-from terminal_agent.host.tcp import TlsFiles
+from terminal_agent.host.tcp import Endpoint, TlsFiles
 from terminal_agent.report.settings import ReportSettings
 from tillguard import settings
 from tillguard.exits import Exit
@@ -21,18 +21,29 @@ PCSC_LINE = "pcsc:"
 
 @dataclass(frozen=True, slots=True)
 class AcquirerSection:
-    """[acquirer]: where the host is and how it is spoken to. Outside loopback ``[acquirer.tls]`` is required."""
+    """[acquirer]: where the host is and how it is spoken to. Outside loopback ``[acquirer.tls]`` is required.
+
+    ``offline_limit``: minor units up to which it books what card and terminal approved without it; 0 is never.
+    """
 
     address: str
     dialect: str = "ascii-1987"
     tls: TlsFiles | None = None
+    offline_limit: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.offline_limit <= LARGEST_MINOR:
+            raise ValueError(f"offline-limit: 0 to {LARGEST_MINOR} minor units expected")
         host, colon, port = self.address.rpartition(":")
-        if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        plain = (host.startswith("[") and host.endswith("]")) or ":" not in host
+        if not (host and plain and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise ValueError("address: HOST:PORT expected")
-        if self.dialect not in DIALECTS:
-            raise ValueError(f"dialect: one of {', '.join(DIALECTS)} expected")
+        self.endpoint()  # a plain line beyond loopback, or an unknown dialect, is refused where it is written
+
+    def endpoint(self) -> Endpoint:
+        """Where to connect, and how."""
+        host, _, port = self.address.rpartition(":")
+        return Endpoint(host.strip("[]"), int(port), self.dialect, self.tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,12 @@ class TerminalProfile:
     acquirer: AcquirerSection
     report: ReportSettings
     timeouts: Waits = field(default_factory=Waits)
+
+    def __post_init__(self) -> None:
+        if self.reader.line == self.pad.line:
+            raise ValueError("reader.line and pad.line: two devices cannot share one line")
+        if self.emv.signature:
+            raise ValueError("emv.signature: no flow asks for a signature yet; leave it false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +82,17 @@ def load(path: Path) -> TerminalProfile:
             "give both the same value, so that the card's data and the messages name one terminal",
             Exit.USAGE,
         )
+    for path_of in _files(profile):
+        if not path_of.is_file():
+            raise Fault(f"{path_of}: no such file", f"it is named in {path}", Exit.USAGE)
     return profile
+
+
+def _files(profile: TerminalProfile) -> tuple[Path, ...]:
+    """The certificates and keys that the profile names."""
+    tls, report = profile.acquirer.tls, profile.report
+    revoked = (tls.revoked,) if tls and tls.revoked else ()
+    return (report.ca, report.certificate, report.key, *((tls.ca, tls.certificate, tls.key) if tls else ()), *revoked)
 
 
 def models(profile: TerminalProfile, path: Path) -> Models:

@@ -251,14 +251,14 @@ def derivations() -> list[Row]:
             10.0,
         ),
         row(
-            "AES-128 DUKPT, BDK to key, 16 one-bits, cold",
+            "AES DUKPT, BDK to key, 16 one-bits, cold",
             lambda: aes.transaction_key(aes.initial_key(TEST_AES, modern), modern),
             "cryptography, 17 keys",
             fresh_aes(17),
             65.0,
         ),
         row(
-            "AES-128 DUKPT, PIN key, 16 one-bits, BDK kept",
+            "AES DUKPT, PIN key, 16 one-bits, BDK kept",
             lambda: kept.working_key(modern, pin_use, aes.AES_128),
             "cryptography, 17 keys",
             fresh_aes(17),

@@ -106,6 +106,19 @@ def _tear(left: list[int]) -> None:
     audit.os.write = torn  # type: ignore[assignment]
 
 
+def _mislead(off_by: Path) -> None:
+    """The machine's wall clock is wrong by as many milliseconds as the file says, at every moment."""
+    from terminal_agent.clock import SystemClock
+
+    right = SystemClock.now_ms
+
+    def now_ms(clock: SystemClock) -> int:
+        return right(clock) + int(off_by.read_text())
+
+    if off_by.exists():
+        SystemClock.now_ms = now_ms  # type: ignore[method-assign]
+
+
 def _live(order: dict[str, Any]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no agent outlives its test
     from terminal_agent.flows import acquiring, books, devices
@@ -114,6 +127,7 @@ def _live(order: dict[str, Any]) -> None:
 
     if order["hasty"]:  # what is away in these tests is never away for long
         acquiring.REVERSAL_PAUSE_S = books.RETRY_S = devices.RETRY_S = 0.05
+    _mislead(Path(order["profile"]).with_name("clock-is-off-by"))
     if order["death"] is not None:
         arrange(Death(**order["death"]))
     printed = os.open(order["printed"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -144,6 +144,7 @@ class Shop:
         }
         self.devices = {name: make() for name, make in self._makers.items()}
         self.plugged: dict[str, PtyServer] = {}
+        self._port = 0
         self.values: dict[str, Any] = {
             "terminal": TERMINAL, "reader": folder / "reader", "pad": folder / "pad", "broker": "127.0.0.1:9",
             "tls": "", "card_s": 3.0, "pin_s": 3.0, "acquirer_s": 0.4,
@@ -175,23 +176,31 @@ class Shop:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator["Shop"]:
         """Everything plugged in and the bank open, until the block ends."""
-        loop = asyncio.get_running_loop()
-        clock = lambda: datetime.now(UTC)  # noqa: E731
-        bank: Any = self.bank
-        hsm: Any = Hsm()
-        lines = Bank(bank, self.bank.profile.speech, hsm, clock, self.bank.told.append)
-        server = await loop.create_server(lines.line, "127.0.0.1", 0)
-        self.values["acquirer"] = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await self.open_bank()
         for name in self.devices:
             self.plug(name)
         self.write_profile()
         try:
             yield self
         finally:
-            server.close()
-            await lines.close()
+            await self.close_bank()
             for name in tuple(self.plugged):
                 self.unplug(name)
+
+    async def open_bank(self) -> None:
+        """The bank listens, where it listened before."""
+        bank: Any = self.bank
+        hsm: Any = Hsm()
+        self._lines = Bank(bank, self.bank.profile.speech, hsm, lambda: datetime.now(UTC), self.bank.told.append)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._lines.line, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        self.values["acquirer"] = f"127.0.0.1:{self._port}"
+
+    async def close_bank(self) -> None:
+        """It hangs up on everybody and listens no more."""
+        self._server.close()
+        await self._lines.close()
 
 
 def once(fault: Fault, mti: str) -> Rule:

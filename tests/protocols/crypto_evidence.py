@@ -24,6 +24,7 @@ RUNS = {
     "PIN blocks against psec": 200_000,
     "PIN blocks of format 4 against psec": 200_000,
     "verdicts on mutated PIN blocks against psec": 200_000,
+    "PIN translation against psec": 200_000,
     "PVV and IBM 3624 against psec": 200_000,
     "Visa PIN change against pyemv": 200_000,
     "CVV against psec": 200_000,

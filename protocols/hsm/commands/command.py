@@ -20,7 +20,8 @@ SCHEMES = (LEGACY_SINGLE, *(scheme.value for scheme in KeyScheme if scheme is no
 Scheme = Annotated[str, Choice(SCHEMES, refusal=ErrorCode.INVALID_KEY_SCHEME)]
 KeyTypeCode = Annotated[str, HexText(3)]
 TypeCode = Annotated[str, HexText(2, refusal=ErrorCode.INVALID_TYPE_CODE)]
-LengthFlag = Annotated[str, Choice(("0", "1", "2"), refusal=ErrorCode.INVALID_LENGTH_FLAG)]
+LengthFlag = Annotated[str, Choice(("0", "1", "2", "F"), refusal=ErrorCode.INVALID_LENGTH_FLAG)]
+"""0 single, 1 double, 2 triple length; F a key block (own: no source says what hosts write there)."""
 Atalla = Annotated[str | None, AtallaVariant()]
 Account = Annotated[str, Digits(12, hidden=True)]
 """The rightmost 12 digits of the PAN without its check digit."""
@@ -46,6 +47,12 @@ def derives(key: KeyField) -> bool:
     """Whether a key is a BDK by what its key block says, so that a serial number follows it."""
     return key.usage in DUKPT_USAGES
 
+
+LmkId = Annotated[str, Digits(2, refusal=ErrorCode.INVALID_LMK_ID)]
+"""An LMK identifier in front of key block attributes, where a command has these; else it is part of the tail."""
+KeyVersion = Annotated[str, Characters(2)]
+Exportability = Annotated[str, Choice(("E", "N", "S"), refusal=ErrorCode.KEY_BLOCK_EXPORT)]
+NoOptionalBlocks = Annotated[str, Choice(("00",), refusal=ErrorCode.KEY_BLOCK_MISCELLANEOUS)]
 
 Q = TypeVar("Q", bound=Fields)
 R = TypeVar("R", bound=Fields)

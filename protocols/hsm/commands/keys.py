@@ -13,15 +13,19 @@ from protocols.hsm.commands.command import (
     CheckValueKind,
     CheckValueOptions,
     Command,
+    Exportability,
     KeyTypeCode,
+    KeyVersion,
     LengthFlag,
+    LmkId,
+    NoOptionalBlocks,
     Reserved,
     Row,
     Scheme,
     TypeCode,
 )
 from protocols.hsm.evidence import Evidence
-from protocols.hsm.fields import Choice, HexOneOf, HexText
+from protocols.hsm.fields import Characters, Choice, HexOneOf, HexText
 from protocols.hsm.layout import Fields, IfLonger, Introduced, When, layout
 
 CheckValue = Annotated[bytes, HexOneOf((16, 6), plain=True)]
@@ -48,14 +52,39 @@ class A0Export(Fields):
 
 
 @layout
+class A0Attributes(Fields):
+    """What the new key's block shall say; the algorithm with its length: T2, T3, A1, A2 or A3."""
+
+    usage: Annotated[str, Characters(2)]
+    algorithm: Annotated[str, Choice(("T2", "T3", "A1", "A2", "A3"), refusal=ErrorCode.KEY_BLOCK_ALGORITHM)]
+    mode: Annotated[str, Characters(1)]
+    key_version: KeyVersion = "00"
+    exportability: Exportability
+    optional_blocks: NoOptionalBlocks = "00"
+
+
+@layout
+class A4Attributes(Fields):
+    """What the new key's block shall say beside what its components' blocks say."""
+
+    key_version: KeyVersion = "00"
+    optional_blocks: NoOptionalBlocks = "00"
+
+
+@layout
 class A0(Fields):
-    """Make a key: mode 0 random, A derived (DUKPT initial key); 1 and B the same and also under a ZMK or TMK."""
+    """Make a key: mode 0 random, A derived (DUKPT initial key); 1 and B the same and also under a ZMK or TMK.
+
+    Under a key block LMK the key type is FFF, the scheme S, and the attributes say the rest.
+    """
 
     mode: Annotated[str, Choice(("0", "1", "A", "B"))]
     key_type: KeyTypeCode
     scheme: Scheme
     derivation: Annotated[A0Derivation | None, When("mode", "A", "B")] = None
     export: Annotated[A0Export | None, When("mode", "1", "B")] = None
+    lmk: Annotated[LmkId | None, Introduced(b"%")] = None
+    attributes: Annotated[A0Attributes | None, Introduced(b"#")] = None
 
 
 @layout
@@ -83,6 +112,8 @@ class A4(Fields):
     component_7: Annotated[AnyKey | None, When("count", *"789")] = None
     component_8: Annotated[AnyKey | None, When("count", *"89")] = None
     component_9: Annotated[AnyKey | None, When("count", "9")] = None
+    lmk: Annotated[LmkId | None, Introduced(b"%")] = None
+    attributes: Annotated[A4Attributes | None, Introduced(b"#")] = None
 
 
 @layout

@@ -24,7 +24,7 @@ InputFormat = Annotated[str, Choice(("0", "1", "2"), refusal=ErrorCode.COMMAND_S
 MacSize = Annotated[str, Choice(("0", "1"), refusal=ErrorCode.INVALID_TYPE_CODE)]
 MacAlgorithm = Annotated[str, Choice(("1", "3"), refusal=ErrorCode.INVALID_TYPE_CODE)]
 MacPadding = Annotated[str, Choice(("0", "1", "2"), refusal=ErrorCode.COMMAND_SPECIFIC_09)]
-MacKeyType = Annotated[str, Choice(("003", "008"), refusal=ErrorCode.INVALID_LENGTH_FLAG)]
+MacKeyType = Annotated[str, Choice(("003", "008", "FFF"), refusal=ErrorCode.INVALID_LENGTH_FLAG)]
 MacText = Annotated[bytes, HexOneOf((16, 8))]
 Chaining = Annotated[bytes, Hex(16)]
 

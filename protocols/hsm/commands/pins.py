@@ -17,13 +17,19 @@ from protocols.hsm.commands.command import (
     PinFormat,
     PinLength,
     Row,
+    derives,
 )
 from protocols.hsm.evidence import Evidence
+from protocols.hsm.fields import KeyField
 from protocols.hsm.layout import Fields, When, layout
 from protocols.hsm.optional_fields import Flag
 
 DukptFlag = Annotated[str | None, Flag("*~")]
 """Says that the destination key is a BDK: `*` BDK-1, `~` BDK-2; its serial number follows the key."""
+
+
+def _derivation(flag: str | None, key: KeyField) -> str:
+    return "number" if flag is not None or derives(key) else "none"
 
 
 @layout
@@ -41,12 +47,17 @@ class CA(Fields):
     tpk: AnyKey
     flag: DukptFlag = None
     zpk: AnyKey
-    number: Annotated[DukptNumber | None, When("flag", "*", "~")] = None
+    number: Annotated[DukptNumber | None, When("derivation", "number")] = None
     maximum: MaximumPinLength = "12"
     block: PinBlock
     source_format: PinFormat
     destination_format: PinFormat
     account: Account
+
+    @property
+    def derivation(self) -> str:
+        """Whether the destination key is a BDK, by its flag or its key block."""
+        return _derivation(self.flag, self.zpk)
 
 
 @layout
@@ -110,11 +121,16 @@ class G0(Fields):
     destination: AnyKey
     descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
     ksn: Ksn
-    number: Annotated[DukptNumber | None, When("flag", "*", "~")] = None
+    number: Annotated[DukptNumber | None, When("derivation", "number")] = None
     block: PinBlock
     source_format: PinFormat
     destination_format: PinFormat
     account: Account
+
+    @property
+    def derivation(self) -> str:
+        """Whether the destination key is a BDK, by its flag or its key block."""
+        return _derivation(self.flag, self.destination)
 
 
 @layout

@@ -16,8 +16,10 @@ from protocols.hsm.commands.command import (
     CheckValue6,
     CheckValueKind,
     Command,
+    Exportability,
     KeyTypeCode,
     LengthFlag,
+    LmkId,
     Reserved,
     Row,
     Scheme,
@@ -60,6 +62,9 @@ class A8(Fields):
     atalla: Atalla = None
     reserved: Annotated[Reserved | None, Introduced(b";")] = None
     """Some hosts end with `;0`."""
+    lmk: Annotated[LmkId | None, Introduced(b"%")] = None
+    exportability: Annotated[Exportability | None, Introduced(b"#")] = None
+    """What the key's block says from then on, N if left out."""
 
 
 @layout

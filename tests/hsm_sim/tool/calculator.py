@@ -16,6 +16,19 @@ VECTORS = Path(__file__).parents[2] / "vectors"
 TEST_KEY = "0123456789ABCDEFFEDCBA9876543210"
 WARNING = "hsm-sim tool: for TEST keys, PINs and cards only; nothing here protects them\n"
 
+KEY_FILE = f"# a TEST key\n{TEST_KEY}\n".encode()
+EXAMPLE_FILES = {
+    "test.key": KEY_FILE,
+    "bdk.key": KEY_FILE,
+    "pad.key": KEY_FILE,
+    "aes.key": KEY_FILE,
+    "card.key": KEY_FILE,
+    "test.pin": b"7391\n",
+    "key-and-pin": KEY_FILE + b"7391\n",
+    "message.bin": b"Hello World !!",
+}
+"""What the files that examples and documents name hold."""
+
 
 @dataclass(frozen=True)
 class Ran:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import pty
+import select
 import subprocess
 import sys
 import time
@@ -109,11 +110,11 @@ def at_a_terminal(*words: str, typed: list[bytes]) -> tuple[int, str]:
     lines = list(typed)
     ending = time.monotonic() + 30
     with contextlib.suppress(OSError):  # EIO: the other end is closed
-        while time.monotonic() < ending and (piece := os.read(ours, 4096)):
+        while select.select([ours], [], [], max(0.0, ending - time.monotonic()))[0] and (piece := os.read(ours, 4096)):
             seen += piece
             if seen.endswith(b": ") and lines:
                 os.write(ours, lines.pop(0))
-    os.close(ours)
+    os.close(ours)  # a command that still waits is hung up on
     return process.wait(10), seen.decode()
 
 

@@ -16,20 +16,8 @@ from hsm_sim.cli import main
 from hsm_sim.tool import NOUNS
 from hsm_sim.tool.command import Parser, _parser
 from hsm_sim.tool.verb import Noun
-from tests.hsm_sim.tool.calculator import TEST_KEY, WARNING, calculate
+from tests.hsm_sim.tool.calculator import EXAMPLE_FILES, TEST_KEY, WARNING, calculate
 
-KEY_FILE = f"# a TEST key\n{TEST_KEY}\n".encode()
-EXAMPLE_FILES = {
-    "test.key": KEY_FILE,
-    "bdk.key": KEY_FILE,
-    "pad.key": KEY_FILE,
-    "aes.key": KEY_FILE,
-    "card.key": KEY_FILE,
-    "test.pin": b"7391\n",
-    "key-and-pin": KEY_FILE + b"7391\n",
-    "message.bin": b"Hello World !!",
-}
-"""What the files that examples name hold."""
 SECRET = "8F1D"  # what a person might type in the wrong place; it must not come back
 
 

@@ -5,6 +5,7 @@
 import contextlib
 import traceback
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -198,12 +199,26 @@ def test_message_types_know_their_answers_and_repeats() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(digits=st.text("0123456789", min_size=42, max_size=42), control=st.text("012", min_size=3, max_size=3))
-def test_composite_values(digits: str, control: str) -> None:
-    with contextlib.suppress(DecodeError):
-        assert OriginalData.from_digits(digits).digits()[:20] == digits[:20]
-    with contextlib.suppress(DecodeError):
-        assert SecurityControl.from_digits(control.ljust(16, "0")).digits() == control.ljust(16, "0")
+@given(
+    mti=st.sampled_from([Mti.AUTHORISATION_REQUEST, Mti.FINANCIAL_REQUEST]),
+    stan=st.integers(1, 999_999),
+    moment=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001  only its digits are used
+)
+def test_composite_values_round_trip(mti: Mti, stan: int, moment: datetime) -> None:
+    original = OriginalData(mti, stan, moment.strftime("%m%d%H%M%S"))
+    assert OriginalData.from_digits(original.digits()) == original
+    for pin_format in PinFormat:
+        for algorithm in PinAlgorithm:
+            control = SecurityControl(pin_format, algorithm)
+            assert SecurityControl.from_digits(control.digits()) == control
+
+
+@settings(max_examples=60, deadline=None)
+@given(digits=st.text("0123456789", max_size=45))
+def test_composite_values_of_garbage(digits: str) -> None:
+    for read in (OriginalData.from_digits, SecurityControl.from_digits):
+        with contextlib.suppress(DecodeError):
+            read(digits)
 
 
 def test_security_control_of_an_iso_0_block_under_dukpt() -> None:

@@ -12,6 +12,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from protocols.errors import DecodeError
 from protocols.pan import Pan
 from protocols.pin.iso9564 import (
+    Format,
     decipher_format_4,
     decode_format_0,
     decode_format_2,
@@ -22,6 +23,7 @@ from protocols.pin.iso9564 import (
     encode_format_3,
 )
 from protocols.pin.reference import DecimalisationTable, offset, pin_from_offset, pvv
+from protocols.pin.translation import translate
 from protocols.primitives import AesKey, TdesKey
 from protocols.secret import ClearPinBlock, Pin
 from tests.protocols.crypto_evidence import RUNS, recorded
@@ -95,6 +97,26 @@ def _iso_2(block: bytes) -> str:
     return str(psec.pinblock.decode_pinblock_iso_2(block))
 
 
+def translations(cases: int, seed: int) -> None:
+    """Format 0 to 0, 3 and 4 against deciphering, decoding, encoding and enciphering anew; garbage blocks included."""
+    source = random.Random(seed)
+    for _ in range(cases):
+        text, account = number(source, 4, 12), number(source, 13, 19)
+        first, second, modern = source.randbytes(16), source.randbytes(16), source.randbytes(16)
+        pan, keys = Pan(account), (TdesKey(first), TdesKey(second), AesKey(modern))
+        block = psec.des.encrypt_tdes_ecb(first, psec.pinblock.encode_pinblock_iso_0(text, account))
+        expected = psec.des.encrypt_tdes_ecb(second, psec.pinblock.encode_pinblock_iso_0(text, account))
+        assert translate(keys[0], Format.ISO_0, keys[1], Format.ISO_0, block, pan) == expected
+        random8 = source.randbytes(8)
+        three = translate(keys[0], Format.ISO_0, keys[1], Format.ISO_3, block, pan, random8)
+        clear = psec.des.decrypt_tdes_ecb(second, three)
+        assert psec.pinblock.decode_pinblock_iso_3(clear, account) == text
+        four = translate(keys[0], Format.ISO_0, keys[2], Format.ISO_4, block, pan, random8)
+        assert psec.pinblock.decipher_pinblock_iso_4(modern, four, account) == text
+        with pytest.raises(DecodeError):  # under another key; one block in ten million would pass by chance
+            translate(keys[1], Format.ISO_0, keys[1], Format.ISO_0, block, pan)
+
+
 def references(cases: int, seed: int) -> None:
     source = random.Random(seed)
     for _ in range(cases):
@@ -127,6 +149,10 @@ def test_verdicts_on_mutated_blocks() -> None:
     verdicts(CASES, SEED + 2)
 
 
+def test_translations() -> None:
+    translations(CASES, SEED + 5)
+
+
 def test_references() -> None:
     references(CASES, SEED + 3)
 
@@ -135,6 +161,7 @@ LONG: dict[str, Callable[[int, int], None]] = {
     "PIN blocks against psec": blocks,
     "PIN blocks of format 4 against psec": enciphered_blocks,
     "verdicts on mutated PIN blocks against psec": verdicts,
+    "PIN translation against psec": translations,
     "PVV and IBM 3624 against psec": references,
 }
 

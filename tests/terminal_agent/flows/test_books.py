@@ -87,7 +87,7 @@ class Desk:
         return client().authorise(REQUEST, self.journal.next_stan(), AT)
 
     def conclude(self, payment: str, outcome: str = "approved") -> Event:
-        return self.books.conclude(payment, outcome=outcome, amount=4200, currency="EUR", ms=900)
+        return self.books.conclude(payment, {"outcome": outcome, "amount": 4200, "currency": "EUR", "ms": 900})
 
     def ends(self) -> list[tuple[str, str]]:
         """What the audit log says of payments."""

@@ -13,7 +13,7 @@ from protocols.acquirer.message import Draft, Message, decode, draft, missing
 from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.values import OriginalData, PinAlgorithm, PinFormat, SecurityControl, SessionKey
 from protocols.pan import Pan, Track2
-from terminal_agent.host.client import AuthorisationRequest, HostClient, PinData, retrieval_reference
+from terminal_agent.host.client import AuthorisationRequest, HostClient, OfflineAdvice, PinData, retrieval_reference
 from terminal_agent.host.port import HostGarbled
 from terminal_agent.host.reversal import Reversal, ReversalReason
 
@@ -75,8 +75,14 @@ def test_without_a_pin_no_pin_elements() -> None:
     assert (message.pin_block, message.ksn, message.security_control, message.pin_capture) == (None,) * 4
     assert message.entry_mode == "051"
     assert client().purchase(REQUEST, 7, AT).message.mti is Mti.FINANCIAL_REQUEST
-    advice = client().advise(REQUEST, "OFF001", 7, AT).message
-    assert (advice.mti, advice.approval) == (Mti.FINANCIAL_ADVICE, "OFF001")
+
+
+def test_an_advice_says_what_was_approved_without_the_host_and_its_repeat_differs_in_the_type_alone() -> None:
+    first = client().advise(OfflineAdvice(replace(REQUEST, pin=None), "Y1", 7, AT)).message
+    assert (first.mti, first.response_code, first.amount) == (Mti.FINANCIAL_ADVICE, "Y1", 4200)
+    assert missing(first) == ()
+    again = client().advise(OfflineAdvice(replace(REQUEST, pin=None), "Y1", 7, AT, repeated=True)).message
+    assert again == replace(first, mti=Mti.FINANCIAL_ADVICE_REPEAT)
 
 
 def test_network_messages() -> None:

@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What was approved without the acquirer and must be told to it: 0220, repeated as 0221 until answered. Sends nothing.
+
+An advice needs the account number, so this is the one place where card data wait on disk: sealed (:mod:`seal`), and
+wiped when the acquirer has booked it. Track 2 and PIN data are not kept at all: neither belongs into an advice.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from protocols.pan import Pan
+from protocols.telemetry.events import Event, Value, make
+from terminal_agent.host.client import AuthorisationRequest, OfflineAdvice, retrieval_reference
+from terminal_agent.host.journal_file import JournalFile
+from terminal_agent.host.port import JournalError
+from terminal_agent.host.seal import Seal
+
+MOST_WAITING = 100  # advices; a till that has not reached its acquirer for so long takes no more of that risk
+ASK_AGAIN = frozenset({"06", "63", "68", "91", "96"})
+"""Answers that settle nothing: error, security (sign on anew), late, issuer away, system malfunction. Others do."""
+BOOKED = frozenset({"00", "94"})
+"""It is booked: now, or it was before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """A payment that card and terminal approved by themselves. ``code``: DE39, Y1 or Y3 (EMV 4.4 Book 4, Annex A6)."""
+
+    request: AuthorisationRequest = field(repr=False)
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One owed advice. Its first sending is a 0220, every later one a 0221 with the same content."""
+
+    ref: int
+    payment: str
+    attempts: int
+    content: OfflineAdvice
+
+
+class Advices:
+    """The advices of a journal. Methods marked so belong inside one of the file's transactions."""
+
+    def __init__(self, file: JournalFile, seal: Seal) -> None:
+        self._file = file
+        self._run = file.run
+        self._seal = seal
+
+    def sealed(self, payment: str, offline: Offline) -> bytes:
+        """The card data of an advice, enciphered; to be made before the transaction that keeps them."""
+        request = offline.request
+        if self.waiting() >= MOST_WAITING:
+            what = f"{self._file.path}: {MOST_WAITING} payments approved offline wait for the acquirer"
+            raise JournalError(what, "payments are approved offline again when it has answered", sent=False)
+        clear = {"pan": request.pan.digits, "expiry": request.expiry, "sequence": request.sequence_number}
+        clear |= {"interface": request.interface, "icc": request.icc_data.hex()}
+        return self._seal.close_in(json.dumps(clear).encode(), payment)
+
+    def add(self, number: int, payment: str, offline: Offline, sealed: bytes, stan: int, at: datetime) -> Event:
+        """In a transaction: owe one; the event that says so."""
+        request = offline.request
+        reference = retrieval_reference(stan, at)
+        self._run(
+            "INSERT INTO advice (payment, amount, currency, code, stan, at, reference, sealed)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (number, request.amount, request.currency, offline.code, stan, at.isoformat(), reference, sealed),
+        )
+        fields: dict[str, Value] = {"payment": payment, "reference": reference, "response_code": offline.code}
+        return make("advice.owed", _ms(at), **fields)
+
+    def waiting(self) -> int:
+        """How many are owed."""
+        with self._file.in_words("read"):
+            return int(self._run("SELECT count(*) FROM advice WHERE answer = ''").fetchone()[0])
+
+    def owed(self) -> tuple[Advice, ...]:
+        """What is owed, oldest first; raises :class:`~terminal_agent.host.seal.SealBroken` where one does not open."""
+        with self._file.in_words("read"):
+            rows = self._run(
+                "SELECT ref, payment, amount, currency, code, stan, at, attempts, sealed FROM advice"
+                " WHERE answer = '' ORDER BY ref"
+            ).fetchall()
+        return tuple(self._opened(*row) for row in rows)
+
+    def sending(self, ref: int) -> None:
+        """Count an attempt, before it is sent."""
+        with self._file.transaction():
+            self._run("UPDATE advice SET attempts = attempts + 1 WHERE ref = ? AND answer = ''", (ref,))
+
+    def answered(self, ref: int, code: str, at: datetime) -> Event:
+        """In a transaction: it is settled; what was sealed is wiped if it was booked. The event that says so."""
+        payment, reference, attempts = self._run(
+            "SELECT payment, reference, attempts FROM advice WHERE ref = ?", (ref,)
+        ).fetchone()
+        self._run("UPDATE advice SET answer = ? WHERE ref = ?", (code, ref))
+        fields: dict[str, Value] = {"payment": f"p{payment:x}", "reference": reference, "response_code": code}
+        if code in BOOKED:
+            self._run("UPDATE advice SET sealed = x'' WHERE ref = ?", (ref,))
+            return make("advice.settled", _ms(at), sent=attempts, **fields)
+        return make("advice.refused", _ms(at), **fields)
+
+    def _opened(
+        self, ref: int, number: int, amount: int, currency: str, code: str, stan: int, at: str, sent: int, box: bytes
+    ) -> Advice:
+        payment = f"p{number:x}"
+        clear = json.loads(self._seal.open_up(box, payment))
+        request = AuthorisationRequest(
+            amount=amount,
+            currency=currency,
+            pan=Pan(clear["pan"]),
+            track2=None,
+            expiry=clear["expiry"],
+            sequence_number=clear["sequence"],
+            icc_data=bytes.fromhex(clear["icc"]),
+            interface=clear["interface"],
+            pin=None,
+        )
+        content = OfflineAdvice(request, code, stan, datetime.fromisoformat(at), repeated=sent > 0)
+        return Advice(ref, payment, sent, content)
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""A broker that is killed and comes back under a whole agent: payments go on, head office sees every event once."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from device_profiles.serve.mosquitto import free_port
+from tests.brokers import Running, broker, make_pki
+from tests.flows.lives import Agent, Cradle, living
+from tests.flows.reckoning import audit_events, reckon
+from tests.flows.shop import Shop
+from tests.flows.test_reporting_over_mqtt import Line, shown, start_watch
+
+
+def reports(watch: Line) -> list[dict[str, Any]]:
+    """What head office was shown, in its order; nothing of it twice."""
+    numbers = shown(watch)
+    assert len(numbers) == len(set(numbers))
+    documents = [json.loads(line) for line in watch.lines]
+    return [document for document in documents if document["event"] == "report"]
+
+
+async def seen_at_head_office(watch: Line, shop: Shop) -> None:
+    """Wait until everything was shown, ten seconds at most."""
+    for _ in range(500):
+        if len(shown(watch)) >= len(audit_events(shop.state)):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"head office has seen {len(shown(watch))} of {len(audit_events(shop.state))} events")
+
+
+def pid_of(running: Running) -> int:
+    """Of a mosquitto."""
+    assert running.pid is not None
+    return running.pid
+
+
+async def pay(agent: Agent, told: dict[str, dict[str, Any]]) -> None:
+    fields = await agent.pays()
+    told[fields["payment"]] = fields
+    assert fields["outcome"] == "approved"
+
+
+async def test_every_event_of_every_payment_is_seen_once_and_in_its_order(tmp_path: Path) -> None:
+    (tmp_path / "pki").mkdir()
+    pki, port = make_pki(tmp_path / "pki"), free_port()
+    shop = Shop(tmp_path)
+    shop.values["broker"] = f"127.0.0.1:{port}"
+    told: dict[str, dict[str, Any]] = {}
+    async with shop.open(), Cradle.open() as cradle, contextlib.AsyncExitStack() as brokers:
+        running = await brokers.enter_async_context(broker("mosquitto", pki, tmp_path, port))
+        watch = await start_watch(pki, running.address)
+        async with living(shop, cradle) as agent:
+            await pay(agent, told)
+            for _ in range(2):
+                os.kill(pid_of(running), signal.SIGKILL)
+                await pay(agent, told)
+                await pay(agent, told)
+                running = await brokers.enter_async_context(broker("mosquitto", pki, tmp_path, port))
+                await seen_at_head_office(watch, shop)
+        pid = await cradle.bear(shop.folder / "terminal.toml")
+        doomed = await Agent.meet(pid, shop.folder / "agent.sock")
+        await doomed.has_devices()
+        os.kill(pid_of(running), signal.SIGKILL)
+        await pay(doomed, told)
+        os.kill(pid, signal.SIGKILL)  # with reports that nobody has
+        await cradle.ended()
+        await doomed.leave()
+        running = await brokers.enter_async_context(broker("mosquitto", pki, tmp_path, port))
+        async with living(shop, cradle) as agent:
+            await pay(agent, told)
+            await seen_at_head_office(watch, shop)
+        stopping = 1  # recorded after the last look; it is sent at the next start
+        seen = [{name: one[name] for name in ("name", "at_ms", "fields")} for one in reports(watch)]
+        assert seen == audit_events(shop.state)[:-stopping]
+        assert await watch.end(signal.SIGTERM) == 0
+    found = reckon(shop, told)
+    assert (found.unmatched, found.approved) == ([], len(told))
