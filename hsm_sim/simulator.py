@@ -15,16 +15,19 @@ from hsm_sim.audit import Audit, AuditError
 from hsm_sim.config import PolicySettings, Preset, Settings
 from hsm_sim.engine.counters import NONE, Count, Counts, FraudCounters
 from hsm_sim.engine.engine import DEFAULT_LMK, Engine
+from hsm_sim.engine.key_types import KeyType
 from hsm_sim.engine.lmk import Lmk
-from hsm_sim.engine.master_keys import made, public
+from hsm_sim.engine.master_keys import kind_of, made, public
 from hsm_sim.engine.policy import Policy
+from hsm_sim.engine.requests import CheckValue, KeyUnderLmk
 from hsm_sim.engine.settings import Commands, Operating, changed, overlaid, packed
 from hsm_sim.engine.states import Clock, State, States, Turn
 from hsm_sim.engine.vault import Kind, Vault
-from hsm_sim.engine.wrapping import VariantLmk
+from hsm_sim.engine.wrapping import VariantLmk, WrappedKey
 from hsm_sim.faults import Injector, Rule
 from hsm_sim.payshield.unit import Rules, Unit
 from protocols.audit_chain import Value
+from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands.command import Activity
 from protocols.secret import ClearKey
@@ -45,6 +48,7 @@ TOLD_REFUSALS = frozenset(
     }
 )
 """What may be an attack, or a fault of ours: recorded by number, once a second at most, so no host can fill the disk."""
+CHECK_VALUE_OCTETS = 3
 _COUNTS, _OPERATING = "fraud counters", "settings"
 
 Random = Callable[[int], bytes]
@@ -77,7 +81,8 @@ class Simulator:
         self.counters = FraudCounters(self.operating.fraud, clock_ms, self._keep_counts, self._kept_counts())
         self.states = States(clock, ACTIVITIES)
         self.lmks = self._master_keys(settings.test_lmks)
-        self.unit = Unit(self._engine(), settings.header_octets, self.states, rules=self._rules(), listener=self)
+        self._engine = self._new_engine()
+        self.unit = Unit(self._engine, settings.header_octets, self.states, rules=self._rules(), listener=self)
         self._reported: dict[tuple[str, str], int] = {}
         audit.now("unit.started", lmks=" ".join(self.lmks), vault=vault is not None, test_keys=self.test_keys)
 
@@ -143,7 +148,7 @@ class Simulator:
             self.vault.keep(Kind.STATE, _OPERATING, packed(operating))
         self.operating = operating
         self.counters.limits = operating.fraud
-        self.unit.set(self._engine(), self._rules())
+        self._renew()
 
     def reset_counters(self) -> None:
         """Open the unit to PIN verifications again."""
@@ -160,8 +165,23 @@ class Simulator:
                 self.vault.keep(Kind.MASTER_KEY, lmk_id, stored)
                 stored[:] = bytes(len(stored))
         self.lmks = {**self.lmks, lmk_id: lmk}
-        self.unit.set(self._engine(), self._rules())
+        self._renew()
         return lmk
+
+    def make_master_key(self, lmk_id: str, kind: str) -> Lmk:
+        """As :meth:`take_master_key`, with random octets that nobody sees."""
+        return self.take_master_key(lmk_id, kind, ClearKey(bytearray(self._random(kind_of(kind).octets))))
+
+    def under(self, lmk_id: str) -> Engine:
+        """The engine under a master key; :class:`DecodeError` where there is none of that identifier."""
+        found = self._engine.under(lmk_id)
+        if found is None:
+            raise DecodeError("LMK identifier", f"one of {', '.join(sorted(self.lmks))} expected")
+        return found
+
+    def check_value(self, lmk_id: str, kind: KeyType, wrapped: WrappedKey) -> bytes:
+        """The check value of a key that lies under a master key; refuses what is none of that kind."""
+        return self.under(lmk_id).perform(CheckValue(KeyUnderLmk(kind, wrapped), CHECK_VALUE_OCTETS))
 
     def inject(self, rules: tuple[Rule, ...]) -> None:
         """Meet hosts by these faults from now on; their connections take them up as they are made."""
@@ -178,7 +198,11 @@ class Simulator:
 
     # Parts
 
-    def _engine(self) -> Engine:
+    def _renew(self) -> None:
+        self._engine = self._new_engine()
+        self.unit.set(self._engine, self._rules())
+
+    def _new_engine(self) -> Engine:
         old = {DEFAULT_LMK: VariantLmk.of_old_test_keys()} if self._old_test_lmk else None
         return Engine(self.lmks, self._random, policy=self.operating.policy, guard=self.counters, old_lmks=old)
 

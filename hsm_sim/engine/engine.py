@@ -9,7 +9,7 @@ a key wrapped under one LMK is noise, or does not authenticate, under the others
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from hsm_sim.engine import cards, key_transport, keys, macs, pin_issue, pins, tables
+from hsm_sim.engine import cards, data, hmacs, key_transport, keys, macs, pin_issue, pins, tables
 from hsm_sim.engine.guard import Guard
 from hsm_sim.engine.keyring import DEFAULT, Keyring, Random
 from hsm_sim.engine.lmk import Lmk
@@ -31,6 +31,8 @@ OPERATIONS: Mapping[type, Operation] = {
     **tables.OPERATIONS,
     **macs.OPERATIONS,
     **cards.OPERATIONS,
+    **data.OPERATIONS,
+    **hmacs.OPERATIONS,
 }
 """What can be asked, by the type of the request."""
 

@@ -4,7 +4,19 @@
 
 from collections.abc import Mapping
 
-from hsm_sim.payshield import cards, diagnostics, keys, macs, pin_checks, pin_issue, pins, transport
+from hsm_sim.payshield import (
+    cards,
+    data,
+    diagnostics,
+    hashes,
+    keys,
+    legacy_macs,
+    macs,
+    pin_checks,
+    pin_issue,
+    pins,
+    transport,
+)
 from hsm_sim.payshield.handlers import Handler
 
 HANDLERS: Mapping[type, Handler] = {
@@ -15,5 +27,8 @@ HANDLERS: Mapping[type, Handler] = {
     **pin_checks.HANDLERS,
     **pin_issue.HANDLERS,
     **macs.HANDLERS,
+    **legacy_macs.HANDLERS,
+    **data.HANDLERS,
+    **hashes.HANDLERS,
     **cards.HANDLERS,
 }

@@ -41,6 +41,7 @@ from protocols.hsm.commands import COMMANDS
 from protocols.hsm.frame import frame
 from protocols.hsm.message import decode_response, encode_request
 from protocols.secret import Pin
+from tests.brokers import make_pki
 from tests.flows.stage import PROFILE, TERMINAL
 from tests.secrets.twins import PlantedProfiles, planted_profiles
 
@@ -177,6 +178,8 @@ class Shop:
     async def open(self) -> AsyncIterator["Shop"]:
         """Everything plugged in and the bank open, until the block ends."""
         await self.open_bank()
+        (self.folder / "pki").mkdir()
+        self.pki = make_pki(self.folder / "pki")
         for name in self.devices:
             self.plug(name)
         self.write_profile()

@@ -10,7 +10,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from protocols.hsm.commands import cards, diagnostics, keys, macs, pin_checks, pin_issue, pins, transport
+from protocols.hsm.commands import (
+    cards,
+    data,
+    diagnostics,
+    hashes,
+    keys,
+    legacy_macs,
+    macs,
+    pin_checks,
+    pin_issue,
+    pins,
+    transport,
+)
 from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR
 from protocols.hsm.commands.command import CheckValueOptions, Command
 from protocols.hsm.commands.diagnostics import B2, B3, NC, ND, NO, NP
@@ -71,6 +83,9 @@ _ROWS = (
     *pin_issue.ROWS,
     *cards.ROWS,
     *macs.ROWS,
+    *legacy_macs.ROWS,
+    *data.ROWS,
+    *hashes.ROWS,
 )
 
 COMMANDS: Mapping[str, Command[Any, Any]] = MappingProxyType({row.code: row for row in _ROWS})

@@ -66,8 +66,8 @@ class M0(Fields):
     key_type: DataKeyType
     key: AnyKey
     number: Annotated[DataNumber | None, When("derivation", "number")] = None
-    iv: Annotated[Annotated[bytes, Block] | None, When("chaining", DES)] = None
-    long_iv: Annotated[Annotated[bytes, LongBlock] | None, When("chaining", AES)] = None
+    iv: Annotated[Block | None, When("chaining", DES)] = None
+    long_iv: Annotated[LongBlock | None, When("chaining", AES)] = None
     data: Data
 
     @property
@@ -99,8 +99,8 @@ class M2(Fields):
     key_type: DataKeyType
     key: AnyKey
     number: Annotated[DataNumber | None, When("derivation", "number")] = None
-    iv: Annotated[Annotated[bytes, Block] | None, When("chaining", DES)] = None
-    long_iv: Annotated[Annotated[bytes, LongBlock] | None, When("chaining", AES)] = None
+    iv: Annotated[Block | None, When("chaining", DES)] = None
+    long_iv: Annotated[LongBlock | None, When("chaining", AES)] = None
     data: Data
 
     @property
@@ -136,10 +136,10 @@ class M4(Fields):
     key_type: OutKeyType
     key: AnyKey
     number: Annotated[DataNumber | None, When("derivation", "number")] = None
-    source_iv: Annotated[Annotated[bytes, Block] | None, When("source_chaining", DES)] = None
-    source_long_iv: Annotated[Annotated[bytes, LongBlock] | None, When("source_chaining", AES)] = None
-    iv: Annotated[Annotated[bytes, Block] | None, When("chaining", DES)] = None
-    long_iv: Annotated[Annotated[bytes, LongBlock] | None, When("chaining", AES)] = None
+    source_iv: Annotated[Block | None, When("source_chaining", DES)] = None
+    source_long_iv: Annotated[LongBlock | None, When("source_chaining", AES)] = None
+    iv: Annotated[Block | None, When("chaining", DES)] = None
+    long_iv: Annotated[LongBlock | None, When("chaining", AES)] = None
     data: Data
 
     @property

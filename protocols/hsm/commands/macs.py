@@ -1,15 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands on message authentication codes: M6, M8. Layouts only."""
+"""Commands on message authentication codes: M6, M8, GW. Layouts only."""
 
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from protocols.hsm.codes import ErrorCode
+from protocols.hsm.codes import USUAL_KSN_DESCRIPTOR, ErrorCode
 from protocols.hsm.commands.command import (
     AnyKey,
+    AnyKeyOrPair,
     Command,
+    Descriptor,
+    Ksn,
 )
+from protocols.hsm.data_fields import CountedOctets
 from protocols.hsm.evidence import Evidence
 from protocols.hsm.fields import (
     Choice,
@@ -78,6 +82,30 @@ class M9(Fields):
     chaining: Annotated[Chaining | None, IfLonger(0)] = None
 
 
+@layout
+class GW(Fields):
+    """Verify or make a MAC under the DUKPT key of a serial number for requests (ANSI X9.19).
+
+    Mode 1 verifies 16 digits, 2 the left 8 and 3 the right 8; 4, 5 and 6 make the same.
+    """
+
+    mode: Annotated[str, Choice(tuple("123456"))]
+    method: Annotated[str, Choice(("1",))] = "1"
+    bdk: AnyKeyOrPair
+    descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
+    ksn: Ksn
+    whole: Annotated[Annotated[bytes, Hex(16)] | None, When("mode", "1")] = None
+    half: Annotated[Annotated[bytes, Hex(8)] | None, When("mode", "2", "3")] = None
+    data: Annotated[bytes, CountedOctets(4, 9999)]
+
+
+@layout
+class GX(Fields):
+    """The MAC, where one was to be made."""
+
+    mac: Annotated[MacText | None, IfLonger(0)] = None
+
+
 _MAC_ERRORS = MappingProxyType(
     {
         "01": "MAC verification failed",
@@ -107,5 +135,13 @@ ROWS: tuple[Command[Any, Any], ...] = (
         Evidence(("TS", "UT", "PP", "I8", "J8")),
         _MAC_ERRORS,
         note="the chaining value in the answer to a first or middle piece follows M6",
+    ),
+    Command(
+        "verify or make a MAC under DUKPT",
+        GW,
+        GX,
+        Evidence(("UT",)),
+        {"01": "MAC verification failed", "10": "BDK parity error", "27": "BDK not of double length"},
+        note="a second source writes another layout; counter 0, as in the source's value, is refused by X9.24-1",
     ),
 )

@@ -9,7 +9,7 @@ receiving device (KRD) have certificates below one root:
 * A key comes in two passes (the KRD sends a random number first, the token signs it) or in one (the token signs a
   time). The token is CMS: a signature by the KDH around an envelope for the KRD, around the clear key and a key block
   header that says what the key is. Header and signer's name are inside and outside, so neither can be exchanged.
-* *Rebinding* names another KDH, *unbinding* none. Both are signed by the KDH, or without it by the authority above.
+* *Rebinding* names another KDH, *unbinding* none. Both are signed by the KDH, or without it by the device's authority.
 
 :mod:`.cms` has the structures, :mod:`.trust` the certificates, :mod:`.tokens` what each token is made of,
 :mod:`.receiver` and :mod:`.distributor` the two ends.

@@ -6,7 +6,9 @@ A deliberate part of CMS: one signer at most, named by issuer and serial number,
 is outside is refused, since every choice left open is one for the attacker.
 
 Sets are sorted in DER, and a signature covers the sorted set. The sample token of TR-34:2019, B.9, is not sorted even
-as corrected, and devices copy it: a lenient reader verifies the signature over the set as received and says so.
+as corrected, and devices copy it: a lenient reader verifies the signature over the set as received and says so. It also
+takes the order of B.6 and the inner token of B.10 and B.11, which lacks its outermost tag and length. Signed data has
+version 1 as in all samples, although RFC 5652, 5.1, wants 3 around an envelope; a reader does not look.
 """
 
 import hashlib
@@ -118,13 +120,7 @@ def inner(signed: bytes) -> bytes:
 def read_signed(data: bytes, reading: Reading, *, is_inner: bool = False) -> Signed:
     """Read signed data; ``is_inner`` for what stands inside another. At most one signer."""
     where = "token"
-    if is_inner:
-        body = der.decode(der.SignedData, data, where)
-    else:
-        outer = der.decode(der.SignedContent, data, where)
-        if outer.kind != SIGNED_DATA:
-            raise DecodeError(where, "signed data expected")
-        body = outer.content
+    body = _inner_body(data, reading) if is_inner else _body(data, reading)
     signers = body.signers.as_list()
     if len(signers) > 1:
         raise DecodeError(where, f"{len(signers)} signers, one at most expected")
@@ -210,6 +206,28 @@ def _signed_data(
         signers=der.SetOf([der.element(der.encode(info)) for info in signers]),
     )
     return der.encode(der.SignedContent(kind=SIGNED_DATA, content=body))
+
+
+def _body(data: bytes, reading: Reading) -> der.SignedData | der.MisorderedSignedData:
+    where = "token"
+    try:
+        outer: der.SignedContent | der.MisorderedSignedContent = der.decode(der.SignedContent, data, where)
+    except DecodeError:
+        if reading.strict:
+            raise
+        outer = der.decode(der.MisorderedSignedContent, data, where)
+        reading.fault(where, "its revocation lists are not where CMS has them")
+    if outer.kind != SIGNED_DATA:
+        raise DecodeError(where, "signed data expected")
+    return outer.content
+
+
+def _inner_body(data: bytes, reading: Reading) -> der.SignedData:
+    where = "token inside the token"
+    if data[:1] == b"\x02":
+        reading.fault(where, "no SEQUENCE around it")
+        data = der.sequence(data)
+    return der.decode(der.SignedData, data, where)
 
 
 def _signer(

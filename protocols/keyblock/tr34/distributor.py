@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The distributing host (KDH) of TR-34, and the authority above it. Chooses no key; keeps no store and no clock.
+"""The distributing host (KDH) of TR-34, and the authority of devices. Chooses no key; keeps no store and no clock.
 
 A host asks every device for its certificate and believes it only below its own anchors; what it sends is built for that
-certificate. The authority takes a device from a host that is lost, knowing both by their names alone.
+certificate. The authority of a device takes it from a host that is lost, knowing both by their names alone.
 """
 
 from collections.abc import Sequence
@@ -87,3 +87,20 @@ class Distributor:
         """UBT: let a device go."""
         nonce = tokens.read_random_token(random_token)
         return tokens.unbind_token(self._credential, device, nonce, revocations)
+
+
+def authority_rebind_token(
+    authority: Credential,
+    device: Identity,
+    host: Identity,
+    new_host: x509.Certificate,
+    revocations: _Revocations,
+    at: datetime,
+) -> bytes:
+    """RBT: give a device of this authority to another host (TR-34:2019, B.10); the list is of the hosts' authority."""
+    return tokens.rebind_token(authority, device, new_host, at, revocations, host)
+
+
+def authority_unbind_token(authority: Credential, device: Identity, host: Identity, at: datetime) -> bytes:
+    """UBT: take a device of this authority from its host. Unlike TR-34:2019, B.13, with a signed time."""
+    return tokens.unbind_token(authority, device, at, None, host)

@@ -97,7 +97,7 @@ class DeliveredKey:
 class Receiver:
     """A device. Nothing in it changes unless a token was good in every respect."""
 
-    __slots__ = ("_anchors", "_credential", "_intermediates", "_nonce", "_strict", "_window", "state")
+    __slots__ = ("_anchors", "_authority", "_credential", "_intermediates", "_nonce", "_strict", "_window", "state")
 
     def __init__(
         self,
@@ -106,12 +106,17 @@ class Receiver:
         intermediates: Sequence[x509.Certificate] = (),
         state: State | None = None,
         *,
+        authority: x509.Certificate | None = None,
         strict: bool = True,
         window: timedelta = WINDOW,
     ) -> None:
-        """``anchors`` and ``intermediates``: the authorities of hosts, in the device since its making."""
+        """``anchors`` and ``intermediates``: the authorities of hosts, in the device since its making.
+
+        ``authority``: who may take the device from its host; in TR-34:2019, B.10 and B.13, who issued its certificate.
+        """
         self._credential = credential
         self._anchors = tuple(anchors)
+        self._authority = authority
         self._intermediates = tuple(intermediates)
         self._nonce: bytes | None = None
         self._strict = strict
@@ -208,8 +213,11 @@ class Receiver:
         if found.host is None:
             signer = host
             trust.verify_chain(host, Purpose.SIGN, self._anchors, self._intermediates, at)
-        else:  # a host whose certificate has expired would otherwise keep its devices for ever
-            signer = trust.authority_of(host, self._anchors, self._intermediates, at)
+        elif self._authority is not None:
+            signer = self._authority
+            trust.verify_authority(signer, self._anchors, self._intermediates, at)
+        else:
+            raise IntegrityError("no authority may take this device from its host")
         cms.verify(found.signed, signer)
         if found.device != self._credential.identity:
             raise IntegrityError("the token is for another device")

@@ -3,8 +3,8 @@
 """The ASN.1 structures of TR-34 in DER: the part of CMS (RFC 5652) that its tokens use, and the clear key block.
 
 This is the only module that imports ``cryptography.hazmat.asn1``, whose authors do not promise its stability yet; its
-classes go no further than :mod:`.cms` and :mod:`.tokens`. Choices that differ in content only (a signer with or without
-attributes, OAEP parameters with or without tags) are two classes each, tried in turn.
+classes go no further than :mod:`.cms`, :mod:`.envelope` and :mod:`.tokens`. What comes in two forms (a signer with or
+without attributes, OAEP parameters with or without tags) is two classes, tried in turn.
 """
 
 from typing import Annotated, TypeVar
@@ -159,6 +159,26 @@ class SignedContent:
 
     kind: x509.ObjectIdentifier
     content: Annotated[SignedData, asn1.Explicit(0)]
+
+
+@asn1.sequence
+class MisorderedSignedData:
+    """The same with the revocation lists last, as TR-34:2019, B.6, prints its credential token."""
+
+    version: int
+    digests: asn1.SetOf[Plain]
+    encapsulated: Encapsulated
+    certificates: Annotated[asn1.SetOf[x509.Certificate] | None, asn1.Implicit(0)]
+    signers: asn1.SetOf[asn1.TLV]
+    crls: Annotated[asn1.SetOf[x509.CertificateRevocationList], asn1.Implicit(1)]
+
+
+@asn1.sequence
+class MisorderedSignedContent:
+    """The same with its content type in front."""
+
+    kind: x509.ObjectIdentifier
+    content: Annotated[MisorderedSignedData, asn1.Explicit(0)]
 
 
 @asn1.sequence

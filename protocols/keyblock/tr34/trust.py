@@ -52,7 +52,7 @@ def authority_of(
     intermediates: Sequence[x509.Certificate],
     at: datetime,
 ) -> x509.Certificate:
-    """Who issued ``certificate``, if that leads to an anchor; the certificate itself may have expired."""
+    """Who issued ``certificate``, if that leads to an anchor; the certificate itself is not looked at."""
     issuer = current = certificate
     for depth in range(1, LONGEST_CHAIN):
         anchored = _issued_by(current, anchors)
@@ -66,6 +66,18 @@ def authority_of(
             return issuer
         current = above
     raise IntegrityError(f"more than {LONGEST_CHAIN} certificates to a trusted authority")
+
+
+def verify_authority(
+    authority: x509.Certificate,
+    anchors: Sequence[x509.Certificate],
+    intermediates: Sequence[x509.Certificate],
+    at: datetime,
+) -> None:
+    """:class:`IntegrityError` unless the authority is one and leads to an anchor, or is one."""
+    _check_authority(authority, 1, at)
+    if authority not in anchors:
+        authority_of(authority, anchors, intermediates, at)
 
 
 def check_revocation(
