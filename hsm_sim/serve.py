@@ -11,9 +11,8 @@ from hsm_sim.config import Settings
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.requests import LmkCheckValue
 from hsm_sim.engine.wrapping import VariantLmk
-from hsm_sim.payshield.server import Hosts, HostServer
+from hsm_sim.payshield.server import HostServer
 from hsm_sim.payshield.session import Session, Trace
-from hsm_sim.payshield.unit import Unit
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
@@ -37,18 +36,16 @@ async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
         loop.add_signal_handler(number, stopping.set)
     engine = Engine(VariantLmk.of_test_keys(), os.urandom)
 
-    unit = Unit(
-        engine,
-        settings.header_octets,
-        bug=lambda kind: voice.tell(f"{voice.command}: bug while answering {kind}"),
-    )
-    told = _trace(voice) if trace else None
-
     def session() -> Session:
-        return Session(unit, largest=settings.largest_frame, trace=told)
+        return Session(
+            engine,
+            settings.header_octets,
+            largest=settings.largest_frame,
+            trace=_trace(voice) if trace else None,
+            bug=lambda kind: voice.tell(f"{voice.command}: bug while answering {kind}"),
+        )
 
-    hosts = Hosts(settings.connections)
-    server = HostServer(session, hosts)
+    server = HostServer(session, settings.connections)
     try:
         address, port = await server.start(settings.listen, settings.port)
     except OSError as fault:

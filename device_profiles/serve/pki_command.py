@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     names = list(dict.fromkeys(args.terminal))
     for name in names:
-        if name in RESERVED:
+        if is_terminal_name(name) and name in RESERVED:
             raise Fault(f"the name {name} is the authority's own", "such as TG000001", Exit.USAGE)
         if not is_terminal_name(name):
             raise Fault("a terminal's name has 1 to 32 letters, digits and hyphens", "such as TG000001", Exit.USAGE)

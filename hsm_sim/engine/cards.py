@@ -7,9 +7,9 @@ from typing import Any
 
 from hsm_sim.engine.key_types import Use
 from hsm_sim.engine.keyring import Keyring
-from hsm_sim.engine.purpose import DERIVES, GENERATES, VERIFIES, Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import (
+    CardCodeInput,
     CheckCryptogram,
     CryptogramVerdict,
     MakeCardCode,
@@ -26,15 +26,13 @@ from protocols.secret import ClearKey
 def make_card_code(keyring: Keyring, request: MakeCardCode) -> str:
     """A card verification value."""
     given = request.input
-    return cvv(keyring.use(given.key, _MAKES_CODES), given.pan, given.expiry, given.service_code)
+    return cvv(_cvk(keyring, given), given.pan, given.expiry, given.service_code)
 
 
 def verify_card_code(keyring: Keyring, request: VerifyCardCode) -> bool:
     """Whether a card verification value is right."""
     given = request.input
-    return matches(
-        cvv(keyring.use(given.key, _CHECKS_CODES), given.pan, given.expiry, given.service_code), request.value
-    )
+    return matches(cvv(_cvk(keyring, given), given.pan, given.expiry, given.service_code), request.value)
 
 
 def check_cryptogram(keyring: Keyring, request: CheckCryptogram) -> CryptogramVerdict:
@@ -45,7 +43,7 @@ def check_cryptogram(keyring: Keyring, request: CheckCryptogram) -> CryptogramVe
     version = request.version
     if version.session_key or version.answer is not Method.ARPC_1:
         raise Refused(Reason.NOT_PERMITTED)
-    issuer = keyring.use(request.key, _CRYPTOGRAMS)
+    issuer = keyring.use(request.key, Use.APPLICATION_CRYPTOGRAM, _issuer)
     with icc_master_key_a(issuer, request.account) as card:
         if request.verify:
             try:
@@ -55,6 +53,10 @@ def check_cryptogram(keyring: Keyring, request: CheckCryptogram) -> CryptogramVe
         if request.response_code is None:
             return CryptogramVerdict(True, None)
         return CryptogramVerdict(True, arpc_1(card, request.cryptogram, request.response_code))
+
+
+def _cvk(keyring: Keyring, given: CardCodeInput) -> CardVerificationKey:
+    return keyring.use(given.key, Use.CARD_VERIFICATION, _pair)
 
 
 def _pair(clear: ClearKey) -> CardVerificationKey:
@@ -68,10 +70,6 @@ def _issuer(clear: ClearKey) -> TdesKey:
         raise Refused(Reason.KEY_LENGTH)
     return TdesKey(clear, CipherUse.ENCIPHER)
 
-
-_MAKES_CODES = Purpose(Use.CARD_VERIFICATION, GENERATES, _pair)
-_CHECKS_CODES = Purpose(Use.CARD_VERIFICATION, VERIFIES, _pair)
-_CRYPTOGRAMS = Purpose(Use.APPLICATION_CRYPTOGRAM, DERIVES, _issuer)
 
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {
     MakeCardCode: make_card_code,

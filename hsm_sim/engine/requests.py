@@ -7,25 +7,18 @@ A verification that fails is a result; a request that the engine will not carry 
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar, dataclass_transform
+from typing import Generic, TypeVar
 
 from hsm_sim.engine.key_types import KeyType
 from hsm_sim.engine.wrapping import WrappedKey
+from protocols.dukpt.ksn import TdesKsn
 from protocols.emv.cryptogram import Version
 from protocols.hsm.codes import KeyScheme
-from protocols.hsm.key_block import BlockHeader
 from protocols.mac import Padding
 from protocols.pan import Pan
 from protocols.pin.iso9564 import Format
 
 R = TypeVar("R")
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True)
-def record(shape: type[T]) -> type[T]:
-    """A dataclass that the type checker holds to be frozen; freezing at run time triples the cost of making one."""
-    return dataclass(slots=True)(shape)
 
 
 class Request(Generic[R]):
@@ -34,26 +27,23 @@ class Request(Generic[R]):
     __slots__ = ()
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class KeyUnderLmk:
     """A key as hosts hold it: the type that it is said to have, and its cryptogram under the LMK."""
 
     kind: KeyType
     wrapped: WrappedKey
 
-    def __hash__(self) -> int:
-        return hash(self.wrapped.cryptogram)
-
 
 # Keys
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class LmkCheckValue(Request[bytes]):
     """Eight octets that tell one LMK from another."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Export:
     """Under which transport key, and how, a new key shall also be given out."""
 
@@ -61,34 +51,25 @@ class Export:
     scheme: KeyScheme
 
 
-@record
-class BlockKind:
-    """What a new key is under a key block LMK: what its block shall say, and its length in octets."""
-
-    header: BlockHeader
-    octets: int
-
-
-@record
+@dataclass(frozen=True, slots=True)
 class GeneratedKey:
-    """A new key under the LMK, under the transport key if asked for, and its check value of 8 octets."""
+    """A new key under the LMK, under the transport key if asked for, and its check value of 3 octets."""
 
     under_lmk: WrappedKey
     exported: WrappedKey | None
     check_value: bytes
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class GenerateKey(Request[GeneratedKey]):
     """Make a random key of a type."""
 
     kind: KeyType
     scheme: KeyScheme
     export: Export | None = None
-    block: BlockKind | None = None
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class CheckValue(Request[bytes]):
     """The check value of a key, 3 or 8 octets."""
 
@@ -99,7 +80,7 @@ class CheckValue(Request[bytes]):
 # PINs
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class EncipheredPin:
     """A PIN block as received: its octets, its format, and the account that it is bound to."""
 
@@ -108,7 +89,7 @@ class EncipheredPin:
     pan: Pan
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class TranslatedPin:
     """A PIN block under another key, and the number of digits of the PIN in it."""
 
@@ -116,7 +97,7 @@ class TranslatedPin:
     digits: int
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class TranslatePin(Request[TranslatedPin]):
     """Move a PIN block from one key to another, also to another format where ISO 9564-1 allows."""
 
@@ -126,14 +107,32 @@ class TranslatePin(Request[TranslatedPin]):
     format: Format
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Pvv:
-    """A Visa PIN verification value and its key; of ``pan``, where given, it is made instead of the block's account."""
+    """A Visa PIN verification value and its key."""
 
     key: KeyUnderLmk
     index: int
     value: str
-    pan: Pan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPinByPvv(Request[bool]):
+    """Whether the PIN in a block under a TPK or ZPK has this PVV."""
+
+    pin: EncipheredPin
+    key: KeyUnderLmk
+    reference: Pvv
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyDukptPinByPvv(Request[bool]):
+    """Whether the PIN in a block under a TDES DUKPT key has this PVV."""
+
+    pin: EncipheredPin
+    bdk: KeyUnderLmk
+    ksn: TdesKsn
+    reference: Pvv
 
 
 # MACs
@@ -155,7 +154,7 @@ class MacAlgorithm(Enum):
     RETAIL = 3
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class MacInput:
     """What is MACed and how; ``chaining`` continues a message whose earlier pieces gave it."""
 
@@ -167,14 +166,14 @@ class MacInput:
     chaining: bytes | None = None
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class MakeMac(Request[bytes]):
     """The MAC of a whole message or last piece, 8 octets; of a first or middle piece the chaining value."""
 
     input: MacInput
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class VerifyMac(Request[bool]):
     """Whether ``mac`` is the left part of the MAC of a whole message or last piece."""
 
@@ -185,7 +184,7 @@ class VerifyMac(Request[bool]):
 # Cards
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class CardCodeInput:
     """What a card verification value is made of; ``expiry`` in the order that the issuer uses."""
 
@@ -195,14 +194,14 @@ class CardCodeInput:
     service_code: str
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class MakeCardCode(Request[str]):
     """The card verification value, 3 digits."""
 
     input: CardCodeInput
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class VerifyCardCode(Request[bool]):
     """Whether ``value`` is the card verification value."""
 
@@ -210,7 +209,7 @@ class VerifyCardCode(Request[bool]):
     value: str
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class CryptogramVerdict:
     """Whether the cryptogram was right (or was not looked at), and the issuer's answer if asked for."""
 
@@ -218,7 +217,7 @@ class CryptogramVerdict:
     arpc: bytes | None
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class CheckCryptogram(Request[CryptogramVerdict]):
     """Verify an application cryptogram and, with ``response_code`` given, answer it; no answer to a wrong one."""
 

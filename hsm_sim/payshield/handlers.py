@@ -1,25 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a handler of a host command is, and what it may give. Holds none."""
+"""What a handler of a host command is. Holds none."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from hsm_sim.engine.engine import Engine
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.layout import Fields
 
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """A response with all its fields under an error code that only advises, as 01 where a parity was corrected."""
-
-    code: ErrorCode
-    fields: Fields
-
-
-Handler = Callable[[Engine, Any], Fields | ErrorCode | Advice]
+Handler = Callable[[Engine, Any], Fields | ErrorCode]
 """Takes the decoded request; gives the response's fields, or an error code where the outcome is one.
 
 It may raise :class:`hsm_sim.engine.refusal.Refused`, which becomes the code of its reason, and

@@ -2,57 +2,63 @@
 # SPDX-License-Identifier: Apache-2.0
 """One host's conversation, sans-IO: octets in, octets out, answers in order. Opens no socket and has no clock.
 
-Rule: no input raises and none ends more than this conversation. Octets that are not even a host command end it, since
-nothing can be echoed; what was asked before is still answered.
+Rule: no input raises and none ends more than this conversation. A command that cannot be read, carried out or found
+gets its error code; octets that are not even a host command end the conversation, since nothing can be echoed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from hsm_sim.faults import Action, Injector, Sending, spoilt
-from hsm_sim.payshield.unit import Unit
+from hsm_sim.engine.engine import Engine
+from hsm_sim.engine.refusal import Refused
+from hsm_sim.payshield import cards, diagnostics, keys, macs, pins
+from hsm_sim.payshield.handlers import Handler
+from hsm_sim.payshield.terms import CODES
 from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
-from protocols.hsm.frame import LARGEST_FRAME, FrameBuffer, frame, open_message
-from protocols.hsm.message import refuse, shown_request, shown_response
+from protocols.hsm.commands import COMMANDS
+from protocols.hsm.fields import FieldError
+from protocols.hsm.frame import LARGEST_FRAME, FrameBuffer, Message, frame, open_message
+from protocols.hsm.message import decode_request, encode_response, refuse, shown_request, shown_response
+
+HANDLERS: Mapping[type, Handler] = {
+    **diagnostics.HANDLERS,
+    **keys.HANDLERS,
+    **pins.HANDLERS,
+    **macs.HANDLERS,
+    **cards.HANDLERS,
+}
+"""What answers each command, by the class of its request."""
+
+LMK_IDS = frozenset({None, "00"})
+"""The LMK identifiers that this unit has."""
 
 Trace = Callable[[str, str], None]
 """Told direction (`>` into the HSM, `<` out of it) and redacted words of every message."""
-ENOUGH_OCTETS = 1 << 18
-"""No more is answered in one turn once the answers are so long: a host that echoes large data takes short turns."""
+Bug = Callable[[str], None]
+"""Told the kind of an exception that no input should cause; never its text, which may quote data."""
 
 
 class Session:
     """One connection's state."""
 
-    __slots__ = ("_buffer", "_held", "_injector", "_trace", "_unit", "ended", "peer")
+    __slots__ = ("_buffer", "_bug", "_engine", "_header_octets", "_trace", "ended")
 
     def __init__(
         self,
-        unit: Unit,
+        engine: Engine,
+        header_octets: int,
         *,
         largest: int = LARGEST_FRAME,
         trace: Trace | None = None,
-        injector: Injector | None = None,
+        bug: Bug | None = None,
     ) -> None:
-        self._unit = unit
+        self._engine = engine
+        self._header_octets = header_octets
         self._buffer = FrameBuffer(largest)
         self._trace = trace
-        self._injector = injector
-        self._held: list[bytes] = []
-        self.peer = ""
-        """Who asks, for the audit."""
+        self._bug = bug
         self.ended = False
         """Whether the stream cannot be trusted any further: close it once what was answered is out."""
-
-    @property
-    def faulty(self) -> bool:
-        """Whether answers may be met by faults on purpose: take them by :meth:`sendings`."""
-        return self._injector is not None
-
-    @property
-    def waiting(self) -> int:
-        """Octets that came and are not answered yet."""
-        return self._buffer.waiting
 
     def feed(self, octets: bytes) -> None:
         """Take what arrived; nothing is answered yet."""
@@ -61,73 +67,48 @@ class Session:
     def answer(self, most: int) -> tuple[bytes, bool]:
         """Framed answers to at most ``most`` whole commands, and whether more may be waiting."""
         answers: list[bytes] = []
-        if self.ended:
-            return b"", False
-        take, answer, peer = self._buffer.take, self._unit.answer, self.peer
-        size = 0
-        try:
-            for _ in range(most):
-                message = take()
+        for _ in range(most):
+            if self.ended:
+                break
+            try:
+                message = self._buffer.take()
                 if message is None:
                     return b"".join(answers), False
-                reply = answer(message, peer)
-                if self._trace is not None:
-                    self._tell(self._trace, message, reply)
-                answers.append(frame(reply))
-                size += len(reply)
-                if size > ENOUGH_OCTETS:
-                    break
-        except DecodeError as fault:
-            self._end(fault)
-            return b"".join(answers), False
-        return b"".join(answers), True
-
-    def sendings(self, most: int) -> tuple[list[Sending], bool]:
-        """As :meth:`answer`, for a conversation that is met by faults: what leaves, how and when."""
-        sendings: list[Sending] = []
-        for _ in range(most):
-            try:
-                message = None if self.ended else self._buffer.take()
-                if message is None:
-                    return sendings, False
-                sendings += self._met(message)
+                opened = open_message(message, self._header_octets)
             except DecodeError as fault:
-                self._end(fault)
-        return sendings, True
+                self.ended = True
+                if self._trace is not None:
+                    self._trace(">", f"not a host command, the connection is closed: {fault}")
+                break
+            reply = self._reply(opened)
+            if self._trace is not None:
+                self._trace(">", shown_request(message, self._header_octets))
+                self._trace("<", shown_response(reply, self._header_octets))
+            answers.append(frame(reply))
+        return b"".join(answers), not self.ended
 
-    @property
-    def holding(self) -> bool:
-        """Whether an answer is held back to change places with the next one: if none comes, :meth:`release` it."""
-        return bool(self._held)
-
-    def release(self) -> bytes:
-        """What was held back, to be sent now."""
-        held, self._held = b"".join(self._held), []
-        return held
-
-    def _met(self, message: bytes) -> list[Sending]:
-        opened = open_message(message, self._unit.header_octets)
-        rule = self._injector.next(opened.code) if self._injector is not None else None
-        if rule is not None and rule.action is Action.ERROR:
-            reply = refuse(opened.header, opened.code, rule.error or ErrorCode.INTERNAL)
-        else:
-            reply = self._unit.answer(message, self.peer)
-        if self._trace is not None:
-            self._tell(self._trace, message, reply)
-            if rule is not None:
-                self._trace("<", f"fault on purpose: {rule.action.value}")
-        framed = frame(reply)
-        if rule is not None and rule.action is Action.REORDER:
-            self._held.append(framed)
-            return []
-        sending = spoilt(framed, rule, self._unit.header_octets) if rule is not None else Sending(framed)
-        return [sending, Sending(self.release())] if self._held else [sending]
-
-    def _end(self, fault: DecodeError) -> None:
-        self.ended = True
-        if self._trace is not None:
-            self._trace(">", f"not a host command, the connection is closed: {fault}")
-
-    def _tell(self, trace: Trace, message: bytes, reply: bytes) -> None:
-        trace(">", shown_request(message, self._unit.header_octets))
-        trace("<", shown_response(reply, self._unit.header_octets))
+    def _reply(self, opened: Message) -> bytes:
+        command = COMMANDS.get(opened.code)
+        if command is None:
+            return refuse(opened.header, opened.code, ErrorCode.COMMAND_DISABLED)
+        trailer = None
+        try:
+            request = decode_request(command, opened.body)
+            trailer = request.trailer
+            if request.lmk not in LMK_IDS:
+                return refuse(opened.header, opened.code, ErrorCode.INVALID_LMK_ID, trailer)
+            result = HANDLERS[command.request](self._engine, request.fields)
+            if isinstance(result, ErrorCode):
+                return refuse(opened.header, opened.code, result, trailer)
+            return encode_response(opened.header, opened.code, result, trailer)
+        except Refused as refused:
+            error = CODES[refused.reason]
+        except FieldError as fault:
+            error = fault.code
+        except DecodeError:
+            error = ErrorCode.INVALID_INPUT
+        except Exception as bug:  # the last line: a fault of ours must not end the conversation
+            error = ErrorCode.INTERNAL
+            if self._bug is not None:
+                self._bug(f"{opened.code}: {type(bug).__name__}")
+        return refuse(opened.header, opened.code, error, trailer)

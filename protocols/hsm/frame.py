@@ -36,38 +36,32 @@ class FrameBuffer:
     __slots__ = ("_held", "_largest", "_place")
 
     def __init__(self, largest: int = LARGEST_FRAME) -> None:
-        self._held: bytes | bytearray = b""
+        self._held = bytearray()
         self._place = 0
         self._largest = largest
 
     def feed(self, octets: bytes) -> None:
         """Append what arrived."""
-        held = self._held
-        if self._place == len(held):
-            self._held = octets  # the usual case, without a copy
-        elif isinstance(held, bytearray):
-            del held[: self._place]
-            held += octets
-        else:
-            self._held = bytearray(held[self._place :]) + octets
-        self._place = 0
+        if self._place:
+            del self._held[: self._place]
+            self._place = 0
+        self._held += octets
 
     def take(self) -> bytes | None:
         """The next whole message without its length, or None while it is incomplete.
 
         Raises :class:`DecodeError` for a length above the bound: the stream cannot be trusted any further.
         """
-        held = self._held
         start = self._place + 2
-        if len(held) < start:
+        if len(self._held) < start:
             return None
-        end = start + (held[start - 2] << 8 | held[start - 1])
-        if end - start > self._largest:
-            raise DecodeError("frame length", f"{end - start} octets announced, at most {self._largest} accepted")
-        if len(held) < end:
+        length = self._held[start - 2] << 8 | self._held[start - 1]
+        if length > self._largest:
+            raise DecodeError("frame length", f"{length} octets announced, at most {self._largest} accepted")
+        if len(self._held) < start + length:
             return None
-        self._place = end
-        return bytes(held[start:end])
+        self._place = start + length
+        return bytes(self._held[start : self._place])
 
     @property
     def waiting(self) -> int:

@@ -11,21 +11,14 @@
 ``When`` makes a field present exactly if an earlier one has one of the values; ``Introduced`` exactly if the literal is
 there (with ``When`` it must be there); ``IfLonger`` (responses) exactly if more than so many octets are left. A field
 may itself be a :class:`Fields`.
-
-Every kind reads and writes its own octets, says what is wrong with them, and that alone decides. Most kinds can say the
-same as a regular expression; neighbours that can, and are always there, are then read as one run by one match, and
-whole messages of them are written so. Where a run does not match, its fields are read one by one to find out why. Each
-group is atomic, so no run splits the octets in a way that field by field reading would not.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, fields, make_dataclass
+from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Annotated, Any, Generic, TypeVar, cast, dataclass_transform, get_args, get_origin, get_type_hints
 
 from protocols.errors import EncodeError
-from protocols.hsm.fields import FieldError, Kind, Shortcut, Source
+from protocols.hsm.fields import FieldError, Kind, Source
 
 
 class Fields:
@@ -42,11 +35,8 @@ F = TypeVar("F", bound=Fields)
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def layout(shape: type[F]) -> type[F]:
-    """Make a dataclass with slots and keyword arguments of a :class:`Fields` class; frozen to the type checker.
-
-    Not at run time: that triples the cost of making one, and one is made for every command and every answer.
-    """
-    return cast(type[F], dataclass(slots=True, kw_only=True, repr=False)(shape))
+    """Make a frozen dataclass with slots and keyword arguments of a :class:`Fields` class."""
+    return cast(type[F], dataclass(frozen=True, slots=True, kw_only=True, repr=False)(shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +76,6 @@ class Slot:
     if_longer: IfLonger | None
 
     @property
-    def always(self) -> bool:
-        """Whether the field is always there."""
-        return self.when is None and self.introduced is None and self.if_longer is None
-
-    @property
     def condition(self) -> str:
         """What makes the field present, in words; empty if it always is."""
         conditions = []
@@ -108,33 +93,37 @@ class Slot:
         return f"[{self.condition}: {plain}]" if self.condition else plain
 
 
-Step = Callable[[Source, Any], None]
-"""Reads one or more fields from the source's place into the message under way."""
-
-
 class Layout(Generic[F]):
     """Reads and writes one :class:`Fields` class."""
 
-    __slots__ = ("_short", "read", "shape", "slots")
-
-    read: Callable[[Source], F]
-    """The fields from the source's place on; raises :class:`protocols.hsm.fields.FieldError`."""
+    __slots__ = ("_slots", "shape", "slots")
 
     def __init__(self, shape: type[F]) -> None:
-        if hasattr(shape, "__post_init__"):
-            raise TypeError(f"{shape.__name__}: reading goes past __init__, so nothing may hang on it")
         self.shape = shape
         hints = get_type_hints(shape, include_extras=True)
-        declared = fields(cast(Any, shape))
-        self.slots = tuple(_slot(field.name, hints[field.name]) for field in declared)
-        absent = {field.name: None if field.default is MISSING else field.default for field in declared}
-        self.read = _reader(shape, tuple(_steps(shape, self.slots, absent)))
-        self._short = _writer(shape, self.slots)
+        self.slots = tuple(_slot(field.name, hints[field.name]) for field in fields(cast(Any, shape)))
+        # What the reading loop needs, unpacked: it runs once for every command.
+        self._slots = [(slot.name, slot.kind.read, slot.when, slot.introduced, slot.if_longer) for slot in self.slots]
+
+    def read(self, source: Source) -> F:
+        """The fields from the source's place on; raises :class:`protocols.hsm.fields.FieldError`."""
+        values: dict[str, Any] = {}
+        for name, read, when, introduced, if_longer in self._slots:
+            if when is not None and values.get(when.field) not in when.values:
+                continue
+            if introduced is not None:
+                if not source.data.startswith(introduced.by, source.at):
+                    if when is None:
+                        continue
+                    raise FieldError(name, f"the delimiter {introduced.by.decode('ascii')} expected in front")
+                source.at += len(introduced.by)
+            if if_longer is not None and len(source.data) - source.at <= if_longer.than:
+                continue
+            values[name] = read(source, name)
+        return self.shape(**values)
 
     def write(self, values: F) -> bytes:
         """The octets of the fields; raises :class:`EncodeError` where one is missing or has no place."""
-        if self._short is not None and (written := self._short(values)) is not None:
-            return written
         pieces: list[bytes] = []
         for slot in self.slots:
             value = getattr(values, slot.name)
@@ -157,127 +146,6 @@ class Layout(Generic[F]):
         """The fields for a trace, redacted by kind."""
         there = ((slot, getattr(values, slot.name)) for slot in self.slots)
         return ", ".join(f"{slot.name} {slot.kind.shown(value)}" for slot, value in there if value is not None)
-
-
-def _reader(shape: type[F], steps: tuple[Step, ...]) -> Callable[[Source], F]:
-    new = cast(Callable[[type[F]], F], object.__new__)
-    if len(steps) == 1:
-        (only,) = steps
-
-        def read_one(source: Source) -> F:
-            made = new(shape)
-            only(source, made)
-            return made
-
-        return read_one
-
-    def read(source: Source) -> F:
-        made = new(shape)
-        for step in steps:
-            step(source, made)
-        return made
-
-    return read
-
-
-def _steps(shape: type[Fields], slots: tuple[Slot, ...], absent: dict[str, Any]) -> Iterator[Step]:
-    """The fields in order, neighbours that make a run as one step."""
-    run: list[Slot] = []
-    for slot in slots:
-        if slot.always and slot.kind.shortcut() is not None:
-            run.append(slot)
-            continue
-        if run:
-            yield _run(shape, tuple(run))
-            run = []
-        yield _single(shape, slot, absent[slot.name])
-    if run:
-        yield _run(shape, tuple(run))
-
-
-def _run(shape: type[Fields], slots: tuple[Slot, ...]) -> Step:
-    """One match for all of ``slots``; field by field where it fails."""
-    match = _pattern(slots).match
-    # The initialiser of a plain dataclass with these fields assigns them all at once, to any object that has them.
-    fill = make_dataclass("Run", [slot.name for slot in slots]).__init__
-    parses = [
-        (place, parse) for place, parse in enumerate(_shortcut(slot).parse for slot in slots) if parse is not None
-    ]
-    singles = [_single(shape, slot, None) for slot in slots]
-
-    def step(source: Source, made: Any) -> None:
-        found = match(source.text, source.at)
-        if found is None:
-            for single in singles:
-                single(source, made)
-            return
-        source.at = found.end()
-        values: list[Any] = list(found.groups())
-        for place, parse in parses:
-            values[place] = parse(values[place])
-        fill(made, *values)
-
-    return step
-
-
-def _single(shape: type[Fields], slot: Slot, absent: Any) -> Step:
-    """One field by its kind, if its condition holds; otherwise ``absent`` stands for it."""
-    name, read, put = slot.name, slot.kind.read, _put(shape, slot)
-    when, introduced, if_longer = slot.when, slot.introduced, slot.if_longer
-
-    def always(source: Source, made: Any) -> None:
-        put(made, read(source, name))
-
-    def step(source: Source, made: Any) -> None:
-        if when is not None and getattr(made, when.field) not in when.values:
-            return put(made, absent)
-        if introduced is not None:
-            if not source.data.startswith(introduced.by, source.at):
-                if when is None:
-                    return put(made, absent)
-                raise FieldError(name, f"the delimiter {introduced.by.decode('ascii')} expected in front")
-            source.at += len(introduced.by)
-        if if_longer is not None and len(source.data) - source.at <= if_longer.than:
-            return put(made, absent)
-        return put(made, read(source, name))
-
-    return always if slot.always else step
-
-
-def _writer(shape: type[Fields], slots: tuple[Slot, ...]) -> Callable[[Any], bytes | None] | None:
-    """Writes a message that is one run; gives None for values that have no place in it."""
-    if not slots or not all(slot.always and slot.kind.shortcut() is not None for slot in slots):
-        return None
-    fits = _pattern(slots).fullmatch
-    parts = [(_get(shape, slot), _shortcut(slot).text) for slot in slots]
-
-    def write(values: Any) -> bytes | None:
-        try:
-            text = "".join([get(values) if form is None else form(get(values)) for get, form in parts])
-        except (AttributeError, TypeError):
-            return None
-        return text.encode("latin-1") if fits(text) else None
-
-    return write
-
-
-def _pattern(slots: tuple[Slot, ...]) -> re.Pattern[str]:
-    return re.compile("".join(f"((?>{_shortcut(slot).pattern}))" for slot in slots), re.DOTALL)
-
-
-def _shortcut(slot: Slot) -> Shortcut:
-    found = slot.kind.shortcut()
-    if found is None:
-        raise TypeError(f"{slot.name}: a kind without a shortcut is no part of a run")
-    return found
-
-
-def _put(shape: type[Fields], slot: Slot) -> Callable[[Any, Any], None]:
-    return cast(Callable[[Any, Any], None], getattr(shape, slot.name).__set__)
-
-
-def _get(shape: type[Fields], slot: Slot) -> Callable[[Any], Any]:
-    return cast(Callable[[Any], Any], getattr(shape, slot.name).__get__)
 
 
 class Part(Kind[F], Generic[F]):

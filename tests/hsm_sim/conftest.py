@@ -15,7 +15,6 @@ from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
 from protocols.hsm.frame import frame
-from tests.hsm_sim.units import Heard, unit
 
 Ask = Callable[[str | bytes], str]
 
@@ -32,7 +31,7 @@ def bugs() -> list[str]:
 
 @pytest.fixture
 def session(bugs: list[str]) -> Session:
-    return Session(unit(Engine(VariantLmk.of_test_keys(), os.urandom), heard=Heard(bugs)))
+    return Session(Engine(VariantLmk.of_test_keys(), os.urandom), 4, bug=bugs.append)
 
 
 @pytest.fixture

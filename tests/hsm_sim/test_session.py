@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 from hsm_sim.engine.engine import OPERATIONS, Engine
 from hsm_sim.engine.refusal import Reason
 from hsm_sim.engine.wrapping import VariantLmk
-from hsm_sim.payshield import unit as subject
-from hsm_sim.payshield.dispatch import HANDLERS
-from hsm_sim.payshield.session import Session
+from hsm_sim.payshield import session as subject
+from hsm_sim.payshield.session import HANDLERS, Session
 from hsm_sim.payshield.terms import CODES
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import COMMANDS
 from protocols.hsm.frame import frame, response_code
 from tests.hsm_sim import live, oracle
 from tests.hsm_sim.conftest import Ask
-from tests.hsm_sim.units import Heard, unit
 
 HEADER = b"\x19%00"
 ENGINE = Engine(VariantLmk.of_test_keys(), os.urandom)
@@ -28,7 +26,7 @@ every_command = pytest.mark.parametrize("code", sorted(live.COMMANDS))
 
 
 def fresh(bugs: list[str] | None = None) -> Session:
-    return Session(unit(ENGINE, len(HEADER), heard=Heard(bugs)))
+    return Session(ENGINE, len(HEADER), bug=bugs.append if bugs is not None else None)
 
 
 def drained(session: Session) -> list[bytes]:
@@ -116,7 +114,7 @@ def test_two_commands_in_one_segment_and_one_in_many() -> None:
 
 
 def test_answers_keep_the_order_of_the_commands() -> None:
-    session = Session(unit(ENGINE, 6))
+    session = Session(ENGINE, 6)
     codes = sorted(live.COMMANDS) * 20
     session.feed(b"".join(frame(f"{number:06}".encode() + live.COMMANDS[code]) for number, code in enumerate(codes)))
     answers = drained(session)
@@ -126,7 +124,7 @@ def test_answers_keep_the_order_of_the_commands() -> None:
 
 @pytest.mark.parametrize("octets", [0, 1, 255])
 def test_headers_of_any_length(octets: int) -> None:
-    session = Session(unit(ENGINE, octets))
+    session = Session(ENGINE, octets)
     session.feed(frame(bytes(octets) + b"NC"))
     assert drained(session)[0].startswith(bytes(octets) + b"ND00")
 
@@ -167,7 +165,7 @@ def test_changed_octets_never_raise_and_never_go_unanswered(code: str, place: in
 
 def test_a_trace_tells_every_command_and_no_secret() -> None:
     told: list[tuple[str, str]] = []
-    session = Session(unit(ENGINE, len(HEADER)), trace=lambda direction, text: told.append((direction, text)))
+    session = Session(ENGINE, len(HEADER), trace=lambda direction, text: told.append((direction, text)))
     for command in live.COMMANDS.values():
         session.feed(frame(HEADER + command))
     session.feed(frame(HEADER + b"ZZ") + frame(b""))

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that translate PIN blocks between keys: CA CC CI G0. Layouts only."""
+"""Commands on PIN blocks: CA, CC, CM, DC, EC. Layouts only."""
 
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from protocols.hsm.codes import USUAL_KSN_DESCRIPTOR
 from protocols.hsm.commands.command import (
@@ -10,58 +11,36 @@ from protocols.hsm.commands.command import (
     AnyKey,
     AnyKeyOrPair,
     Command,
-    Descriptor,
     Ksn,
-    MaximumPinLength,
     PinBlock,
     PinFormat,
     PinLength,
-    Row,
-    derives,
+    Pvki,
+    Pvv,
 )
 from protocols.hsm.evidence import Evidence
-from protocols.hsm.fields import KeyField
-from protocols.hsm.layout import Fields, When, layout
-from protocols.hsm.optional_fields import Flag
-
-DukptFlag = Annotated[str | None, Flag("*~")]
-"""Says that the destination key is a BDK: `*` BDK-1, `~` BDK-2; its serial number follows the key."""
-
-
-def _derivation(flag: str | None, key: KeyField) -> str:
-    return "number" if flag is not None or derives(key) else "none"
-
-
-@layout
-class DukptNumber(Fields):
-    """A key serial number with its descriptor."""
-
-    descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
-    ksn: Ksn
+from protocols.hsm.fields import (
+    Choice,
+    HexText,
+)
+from protocols.hsm.layout import Fields, layout
 
 
 @layout
 class CA(Fields):
-    """Translate a PIN block from TPK to ZPK, or to the DUKPT key of a serial number."""
+    """Translate a PIN block from TPK to ZPK."""
 
     tpk: AnyKey
-    flag: DukptFlag = None
     zpk: AnyKey
-    number: Annotated[DukptNumber | None, When("derivation", "number")] = None
-    maximum: MaximumPinLength = "12"
+    maximum: Annotated[str, Choice(("12",))] = "12"
     block: PinBlock
     source_format: PinFormat
     destination_format: PinFormat
     account: Account
 
-    @property
-    def derivation(self) -> str:
-        """Whether the destination key is a BDK, by its flag or its key block."""
-        return _derivation(self.flag, self.zpk)
-
 
 @layout
-class Translated(Fields):
+class CB(Fields):
     """Length of the PIN, the block under the new key, its format."""
 
     length: PinLength
@@ -70,17 +49,12 @@ class Translated(Fields):
 
 
 @layout
-class CB(Translated):
-    """Length of the PIN, the block under the new key, its format."""
-
-
-@layout
 class CC(Fields):
     """Translate a PIN block from one ZPK to another."""
 
     source_zpk: AnyKey
     destination_zpk: AnyKey
-    maximum: MaximumPinLength = "12"
+    maximum: Annotated[str, Choice(("12",))] = "12"
     block: PinBlock
     source_format: PinFormat
     destination_format: PinFormat
@@ -88,64 +62,83 @@ class CC(Fields):
 
 
 @layout
-class CD(Translated):
+class CD(Fields):
     """As CB."""
+
+    length: PinLength
+    block: PinBlock
+    format: PinFormat
 
 
 @layout
-class CI(Fields):
-    """Translate a PIN block (ISO 9564 format 0) from the TDES DUKPT key of a serial number to a ZPK."""
+class CM(Fields):
+    """Verify a PIN block (ISO 9564 format 0) under TDES DUKPT by its Visa PVV."""
 
     bdk: AnyKeyOrPair
+    pvk: AnyKeyOrPair
+    descriptor: Annotated[str, HexText(3)] = USUAL_KSN_DESCRIPTOR
+    ksn: Ksn
+    block: PinBlock
+    account: Account
+    pvki: Pvki
+    pvv: Pvv
+
+
+@layout
+class CN(Fields):
+    """Nothing: the error code is the answer."""
+
+
+@layout
+class DC(Fields):
+    """Verify a PIN block under a TPK by its Visa PVV."""
+
+    tpk: AnyKey
+    pvk: AnyKeyOrPair
+    block: PinBlock
+    format: PinFormat
+    account: Account
+    pvki: Pvki
+    pvv: Pvv
+
+
+@layout
+class DD(Fields):
+    """Nothing: the error code is the answer."""
+
+
+@layout
+class EC(Fields):
+    """Verify a PIN block under a ZPK by its Visa PVV."""
+
     zpk: AnyKey
-    descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
-    ksn: Ksn
+    pvk: AnyKeyOrPair
     block: PinBlock
-    destination_format: PinFormat
+    format: PinFormat
     account: Account
+    pvki: Pvki
+    pvv: Pvv
 
 
 @layout
-class CJ(Translated):
-    """As CB."""
+class ED(Fields):
+    """Nothing: the error code is the answer."""
 
 
-@layout
-class G0(Fields):
-    """Translate a PIN block from the DUKPT key of a serial number to a ZPK, or to another such key."""
+_PIN_ERRORS = MappingProxyType(
+    {"01": "PIN verification failed", "10": "PIN key parity error", "11": "PVK parity error"}
+)
 
-    source_flag: Annotated[str | None, Flag("~")] = None
-    """Says that the source key is a BDK-2."""
-    bdk: AnyKeyOrPair
-    flag: DukptFlag = None
-    destination: AnyKey
-    descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
-    ksn: Ksn
-    number: Annotated[DukptNumber | None, When("derivation", "number")] = None
-    block: PinBlock
-    source_format: PinFormat
-    destination_format: PinFormat
-    account: Account
+_PVV_NOTE = "earlier releases of one source take other digits of the account into the PVV"
 
-    @property
-    def derivation(self) -> str:
-        """Whether the destination key is a BDK, by its flag or its key block."""
-        return _derivation(self.flag, self.destination)
-
-
-@layout
-class G1(Translated):
-    """As CB."""
-
-
-ROWS: tuple[Row, ...] = (
+ROWS: tuple[Command[Any, Any], ...] = (
     Command(
         "translate a PIN block from TPK to ZPK",
         CA,
         CB,
         Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "I8", "J8"), vectors=2),
-        {"10": "source TPK parity error", "11": "destination key parity error"},
-        note="the flagged destination key (`*`, `~`) rests on two sources",
+        {"10": "source TPK parity error", "11": "destination ZPK parity error"},
+        note="the flagged destination key (`*`, `~`) is not handled yet",
     ),
     Command(
         "translate a PIN block from ZPK to ZPK",
@@ -155,18 +148,27 @@ ROWS: tuple[Row, ...] = (
         {"10": "source ZPK parity error", "11": "destination ZPK parity error"},
     ),
     Command(
-        "translate a PIN block from DUKPT to ZPK",
-        CI,
-        CJ,
-        Evidence(("TS", "I8"), vectors=3),
-        {"10": "BDK parity error", "11": "ZPK parity error"},
+        "verify a PIN block under DUKPT by its PVV",
+        CM,
+        CN,
+        Evidence(("TS",)),
+        {"01": "PIN verification failed", "10": "BDK parity error", "11": "PVK parity error"},
+        note="the source's own example needs a PVK with equal halves and an unchecked PIN block: refused here (75, 20)",
     ),
     Command(
-        "translate a PIN block from DUKPT to ZPK or DUKPT",
-        G0,
-        G1,
-        Evidence(("TS", "UT", "PP", "I8")),
-        {"10": "BDK parity error", "11": "destination key parity error", "27": "BDK not of double length"},
-        note="one source lets another account number follow for the destination: refused, PINs do not change accounts",
+        "verify a PIN block under a TPK by its PVV",
+        DC,
+        DD,
+        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "I8", "J8")),
+        _PIN_ERRORS,
+        note=_PVV_NOTE,
+    ),
+    Command(
+        "verify a PIN block under a ZPK by its PVV",
+        EC,
+        ED,
+        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "J8")),
+        _PIN_ERRORS,
+        note=_PVV_NOTE,
     ),
 )
