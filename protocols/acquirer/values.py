@@ -40,6 +40,7 @@ class SecurityControl:
     @classmethod
     def from_digits(cls, digits: str) -> "SecurityControl":
         """Read 16 digits; a format or cipher we do not know is refused, not ignored."""
+        _digits(digits, 16, "DE53")
         first, second, third = (int(digit) for digit in digits[:3])
         if first not in PinFormat._value2member_map_ or second not in PinAlgorithm._value2member_map_:
             raise DecodeError("DE53", "a PIN format or algorithm that is not known here")
@@ -65,6 +66,7 @@ class OriginalData:
     @classmethod
     def from_digits(cls, digits: str) -> "OriginalData":
         """Read 42 digits."""
+        _digits(digits, 42, "DE90")
         if int(digits[4:10]) == 0:
             raise DecodeError("DE90", "original STAN 000001 to 999999 expected")
         return cls(Mti.from_digits(digits[:4]), int(digits[4:10]), digits[10:20])
@@ -95,3 +97,8 @@ class SessionKey:
 
     def __repr__(self) -> str:
         return f"SessionKey(check value {self.check_value.hex().upper()})"
+
+
+def _digits(text: str, count: int, where: str) -> None:
+    if len(text) != count or not (text.isascii() and text.isdigit()):
+        raise DecodeError(where, f"{count} decimal digits expected")

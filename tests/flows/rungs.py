@@ -220,9 +220,12 @@ class InProcess:
 async def _in_process(folder: Path, scene: Scene) -> AsyncIterator[Rung]:
     planted = planted_profiles()
     path = folder / "terminal.toml"
-    places = {"reader": "/dev/null", "pad": "/dev/null", "acquirer": "127.0.0.1:9", "broker": "127.0.0.1:9"}
+    places = {"reader": "/dev/null", "pad": "/dev/zero", "acquirer": "127.0.0.1:9", "broker": "127.0.0.1:9"}
     waits = {"card_s": 3.0, "pin_s": 3.0, "acquirer_s": 2.0}
     path.write_text(with_contact(PROFILE.format(terminal=TERMINAL, tls="", **places, **waits)))
+    (folder / "pki").mkdir()
+    for name in ("ca.pem", f"{TERMINAL}.pem", f"{TERMINAL}.key"):  # named by the profile, asked for by nobody here
+        (folder / "pki" / name).touch()
     bank = TestBank(load_acquirer(str(planted.acquirer)))
     contact = scene.interface == "contact"
     card = load_card(str(planted_contact_card(planted) if contact else planted.card))

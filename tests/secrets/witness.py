@@ -40,8 +40,8 @@ class Witness:
         self._ours: Path | None = None
         if not self._worker and config.option.basetemp is None:
             # One folder for everything that the suite stores, so that it can be searched at the end.
-            self._ours = Path(tempfile.mkdtemp(prefix="tillguard-tests-"))
-            config.option.basetemp = self._ours / "stored"
+            self._ours = Path(tempfile.mkdtemp(prefix="tg-"))  # short: sockets below it have 107 octets
+            config.option.basetemp = self._ours / "s"
         if config.option.log_level is None:
             config.option.log_level = "DEBUG"  # what is not made cannot be searched
         logging.getLogger("asyncio").setLevel(logging.INFO)  # it would tell its selector in every test
