@@ -33,6 +33,7 @@ from terminal_agent.pad.ipp import open_pad
 from terminal_agent.pad.port import PinPad
 from terminal_agent.processes import agent as composition
 from terminal_agent.processes.profile import Models, load, models
+from terminal_agent.report.mqtt import ReportStatus
 from tests.flows.lab_stage import LabStage, planted_contact_card, with_contact
 from tests.flows.shop import Hsm, TestBank
 from tests.flows.stage import PROFILE, TERMINAL, Stage
@@ -176,11 +177,18 @@ class AgentInProcess(composition.Agent):
 
         return opener
 
-    async def _nothing(self) -> None:
-        await asyncio.Event().wait()
+    def _make_reporter(self) -> None:
+        nobody: Any = NobodyListens()
+        self.reporter = nobody
 
-    def _make_reporter(self) -> Any:
-        return self._nothing()
+
+class NobodyListens:
+    """In place of the reporter: there is no broker on this rung."""
+
+    status = ReportStatus(False, "no broker")
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
 
 
 class Mouth:
