@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ class Screen:
         self.as_json = as_json
         self.trace = trace
         self._bare = environment_says_no_colour() or as_json
+        self._turn = threading.Lock()  # every station's reader thread speaks through this screen
 
     def paint(self, text: str, code: str) -> str:
         """``text`` in one colour, or bare."""
@@ -96,17 +98,21 @@ class Screen:
     def title(self, text: str) -> None:
         """A heading."""
         if not self.as_json:
-            print("\n" + self.paint(text, "1"), flush=True)
+            self._write("\n" + self.paint(text, "1"))
 
     def line(self, text: str) -> None:
         """A line for a person."""
         if not self.as_json:
-            print(text, flush=True)
+            self._write(text)
 
     def data(self, document: dict[str, Any]) -> None:
         """A line for a program."""
         if self.as_json:
-            print(json.dumps(document, ensure_ascii=False), flush=True)
+            self._write(json.dumps(document, ensure_ascii=False))
+
+    def _write(self, text: str) -> None:
+        with self._turn:
+            print(text, flush=True)
 
     def heard(self, station: str, document: dict[str, Any]) -> None:
         """A JSON line of any process, as it comes: traffic is shown when asked for."""
