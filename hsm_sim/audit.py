@@ -183,4 +183,3 @@ def _backwards(descriptor: int, size: int) -> Iterator[tuple[int, bytes]]:
         place = max(0, size - step)
         yield place, os.pread(descriptor, size - place, place)
         size = place
-

@@ -10,6 +10,7 @@ is refused and, since nothing may go on unrecorded, the unit stops.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 
 from hsm_sim.audit import Audit, AuditError
 from hsm_sim.config import PolicySettings, Preset, Settings
@@ -17,12 +18,12 @@ from hsm_sim.engine.counters import NONE, Count, Counts, FraudCounters
 from hsm_sim.engine.engine import DEFAULT_LMK, Engine
 from hsm_sim.engine.key_types import KeyType
 from hsm_sim.engine.lmk import Lmk
-from hsm_sim.engine.master_keys import kind_of, made, public
+from hsm_sim.engine.master_keys import LMK_IDS, kind_of, made, public
 from hsm_sim.engine.policy import Policy
 from hsm_sim.engine.requests import CheckValue, KeyUnderLmk
 from hsm_sim.engine.settings import Commands, Operating, changed, overlaid, packed
 from hsm_sim.engine.states import Clock, State, States, Turn
-from hsm_sim.engine.vault import Kind, Vault
+from hsm_sim.engine.vault import Kind, Life, Vault, VaultError
 from hsm_sim.engine.wrapping import VariantLmk, WrappedKey
 from hsm_sim.faults import Injector, Rule
 from hsm_sim.payshield.unit import Rules, Unit
@@ -30,6 +31,8 @@ from protocols.audit_chain import Value
 from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands.command import Activity
+from protocols.hsm.commands.diagnostics import RA, RB
+from protocols.hsm.key_field import STORED_DIGITS, KeyField
 from protocols.secret import ClearKey
 
 ACTIVITIES = tuple(str(activity) for activity in Activity if activity)
@@ -47,7 +50,7 @@ TOLD_REFUSALS = frozenset(
         ErrorCode.COMMAND_DISABLED,
     }
 )
-"""What may be an attack, or a fault of ours: recorded by number, once a second at most, so no host can fill the disk."""
+"""What may be an attack, or a fault of ours: recorded by number once a second, so no host fills the disk."""
 CHECK_VALUE_OCTETS = 3
 _COUNTS, _OPERATING = "fraud counters", "settings"
 
@@ -67,14 +70,16 @@ class Simulator:
         audit: Audit,
         vault: Vault | None,
         injector: Injector | None = None,
-        troubled: Callable[[str], None] = lambda words: None,
+        stop: Callable[[str], None] = lambda words: None,
+        tell: Callable[[str], None] = lambda words: None,
     ) -> None:
-        """``troubled`` is told when the unit must stop, and of bugs."""
+        """``stop`` is told when the unit must stop, ``tell`` what its owner should hear."""
         self.audit = audit
         self.vault = vault
         self.injector = injector
         self._random = random
-        self._troubled = troubled
+        self._stop = stop
+        self._tell = tell
         self._old_test_lmk = settings.policy.old_test_lmk
         self._audited = frozenset(settings.commands.audited)
         self.operating = self._first_operating(settings)
@@ -82,7 +87,14 @@ class Simulator:
         self.states = States(clock, ACTIVITIES)
         self.lmks = self._master_keys(settings.test_lmks)
         self._engine = self._new_engine()
-        self.unit = Unit(self._engine, settings.header_octets, self.states, rules=self._rules(), listener=self)
+        self.unit = Unit(
+            self._engine,
+            settings.header_octets,
+            self.states,
+            rules=self._rules(),
+            listener=self,
+            own={RA: self._end_authorisations},
+        )
         self._reported: dict[tuple[str, str], int] = {}
         audit.now("unit.started", lmks=" ".join(self.lmks), vault=vault is not None, test_keys=self.test_keys)
 
@@ -93,11 +105,11 @@ class Simulator:
         try:
             self.audit.soon("host.command", code=code, error=error, peer=peer)
         except AuditError as fault:
-            self._troubled(str(fault))
+            self._stop(str(fault))
 
     def bug(self, code: str, kind: str) -> None:
         """A fault of ours: the command was answered 41."""
-        self._troubled(f"bug while answering {code}: {kind}")
+        self._tell(f"bug while answering {code}: {kind}")
 
     # Looking
 
@@ -198,13 +210,38 @@ class Simulator:
 
     # Parts
 
+    def _end_authorisations(self, engine: Engine, request: RA) -> RB:
+        self.cancel()
+        return RB()
+
+    def _stored(self, lmk_id: str, index: str) -> WrappedKey | None:
+        """The key at a place in user storage, if there is one and it is in use."""
+        if self.vault is None:
+            return None
+        try:
+            entry, cryptogram = self.vault.get(stored_at(lmk_id, index))
+        except VaultError:
+            return None
+        if entry.about.life is not Life.ACTIVE:
+            return None
+        key = KeyField.from_text(cryptogram.decode("ascii"))
+        return WrappedKey(key.scheme, key.cryptogram)
+
     def _renew(self) -> None:
         self._engine = self._new_engine()
         self.unit.set(self._engine, self._rules())
 
     def _new_engine(self) -> Engine:
         old = {DEFAULT_LMK: VariantLmk.of_old_test_keys()} if self._old_test_lmk else None
-        return Engine(self.lmks, self._random, policy=self.operating.policy, guard=self.counters, old_lmks=old)
+        storage = {lmk_id: partial(self._stored, lmk_id) for lmk_id in self.lmks} if self.vault is not None else None
+        return Engine(
+            self.lmks,
+            self._random,
+            policy=self.operating.policy,
+            guard=self.counters,
+            old_lmks=old,
+            storage=storage,
+        )
 
     def _rules(self) -> Rules:
         return Rules(self.operating.commands.disabled, self._audited)
@@ -243,6 +280,14 @@ class Simulator:
         return Counts(
             {name: Count(**count) for name, count in stored["windows"].items()}, stored["tripped"], stored["total"]
         )
+
+
+def stored_at(lmk_id: str, index: str) -> str:
+    """The name in the vault of a place in user storage, which hosts write as K and three hexadecimal digits."""
+    text = index.upper().removeprefix("K")
+    if len(text) != STORED_DIGITS or any(digit not in "0123456789ABCDEF" for digit in text) or lmk_id not in LMK_IDS:
+        raise ValueError(f"{STORED_DIGITS} hexadecimal digits and an LMK identifier of two digits expected")
+    return f"{lmk_id}/K{text}"
 
 
 def _policy(settings: PolicySettings) -> Policy:

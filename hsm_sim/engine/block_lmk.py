@@ -32,7 +32,7 @@ TABLE_VARIANT = 0x54
 class BlockLmk:
     """A key block LMK of one identifier."""
 
-    __slots__ = ("_block", "_octets", "_table", "authenticates", "lmk_id", "test")
+    __slots__ = ("_block", "_check_value", "_octets", "_table", "authenticates", "lmk_id", "test")
 
     def __init__(self, lmk_id: str, octets: ClearKey, *, aes: bool, test: bool) -> None:
         """Takes ``octets`` over: 24 (or 16) of a TDES LMK, 32 (or 16, 24) of an AES LMK."""
@@ -41,6 +41,7 @@ class BlockLmk:
         self.authenticates = True
         self._octets = octets
         self._block = BlockKey.aes(octets) if aes else BlockKey.tdes(octets)
+        self._check_value = hashlib.sha256(octets.reveal()).digest()[:8]
         self._table = self._own_table_key if aes else self._published_table_key
 
     @classmethod
@@ -106,7 +107,7 @@ class BlockLmk:
 
     def check_value(self) -> bytes:
         """The left 8 octets of SHA-256 over the LMK; how a unit does it is not public."""
-        return hashlib.sha256(self._octets.reveal()).digest()[:8]
+        return self._check_value
 
     def close_table(self, digits: str) -> str:
         """A decimalisation table as one enciphered block."""

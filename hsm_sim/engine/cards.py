@@ -13,11 +13,14 @@ from hsm_sim.engine.requests import (
     CheckCryptogram,
     CryptogramVerdict,
     MakeCardCode,
+    MakeSecurityCodes,
     VerifyCardCode,
+    VerifySecurityCodes,
 )
-from protocols.card_code import CardVerificationKey, cvv, matches
+from protocols.card_code import CardVerificationKey, amex_csc, cvv, matches
 from protocols.emv.cryptogram import Method, arpc_1, icc_master_key_a, verify_cryptogram
-from protocols.errors import IntegrityError
+from protocols.errors import EncodeError, IntegrityError
+from protocols.pan import Pan
 from protocols.primitives import TdesKey
 from protocols.primitives import Use as CipherUse
 from protocols.secret import ClearKey
@@ -63,6 +66,25 @@ def _pair(clear: ClearKey) -> CardVerificationKey:
     return CardVerificationKey(clear)
 
 
+def make_security_codes(keyring: Keyring, request: MakeSecurityCodes) -> str:
+    """The three codes in a row, 5, 4 and 3 digits."""
+    return _security_codes(keyring.use(request.key, _MAKES_SECURITY_CODES), request.pan, request.expiry)
+
+
+def verify_security_codes(keyring: Keyring, request: VerifySecurityCodes) -> bool:
+    """Whether all three are right."""
+    codes = _security_codes(keyring.use(request.key, _CHECKS_SECURITY_CODES), request.pan, request.expiry)
+    return matches(codes, request.codes)
+
+
+def _security_codes(key: TdesKey, pan: Pan, expiry: str) -> str:
+    try:
+        codes = amex_csc(key, pan, expiry)
+    except EncodeError:
+        raise Refused(Reason.INPUT) from None
+    return codes.five + codes.four + codes.three
+
+
 def _issuer(clear: ClearKey) -> TdesKey:
     if len(clear) != 16:
         raise Refused(Reason.KEY_LENGTH)
@@ -71,10 +93,14 @@ def _issuer(clear: ClearKey) -> TdesKey:
 
 _MAKES_CODES = Purpose(Use.CARD_VERIFICATION, GENERATES, _pair)
 _CHECKS_CODES = Purpose(Use.CARD_VERIFICATION, VERIFIES, _pair)
+_MAKES_SECURITY_CODES = Purpose(Use.CARD_VERIFICATION, GENERATES, _issuer)
+_CHECKS_SECURITY_CODES = Purpose(Use.CARD_VERIFICATION, VERIFIES, _issuer)
 _CRYPTOGRAMS = Purpose(Use.APPLICATION_CRYPTOGRAM, DERIVES, _issuer)
 
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {
     MakeCardCode: make_card_code,
     VerifyCardCode: verify_card_code,
     CheckCryptogram: check_cryptogram,
+    MakeSecurityCodes: make_security_codes,
+    VerifySecurityCodes: verify_security_codes,
 }

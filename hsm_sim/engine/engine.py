@@ -9,9 +9,9 @@ a key wrapped under one LMK is noise, or does not authenticate, under the others
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from hsm_sim.engine import cards, data, hmacs, key_transport, keys, macs, pin_issue, pins, tables
+from hsm_sim.engine import cards, ceremony, data, hmacs, key_transport, keys, macs, pin_issue, pins, rsa, tables
 from hsm_sim.engine.guard import Guard
-from hsm_sim.engine.keyring import DEFAULT, Keyring, Random
+from hsm_sim.engine.keyring import DEFAULT, NO_STORAGE, Keyring, Random, Storage
 from hsm_sim.engine.lmk import Lmk
 from hsm_sim.engine.policy import Policy
 from hsm_sim.engine.refusal import Reason, Refused
@@ -32,7 +32,9 @@ OPERATIONS: Mapping[type, Operation] = {
     **macs.OPERATIONS,
     **cards.OPERATIONS,
     **data.OPERATIONS,
+    **ceremony.OPERATIONS,
     **hmacs.OPERATIONS,
+    **rsa.OPERATIONS,
 }
 """What can be asked, by the type of the request."""
 
@@ -53,16 +55,22 @@ class Engine:
         policy: Policy = DEFAULT,
         guard: Guard | None = None,
         old_lmks: Mapping[str, Lmk] | None = None,
+        storage: Mapping[str, Storage] | None = None,
     ) -> None:
-        """One LMK, or several by identifiers of two digits with ``00`` among them; ``old_lmks`` likewise."""
+        """One LMK, or several by identifiers of two digits, ``00`` among them; old LMKs and storage likewise."""
         by_id = lmks if isinstance(lmks, Mapping) else {DEFAULT_LMK: lmks}
         operations = OPERATIONS if guard is None else _guarded(guard)
-        self._take(Keyring(by_id[DEFAULT_LMK], random, policy, (old_lmks or {}).get(DEFAULT_LMK)), operations)
+
+        def keyring(name: str) -> Keyring:
+            old = (old_lmks or {}).get(name)
+            return Keyring(by_id[name], random, policy, old, storage=(storage or {}).get(name, NO_STORAGE))
+
+        self._take(keyring(DEFAULT_LMK), operations)
         self._others: dict[str | None, Engine] = {None: self, DEFAULT_LMK: self}
-        for name, lmk in by_id.items():
+        for name in by_id:
             if name != DEFAULT_LMK:
                 other = object.__new__(Engine)
-                other._take(Keyring(lmk, random, policy, (old_lmks or {}).get(name)), operations)
+                other._take(keyring(name), operations)
                 other._others = self._others
                 self._others[name] = other
 

@@ -103,8 +103,8 @@ def _arrived(keyring: Keyring, transport: WrappingKey, wrapped: WrappedKey) -> t
 
 def export_key(keyring: Keyring, request: ExportKey) -> SentKey:
     """A key from under the LMK to under a ZMK or TMK."""
-    key = request.key
-    header = keyring.lmk.header(key.wrapped)
+    key = keyring.resolved(request.key)
+    header = keyring.header(key)
     transport = _above(keyring, request.under, key.kind, header)
     if header is None:
         scheme = _fitting(request.scheme, key.wrapped.scheme)
@@ -148,7 +148,7 @@ def form_key(keyring: Keyring, request: FormKey) -> KeptKey:
     """A key of two to nine components; what makes a TDES key's parity odd is taken out of the sum."""
     if len(request.components) not in _COMPONENTS:
         raise Refused(Reason.INPUT)
-    first, *others = request.components
+    first, *others = map(keyring.resolved, request.components)
     header = _common_header(keyring, request)
     scheme = _fitting(request.scheme, first.wrapped.scheme)
     with keyring.unwrap(first) as clear:
@@ -172,7 +172,7 @@ def form_key(keyring: Keyring, request: FormKey) -> KeptKey:
 
 def _common_header(keyring: Keyring, request: FormKey) -> BlockHeader | None:
     """What all components' blocks say, with the new version; None where keys lie in no blocks."""
-    headers = {keyring.lmk.header(component.wrapped) for component in request.components}
+    headers = {keyring.header(component) for component in request.components}
     header = headers.pop()
     if headers:
         raise Refused(Reason.KEY_BLOCK_HEADER)
@@ -183,13 +183,14 @@ def _common_header(keyring: Keyring, request: FormKey) -> BlockHeader | None:
 
 def change_scheme(keyring: Keyring, request: ChangeScheme) -> WrappedKey:
     """The same key, of the same type and length, in another scheme under the LMK."""
-    if keyring.lmk.header(request.key.wrapped) is not None:
+    key = keyring.resolved(request.key)
+    if keyring.header(key) is not None:
         raise Refused(Reason.LMK_SCHEME)
-    scheme = _fitting(request.scheme, request.key.wrapped.scheme)
+    scheme = _fitting(request.scheme, key.wrapped.scheme)
     if scheme in _X917 and not keyring.policy.x917_export:
         raise Refused(Reason.KEY_SCHEME)
-    with keyring.unwrap(request.key) as clear:
-        return keyring.wrap(clear, request.key.kind, scheme)
+    with keyring.unwrap(key) as clear:
+        return keyring.wrap(clear, key.kind, scheme)
 
 
 def key_from_old_lmk(keyring: Keyring, request: KeyFromOldLmk) -> WrappedKey:

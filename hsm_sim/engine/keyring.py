@@ -7,6 +7,7 @@ operation wants, by what the host sent for it. The memory is bounded; what is lo
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from hsm_sim.engine.key_types import KeyType
@@ -25,6 +26,8 @@ from protocols.secret import ClearKey
 T = TypeVar("T")
 Random = Callable[[int], bytes]
 """So many octets of fresh randomness."""
+Storage = Callable[[str], WrappedKey | None]
+"""The key at a place in user storage, three hexadecimal digits, as it lies under the LMK."""
 DEFAULT = Policy()
 REMEMBERED = 1024  # keys; a host works with dozens
 
@@ -40,17 +43,31 @@ _WEAK = frozenset(
 )  # fmt: skip
 
 
+def _nothing_stored(index: str) -> WrappedKey | None:
+    return None
+
+
+NO_STORAGE: Storage = _nothing_stored
+
+
 class Keyring:
     """The LMK, the source of randomness, and the keys in use. Bound to one thread."""
 
-    __slots__ = ("_random", "_remembered", "_size", "lmk", "old_lmk", "policy", "translations")
+    __slots__ = ("_random", "_remembered", "_size", "lmk", "old_lmk", "policy", "storage", "translations")
 
     def __init__(
-        self, lmk: Lmk, random: Random, policy: Policy = DEFAULT, old_lmk: Lmk | None = None, remember: int = REMEMBERED
+        self,
+        lmk: Lmk,
+        random: Random,
+        policy: Policy = DEFAULT,
+        old_lmk: Lmk | None = None,
+        remember: int = REMEMBERED,
+        storage: Storage = NO_STORAGE,
     ) -> None:
         self.lmk = lmk
         self.old_lmk = old_lmk
         """What keys and PINs are translated from after an LMK change."""
+        self.storage = storage
         self.policy = policy
         self.translations = frozenset(
             (source, destination)
@@ -65,6 +82,8 @@ class Keyring:
 
     def use(self, key: KeyUnderLmk, purpose: Purpose[T], *, destination: bool = False) -> T:
         """The live key for a purpose; refuses a key that is not for it, and what is no key."""
+        if key.wrapped.scheme is KeyScheme.STORED:
+            key = self.resolved(key)
         name = (purpose, key)
         remembered = self._remembered
         found: T | None = remembered.pop(name, None)
@@ -82,6 +101,7 @@ class Keyring:
         lmk: Lmk | None = self.old_lmk if old else self.lmk
         if lmk is None:
             raise Refused(Reason.NO_OLD_LMK)
+        key = self.resolved(key)
         clear = lmk.unwrap(key.wrapped, key.kind)
         if lmk.authenticates:
             return clear
@@ -90,6 +110,19 @@ class Keyring:
             raise Refused(Reason.DESTINATION_KEY_PARITY if destination else Reason.SOURCE_KEY_PARITY)
         self.judge(clear)
         return clear
+
+    def resolved(self, key: KeyUnderLmk) -> KeyUnderLmk:
+        """The key itself, where a host named a place in user storage instead."""
+        if key.wrapped.scheme is not KeyScheme.STORED:
+            return key
+        stored = self.storage(key.wrapped.cryptogram.decode("ascii"))
+        if stored is None:
+            raise Refused(Reason.NOT_STORED)
+        return _stored(key.kind, stored)
+
+    def header(self, key: KeyUnderLmk) -> BlockHeader | None:
+        """What the key's block says, which unwrapping authenticates; None where keys lie in none."""
+        return self.lmk.header(self.resolved(key).wrapped)
 
     def judge(self, clear: ClearKey) -> None:
         """Refuse, and wipe, a key that no one should make, form or bring: weak, or a short one posing as a long one."""
@@ -123,6 +156,12 @@ class Keyring:
     def random(self, count: int) -> bytes:
         """Fresh random octets."""
         return self._random(count)
+
+
+@lru_cache(REMEMBERED)
+def _stored(kind: KeyType, wrapped: WrappedKey) -> KeyUnderLmk:
+    """One object for one stored key, so that it is remembered by it."""
+    return KeyUnderLmk(kind, wrapped)
 
 
 def _holds_weak(clear: ClearKey) -> bool:

@@ -62,7 +62,7 @@ def check_value_of(keyring: Keyring, request: CheckValue) -> bytes:
         raise Refused(Reason.DATA_LENGTH)
     if keyring.policy.short_check_values and request.octets > SHORT:
         raise Refused(Reason.NOT_PERMITTED)
-    header = keyring.lmk.header(request.key.wrapped)
+    header = keyring.header(request.key)
     with keyring.unwrap(request.key) as clear:
         return key_check_value(clear, request.octets, TDES if header is None else header.algorithm)
 

@@ -5,7 +5,7 @@
 How units do it is not public, and every open simulator writes something of its own. Ours: a text of L digits holds the
 number of digits beyond 4, the PIN, zeros; it is enciphered as a number of L digits by FF1 (NIST SP 800-38G) under a key
 of the LMK's own, with the account as tweak. So it keeps the length, tells nothing, and another account does not open
-it, but for chance: one text in 10 opens to some PIN with L = 5, far fewer with L = 13.
+it, but for chance: so few digits have no room for redundancy, and one text in nine opens to some PIN.
 """
 
 from hsm_sim.engine.ff1 import decipher, encipher

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of master keys that a unit can hold, by name: the public TEST ones, and new ones of given octets. A table."""
+"""The kinds of master keys that a unit can hold, by name: public TEST ones, and new ones of given octets. A table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -71,22 +71,23 @@ def make_pvv(keyring: Keyring, request: MakePvv) -> str:
     """The PVV of a PIN."""
     with opened(keyring, request.source) as pin:
         _refuse_excluded(keyring, pin, request.excluded)
-        return _pvv(keyring, pin, request.reference, _account(request.source))
+        first = isinstance(request.source, PinUnderLmk)
+        return _pvv(keyring, pin, request.reference, _account(request.source), first=first)
 
 
 def make_offset(keyring: Keyring, request: MakeOffset) -> str:
     """The offset of a PIN."""
     with opened(keyring, request.source) as pin:
         _refuse_excluded(keyring, pin, request.excluded)
-        return _offset(keyring, pin, request.scheme)
+        return _offset(keyring, pin, request.scheme, first=isinstance(request.source, PinUnderLmk))
 
 
 def derive_pin(keyring: Keyring, request: DerivePin) -> str:
     """The PIN that an offset stands for, as many digits as are checked."""
     scheme, value = request.offset.scheme, request.offset.value
-    key, table = ibm_key(keyring, scheme, MAKES_IBM_PIN), opened_table(keyring, scheme.table)
+    key, table = ibm_key(keyring, scheme, MAKES_IBM_PIN, first=True), opened_table(keyring, scheme.table)
     if len(value) < scheme.check_length:
-        raise Refused(Reason.INPUT)
+        raise Refused(Reason.PIN_LENGTH_MISMATCH)
     try:
         pin = pin_from_offset(key, table, scheme.validation_data, value[: scheme.check_length])
     except DecodeError:
@@ -111,13 +112,13 @@ def change_pin(keyring: Keyring, request: ChangePin) -> str | None:
         return _offset(keyring, pin, request.reference.scheme)
 
 
-def _pvv(keyring: Keyring, pin: Pin, reference: Pvv, account: Pan) -> str:
-    key = keyring.use(reference.key, MAKES_PVV, destination=True)
+def _pvv(keyring: Keyring, pin: Pin, reference: Pvv, account: Pan, *, first: bool = False) -> str:
+    key = keyring.use(reference.key, MAKES_PVV, destination=not first)
     return pvv(key, reference.pan or account, reference.index, pin)
 
 
-def _offset(keyring: Keyring, pin: Pin, scheme: IbmScheme) -> str:
-    key, table = ibm_key(keyring, scheme, MAKES_IBM_PIN), opened_table(keyring, scheme.table)
+def _offset(keyring: Keyring, pin: Pin, scheme: IbmScheme, *, first: bool = False) -> str:
+    key, table = ibm_key(keyring, scheme, MAKES_IBM_PIN, first=first), opened_table(keyring, scheme.table)
     if not PIN_DIGITS.start <= scheme.check_length <= len(pin):
         raise Refused(Reason.PIN_LENGTH_MISMATCH)
     return offset(key, table, scheme.validation_data, pin, scheme.check_length)

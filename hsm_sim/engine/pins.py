@@ -164,11 +164,11 @@ def pin_from_old_lmk(keyring: Keyring, request: PinFromOldLmk) -> str:
         return close_lmk_pin(keyring, pin, request.source.pan)
 
 
-def ibm_key(keyring: Keyring, scheme: IbmScheme, purpose: Purpose[TdesKey]) -> TdesKey:
-    """A PVK of any length, for 16 digits of validation data."""
+def ibm_key(keyring: Keyring, scheme: IbmScheme, purpose: Purpose[TdesKey], *, first: bool = False) -> TdesKey:
+    """A PVK of any length, for 16 digits of validation data; ``first`` where no PIN key comes before it."""
     if len(scheme.validation_data) != _VALIDATION_DIGITS:
         raise Refused(Reason.INPUT)
-    return keyring.use(scheme.key, purpose, destination=True)
+    return keyring.use(scheme.key, purpose, destination=not first)
 
 
 def _double(clear: ClearKey) -> TdesKey:

@@ -34,15 +34,15 @@ class Request(Generic[R]):
     __slots__ = ()
 
 
-@record
+@dataclass(frozen=True, slots=True, eq=False)
 class KeyUnderLmk:
-    """A key as hosts hold it: the type that it is said to have, and its cryptogram under the LMK."""
+    """A key as hosts hold it: the type that it is said to have, and its cryptogram under the LMK.
+
+    The keyring remembers live keys by this object and not by its content, so a face gives one object for one field.
+    """
 
     kind: KeyType
     wrapped: WrappedKey
-
-    def __hash__(self) -> int:
-        return hash(self.wrapped.cryptogram)
 
 
 # Keys
@@ -208,6 +208,25 @@ class VerifyCardCode(Request[bool]):
 
     input: CardCodeInput
     value: str
+
+
+@record
+class MakeSecurityCodes(Request[str]):
+    """American Express card security codes of 5, 4 and 3 digits in a row."""
+
+    key: KeyUnderLmk
+    pan: Pan
+    expiry: str
+
+
+@record
+class VerifySecurityCodes(Request[bool]):
+    """Whether ``codes`` are the three in a row."""
+
+    key: KeyUnderLmk
+    pan: Pan
+    expiry: str
+    codes: str
 
 
 @record

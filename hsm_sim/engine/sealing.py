@@ -28,8 +28,8 @@ def seal(keyring: Keyring, purpose: str, label: bytes, secret: ClearKey) -> byte
 
 def unseal(keyring: Keyring, purpose: str, sealed: bytes) -> tuple[bytes, ClearKey]:
     """Label and secret; refuses what this LMK did not seal for that purpose."""
-    if len(sealed) < LABEL + NONCE + TAG:
-        raise Refused(Reason.PRIVATE_KEY)
+    if len(sealed) <= LABEL + NONCE + TAG:
+        raise Refused(Reason.PRIVATE_KEY_LENGTH)
     label, nonce, rest = sealed[:LABEL], sealed[LABEL : LABEL + NONCE], sealed[LABEL + NONCE :]
     with keyring.lmk.derived(purpose) as key:
         try:

@@ -62,7 +62,9 @@ def changed(operating: Operating, name: str, text: str) -> Operating:
 def packed(operating: Operating) -> bytes:
     """What differs from the defaults, to be kept."""
     default = _flat(Operating())
-    return json.dumps({name: _text(value) for name, value in _flat(operating).items() if value != default[name]}).encode()
+    return json.dumps(
+        {name: _text(value) for name, value in _flat(operating).items() if value != default[name]}
+    ).encode()
 
 
 def overlaid(operating: Operating, kept: bytes | bytearray) -> Operating:

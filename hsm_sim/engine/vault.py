@@ -158,9 +158,11 @@ class Vault:
         return cls(database, lock, aead, stated[1], random)
 
     def close(self) -> None:
-        """Give the vault free."""
+        """Give the vault free; nothing where that was done."""
         self._database.close()
-        os.close(self._lock)
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
 
     # Keys
 
@@ -181,7 +183,7 @@ class Vault:
         revision, said, clear = found
         return Entry(reference, revision, _about(said)), bytes(clear)
 
-    def keys(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry]:
         """All keys in the order of their names, each with its seal checked."""
         rows = self._database.execute("SELECT reference FROM record WHERE kind = ? ORDER BY reference", (Kind.KEY,))
         for (reference,) in rows.fetchall():

@@ -3,8 +3,9 @@
 """How vault records are sealed, and how the key that seals them is itself wrapped. Reads no file and opens no database.
 
 Every record is sealed with AES-256-GCM (NIST SP 800-38D) under one random vault key, over everything that is said about
-it in the clear, so no record can be changed, renamed, or moved to another vault. The vault key is never stored: it lies wrapped under a key that a passphrase gives (scrypt, RFC 7914), or inside a token
-(see :mod:`hsm_sim.engine.vault_token`). Changing the passphrase rewraps 32 octets.
+it in the clear, so no record can be changed, renamed, or moved to another vault. The vault key is never stored: it lies
+wrapped under a key that a passphrase gives (scrypt, RFC 7914), or by a token (see :mod:`hsm_sim.engine.vault_token`).
+Changing the passphrase rewraps 32 octets.
 
 A seal binds one record in itself: whoever can write the file can still take a record out or put an old copy back. The
 audit, whose head belongs elsewhere, is what shows that.

@@ -142,12 +142,15 @@ class WrappingKey:
 class VariantLmk:
     """A variant LMK: wraps each key under the pair and variant of its type."""
 
-    __slots__ = ("_keys", "_pairs", "authenticates", "test")
+    __slots__ = ("_check_value", "_keys", "_pairs", "authenticates", "test")
 
     def __init__(self, pairs: Sequence[ClearKey], *, test: bool) -> None:
         """``pairs`` from 04-05 on, 16 octets each; ``test`` says that they are publicly known."""
         self._pairs = tuple(pairs)
         self._keys: dict[str, WrappingKey] = {}
+        octets = self.octets()
+        self._check_value = hashlib.sha256(octets).digest()[:8]
+        octets[:] = bytes(len(octets))
         self.test = test
         self.authenticates = False
 
@@ -198,10 +201,7 @@ class VariantLmk:
 
     def check_value(self) -> bytes:
         """The left 8 octets of SHA-256 over all pairs; how a unit does it is not public."""
-        octets = self.octets()
-        value = hashlib.sha256(octets).digest()[:8]
-        octets[:] = bytes(len(octets))
-        return value
+        return self._check_value
 
     def close_table(self, digits: str) -> str:
         """One block under a key of this LMK's own: own, no public source says what units do under a variant LMK."""

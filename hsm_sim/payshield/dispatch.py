@@ -15,6 +15,7 @@ from hsm_sim.payshield import (
     pin_checks,
     pin_issue,
     pins,
+    rsa,
     transport,
 )
 from hsm_sim.payshield.handlers import Handler
@@ -30,5 +31,6 @@ HANDLERS: Mapping[type, Handler] = {
     **legacy_macs.HANDLERS,
     **data.HANDLERS,
     **hashes.HANDLERS,
+    **rsa.HANDLERS,
     **cards.HANDLERS,
 }

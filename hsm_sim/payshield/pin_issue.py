@@ -32,40 +32,8 @@ from hsm_sim.payshield.pin_terms import (
 )
 from hsm_sim.payshield.terms import pin_format, under_lmk
 from protocols.hsm.codes import ErrorCode
-from protocols.hsm.commands.pin_issue import (
-    BA,
-    BB,
-    BG,
-    BH,
-    BK,
-    BL,
-    CU,
-    CV,
-    DE,
-    DF,
-    DG,
-    DH,
-    DU,
-    DV,
-    EE,
-    EF,
-    FW,
-    FX,
-    JA,
-    JB,
-    JC,
-    JD,
-    JE,
-    JF,
-    JG,
-    JH,
-    LO,
-    LP,
-    NG,
-    NH,
-    QK,
-    QL,
-)
+from protocols.hsm.commands.pin_issue import BA, BB, BG, BH, JA, JB, JC, JD, JE, JF, JG, JH, NG, NH, QK, QL
+from protocols.hsm.commands.pin_references import BK, BL, CU, CV, DE, DF, DG, DH, DU, DV, EE, EF, FW, FX, LO, LP
 from protocols.hsm.pin_fields import PaddedPin
 
 _USUAL_PIN = "04"

@@ -14,6 +14,8 @@ from hsm_sim.payshield.terms import pin_format, under_lmk
 from protocols.dukpt.ksn import TdesKsn
 from protocols.hsm.commands.pins import CA, CB, CC, CD, CI, CJ, G0, G1
 
+TWO_DIGITS = tuple(f"{count:02}" for count in range(100))
+
 
 def ca(engine: Engine, request: CA) -> CB:
     """TPK to ZPK, or to a DUKPT key where the destination is flagged."""
@@ -26,7 +28,7 @@ def ca(engine: Engine, request: CA) -> CB:
         destination = under_lmk(DUKPT_FLAGS[request.flag or BDK_1_FLAG], request.zpk)
         ksn = TdesKsn(request.number.ksn)
         made = engine.perform(TranslatePinToDukpt(PinUnderKey(pin, source), form, destination, ksn))
-    return CB(length=f"{made.digits:02}", block=made.block, format=request.destination_format)
+    return CB(length=TWO_DIGITS[made.digits], block=made.block, format=request.destination_format)
 
 
 def cc(engine: Engine, request: CC) -> CD:
@@ -39,7 +41,7 @@ def cc(engine: Engine, request: CC) -> CD:
             pin_format(request.destination_format),
         )
     )
-    return CD(length=f"{made.digits:02}", block=made.block, format=request.destination_format)
+    return CD(length=TWO_DIGITS[made.digits], block=made.block, format=request.destination_format)
 
 
 def ci(engine: Engine, request: CI) -> CJ:
@@ -51,13 +53,13 @@ def ci(engine: Engine, request: CI) -> CJ:
             under_lmk(ZPK, request.zpk),
         )
     )
-    return CJ(length=f"{made.digits:02}", block=made.block, format=request.destination_format)
+    return CJ(length=TWO_DIGITS[made.digits], block=made.block, format=request.destination_format)
 
 
 def g0(engine: Engine, request: G0) -> G1:
     """DUKPT to ZPK or to another DUKPT key."""
     made = _g0(engine, request)
-    return G1(length=f"{made.digits:02}", block=made.block, format=request.destination_format)
+    return G1(length=TWO_DIGITS[made.digits], block=made.block, format=request.destination_format)
 
 
 def _g0(engine: Engine, request: G0) -> TranslatedPin:

@@ -10,7 +10,9 @@ the loop need not make one of a quarter megabyte for every read, which would cos
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from time import perf_counter
 from typing import cast
 
 from hsm_sim.faults import Sending
@@ -59,11 +61,14 @@ class Connection(asyncio.BufferedProtocol):
             self._turn()
 
     def eof_received(self) -> bool:
-        """The host will send no more: what is whole is still answered, then the connection closes."""
+        """The host will send no more: what is whole is still answered, then the connection closes.
+
+        Not so over TLS, where no connection can be half closed: it closes at once.
+        """
         self._ending = True
         if not (self._blocked or self._busy):
             self._transport.close()
-        return True
+        return self._transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
         """The host does not read its answers: take no more from it."""
@@ -97,9 +102,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._transport.is_closing():
             return
+        began = perf_counter()
         answers, more = session.answer(TURN)
         if answers:
             self._transport.write(answers)  # may call pause_writing before it returns
+        self._hosts.busy_s += perf_counter() - began
         if more or self._ending or self._paused or session.ended:
             self._settle(more)
 
@@ -157,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
             if sending.wait_s:
                 rest = [Sending(sending.octets, close=sending.close), *sendings[place + 1 :]]
                 self._pause()
-                self._later(lambda: self._send(rest, more), sending.wait_s)
+                self._later(partial(self._send, rest, more), sending.wait_s)
                 return
             if sending.octets:
                 self._transport.write(sending.octets)
@@ -187,11 +194,18 @@ class Hosts:
         self.refused = 0
         """Connections closed as they came, being too many."""
         self.accepted = 0
+        self.stalled = 0
+        """Connections closed with a frame that did not grow."""
+        self.busy_s = 0.0
+        """Time spent answering."""
         self.busy_until = 0.0
         """The loop's time until which nobody is answered, on purpose."""
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(tuple(self._connections))
 
     def admit(self, connection: Connection) -> bool:
         """Count a connection; False if there are too many."""
@@ -216,6 +230,7 @@ class Hosts:
         stalled = [connection for connection in self._connections if connection.stalled()]
         for connection in stalled:
             connection.stop()
+        self.stalled += len(stalled)
         return len(stalled)
 
     def stop(self) -> None:
@@ -228,7 +243,7 @@ class HostServer:
     """The listening ends: one or more, for the same hosts."""
 
     def __init__(self, session: Callable[[], Session], hosts: Hosts, *, unfinished_s: float = 0.0) -> None:
-        """``session`` makes the state of one connection; a frame begun may stand still for ``unfinished_s`` (0: ever)."""
+        """``session`` makes one connection's state; a frame begun may stand still for ``unfinished_s`` (0: ever)."""
         self._session = session
         self._hosts = hosts
         self._unfinished_s = unfinished_s

@@ -60,27 +60,25 @@ class Session:
 
     def answer(self, most: int) -> tuple[bytes, bool]:
         """Framed answers to at most ``most`` whole commands, and whether more may be waiting."""
-        answers: list[bytes] = []
         if self.ended:
             return b"", False
-        take, answer, peer = self._buffer.take, self._unit.answer, self.peer
+        answers: list[bytes] = []
+        answer, peer, trace = self._unit.answer, self.peer, self._trace
         size = 0
         try:
-            for _ in range(most):
-                message = take()
-                if message is None:
-                    return b"".join(answers), False
+            for message in self._buffer.messages(most):
                 reply = answer(message, peer)
-                if self._trace is not None:
-                    self._tell(self._trace, message, reply)
-                answers.append(frame(reply))
-                size += len(reply)
+                if trace is not None:
+                    self._tell(trace, message, reply)
+                length = len(reply)
+                answers += (length.to_bytes(2, "big"), reply)  # no reply is longer than what two octets can say
+                size += length
                 if size > ENOUGH_OCTETS:
                     break
         except DecodeError as fault:
             self._end(fault)
             return b"".join(answers), False
-        return b"".join(answers), True
+        return b"".join(answers), (len(answers) == 2 * most and self._buffer.waiting > 0) or size > ENOUGH_OCTETS
 
     def sendings(self, most: int) -> tuple[list[Sending], bool]:
         """As :meth:`answer`, for a conversation that is met by faults: what leaves, how and when."""

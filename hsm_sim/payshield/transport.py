@@ -21,19 +21,12 @@ from hsm_sim.payshield.handlers import Advice, Handler
 from hsm_sim.payshield.keys import LONG, SHORT, coded_type, data_or_mac, says_length
 from hsm_sim.payshield.terms import kept_scheme, key_field, scheme, under_lmk
 from protocols.hsm.codes import ErrorCode
+from protocols.hsm.commands.key_changes import AE, AF, AG, AH, B0, B1, BW, BX, TmkExportOptions
 from protocols.hsm.commands.transport import (
     A6,
     A7,
     A8,
     A9,
-    AE,
-    AF,
-    AG,
-    AH,
-    B0,
-    B1,
-    BW,
-    BX,
     DW,
     DX,
     DY,
@@ -58,7 +51,6 @@ from protocols.hsm.commands.transport import (
     Given,
     ImportOptions,
     Taken,
-    TmkExportOptions,
 )
 from protocols.hsm.fields import KeyField
 from protocols.hsm.layout import Fields
@@ -201,10 +193,11 @@ def b0(engine: Engine, request: B0) -> B1:
 
 def bw(engine: Engine, request: BW) -> BX | ErrorCode:
     """From the LMK before; without options the scheme stays."""
-    kind = coded_type(request.type_code, request.key_type)
+    more = request.more
+    kind = coded_type(request.type_code, None if more is None else more.key_type)
     if not says_length(request.length_flag, request.key):
         return ErrorCode.INVALID_LENGTH_FLAG
-    wanted = None if request.options is None else kept_scheme(request.options.scheme)
+    wanted = None if more is None or more.options is None else kept_scheme(more.options.scheme)
     return BX(key=key_field(engine.perform(KeyFromOldLmk(under_lmk(kind, request.key), wanted))))
 
 

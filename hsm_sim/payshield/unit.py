@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""One message in, one answer out, for all hosts of a unit: finds, permits, carries out, encodes, counts. Frames nothing.
+"""One message in, one answer out, for all hosts of a unit: finds, permits, carries out, counts. Frames nothing.
 
 Rule: no input raises but one: octets that are no host command at all, since nothing of them can be echoed. Everything
 else gets an answer, and an answer with an error code carries nothing but the code and the trailer.
@@ -14,18 +14,22 @@ from typing import Any, Protocol, cast
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.states import Doing, State, States
+from hsm_sim.payshield.chaining import nk
 from hsm_sim.payshield.dispatch import HANDLERS
 from hsm_sim.payshield.handlers import Advice, Handler
 from hsm_sim.payshield.terms import CODES
 from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands import COMMANDS, Command
+from protocols.hsm.commands.diagnostics import NK, NL
 from protocols.hsm.fields import FieldError
-from protocols.hsm.frame import open_message, response_code
+from protocols.hsm.frame import HEADER_OCTETS, LARGEST_FRAME, LARGEST_TRAILER, open_message, response_code
 from protocols.hsm.kinds import Source, source_class
 from protocols.hsm.layout import Fields, layout_of
 from protocols.hsm.message import read_tail, refuse, trailer_octets
 
+LARGEST_BODY = LARGEST_FRAME - HEADER_OCTETS.stop - LARGEST_TRAILER - 5
+"""Octets that fit into an answer beside header, codes and trailer; data that is longer in hexadecimal may not."""
 DIAGNOSTICS = frozenset({"NC", "NO", "B2"})
 """Commands that touch no key: answered in every state."""
 
@@ -51,6 +55,7 @@ class Rules:
 
 
 NO_RULES = Rules()
+_ONLINE = State.ONLINE
 
 
 class _Served:
@@ -58,6 +63,7 @@ class _Served:
 
     __slots__ = (
         "activity",
+        "careful",
         "code",
         "doing",
         "done",
@@ -70,7 +76,9 @@ class _Served:
         "write",
     )
 
-    def __init__(self, command: Command[Any, Any], handler: Handler, heard: bool) -> None:
+    def __init__(
+        self, command: Command[Any, Any], handler: Handler, heard: bool, former: "_Served | None" = None
+    ) -> None:
         self.code = command.code
         self.activity = str(command.activity)
         self.doing = Doing.DIAGNOSE if command.code in DIAGNOSTICS else Doing.SERVE
@@ -81,7 +89,23 @@ class _Served:
         self.done = (response_code(command.code) + ErrorCode.NO_ERROR).encode("ascii")
         self.heard = heard
         self.names_lmk = any(slot.name == "lmk" for slot in layout_of(command.request).slots)
-        self.succeeded = 0
+        self.careful = self.names_lmk or bool(self.activity) or heard
+        """Whether more than the state of the unit decides what happens; most commands need no such look."""
+        self.succeeded: int = 0 if former is None else former.succeeded
+
+
+class _Table(dict[bytes, _Served]):
+    """What is served, by code, each made at its first use: most units are asked for a handful of commands."""
+
+    def __init__(self, look_up: Callable[[bytes], _Served | None]) -> None:
+        super().__init__()
+        self._look_up = look_up
+
+    def __missing__(self, name: bytes) -> _Served | None:
+        found = self._look_up(name)
+        if found is not None:
+            self[name] = found
+        return found
 
 
 class Unit:
@@ -114,15 +138,16 @@ class Unit:
         self._engine = engine
         self.rules = rules
         self._source = source_class(engine.policy.pin_length + 1)
-        handlers = {**HANDLERS, **self._own}
-        served: dict[bytes, _Served] = {}
-        for code, command in COMMANDS.items():
-            name = code.encode("ascii")
-            if command.request in handlers and code not in rules.disabled:
-                served[name] = _Served(command, handlers[command.request], code in rules.heard)
-                if name in self._served:
-                    served[name].succeeded = self._served[name].succeeded
-        self._served = served
+        handlers = {**HANDLERS, NK: self._chained, **self._own}
+        former = dict(self._served)
+
+        def look_up(name: bytes) -> _Served | None:
+            command = COMMANDS.get(name.decode("latin-1"))
+            if command is None or command.code in rules.disabled or command.request not in handlers:
+                return None
+            return _Served(command, handlers[command.request], command.code in rules.heard, former.get(name))
+
+        self._served = _Table(look_up)
 
     @property
     def succeeded(self) -> dict[str, int]:
@@ -133,7 +158,7 @@ class Unit:
         """The answer to one message, both without length; :class:`DecodeError` where it is no host command."""
         start = self.header_octets
         end = start + 2
-        served = self._served.get(message[start:end])
+        served: _Served | None = self._served[message[start:end]]
         if served is None:
             return self._unknown(message)
         engine = self._engine
@@ -146,19 +171,22 @@ class Unit:
             if source.at != len(message):
                 tail = read_tail(source)
                 lmk, trailer = tail.lmk, tail.trailer
-            if served.names_lmk:
+            if served.careful and served.names_lmk:
                 lmk = fields.lmk or lmk  # type: ignore[attr-defined]  # a field of that name is what names_lmk says
             if lmk is not None:
                 engine = self._under(lmk)
-            self._permit(served)
+            if served.careful or self.states.state is not _ONLINE:
+                self._permit(served)
             result = served.handler(engine, fields)
             if result.__class__ is served.response:
-                served.succeeded += 1
-                if served.heard:
-                    self._tell(served.code, ErrorCode.NO_ERROR, peer)
                 body = served.write(result)
+                if len(body) > LARGEST_BODY:
+                    raise FieldError("answer", "fewer octets expected", ErrorCode.DATA_LENGTH)
+                served.succeeded += 1
+                if served.careful and served.heard:
+                    self._tell(served.code, ErrorCode.NO_ERROR, peer)
                 if trailer is None:
-                    return b"".join((message[:start], served.done, body))
+                    return message[:start] + served.done + body
                 return b"".join((message[:start], served.done, body, trailer_octets(trailer)))
             if isinstance(result, Advice):
                 self._count(served, result.code, peer)
@@ -179,9 +207,13 @@ class Unit:
         self._count(served, error, peer)
         return refuse(message[:start], served.code, error, trailer)
 
+    def _chained(self, engine: Engine, request: NK) -> NL | ErrorCode:
+        """Every rule of this unit holds for each command in the chain."""
+        return nk(self.answer, self.header_octets, request)
+
     def _permit(self, served: _Served) -> None:
         states = self.states
-        if states.state is not State.ONLINE:
+        if states.state is not _ONLINE:
             states.demand(served.doing)
         if served.activity and not states.permits(served.activity):
             raise Refused(Reason.NOT_AUTHORISED)

@@ -69,6 +69,7 @@ class ErrorCode(StrEnum):
     PIN_BLOCK_FORMAT_DISABLED = "69", "PIN block format has been disabled"
     DIGEST_INFO = "74", "invalid digest info syntax"
     SINGLE_LENGTH_POSING = "75", "single-length key masquerading as double or triple length"
+    PRIVATE_KEY_LENGTH = "78", "private key length error"
     DATA_LENGTH = "80", "data length error"
     ZERO_LENGTH = "81", "zero length, or PIN length mismatch"
     CHECK_VALUE_LENGTH = "82", "invalid check value length"

@@ -9,6 +9,8 @@ from protocols.errors import EncodeError
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.kinds import FieldError, Kind, Source, shortened
 
+_SEQUENCE = 0x30
+_LONG_FORM = 0x80
 _HEX = frozenset(b"0123456789ABCDEFabcdef")
 
 
@@ -117,6 +119,69 @@ class NextValue(Kind[bytes | None]):
 def _counts_the_rest(source: Source, at: int) -> bool:
     length = source.data[at : at + 4]
     return len(length) == 4 and _HEX.issuperset(length) and int(length, 16) == len(source.data) - at - 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces(Kind[tuple[bytes, ...]]):
+    """Messages behind their number (2N), each behind its length (4N)."""
+
+    def read(self, source: Source, where: str) -> tuple[bytes, ...]:
+        number = source.take(2, f"number of {where}")
+        if not number.isdigit() or not int(number):
+            raise FieldError(f"number of {where}", "1 to 99 expected", ErrorCode.BRANCH_HEIGHT)
+        return tuple(_piece(source, where) for _ in range(int(number)))
+
+    def write(self, value: tuple[bytes, ...], where: str) -> bytes:
+        if not 1 <= len(value) <= 99 or any(len(piece) > 9999 for piece in value):
+            raise EncodeError(f"{where}: 1 to 99 of at most 9999 octets expected")
+        return b"%02d" % len(value) + b"".join(b"%04d%b" % (len(piece), piece) for piece in value)
+
+    def words(self) -> str:
+        return "number 2N, that often (length 4N, message)"
+
+    def shown(self, value: tuple[bytes, ...]) -> str:
+        return f"{len(value)} messages"
+
+
+def _piece(source: Source, where: str) -> bytes:
+    length = source.take(4, f"length of {where}")
+    if not length.isdigit():
+        raise FieldError(f"length of {where}", "4 decimal digits expected")
+    return source.take(int(length), where)
+
+
+@dataclass(frozen=True, slots=True)
+class DerSequence(Kind[bytes]):
+    """A DER sequence, whose own header says its length; what is in it is not looked at."""
+
+    largest: int
+
+    def read(self, source: Source, where: str) -> bytes:
+        start = source.at
+        tag, first = source.take(2, where)
+        if tag != _SEQUENCE or first == _LONG_FORM:
+            raise FieldError(where, "a DER sequence expected")
+        count = first
+        if first > _LONG_FORM:
+            octets = first - _LONG_FORM
+            if octets > 2:
+                raise FieldError(where, f"at most {self.largest} octets expected")
+            count = int.from_bytes(source.take(octets, where), "big")
+        if count > self.largest:
+            raise FieldError(where, f"a length of at most {self.largest} octets expected")
+        source.take(count, where)
+        return source.data[start : source.at]
+
+    def write(self, value: bytes, where: str) -> bytes:
+        if DerSequence(self.largest).read(Source(value), where) != value:
+            raise EncodeError(f"{where}: one DER sequence expected")
+        return value
+
+    def words(self) -> str:
+        return "DER sequence"
+
+    def shown(self, value: bytes) -> str:
+        return f"{len(value)} octets"
 
 
 @dataclass(frozen=True, slots=True)

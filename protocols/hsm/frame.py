@@ -11,6 +11,7 @@
 The tail is read only after all fields: binary fields may hold X'19' themselves.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protocols.errors import DecodeError, EncodeError
@@ -57,17 +58,22 @@ class FrameBuffer:
 
         Raises :class:`DecodeError` for a length above the bound: the stream cannot be trusted any further.
         """
-        held = self._held
-        start = self._place + 2
-        if len(held) < start:
-            return None
-        end = start + (held[start - 2] << 8 | held[start - 1])
-        if end - start > self._largest:
-            raise DecodeError("frame length", f"{end - start} octets announced, at most {self._largest} accepted")
-        if len(held) < end:
-            return None
-        self._place = end
-        return bytes(held[start:end])
+        return next(self.messages(1), None)
+
+    def messages(self, most: int) -> Iterator[bytes]:
+        """At most so many whole messages, one after the other as :meth:`take` gives them."""
+        for _ in range(most):
+            held = self._held
+            start = self._place + 2
+            if len(held) < start:
+                return
+            end = start + (held[start - 2] << 8 | held[start - 1])
+            if end - start > self._largest:
+                raise DecodeError("frame length", f"{end - start} octets announced, at most {self._largest} accepted")
+            if len(held) < end:
+                return
+            self._place = end
+            yield bytes(held[start:end])
 
     @property
     def waiting(self) -> int:

@@ -113,7 +113,13 @@ class Key(Kind[KeyField]):
             raise FieldError(where, f"{count} hexadecimal digits expected") from None
 
     def write(self, value: KeyField, where: str) -> bytes:
-        return value.text.encode("ascii")
+        return self._text(value).encode("ascii")
+
+    def _text(self, value: KeyField) -> str:
+        """As the field's text; with its tag where 16 digits would be taken for half a pair."""
+        if self.pair and value.scheme is KeyScheme.SINGLE:
+            return KeyScheme.SINGLE.value + value.text
+        return value.text
 
     def words(self) -> str:
         return "key (or 32H pair)" if self.pair else "key"
@@ -122,7 +128,7 @@ class Key(Kind[KeyField]):
         digit = "[0-9A-Fa-f]"
         bare = f"{digit}{{{_UNTAGGED_PAIR[1] if self.pair else _UNTAGGED[1]}}}"
         tagged = [f"{chr(tag)}{digit}{{{count}}}" for tag, (_, count) in _TAGS.items()]
-        return Shortcut("|".join((*tagged, bare)), _key_pair if self.pair else _key, lambda value: value.text)
+        return Shortcut("|".join((*tagged, bare)), _key_pair if self.pair else _key, self._text)
 
 
 def _block(source: Source, where: str) -> bytes:

@@ -13,18 +13,20 @@ there (with ``When`` it must be there); ``IfLonger`` (responses) exactly if more
 may itself be a :class:`Fields`.
 
 Every kind reads and writes its own octets, says what is wrong with them, and that alone decides. Most kinds can say the
-same as a regular expression; neighbours that can, and are always there, are then read as one run by one match, and
-whole messages of them are written so. Where a run does not match, its fields are read one by one to find out why. Each
-group is atomic, so no run splits the octets in a way that field by field reading would not.
+same as a regular expression; a message of such kinds is first read by one match, as if every field under a condition
+were absent, and written so. Where that does not match, or a condition turns out to hold, its fields are read one by
+one, neighbours that are always there again by one match. Each group is atomic, so no match splits the octets in a way
+that field by field reading would not.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, make_dataclass
+from operator import attrgetter
 from types import NoneType
 from typing import Annotated, Any, Generic, TypeVar, cast, dataclass_transform, get_args, get_origin, get_type_hints
 
-from protocols.errors import EncodeError
+from protocols.errors import DecodeError, EncodeError
 from protocols.hsm.fields import FieldError, Kind, Shortcut, Source
 
 
@@ -128,8 +130,8 @@ class Layout(Generic[F]):
         declared = fields(cast(Any, shape))
         self.slots = tuple(_slot(field.name, hints[field.name]) for field in declared)
         absent = {field.name: None if field.default is MISSING else field.default for field in declared}
-        self.read = _reader(shape, tuple(_steps(shape, self.slots, absent)))
-        self._short = _writer(shape, self.slots)
+        self.read = _reader(shape, self.slots, absent)
+        self._short = _writer(self.slots)
 
     def write(self, values: F) -> bytes:
         """The octets of the fields; raises :class:`EncodeError` where one is missing or has no place."""
@@ -159,25 +161,56 @@ class Layout(Generic[F]):
         return ", ".join(f"{slot.name} {slot.kind.shown(value)}" for slot, value in there if value is not None)
 
 
-def _reader(shape: type[F], steps: tuple[Step, ...]) -> Callable[[Source], F]:
+def _reader(shape: type[F], slots: tuple[Slot, ...], absent: dict[str, Any]) -> Callable[[Source], F]:
+    """Reads a message by one match if it can, else step by step."""
     new = cast(Callable[[type[F]], F], object.__new__)
-    if len(steps) == 1:
-        (only,) = steps
+    steps = tuple(_steps(shape, slots, absent))
 
-        def read_one(source: Source) -> F:
-            made = new(shape)
-            only(source, made)
-            return made
-
-        return read_one
-
-    def read(source: Source) -> F:
+    def read_stepwise(source: Source) -> F:
         made = new(shape)
         for step in steps:
             step(source, made)
         return made
 
+    always = [slot for slot in slots if slot.always]
+    if not always or any(slot.kind.shortcut() is None for slot in always) or any(slot.if_longer for slot in slots):
+        return read_stepwise
+    match = _pattern(slots).match
+    fill = _filler([slot.name for slot in always] + [slot.name for slot in slots if not slot.always])
+    absences = tuple(absent[slot.name] for slot in slots if not slot.always)
+    parses = _parses(always)
+    conditions = [(slot.when.field, slot.when.values) for slot in slots if slot.when is not None]
+
+    def read(source: Source) -> F:
+        found = match(source.text, source.at)
+        if found is None:
+            return read_stepwise(source)
+        made = new(shape)
+        values: list[Any] = [*found.groups(), *absences]
+        try:
+            for place, parse in parses:
+                values[place] = parse(values[place])
+        except DecodeError:
+            return read_stepwise(source)
+        fill(made, *values)
+        for field, there in conditions:
+            if getattr(made, field) in there:
+                return read_stepwise(source)
+        source.at = found.end()
+        return made
+
     return read
+
+
+def _filler(names: list[str]) -> Callable[..., None]:
+    """Assigns all fields at once, to any object that has them: the initialiser of a plain dataclass does just that."""
+    plain: Any = make_dataclass("Fill", names)
+    return cast(Callable[..., None], plain.__init__)
+
+
+def _parses(slots: Sequence[Slot]) -> list[tuple[int, Callable[[str], Any]]]:
+    found = ((place, _shortcut(slot).parse) for place, slot in enumerate(slots))
+    return [(place, parse) for place, parse in found if parse is not None]
 
 
 def _steps(shape: type[Fields], slots: tuple[Slot, ...], absent: dict[str, Any]) -> Iterator[Step]:
@@ -198,11 +231,8 @@ def _steps(shape: type[Fields], slots: tuple[Slot, ...], absent: dict[str, Any])
 def _run(shape: type[Fields], slots: tuple[Slot, ...]) -> Step:
     """One match for all of ``slots``; field by field where it fails."""
     match = _pattern(slots).match
-    # The initialiser of a plain dataclass with these fields assigns them all at once, to any object that has them.
-    fill = make_dataclass("Run", [slot.name for slot in slots]).__init__
-    parses = [
-        (place, parse) for place, parse in enumerate(_shortcut(slot).parse for slot in slots) if parse is not None
-    ]
+    fill = _filler([slot.name for slot in slots])
+    parses = _parses(slots)
     singles = [_single(shape, slot, None) for slot in slots]
 
     def step(source: Source, made: Any) -> None:
@@ -244,16 +274,22 @@ def _single(shape: type[Fields], slot: Slot, absent: Any) -> Step:
     return always if slot.always else step
 
 
-def _writer(shape: type[Fields], slots: tuple[Slot, ...]) -> Callable[[Any], bytes | None] | None:
-    """Writes a message that is one run; gives None for values that have no place in it."""
+def _writer(slots: tuple[Slot, ...]) -> Callable[[Any], bytes | None] | None:
+    """Writes a message whose fields are always there; gives None for values that have no place in it."""
     if not slots or not all(slot.always and slot.kind.shortcut() is not None for slot in slots):
         return None
     fits = _pattern(slots).fullmatch
-    parts = [(_get(shape, slot), _shortcut(slot).text) for slot in slots]
+    names = [slot.name for slot in slots]
+    get = attrgetter(*names) if len(names) > 1 else lambda values: (getattr(values, names[0]),)
+    found = ((place, _shortcut(slot).text) for place, slot in enumerate(slots))
+    forms = [(place, form) for place, form in found if form is not None]
 
     def write(values: Any) -> bytes | None:
+        texts = list(get(values))
         try:
-            text = "".join([get(values) if form is None else form(get(values)) for get, form in parts])
+            for place, form in forms:
+                texts[place] = form(texts[place])
+            text = "".join(texts)
         except (AttributeError, TypeError):
             return None
         return text.encode("latin-1") if fits(text) else None
@@ -261,8 +297,15 @@ def _writer(shape: type[Fields], slots: tuple[Slot, ...]) -> Callable[[Any], byt
     return write
 
 
-def _pattern(slots: tuple[Slot, ...]) -> re.Pattern[str]:
-    return re.compile("".join(f"((?>{_shortcut(slot).pattern}))" for slot in slots), re.DOTALL)
+def _pattern(slots: Sequence[Slot]) -> re.Pattern[str]:
+    """A group for each field that is always there; of the others, that what introduces them is not there."""
+    pieces = []
+    for slot in slots:
+        if slot.always:
+            pieces.append(f"((?>{_shortcut(slot).pattern}))")
+        elif slot.introduced is not None and slot.when is None:
+            pieces.append(f"(?!{re.escape(slot.introduced.by.decode('latin-1'))})")
+    return re.compile("".join(pieces), re.DOTALL)
 
 
 def _shortcut(slot: Slot) -> Shortcut:
@@ -274,10 +317,6 @@ def _shortcut(slot: Slot) -> Shortcut:
 
 def _put(shape: type[Fields], slot: Slot) -> Callable[[Any, Any], None]:
     return cast(Callable[[Any, Any], None], getattr(shape, slot.name).__set__)
-
-
-def _get(shape: type[Fields], slot: Slot) -> Callable[[Any], Any]:
-    return cast(Callable[[Any], Any], getattr(shape, slot.name).__get__)
 
 
 class Part(Kind[F], Generic[F]):

@@ -67,7 +67,7 @@ def decode_request(command: Command[Any, Any], body: bytes) -> Request:
     source = Source(body)
     fields = layout_of(command.request).read(source)
     tail = read_tail(source)
-    return Request(command, fields, tail.lmk, tail.trailer)
+    return Request(command, fields, getattr(fields, "lmk", None) or tail.lmk, tail.trailer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Knows no command. Clear PINs are :class:`protocols.secret.Pin`; everything here 
 
 from dataclasses import dataclass
 
-from protocols.errors import DecodeError, EncodeError
+from protocols.errors import EncodeError
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.kinds import HIDDEN, FieldError, Kind, Source
 from protocols.secret import PIN_DIGITS, Pin
@@ -74,10 +74,9 @@ class ClearPin(Kind[PaddedPin]):
         digits = piece.rstrip(FILL.encode("ascii"))
         if len(digits) not in PIN_DIGITS:
             raise FieldError(where, "4 to 12 digits, then F, expected", ErrorCode.INVALID_PIN_LENGTH)
-        try:
-            return PaddedPin(Pin.from_text(digits), len(piece))
-        except DecodeError:
-            raise FieldError(where, "4 to 12 digits, then F, expected") from None
+        if not digits.isdigit():
+            raise FieldError(where, "4 to 12 digits, then F, expected")
+        return PaddedPin(Pin.from_text(digits), len(piece))
 
     def write(self, value: PaddedPin, where: str) -> bytes:
         return "".join(map(str, value.pin)).ljust(value.width, FILL).encode("ascii")

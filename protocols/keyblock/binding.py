@@ -173,6 +173,22 @@ def bind(cipher: Cipher, binding: Binding, protection: ClearKey) -> Bound:
     return _BINDINGS[binding](cipher, protection)
 
 
+def derived_keys(cipher: Cipher, binding: Binding, protection: ClearKey) -> tuple[ClearKey, ClearKey]:
+    """KBEK and KBMK themselves, for whoever wants to look at a derivation. Blocks are made with contexts instead."""
+    if binding is Binding.VARIANT:
+        octets = bytearray(protection.reveal())
+        both = (ClearKey(octets.translate(_ENCIPHERMENT_VARIANT)), ClearKey(octets.translate(_MAC_VARIANT)))
+        octets[:] = bytes(len(octets))
+        return both
+    name, size = cipher.value, len(protection)
+    purpose = _COUNTER_MODE if binding is Binding.DERIVATION_CTR else _ENCIPHERMENT
+    with _MAKERS[cipher](protection, _CMAC) as source:
+        return (
+            ClearKey(_derive(source, size, _INPUTS[purpose, name, size])),
+            ClearKey(_derive(source, size, _INPUTS[_AUTHENTICATION, name, size])),
+        )
+
+
 def _derive(source: BlockKey, size: int, inputs: tuple[bytes, ...]) -> bytearray:
     derived = bytearray().join(map(source.cmac, inputs))
     del derived[size:]  # of AES-192 the second block gives only half

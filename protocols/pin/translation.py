@@ -149,8 +149,8 @@ def _translate_0_to_0(source_key: BlockKey, destination_key: BlockKey, block: Oc
     source_key.decipher_into(block, clear)
     del clear[DES_BLOCK:]
     field = bytearray(clear)
-    add_account(field, account_octets(pan))
     try:
+        add_account(field, account_octets(pan))
         if not SHAPE_0.holds(field):
             raise content_fault()
         return destination_key.encipher_unchecked(clear), field[0] & 0x0F

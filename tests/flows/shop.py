@@ -8,7 +8,6 @@ an agent may die as often as a test likes. The bank verifies with a real HSM eng
 
 import asyncio
 import contextlib
-import os
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -31,17 +30,11 @@ from device_profiles.twins.pinpad import PinpadTwin
 from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
 from device_profiles.twins.pinpad_keys import PinpadKeys
 from device_profiles.twins.reader import Hand, ReaderTwin
-from hsm_sim.engine.engine import Engine
-from hsm_sim.engine.wrapping import VariantLmk
-from hsm_sim.payshield.session import Session
-from hsm_sim.payshield.unit import Unit
 from protocols.acquirer.message import decode
 from protocols.emv import tlv
-from protocols.hsm.commands import COMMANDS
-from protocols.hsm.frame import frame
-from protocols.hsm.message import decode_response, encode_request
 from protocols.secret import Pin
 from tests.brokers import make_pki
+from tests.device_profiles.acquirer_bench import Hsm as BenchHsm
 from tests.flows.stage import PROFILE, TERMINAL
 from tests.secrets.twins import PlantedProfiles, planted_profiles
 
@@ -49,16 +42,14 @@ _ATC = 0x9F36
 
 
 class Hsm:
-    """An engine behind its wire codec; answers at once."""
+    """The engine of the acquirer's bench, behind its wire codec; answers at once."""
 
     def __init__(self) -> None:
-        self._session = Session(Unit(Engine(VariantLmk.of_test_keys(), os.urandom), 4))
+        self._engine = BenchHsm()
 
     async def ask(self, request: Any) -> Any:
         """One command's answer."""
-        self._session.feed(frame(encode_request(request, b"0001")))
-        octets, _ = self._session.answer(1)
-        return decode_response(octets[2:], COMMANDS[type(request).__name__].response, 4)
+        return self._engine.answer(request)
 
     def close(self) -> None:
         """Nothing to hang up."""

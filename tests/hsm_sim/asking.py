@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hsm_sim.engine.block_lmk import BlockLmk
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.guard import Guard
 from hsm_sim.engine.lmk import Lmk
@@ -25,6 +26,15 @@ from protocols.hsm.message import read_tail
 Ask = Callable[[str | bytes], str]
 
 
+def every_lmk() -> dict[str, Lmk]:
+    """The public TEST LMKs: 00 variant, 01 key blocks under TDES, 02 under AES."""
+    return {
+        "00": VariantLmk.of_test_keys(),
+        "01": BlockLmk.of_tdes_test_key("01"),
+        "02": BlockLmk.of_aes_test_key("02"),
+    }
+
+
 def asking(
     *,
     old_lmk: bool = False,
@@ -36,7 +46,7 @@ def asking(
 ) -> Ask:
     """Asks commands of a unit with these settings; gives what follows the response code."""
     engine = Engine(
-        lmks or VariantLmk.of_test_keys(),
+        lmks or every_lmk(),
         random,
         policy=policy or Policy(**settings),
         guard=guard,

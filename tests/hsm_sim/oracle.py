@@ -13,6 +13,8 @@ with warnings.catch_warnings():
     import psec
     import pydukpt
     import pyemv
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+    from cryptography.hazmat.primitives.ciphers import Cipher
 
 # The public TEST set as its users write it: pairs 04-05 (ZMK) to 32-33.
 PAIRS = {
@@ -145,3 +147,37 @@ def arpc_1(issuer: bytes, pan: str, number: str, cryptogram: bytes, response_cod
 def cvv(clear: bytes, pan: str, expiry: str, service_code: str) -> str:
     """Card verification value."""
     return str(quiet(psec.cvv.generate_cvv, clear, pan, expiry, service_code))
+
+
+def ibm_offset(pvk: bytes, table: str, validation: str, pin: str) -> str:
+    """IBM 3624 offset for 16 digits of validation data."""
+    return str(quiet(psec.pin.generate_ibm3624_offset, pvk, table, pin, validation, 0, 16, "F"))
+
+
+def ibm_pin(pvk: bytes, table: str, validation: str, offset: str) -> str:
+    """The PIN of an IBM 3624 offset."""
+    return str(quiet(psec.pin.generate_ibm3624_pin, pvk, table, offset, validation, 0, 16, "F"))
+
+
+def dukpt_keys(bdk: bytes, ksn: bytes) -> bytes:
+    """The transaction key of a KSN, without any variant."""
+    return bytes(quiet(pydukpt.derive_key, quiet(pydukpt.derive_ipek, bdk, ksn), ksn))
+
+
+def initial_key(bdk: bytes, ksn: bytes) -> bytes:
+    """A device's initial key."""
+    return bytes(quiet(pydukpt.derive_ipek, bdk, ksn))
+
+
+def tdes(clear: bytes, mode: Any, data: bytes, *, decipher: bool = False) -> bytes:
+    """TDES in a mode of the `cryptography` package: ECB, CBC, CFB, CFB8."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cipher = Cipher(TripleDES(clear), mode)
+        context = cipher.decryptor() if decipher else cipher.encryptor()
+    return bytes(context.update(data) + context.finalize())
+
+
+def odd(clear: bytes) -> bytes:
+    """The same octets with odd parity."""
+    return bytes(quiet(psec.des.adjust_key_parity, clear))

@@ -15,12 +15,15 @@ from protocols.hsm.commands import (
     data,
     diagnostics,
     hashes,
+    key_changes,
     keys,
     legacy_macs,
     macs,
     pin_checks,
     pin_issue,
+    pin_references,
     pins,
+    rsa,
     transport,
 )
 from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR
@@ -78,14 +81,17 @@ _ROWS = (
     *diagnostics.ROWS,
     *keys.ROWS,
     *transport.ROWS,
+    *key_changes.ROWS,
     *pins.ROWS,
     *pin_checks.ROWS,
     *pin_issue.ROWS,
+    *pin_references.ROWS,
     *cards.ROWS,
     *macs.ROWS,
     *legacy_macs.ROWS,
     *data.ROWS,
     *hashes.ROWS,
+    *rsa.ROWS,
 )
 
 COMMANDS: Mapping[str, Command[Any, Any]] = MappingProxyType({row.code: row for row in _ROWS})

@@ -211,6 +211,7 @@ _ERRORS = MappingProxyType(
     }
 )
 _NOTE = "with hexadecimal data the length counts digits (two sources), not octets (two); modes 02 and 03 rest on one"
+_MOVE_ERRORS = MappingProxyType({code: words for code, words in _ERRORS.items() if code != "35"})
 _TAK = MappingProxyType({"10": "TAK parity error"})
 
 ROWS: tuple[Row, ...] = (
@@ -218,7 +219,7 @@ ROWS: tuple[Row, ...] = (
         "encipher data",
         M0,
         M1,
-        Evidence(("UT", "DU", "I8", "J8")),
+        Evidence(("UT", "DU", "I8", "J8"), vectors=1),
         {**_ERRORS, "10": "encryption key parity error"},
         note=_NOTE,
     ),
@@ -226,7 +227,7 @@ ROWS: tuple[Row, ...] = (
         "decipher data",
         M2,
         M3,
-        Evidence(("UT", "DU", "I8", "J8")),
+        Evidence(("UT", "DU", "I8", "J8"), vectors=1),
         {**_ERRORS, "10": "decryption key parity error"},
         note=_NOTE,
     ),
@@ -234,9 +235,9 @@ ROWS: tuple[Row, ...] = (
         "move data from one key to another",
         M4,
         M5,
-        Evidence(("UT", "I8", "J8")),
+        Evidence(("UT", "I8", "J8"), vectors=1),
         {
-            **_ERRORS,
+            **_MOVE_ERRORS,
             "07": "invalid destination mode flag",
             "08": "invalid destination key type",
             "10": "decryption key parity error",

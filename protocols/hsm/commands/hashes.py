@@ -97,7 +97,13 @@ class LT(Fields):
 _OWN = "a key under the LMK is in a form of our own: no public source shows a unit's"
 
 ROWS: tuple[Row, ...] = (
-    Command("hash data", GM, GN, Evidence(("TS", "UT", "I8")), {"05": "invalid hash identifier", "80": "data length"}),
+    Command(
+        "hash data",
+        GM,
+        GN,
+        Evidence(("TS", "UT", "I8"), vectors=5),
+        {"05": "invalid hash identifier", "80": "data length"},
+    ),
     Command(
         "make an HMAC key",
         L0,
@@ -111,7 +117,13 @@ ROWS: tuple[Row, ...] = (
         LQ,
         LR,
         Evidence(("DU",)),
-        {"05": "invalid hash identifier", "06": "invalid key format", "80": "invalid length", "49": "no such key"},
+        {
+            "05": "invalid hash identifier",
+            "06": "invalid key format",
+            "80": "invalid length",
+            "49": "no such key",
+            "78": "key length error",
+        },
         note=_OWN,
     ),
     Command(
@@ -125,6 +137,7 @@ ROWS: tuple[Row, ...] = (
             "06": "invalid key format",
             "80": "invalid length",
             "49": "no such key",
+            "78": "key length error",
         },
         note=_OWN,
     ),

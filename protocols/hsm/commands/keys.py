@@ -306,7 +306,7 @@ ROWS: tuple[Row, ...] = (
         "generate a check value",
         BU,
         BV,
-        Evidence(("TS", "UT", "PY", "DU", "GH", "PP", "I8"), vectors=4),
+        Evidence(("TS", "UT", "PY", "DU", "GH", "PP", "I8"), vectors=8),
         {"04": "invalid key type code", "05": "invalid key length flag", "10": "key parity error"},
     ),
     Command(

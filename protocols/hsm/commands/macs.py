@@ -108,7 +108,6 @@ class GX(Fields):
 
 _MAC_ERRORS = MappingProxyType(
     {
-        "01": "MAC verification failed",
         "02": "invalid mode flag",
         "03": "invalid input format flag",
         "04": "invalid MAC size or algorithm",
@@ -124,7 +123,7 @@ ROWS: tuple[Command[Any, Any], ...] = (
         "generate a MAC",
         M6,
         M7,
-        Evidence(("TS", "UT", "PP", "I8", "J8")),
+        Evidence(("TS", "UT", "PP", "I8", "J8"), vectors=1),
         _MAC_ERRORS,
         note="with hexadecimal input the length counts digits (two sources), not octets (one)",
     ),
@@ -132,8 +131,8 @@ ROWS: tuple[Command[Any, Any], ...] = (
         "verify a MAC",
         M8,
         M9,
-        Evidence(("TS", "UT", "PP", "I8", "J8")),
-        _MAC_ERRORS,
+        Evidence(("TS", "UT", "PP", "I8", "J8"), vectors=1),
+        {"01": "MAC verification failed", **_MAC_ERRORS},
         note="the chaining value in the answer to a first or middle piece follows M6",
     ),
     Command(

@@ -8,7 +8,7 @@ is outside is refused, since every choice left open is one for the attacker.
 Sets are sorted in DER, and a signature covers the sorted set. The sample token of TR-34:2019, B.9, is not sorted even
 as corrected, and devices copy it: a lenient reader verifies the signature over the set as received and says so. It also
 takes the order of B.6 and the inner token of B.10 and B.11, which lacks its outermost tag and length. Signed data has
-version 1 as in all samples, although RFC 5652, 5.1, wants 3 around an envelope; a reader does not look.
+version 1 as in all samples, although RFC 5652, 5.1, wants 3 around an envelope; a reader takes both.
 """
 
 import hashlib
@@ -34,6 +34,7 @@ DATA, SIGNED_DATA, ENVELOPED_DATA = (_OID(f"1.2.840.113549.1.7.{number}") for nu
 CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME = (_OID(f"1.2.840.113549.1.9.{number}") for number in (3, 4, 5))
 SHA256_OID = _OID("2.16.840.1.101.3.4.2.1")
 _RSA, _SHA256_WITH_RSA = _OID("1.2.840.113549.1.1.1"), _OID("1.2.840.113549.1.1.11")
+_VERSIONS = (1, 3)  # RFC 5652, 5.1: 1 around plain data, 3 around anything else
 _NOT_SIGNED = "the token is not signed by whom it should be, or changed"
 
 Value = bytes | x509.ObjectIdentifier | datetime
@@ -122,6 +123,8 @@ def read_signed(data: bytes, reading: Reading, *, is_inner: bool = False) -> Sig
     where = "token"
     body = _inner_body(data, reading) if is_inner else _body(data, reading)
     signers = body.signers.as_list()
+    if body.version not in _VERSIONS or any(digest.kind != SHA256_OID for digest in body.digests.as_list()):
+        raise DecodeError(where, "another version or digest than expected")
     if len(signers) > 1:
         raise DecodeError(where, f"{len(signers)} signers, one at most expected")
     content = body.encapsulated.content
@@ -132,8 +135,8 @@ def read_signed(data: bytes, reading: Reading, *, is_inner: bool = False) -> Sig
     return Signed(
         body.encapsulated.kind,
         content,
-        tuple(body.certificates.as_list()) if body.certificates is not None else (),
-        tuple(body.crls.as_list()) if body.crls is not None else (),
+        der.certificates(body.certificates),
+        der.revocation_lists(body.crls),
         signer,
         attributes,
         covered,
@@ -234,7 +237,7 @@ def _signer(
     found: der.TLV, kind: x509.ObjectIdentifier, content: bytes | None, reading: Reading
 ) -> tuple[Identity, Mapping[x509.ObjectIdentifier, Value], bytes, bytes]:
     where = "signer"
-    whole = der.sequence(bytes(found.data))
+    whole = der.whole(found, where)
     attributes: Mapping[x509.ObjectIdentifier, Value] = {}
     covered = content or b""
     try:
@@ -245,6 +248,8 @@ def _signer(
             raise DecodeError(where, "no signed attributes, which this content needs") from None
     if isinstance(info, der.SignerInfo):
         attributes, covered = _attributes(info.attributes, reading)
+    if info.version != 1:
+        raise DecodeError(where, "version 1 expected")
     if info.digest.kind != SHA256_OID or info.algorithm.kind not in (_RSA, _SHA256_WITH_RSA):
         raise DecodeError(where, "SHA-256 with RSA expected")
     return identity_of(info.signer), attributes, covered, info.signature

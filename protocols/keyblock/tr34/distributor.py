@@ -94,10 +94,10 @@ def authority_rebind_token(
     device: Identity,
     host: Identity,
     new_host: x509.Certificate,
-    revocations: _Revocations,
+    revocations: _Revocations | None,
     at: datetime,
 ) -> bytes:
-    """RBT: give a device of this authority to another host (TR-34:2019, B.10); the list is of the hosts' authority."""
+    """RBT: give a device of this authority to another host (TR-34:2019, B.10); a list is of the hosts' authority."""
     return tokens.rebind_token(authority, device, new_host, at, revocations, host)
 
 

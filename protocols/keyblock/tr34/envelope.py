@@ -22,7 +22,7 @@ from protocols.keyblock.tr34.cms import DATA, SHA256_OID, Credential, Identity, 
 from protocols.primitives import AesKey, BlockKey, KeyOctets, TdesKey, Use
 from protocols.secret import ClearKey, Secret
 
-LEAST_MODULUS = 2_048  # bits: TR-34:2019, 5.6
+LEAST_MODULUS = 2_048  # bits: that of TR-34's samples, worth 112 bits (NIST SP 800-57 part 1, table 2)
 _OID = x509.ObjectIdentifier
 _OAEP, _MGF1, _P_SPECIFIED = (_OID(f"1.2.840.113549.1.1.{number}") for number in (7, 8, 9))
 _AES_128_CBC, _TDES_CBC = _OID("2.16.840.1.101.3.4.1.2"), _OID("1.2.840.113549.3.7")
@@ -84,7 +84,7 @@ def open_envelope(data: bytes, credential: Credential, reading: Reading) -> Clea
     where = "envelope"
     envelope = der.decode(der.EnvelopedData, data, where)
     recipients = envelope.recipients.as_list()
-    if envelope.encrypted.kind != DATA or len(recipients) != 1:
+    if envelope.version != 0 or envelope.encrypted.kind != DATA or len(recipients) != 1:
         raise DecodeError(where, "data for one recipient expected")
     chosen = _CIPHERS.get(envelope.encrypted.cipher.kind)
     if chosen is None:
@@ -119,12 +119,14 @@ def open_envelope(data: bytes, credential: Credential, reading: Reading) -> Clea
 def _transport(found: der.TLV, reading: Reading) -> tuple[Identity, bytes]:
     """For whom the content key is, and that key enciphered."""
     where = "recipient"
-    whole = der.sequence(bytes(found.data))
+    whole = der.whole(found, where)
     try:
         recipient: der.Recipient | der.BareRecipient = der.decode(der.Recipient, whole, where)
     except DecodeError:
         recipient = der.decode(der.BareRecipient, whole, where)
         reading.fault(where, "the parameters of OAEP without the tags of RFC 4055")
+    if recipient.version != 0:
+        raise DecodeError(where, "version 0 expected")
     algorithm, parameters = recipient.algorithm.kind, recipient.algorithm.parameters
     label = parameters.label
     kinds = (algorithm, parameters.digest.kind, parameters.mask.kind, parameters.mask.parameters.kind)

@@ -128,7 +128,7 @@ class Receiver:
         return tokens.credential_token(self._credential.certificate)
 
     def bind(self, token: bytes, at: datetime) -> None:
-        """Take a host from its credential token (TR-34:2019, 5.2)."""
+        """Take a host from its credential token (TR-34:2019, B.6)."""
         self._next(Message.BIND)
         found = tokens.read_credential_token(token, self._reading())
         lists = self._check_host(found.certificate, found.revocations, at)
@@ -142,7 +142,7 @@ class Receiver:
         return token
 
     def accept_key(self, token: bytes, at: datetime) -> DeliveredKey:
-        """The key in a KT of the bound host, of two passes or one (TR-34:2019, 5.3 and 5.4)."""
+        """The key in a KT of the bound host, of two passes or one (TR-34:2019, B.9 and B.8)."""
         host, reading = self._next(Message.KEY), self._reading()
         found = tokens.read_key_token(token, reading)
         sealed = cms.verify(found.signed, host)
@@ -164,18 +164,19 @@ class Receiver:
         return DeliveredKey(header, block.key, tuple(reading.forgiven))
 
     def rebind(self, token: bytes, at: datetime) -> None:
-        """Take another host, because the present one or the authority says so (TR-34:2019, 5.2.3 and 5.2.5)."""
+        """Take another host, because the present one or the authority says so (TR-34:2019, B.11 and B.10)."""
         host = self._next(Message.REBIND)
         found = tokens.read_binding_token(token, self._reading())
         if found.new_host is None:
             raise DecodeError("rebind token", "the new host's certificate expected")
         after = self._check_binding(found, host, at)
-        lists = self._check_host(found.new_host, found.revocations, at)
+        # What a host signs is nothing without a list; the authority of B.10 sends none.
+        lists = self._check_host(found.new_host, found.revocations, at, optional=found.host is not None)
         self._nonce = None
         self.state = replace(after, host=found.new_host, lists=lists)
 
     def unbind(self, token: bytes, at: datetime) -> None:
-        """Have no host any more, because the host or the authority says so (TR-34:2019, 5.2.4 and 5.2.6)."""
+        """Have no host any more, because the host or the authority says so (TR-34:2019, B.14 and B.13)."""
         host = self._next(Message.UNBIND)
         found = tokens.read_binding_token(token, self._reading())
         if found.new_host is not None:
@@ -194,11 +195,18 @@ class Receiver:
         return Reading(strict=self._strict)
 
     def _check_host(
-        self, host: x509.Certificate, revocations: x509.CertificateRevocationList | None, at: datetime
+        self,
+        host: x509.Certificate,
+        revocations: x509.CertificateRevocationList | None,
+        at: datetime,
+        *,
+        optional: bool = False,
     ) -> Mapping[bytes, datetime]:
-        """The newest lists after this one, if the host is good now; a host's token is nothing without a list."""
+        """The newest lists after this one, if the host is good now; ``optional``: a list need not be there."""
         issuer = trust.verify_chain(host, Purpose.SIGN, self._anchors, self._intermediates, at)
         if revocations is None:
+            if optional:
+                return self.state.lists
             raise DecodeError("token", "a revocation list expected")
         name = issuer.subject.public_bytes()
         made = trust.check_revocation(host, issuer, revocations, at, self.state.lists.get(name))
@@ -212,7 +220,6 @@ class Receiver:
         """
         if found.host is None:
             signer = host
-            trust.verify_chain(host, Purpose.SIGN, self._anchors, self._intermediates, at)
         elif self._authority is not None:
             signer = self._authority
             trust.verify_authority(signer, self._anchors, self._intermediates, at)
@@ -224,7 +231,7 @@ class Receiver:
         if found.host is None:
             if found.nonce is None:
                 raise IntegrityError(_STALE)
-            lists = self.state.lists if found.revocations is None else self._check_host(host, found.revocations, at)
+            lists = self._check_host(host, found.revocations, at)
             return replace(self.state, signed=self._check_fresh(found.nonce, found.signing_time, at), lists=lists)
         if found.host != cms.identity(host):
             raise IntegrityError("the token takes the device from another host")

@@ -7,17 +7,22 @@ classes go no further than :mod:`.cms`, :mod:`.envelope` and :mod:`.tokens`. Wha
 without attributes, OAEP parameters with or without tags) is two classes, tried in turn.
 """
 
+import warnings
 from typing import Annotated, TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.asn1 import TLV, GeneralizedTime, Null, SetOf, UTCTime
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 
 from protocols.errors import DecodeError
 
 __all__ = ["TLV", "GeneralizedTime", "Null", "SetOf", "UTCTime"]
 
 LARGEST = 65_536  # octets: a token holds a key, a certificate or two and a revocation list; more is a mistake or a bomb
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 encode = asn1.encode_der
 _T = TypeVar("_T")
 
@@ -249,15 +254,56 @@ def decode(kind: type[_T], data: bytes, where: str) -> _T:
     if len(data) > LARGEST:
         raise DecodeError(where, f"{len(data)} octets, {LARGEST} at most expected")
     try:
-        return asn1.decode_der(kind, data)
-    except (ValueError, TypeError):
+        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+            return asn1.decode_der(kind, data)
+    except (ValueError, TypeError, x509.InvalidVersion, CryptographyDeprecationWarning):
         # `from None`: the inner message tells offsets and kinds of a foreign parser, which help nobody.
         raise DecodeError(where, "not the DER structure that is expected here") from None
+
+
+def certificates(found: asn1.SetOf[x509.Certificate] | None) -> tuple[x509.Certificate, ...]:
+    """Certificates that can be read to their end: the parser looks at most of them only when asked."""
+    listed = tuple(found.as_list()) if found is not None else ()
+    try:
+        for one in listed:
+            _ = one.subject, one.issuer, one.public_key(), one.signature_hash_algorithm, one.extensions
+            _ = one.serial_number, one.not_valid_before_utc, one.not_valid_after_utc
+            _check_signature_bits(one.public_bytes(Encoding.DER), one.signature)
+    except _UNREADABLE:
+        raise DecodeError("certificate", "cannot be read") from None
+    return listed
+
+
+def revocation_lists(
+    found: asn1.SetOf[x509.CertificateRevocationList] | None,
+) -> tuple[x509.CertificateRevocationList, ...]:
+    """Revocation lists that can be read to their end."""
+    listed = tuple(found.as_list()) if found is not None else ()
+    try:
+        for one in listed:
+            _ = one.issuer, one.last_update_utc, one.next_update_utc, one.signature_hash_algorithm, list(one)
+            _check_signature_bits(one.public_bytes(Encoding.DER), one.signature)
+    except _UNREADABLE:
+        raise DecodeError("revocation list", "cannot be read") from None
+    return listed
 
 
 def element(data: bytes) -> asn1.TLV:
     """Encoded octets as an element that can stand inside another structure."""
     return asn1.decode_der(Anything, sequence(data)).value
+
+
+def _check_signature_bits(encoded: bytes, signature: bytes) -> None:
+    """A signature is whole octets: the count of unused bits before it is covered by nothing, and parsers ignore it."""
+    if encoded[-len(signature) - 1] != 0:
+        raise ValueError
+
+
+def whole(found: asn1.TLV, where: str) -> bytes:
+    """An element as octets again; only a SEQUENCE will do."""
+    if found.tag_bytes != b"\x30":
+        raise DecodeError(where, "a SEQUENCE expected")
+    return sequence(bytes(found.data))
 
 
 def sequence(content: bytes) -> bytes:

@@ -28,7 +28,7 @@ RANDOM_NONCE = x509.ObjectIdentifier("1.2.840.113549.1.9.25.3")
 NONCE = range(8, 17)  # octets: both lengths occur in TR-34:2019, Annex B; we send 16
 KEY_BLOCK_VERSION = 1  # the standard's module says v1(0), its samples and everybody else 1
 _TRANSPORTED: Mapping[str, tuple[int, ...]] = MappingProxyType({Algorithm.TDES: (16, 24), Algorithm.AES: (16,)})
-"""Algorithm → lengths in octets (TR-34:2019, 5.3)."""
+"""Algorithm → lengths in octets. Longer AES keys are much stronger than an envelope of RSA with 2,048 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ def credential_token(certificate: x509.Certificate, revocations: x509.Certificat
 def read_credential_token(data: bytes, reading: Reading) -> CredentialToken:
     """A CT: one certificate, one list at most, no signer."""
     found = cms.read_signed(data, reading)
+    if found.content_type != cms.DATA or found.content:
+        raise DecodeError("credential token", "nothing but certificate and list expected")
     if len(found.certificates) != 1 or found.signer is not None:
         raise DecodeError("credential token", "one certificate and no signer expected")
     return CredentialToken(found.certificates[0], _revocations(found))
@@ -162,7 +164,7 @@ def open_key_block(content: ClearKey, reading: Reading) -> ClearKeyBlock:
 
 
 def is_transportable(header: Header, octets: int) -> bool:
-    """Whether a key of that length fits its header and is not stronger than the envelope (TR-34:2019, 5.3)."""
+    """Whether a key of that length fits its header and is not stronger than the envelope."""
     return octets in _TRANSPORTED.get(header.algorithm, ())
 
 
