@@ -5,6 +5,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice, run
@@ -14,6 +15,10 @@ EXAMPLES = """examples:
   hsm-sim serve                            host commands on 127.0.0.1 port 1500, TEST master keys
   hsm-sim serve --port 0 --json            any free port; says which as JSON
   hsm-sim serve --trace                    every command and answer in words, redacted
+  hsm-sim serve --state ~/hsm --passphrase-file ~/hsm.pass
+                                           keeps keys, counters and its audit in that folder
+  hsm-sim console --state ~/hsm            give orders to that unit: authorise, settings, keys, audit
+  hsm-sim audit ~/hsm/audit.jsonl          verify an audit that no unit has open
   hsm-sim commands                         what it answers, and how well each layout is attested
   hsm-sim tool pinblock --help             a calculator for TEST data: PIN blocks, DUKPT, MACs, card codes
 """
@@ -44,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen", metavar="ADDRESS", help="IP address to listen on (default 127.0.0.1)")
     serve.add_argument("--header-octets", type=int, metavar="N", help="length of the message header (default 4)")
     serve.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML; options here come on top")
+    serve.add_argument("--state", type=Path, metavar="FOLDER", help="folder for vault, audit and console")
+    serve.add_argument(
+        "--passphrase-file", type=Path, metavar="FILE", help="what opens the vault; 12 characters or more"
+    )
+    serve.add_argument("--faults", type=Path, metavar="FILE", help="script of faults on purpose, as TOML")
+    serve.add_argument("--metrics-port", type=int, metavar="N", help="loopback port for Prometheus, 0 for any free one")
     serve.add_argument("--trace", action="store_true", help="print every command and answer in redacted words")
     serve.add_argument("--json", action="store_true", help="print JSON lines")
 
@@ -51,31 +62,49 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_argument("code", nargs="?", metavar="CODE", help="one command only")
     commands.add_argument("--json", action="store_true", help="print one JSON document")
 
+    console = nouns.add_parser(
+        "console", help="give orders to a running unit; without words: a prompt, or a script on standard input"
+    )
+    console.add_argument("--state", type=Path, metavar="FOLDER", required=True, help="the unit's state folder")
+    console.add_argument("--json", action="store_true", help="print one JSON document for each order")
+    console.add_argument("words", nargs="*", metavar="WORD", help="an order; see: hsm-sim console --state FOLDER help")
+
+    audit = nouns.add_parser("audit", help="verify an audit file, also against a head that was remembered elsewhere")
+    audit.add_argument("file", type=Path, metavar="FILE")
+    audit.add_argument("--remembered", metavar="HEAD", help="as `audit verify` showed it: name:records:hash")
+    audit.add_argument("--json", action="store_true", help="print one JSON document")
+
+    rewrap = nouns.add_parser("rewrap", help="let another passphrase or token open the vault of a stopped unit")
+    rewrap.add_argument("--config", type=Path, metavar="FILE", required=True, help="the settings that open it now")
+    rewrap.add_argument("--new-config", type=Path, metavar="FILE", required=True, help="the settings that shall")
+    rewrap.add_argument("--json", action="store_true", help="print one JSON document")
+
     nouns.add_parser("tool", help="calculate with TEST keys, PINs and cards: hsm-sim tool --help")
     return parser
 
 
 def _run(given: argparse.Namespace) -> int:
-    voice = Voice(COMMAND, as_json=given.json)
-    if given.noun == "serve":
-        return _serve(given, voice)
-    return _commands(given, voice)
+    return _NOUNS[given.noun](given, Voice(COMMAND, as_json=given.json))
 
 
 def _serve(given: argparse.Namespace, voice: Voice) -> int:
     from dataclasses import replace
 
-    from hsm_sim.config import Settings
+    from hsm_sim.config import Settings, Vault
     from hsm_sim.serve import serve
     from tillguard.settings import load
 
     settings = load(given.config, Settings) if given.config is not None else Settings()
-    chosen = {
+    chosen: dict[str, Any] = {
         name: value
         for name, value in (
             ("port", given.port),
             ("listen", given.listen),
             ("header_octets", given.header_octets),
+            ("state", given.state),
+            ("vault", Vault(given.passphrase_file) if given.passphrase_file is not None else None),
+            ("faults", given.faults),
+            ("metrics_port", given.metrics_port),
         )
         if value is not None
     }
@@ -102,6 +131,41 @@ def _commands(given: argparse.Namespace, voice: Voice) -> int:
         if row.note:
             voice.say(f"    note      {row.note}")
     return int(Exit.OK)
+
+
+def _console(given: argparse.Namespace, voice: Voice) -> int:
+    from hsm_sim.console import SOCKET, run_console
+
+    return run_console(given.state / SOCKET, given.words, voice)
+
+
+def _audit(given: argparse.Namespace, voice: Voice) -> int:
+    from hsm_sim.audit import AuditError, verify_file
+    from protocols.audit_chain import Head
+    from protocols.errors import DecodeError
+
+    try:
+        summary = verify_file(given.file, Head.from_text(given.remembered) if given.remembered else None)
+    except AuditError as fault:
+        raise Fault(str(fault), "records before that one are whole", Exit.INTEGRITY) from None
+    except DecodeError as fault:
+        raise Fault(str(fault), "write it as `audit verify` showed it", Exit.USAGE) from None
+    head = summary.head.text()
+    voice.answer({"records": summary.records, "head": head}, f"{summary.records} records hold; head {head}")
+    return int(Exit.OK)
+
+
+def _rewrap(given: argparse.Namespace, voice: Voice) -> int:
+    from hsm_sim.config import Settings
+    from hsm_sim.serve_state import rewrap
+    from tillguard.settings import load
+
+    rewrap(load(given.config, Settings), load(given.new_config, Settings))
+    voice.answer({"rewrapped": True}, "the vault opens by the new settings only")
+    return int(Exit.OK)
+
+
+_NOUNS = {"serve": _serve, "commands": _commands, "console": _console, "audit": _audit, "rewrap": _rewrap}
 
 
 if __name__ == "__main__":

@@ -1,17 +1,142 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator's settings: where it listens and its limits. Reads no file itself and knows no command."""
+"""The simulator's settings as a file says them: where it listens, what it keeps, its limits. Reads no file itself."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import ip_address
+from pathlib import Path
 
+from hsm_sim.engine.counters import Limits
 from protocols.hsm.frame import HEADER_OCTETS, LARGEST_FRAME
 
 LOOPBACK = "127.0.0.1"
 USUAL_PORT = 1500
+USUAL_TLS_PORT = 2500
 PORTS = range(1 << 16)
 LEAST_FRAME = 512  # below that not even a PIN translation with a long header fits
 MOST_CONNECTIONS = 65535
+LONGEST_UNFINISHED_S = 3600
+
+AUDITED = [
+    "A0",
+    "A2",
+    "A4",
+    "A6",
+    "A8",
+    "AE",
+    "AG",
+    "AS",
+    "B0",
+    "BA",
+    "BW",
+    "DW",
+    "DY",
+    "EI",
+    "EO",
+    "EW",
+    "FA",
+    "FC",
+    "FE",
+    "FI",
+    "FK",
+    "FM",
+    "FS",
+    "GC",
+    "GG",
+    "GI",
+    "GK",
+    "GY",
+    "HA",
+    "HC",
+    "IA",
+    "K8",
+    "KA",
+    "LO",
+    "MG",
+    "MI",
+    "NG",
+    "QK",
+    "RA",
+    "RY",
+]
+"""Commands that make, move or open keys or clear PINs, as far as they are served."""
+
+
+class Loop(StrEnum):
+    """The event loop."""
+
+    AUTO = "auto"
+    """uvloop where it is installed."""
+    ASYNCIO = "asyncio"
+    UVLOOP = "uvloop"
+
+
+class Preset(StrEnum):
+    """Where the policy starts from."""
+
+    USUAL = "usual"
+    HARDENED = "hardened"
+    """Nothing unauthenticated, no halves, no bare decimalisation tables, no clear PINs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The listener for TLS; with ``client_ca`` only hosts with a certificate of that authority get in."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    port: int = USUAL_TLS_PORT
+
+    def __post_init__(self) -> None:
+        if self.port not in PORTS:
+            raise ValueError(f"port: 0 to {PORTS.stop - 1} expected")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A PKCS#11 token that wraps the vault key."""
+
+    module: Path
+    """The token's library."""
+    token: str
+    pin_file: Path
+    key: str = "tillguard hsm-sim"
+    """Labels of the token and of the AES key in it, which is made if it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """What opens the vault: one of the two."""
+
+    passphrase_file: Path | None = None
+    token: Token | None = None
+
+    def __post_init__(self) -> None:
+        if (self.passphrase_file is None) == (self.token is None):
+            raise ValueError("either passphrase-file or token expected")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """What the owner permits: a preset, and single settings on top, named as in `hsm-sim console settings`."""
+
+    preset: Preset = Preset.USUAL
+    settings: Mapping[str, str] = field(default_factory=dict)
+    old_test_lmk: bool = False
+    """Also hold the public old TEST LMK, from which keys and PINs can be translated (BW, BG)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSettings:
+    """Host commands by code."""
+
+    disabled: tuple[str, ...] = ()
+    """Answered as if they did not exist."""
+    audited: tuple[str, ...] = tuple(AUDITED)
+    """Recorded in the audit every time; of the others only refusals are, by their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +147,31 @@ class Settings:
     """An IP address of this machine."""
     port: int = USUAL_PORT
     """0 takes any free port."""
+    plain: bool = True
+    """Whether hosts may connect without TLS."""
     header_octets: int = 4
     """Length of the message header that hosts send and get back."""
     largest_frame: int = LARGEST_FRAME
     connections: int = 2048
     """More are closed as they come."""
+    unfinished_s: int = 60
+    """A host whose frame stands still unfinished so long is disconnected; 0: never. Idle hosts may stay."""
+    event_loop: Loop = Loop.AUTO
+    test_lmks: Mapping[str, str] = field(
+        default_factory=lambda: {"00": "variant", "01": "tdes-blocks", "02": "aes-blocks"}
+    )
+    """The public TEST master keys by identifier; one of the same identifier in the vault takes its place."""
+    state: Path | None = None
+    """A folder for vault, audit and console; without it nothing is kept and nobody can give orders."""
+    metrics_port: int | None = None
+    """Loopback port that gives Prometheus its metrics; 0 takes any free one."""
+    faults: Path | None = None
+    """A script of faults on purpose."""
+    tls: Tls | None = None
+    vault: Vault | None = None
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    fraud: Limits = field(default_factory=Limits)
+    commands: CommandSettings = field(default_factory=CommandSettings)
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -34,13 +179,21 @@ class Settings:
             ("header_octets", self.header_octets, HEADER_OCTETS),
             ("largest_frame", self.largest_frame, range(LEAST_FRAME, LARGEST_FRAME + 1)),
             ("connections", self.connections, range(1, MOST_CONNECTIONS + 1)),
+            ("unfinished_s", self.unfinished_s, range(LONGEST_UNFINISHED_S + 1)),
+            ("metrics_port", self.metrics_port, PORTS),
         ):
-            if value not in allowed:
+            if value is not None and value not in allowed:
                 raise ValueError(f"{name}: {allowed.start} to {allowed.stop - 1} expected")
+        if "00" not in self.test_lmks:
+            raise ValueError("test_lmks: 00, which commands mean that name none, expected among them")
         try:
             ip_address(self.listen)
         except ValueError:
             raise ValueError("listen: an IP address expected") from None
+        if not self.plain and self.tls is None:
+            raise ValueError("plain: false leaves no way in unless [tls] gives one")
+        if self.vault is not None and self.state is None:
+            raise ValueError("vault: state, the folder that it lies in, expected too")
 
     @property
     def only_here(self) -> bool:

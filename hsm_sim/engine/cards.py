@@ -7,17 +7,20 @@ from typing import Any
 
 from hsm_sim.engine.key_types import Use
 from hsm_sim.engine.keyring import Keyring
+from hsm_sim.engine.purpose import DERIVES, GENERATES, VERIFIES, Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import (
-    CardCodeInput,
     CheckCryptogram,
     CryptogramVerdict,
     MakeCardCode,
+    MakeSecurityCodes,
     VerifyCardCode,
+    VerifySecurityCodes,
 )
-from protocols.card_code import CardVerificationKey, cvv, matches
+from protocols.card_code import CardVerificationKey, amex_csc, cvv, matches
 from protocols.emv.cryptogram import Method, arpc_1, icc_master_key_a, verify_cryptogram
-from protocols.errors import IntegrityError
+from protocols.errors import EncodeError, IntegrityError
+from protocols.pan import Pan
 from protocols.primitives import TdesKey
 from protocols.primitives import Use as CipherUse
 from protocols.secret import ClearKey
@@ -26,13 +29,15 @@ from protocols.secret import ClearKey
 def make_card_code(keyring: Keyring, request: MakeCardCode) -> str:
     """A card verification value."""
     given = request.input
-    return cvv(_cvk(keyring, given), given.pan, given.expiry, given.service_code)
+    return cvv(keyring.use(given.key, _MAKES_CODES), given.pan, given.expiry, given.service_code)
 
 
 def verify_card_code(keyring: Keyring, request: VerifyCardCode) -> bool:
     """Whether a card verification value is right."""
     given = request.input
-    return matches(cvv(_cvk(keyring, given), given.pan, given.expiry, given.service_code), request.value)
+    return matches(
+        cvv(keyring.use(given.key, _CHECKS_CODES), given.pan, given.expiry, given.service_code), request.value
+    )
 
 
 def check_cryptogram(keyring: Keyring, request: CheckCryptogram) -> CryptogramVerdict:
@@ -43,7 +48,7 @@ def check_cryptogram(keyring: Keyring, request: CheckCryptogram) -> CryptogramVe
     version = request.version
     if version.session_key or version.answer is not Method.ARPC_1:
         raise Refused(Reason.NOT_PERMITTED)
-    issuer = keyring.use(request.key, Use.APPLICATION_CRYPTOGRAM, _issuer)
+    issuer = keyring.use(request.key, _CRYPTOGRAMS)
     with icc_master_key_a(issuer, request.account) as card:
         if request.verify:
             try:
@@ -55,14 +60,29 @@ def check_cryptogram(keyring: Keyring, request: CheckCryptogram) -> CryptogramVe
         return CryptogramVerdict(True, arpc_1(card, request.cryptogram, request.response_code))
 
 
-def _cvk(keyring: Keyring, given: CardCodeInput) -> CardVerificationKey:
-    return keyring.use(given.key, Use.CARD_VERIFICATION, _pair)
-
-
 def _pair(clear: ClearKey) -> CardVerificationKey:
     if len(clear) != 16:
         raise Refused(Reason.KEY_LENGTH)
     return CardVerificationKey(clear)
+
+
+def make_security_codes(keyring: Keyring, request: MakeSecurityCodes) -> str:
+    """The three codes in a row, 5, 4 and 3 digits."""
+    return _security_codes(keyring.use(request.key, _MAKES_SECURITY_CODES), request.pan, request.expiry)
+
+
+def verify_security_codes(keyring: Keyring, request: VerifySecurityCodes) -> bool:
+    """Whether all three are right."""
+    codes = _security_codes(keyring.use(request.key, _CHECKS_SECURITY_CODES), request.pan, request.expiry)
+    return matches(codes, request.codes)
+
+
+def _security_codes(key: TdesKey, pan: Pan, expiry: str) -> str:
+    try:
+        codes = amex_csc(key, pan, expiry)
+    except EncodeError:
+        raise Refused(Reason.INPUT) from None
+    return codes.five + codes.four + codes.three
 
 
 def _issuer(clear: ClearKey) -> TdesKey:
@@ -71,8 +91,16 @@ def _issuer(clear: ClearKey) -> TdesKey:
     return TdesKey(clear, CipherUse.ENCIPHER)
 
 
+_MAKES_CODES = Purpose(Use.CARD_VERIFICATION, GENERATES, _pair)
+_CHECKS_CODES = Purpose(Use.CARD_VERIFICATION, VERIFIES, _pair)
+_MAKES_SECURITY_CODES = Purpose(Use.CARD_VERIFICATION, GENERATES, _issuer)
+_CHECKS_SECURITY_CODES = Purpose(Use.CARD_VERIFICATION, VERIFIES, _issuer)
+_CRYPTOGRAMS = Purpose(Use.APPLICATION_CRYPTOGRAM, DERIVES, _issuer)
+
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {
     MakeCardCode: make_card_code,
     VerifyCardCode: verify_card_code,
     CheckCryptogram: check_cryptogram,
+    MakeSecurityCodes: make_security_codes,
+    VerifySecurityCodes: verify_security_codes,
 }

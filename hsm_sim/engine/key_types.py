@@ -23,11 +23,19 @@ class Use(Flag):
     """Wrap a terminal's keys (TMK)."""
     PIN_TERMINAL = auto()
     PIN_ZONE = auto()
-    PIN_VERIFICATION = auto()
+    PVV = auto()
+    """Visa PIN verification values."""
+    IBM_PIN = auto()
+    """IBM 3624 PINs and offsets."""
     CARD_VERIFICATION = auto()
-    MAC_TERMINAL = auto()
-    MAC_ZONE = auto()
+    CBC_MAC = auto()
+    RETAIL_MAC = auto()
+    CMAC = auto()
+    BLOCK = auto()
+    """Encipher and decipher single blocks as hosts of the eighties do with a TAK (HE, HG)."""
     DUKPT = auto()
+    DUKPT_INITIAL = auto()
+    """A device's initial key, on its way to the device."""
     APPLICATION_CRYPTOGRAM = auto()
     SCRIPT_INTEGRITY = auto()
     SCRIPT_CONFIDENTIALITY = auto()
@@ -39,6 +47,7 @@ class Use(Flag):
 _DOUBLE_LENGTH_ONLY = (
     Use.CARD_VERIFICATION
     | Use.DUKPT
+    | Use.DUKPT_INITIAL
     | Use.APPLICATION_CRYPTOGRAM
     | Use.SCRIPT_INTEGRITY
     | Use.SCRIPT_CONFIDENTIALITY
@@ -48,13 +57,18 @@ _TWO_KEYS = range(16, 17)
 _ONE_TO_THREE_KEYS = range(8, 25, 8)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KeyType:
-    """One key type: its code, the trade's name, and its uses."""
+    """One key type: its code, the trade's name, and its uses. Each exists once, in :data:`KEY_TYPES`."""
 
     code: str
     name: str
     uses: Use
+
+    @property
+    def in_block(self) -> bool:
+        """Whether the key block alone says what the key is; a variant LMK wraps no such key."""
+        return self.code == "FFF"
 
     @property
     def variant(self) -> int:
@@ -77,7 +91,8 @@ class KeyType:
             raise Refused(Reason.NOT_PERMITTED)
 
 
-_TERMINAL = Use.TERMINAL_TRANSPORT | Use.PIN_TERMINAL | Use.PIN_VERIFICATION
+_TERMINAL = Use.TERMINAL_TRANSPORT | Use.PIN_TERMINAL | Use.PVV | Use.IBM_PIN
+_MACS = Use.CBC_MAC | Use.RETAIL_MAC
 
 KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
     {
@@ -86,9 +101,11 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
             ("000", "ZMK", Use.TRANSPORT),
             ("001", "ZPK", Use.PIN_ZONE),
             ("002", "TMK, TPK, PVK", _TERMINAL),
+            ("70D", "TPK, where 002 is kept for TMK and PVK", Use.PIN_TERMINAL),
+            ("302", "IKEY (the number is common among hosts; no public source found)", Use.DUKPT_INITIAL),
             ("402", "CVK", Use.CARD_VERIFICATION),
-            ("003", "TAK", Use.MAC_TERMINAL),
-            ("008", "ZAK", Use.MAC_ZONE),
+            ("003", "TAK", _MACS | Use.BLOCK),
+            ("008", "ZAK", _MACS),
             ("009", "BDK-1", Use.DUKPT),
             ("609", "BDK-2", Use.DUKPT),
             ("809", "BDK-3", Use.DUKPT),
@@ -105,10 +122,13 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
     }
 )
 
+IN_BLOCK = KeyType("FFF", "as its key block says", ~Use(0))
+"""The type that hosts write for keys in key blocks, which carry their usage themselves."""
+
 
 def key_type(code: str) -> KeyType:
     """The type of a code; refuses one that is not in the table."""
-    found = KEY_TYPES.get(code)
+    found = IN_BLOCK if code == IN_BLOCK.code else KEY_TYPES.get(code)
     if found is None:
         raise Refused(Reason.KEY_TYPE)
     return found
@@ -121,4 +141,7 @@ CVK = KEY_TYPES["402"]
 TAK = KEY_TYPES["003"]
 ZAK = KEY_TYPES["008"]
 BDK = KEY_TYPES["009"]
+IKEY = KEY_TYPES["302"]
 MK_AC = KEY_TYPES["109"]
+MK_CVC3 = KEY_TYPES["709"]
+ZEK = KEY_TYPES["00A"]

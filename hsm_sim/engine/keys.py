@@ -5,71 +5,70 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hsm_sim.engine.key_types import Use
+from hsm_sim.engine.check_values import LONG, SHORT, key_check_value, long_check_value
+from hsm_sim.engine.key_transport import above_new_key, send_block
+from hsm_sim.engine.key_usages import judge
 from hsm_sim.engine.keyring import Keyring
+from hsm_sim.engine.purpose import AES, TDES
 from hsm_sim.engine.refusal import Reason, Refused
-from hsm_sim.engine.requests import CheckValue, GeneratedKey, GenerateKey, LmkCheckValue
-from hsm_sim.engine.wrapping import WrappingKey
-from protocols.hsm.codes import KeyScheme
-from protocols.primitives import TdesKey, check_value
-from protocols.primitives import Use as CipherUse
-from protocols.secret import ClearKey
-
-TERMINAL_KEYS = frozenset({"002", "003", "00B", "30B"})
-"""What may travel under a terminal's master key: the terminal's own working keys."""
-CHECK_VALUE_OCTETS = 3
-_CHECK_VALUE_LENGTHS = (3, 8)
+from hsm_sim.engine.requests import BlockKind, CheckValue, GeneratedKey, GenerateKey, LmkCheckValue
+from hsm_sim.engine.wrapping import SCHEME_VARIANTS
 
 
 def lmk_check_value(keyring: Keyring, request: LmkCheckValue) -> bytes:
     """The check value of the LMK."""
-    return keyring.lmk_check_value
+    return keyring.lmk.check_value()
 
 
 def generate_key(keyring: Keyring, request: GenerateKey) -> GeneratedKey:
     """A random key under the LMK and, where asked for, under a ZMK or TMK."""
+    if request.block is not None or keyring.lmk.authenticates:
+        return _generate_block(keyring, request, request.block)
+    if request.scheme not in SCHEME_VARIANTS:
+        raise Refused(Reason.KEY_SCHEME)
     if request.scheme.octets not in request.kind.octets:
         raise Refused(Reason.KEY_LENGTH)
-    transport = None
+    above = None
     if request.export is not None:
-        under = request.export.under
-        if under.kind.uses & Use.TRANSPORT:
-            transport = keyring.use(under, Use.TRANSPORT, _wrapping)
-        else:
-            transport = keyring.use(under, Use.TERMINAL_TRANSPORT, _wrapping)
-            if request.kind.code not in TERMINAL_KEYS:
-                raise Refused(Reason.NOT_PERMITTED)
         if request.export.scheme.octets != request.scheme.octets:
             raise Refused(Reason.KEY_SCHEME)
-    with keyring.generate(request.scheme) as clear:
+        above = above_new_key(keyring, request.kind, None, request.export.under, request.export.scheme)
+    with keyring.generate(request.scheme.octets) as clear:
         return GeneratedKey(
             keyring.wrap(clear, request.kind, request.scheme),
-            transport.wrap(clear, request.export.scheme) if transport is not None and request.export else None,
-            _check_value(clear, CHECK_VALUE_OCTETS),
+            above.parts(0).wrap(clear, request.export.scheme) if above is not None and request.export else None,
+            long_check_value(keyring, clear),
         )
 
 
-def key_check_value(keyring: Keyring, request: CheckValue) -> bytes:
+def _generate_block(keyring: Keyring, request: GenerateKey, block: BlockKind | None) -> GeneratedKey:
+    if block is None or not keyring.lmk.authenticates:
+        raise Refused(Reason.LMK_SCHEME)
+    header, export, above = block.header, request.export, None
+    judge(header, block.octets)
+    if export is not None:
+        above = above_new_key(keyring, request.kind, header, export.under, export.scheme)
+    with keyring.generate_aes(block.octets) if header.algorithm == AES else keyring.generate(block.octets) as clear:
+        return GeneratedKey(
+            keyring.wrap(clear, request.kind, request.scheme, header),
+            send_block(keyring, clear, header, above, export.scheme) if above is not None and export else None,
+            long_check_value(keyring, clear, header.algorithm),
+        )
+
+
+def check_value_of(keyring: Keyring, request: CheckValue) -> bytes:
     """The check value of any key."""
-    if request.octets not in _CHECK_VALUE_LENGTHS:
+    if request.octets not in (SHORT, LONG):
         raise Refused(Reason.DATA_LENGTH)
+    if keyring.policy.short_check_values and request.octets > SHORT:
+        raise Refused(Reason.NOT_PERMITTED)
+    header = keyring.header(request.key)
     with keyring.unwrap(request.key) as clear:
-        return _check_value(clear, request.octets)
-
-
-def _wrapping(clear: ClearKey) -> WrappingKey:
-    if len(clear) < KeyScheme.DOUBLE.octets:
-        raise Refused(Reason.KEY_LENGTH)
-    return WrappingKey(ClearKey(bytearray(clear.reveal())))
-
-
-def _check_value(clear: ClearKey, octets: int) -> bytes:
-    with TdesKey(clear, CipherUse.ENCIPHER) as key:
-        return check_value(key, octets)
+        return key_check_value(clear, request.octets, TDES if header is None else header.algorithm)
 
 
 OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {
     LmkCheckValue: lmk_check_value,
     GenerateKey: generate_key,
-    CheckValue: key_check_value,
+    CheckValue: check_value_of,
 }

@@ -6,23 +6,26 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hsm_sim.engine import dukpt
+from hsm_sim.engine.data_requests import MakeDukptMac, VerifyDukptMac
 from hsm_sim.engine.key_types import Use
 from hsm_sim.engine.keyring import Keyring
+from hsm_sim.engine.purpose import GENERATES, VERIFIES, Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import MacAlgorithm, MacInput, MakeMac, Piece, VerifyMac
 from protocols.errors import EncodeError
-from protocols.mac import SHORTEST_MAC, CbcMacKey, ChainedMac, RetailMacKey
+from protocols.mac import SHORTEST_MAC, CbcMacKey, ChainedMac, Padding, RetailMacKey
 from protocols.primitives import TdesKey
 from protocols.primitives import Use as CipherUse
 from protocols.secret import ClearKey
 
 MAC_OCTETS = 8
-_ANY_MAC_KEY = Use.MAC_TERMINAL | Use.MAC_ZONE
 
 
 def make_mac(keyring: Keyring, request: MakeMac) -> bytes:
     """A MAC of 8 octets, or the chaining value between pieces."""
-    return _walk(keyring, request.input)
+    given = request.input
+    return _walk(keyring.use(given.key, _MAKES[given.algorithm]), given)
 
 
 def check_mac(keyring: Keyring, request: VerifyMac) -> bool:
@@ -31,11 +34,29 @@ def check_mac(keyring: Keyring, request: VerifyMac) -> bool:
         raise Refused(Reason.INPUT)
     if not SHORTEST_MAC <= len(request.mac) <= MAC_OCTETS:
         raise Refused(Reason.DATA_LENGTH)
-    return hmac.compare_digest(_walk(keyring, request.input)[: len(request.mac)], request.mac)
+    given = request.input
+    mac = _walk(keyring.use(given.key, _CHECKS[given.algorithm]), given)
+    return hmac.compare_digest(mac[: len(request.mac)], request.mac)
 
 
-def _walk(keyring: Keyring, given: MacInput) -> bytes:
-    key: ChainedMac = keyring.use(given.key, _ANY_MAC_KEY, _MAKERS[given.algorithm])
+def make_dukpt_mac(keyring: Keyring, request: MakeDukptMac) -> bytes:
+    """The MAC of a terminal's request."""
+    return _dukpt_mac(keyring, request)
+
+
+def verify_dukpt_mac(keyring: Keyring, request: VerifyDukptMac) -> bool:
+    """Whether that MAC is right."""
+    if not SHORTEST_MAC <= len(request.mac) <= MAC_OCTETS:
+        raise Refused(Reason.DATA_LENGTH)
+    return hmac.compare_digest(_dukpt_mac(keyring, request)[: len(request.mac)], request.mac)
+
+
+def _dukpt_mac(keyring: Keyring, request: MakeDukptMac | VerifyDukptMac) -> bytes:
+    with dukpt.mac_key(keyring, request.bdk, request.ksn) as clear:
+        return RetailMacKey(clear).mac(request.data, Padding.ZEROS)
+
+
+def _walk(key: ChainedMac, given: MacInput) -> bytes:
     if (given.piece in (Piece.MIDDLE, Piece.LAST)) != (given.chaining is not None):
         raise Refused(Reason.INPUT)
     try:
@@ -61,9 +82,18 @@ def _retail(clear: ClearKey) -> ChainedMac:
     return RetailMacKey(clear)
 
 
-_MAKERS: Mapping[MacAlgorithm, Callable[[ClearKey], ChainedMac]] = {
-    MacAlgorithm.CBC: _cbc,
-    MacAlgorithm.RETAIL: _retail,
+_MAKES: Mapping[MacAlgorithm, Purpose[ChainedMac]] = {
+    MacAlgorithm.CBC: Purpose(Use.CBC_MAC, GENERATES, _cbc),
+    MacAlgorithm.RETAIL: Purpose(Use.RETAIL_MAC, GENERATES, _retail),
+}
+_CHECKS: Mapping[MacAlgorithm, Purpose[ChainedMac]] = {
+    MacAlgorithm.CBC: Purpose(Use.CBC_MAC, VERIFIES, _cbc),
+    MacAlgorithm.RETAIL: Purpose(Use.RETAIL_MAC, VERIFIES, _retail),
 }
 
-OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {MakeMac: make_mac, VerifyMac: check_mac}
+OPERATIONS: Mapping[type, Callable[[Keyring, Any], Any]] = {
+    MakeMac: make_mac,
+    VerifyMac: check_mac,
+    MakeDukptMac: make_dukpt_mac,
+    VerifyDukptMac: verify_dukpt_mac,
+}

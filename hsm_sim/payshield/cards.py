@@ -1,17 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Host commands of card issuers: CW, CY, KQ."""
+"""Host commands of card issuers: CW, CY, KQ, RY."""
 
 from collections.abc import Mapping
 
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.key_types import CVK, MK_AC
-from hsm_sim.engine.requests import CardCodeInput, CheckCryptogram, MakeCardCode, VerifyCardCode
+from hsm_sim.engine.requests import (
+    CardCodeInput,
+    CheckCryptogram,
+    MakeCardCode,
+    MakeSecurityCodes,
+    VerifyCardCode,
+    VerifySecurityCodes,
+)
 from hsm_sim.payshield.handlers import Handler
 from hsm_sim.payshield.terms import under_lmk
 from protocols.emv.cryptogram import CVN_10, Version
 from protocols.hsm.codes import ErrorCode
-from protocols.hsm.commands import CW, CX, CY, CZ, KQ, KR
+from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR, RY, RZ
+from protocols.pan import Pan
 
 _SCHEMES: Mapping[str, Version] = {"0": CVN_10}
 _ANSWER_ONLY = "3"
@@ -48,4 +56,13 @@ def kq(engine: Engine, request: KQ) -> KR | ErrorCode:
     return KR(arpc=verdict.arpc) if verdict.right else ErrorCode.VERIFICATION_FAILED
 
 
-HANDLERS: Mapping[type, Handler] = {CW: cw, CY: cy, KQ: kq}
+def ry(engine: Engine, request: RY) -> RZ | ErrorCode:
+    """Card security codes."""
+    key, pan = under_lmk(CVK, request.csck), Pan(request.account.lstrip("0"))
+    if request.codes is None:
+        return RZ(codes=engine.perform(MakeSecurityCodes(key, pan, request.expiry)))
+    right = engine.perform(VerifySecurityCodes(key, pan, request.expiry, request.codes))
+    return RZ() if right else ErrorCode.VERIFICATION_FAILED
+
+
+HANDLERS: Mapping[type, Handler] = {CW: cw, CY: cy, KQ: kq, RY: ry}

@@ -1,13 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Diagnostic host commands: NC, NO, B2. They touch no key."""
+"""Diagnostic host commands: NC, NO, B2, N0. They touch no key."""
 
 from collections.abc import Mapping
 
 from hsm_sim.engine.engine import Engine
+from hsm_sim.engine.key_requests import RandomOctets
+from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import LmkCheckValue
 from hsm_sim.payshield.handlers import Handler
-from protocols.hsm.commands import B2, B3, NC, ND, NO, NP
+from protocols.hsm.codes import ErrorCode
+from protocols.hsm.commands.diagnostics import B2, B3, N0, N1, NC, ND, NO, NP
 
 FIRMWARE = "TEST-0001"
 """Nine characters as hosts expect them; no unit has this number."""
@@ -28,4 +31,14 @@ def b2(engine: Engine, request: B2) -> B3:
     return B3(data=request.data)
 
 
-HANDLERS: Mapping[type, Handler] = {NC: nc, NO: no, B2: b2}
+def n0(engine: Engine, request: N0) -> N1 | ErrorCode:
+    """Random octets."""
+    try:
+        return N1(data=engine.perform(RandomOctets(int(request.count))))
+    except Refused as refused:
+        if refused.reason is Reason.DATA_LENGTH:
+            return ErrorCode.VERIFICATION_FAILED  # 01 is this command's code for a length that is none
+        raise
+
+
+HANDLERS: Mapping[type, Handler] = {NC: nc, NO: no, B2: b2, N0: n0}

@@ -1,55 +1,74 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Host commands over TCP: connections, fairness, back-pressure. Knows octets and sessions, no command.
+"""Host commands over TCP and TLS: connections, fairness, back-pressure. Knows octets and sessions, no command.
 
 One event loop serves all hosts. A host that sends many commands at once is answered in turns of :data:`TURN` commands,
-with the others in between; while it does not read its answers, nothing more is read from it.
+with the others in between; while it does not read its answers, nothing more is read from it. All connections read into
+one buffer, since the loop hands over what it read before it reads again: an idle host costs no buffer of its own, and
+the loop need not make one of a quarter megabyte for every read, which would cost more than a PIN translation.
 """
 
 import asyncio
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
+from functools import partial
+from time import perf_counter
 from typing import cast
 
+from hsm_sim.faults import Sending
 from hsm_sim.payshield.session import Session
 
 TURN = 64
-"""Commands answered before others get their turn: about 2 ms."""
+"""Commands answered before others get their turn: about 1 ms."""
 BACKLOG = 512
+READ_OCTETS = 1 << 16
+HELD_BACK_S = 0.1
+"""So long an answer waits for the next one to change places with."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One host."""
 
-    __slots__ = ("_blocked", "_ending", "_hosts", "_more", "_paused", "_session", "_transport")
+    __slots__ = ("_blocked", "_busy", "_ending", "_hosts", "_inbox", "_paused", "_seen", "_session", "_transport")
 
     _transport: asyncio.Transport
 
     def __init__(self, session: Session, hosts: "Hosts") -> None:
         self._session = session
         self._hosts = hosts
+        self._inbox = hosts.inbox
         self._blocked = False  # the host does not read its answers
-        self._more = False  # whole commands may be waiting for the next turn
+        self._busy = False  # a turn is due anyway, or an answer waits on purpose
         self._ending = False  # the host will send no more
         self._paused = False  # nothing is read from the host
+        self._seen = 0  # octets of an unfinished frame at the last look
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, or refuse one host too many."""
         self._transport = cast(asyncio.Transport, transport)
+        self._session.peer = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._hosts.admit(self):
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """The buffer of all connections."""
+        return self._inbox
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Answer what has become whole, unless a turn for it is due anyway."""
-        self._session.feed(data)
-        if not (self._blocked or self._more):
+        self._session.feed(bytes(self._inbox[:nbytes]))
+        if not (self._blocked or self._busy):
             self._turn()
 
     def eof_received(self) -> bool:
-        """The host will send no more: what is whole is still answered, then the connection closes."""
+        """The host will send no more: what is whole is still answered, then the connection closes.
+
+        Not so over TLS, where no connection can be half closed: it closes at once.
+        """
         self._ending = True
-        if not (self._blocked or self._more):
+        if not (self._blocked or self._busy):
             self._transport.close()
-        return True
+        return self._transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
         """The host does not read its answers: take no more from it."""
@@ -59,7 +78,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._blocked = False
-        self._settle()
+        if not self._busy:
+            self._settle(more=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the host."""
@@ -69,24 +89,36 @@ class Connection(asyncio.Protocol):
         """Close without waiting for the host."""
         self._transport.abort()
 
+    def stalled(self) -> bool:
+        """Whether the same unfinished frame was there at the last look, no octet longer."""
+        waiting = 0 if self._busy or self._blocked else self._session.waiting
+        seen, self._seen = self._seen, waiting
+        return waiting != 0 and waiting == seen
+
     def _turn(self) -> None:
+        session = self._session
+        if session.faulty:
+            self._faulty_turn()
+            return
         if self._transport.is_closing():
             return
-        answers, self._more = self._session.answer(TURN)
+        began = perf_counter()
+        answers, more = session.answer(TURN)
         if answers:
             self._transport.write(answers)  # may call pause_writing before it returns
+        self._hosts.busy_s += perf_counter() - began
+        if more or self._ending or self._paused or session.ended:
+            self._settle(more)
+
+    def _settle(self, more: bool) -> None:
+        """What is next: nothing while the host does not read, the end, another turn, or reading on."""
         if self._session.ended:
             self._transport.close()
-        else:
-            self._settle()
-
-    def _settle(self) -> None:
-        """What is next: nothing while the host does not read, another turn, the end, or reading on."""
-        if self._blocked:
+        elif self._blocked:
             return
-        if self._more:
+        elif more:
             self._pause()
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._later(self._turn)
         elif self._ending:
             self._transport.close()
         elif self._paused:
@@ -98,24 +130,108 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
 
+    def _later(self, step: Callable[[], None], wait_s: float = 0.0) -> None:
+        """Take ``step`` in a while and nothing else before it."""
+        self._busy = True
+
+        def due() -> None:
+            self._busy = False
+            if not self._transport.is_closing():
+                step()
+
+        loop = asyncio.get_running_loop()
+        if wait_s:
+            loop.call_later(wait_s, due)
+        else:
+            loop.call_soon(due)
+
+    # With faults on purpose
+
+    def _faulty_turn(self) -> None:
+        if self._transport.is_closing():
+            return
+        wait_s = self._hosts.busy_until - asyncio.get_running_loop().time()
+        if wait_s > 0:
+            self._pause()
+            self._later(self._turn, wait_s)
+            return
+        sendings, more = self._session.sendings(1)
+        self._send(sendings, more)
+
+    def _send(self, sendings: list[Sending], more: bool) -> None:
+        for place, sending in enumerate(sendings):
+            self._hosts.keep_busy(sending.busy_s)
+            if sending.wait_s:
+                rest = [Sending(sending.octets, close=sending.close), *sendings[place + 1 :]]
+                self._pause()
+                self._later(partial(self._send, rest, more), sending.wait_s)
+                return
+            if sending.octets:
+                self._transport.write(sending.octets)
+            if sending.close:
+                self._transport.close()
+                return
+        if self._session.holding and not more:
+            self._later(self._let_go, HELD_BACK_S)
+            return
+        self._settle(more)
+
+    def _let_go(self) -> None:
+        """Send what was held back, unless the next answer has come."""
+        sendings, more = self._session.sendings(1)
+        if not sendings:
+            sendings = [Sending(self._session.release())]
+        self._send(sendings, more)
+
 
 class Hosts:
-    """The connections there are, and their bound."""
+    """The connections there are, and what they share."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._connections: set[Connection] = set()
+        self.inbox = memoryview(bytearray(READ_OCTETS))
+        self.refused = 0
+        """Connections closed as they came, being too many."""
+        self.accepted = 0
+        self.stalled = 0
+        """Connections closed with a frame that did not grow."""
+        self.busy_s = 0.0
+        """Time spent answering."""
+        self.busy_until = 0.0
+        """The loop's time until which nobody is answered, on purpose."""
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(tuple(self._connections))
 
     def admit(self, connection: Connection) -> bool:
         """Count a connection; False if there are too many."""
         if len(self._connections) >= self._most:
+            self.refused += 1
             return False
+        self.accepted += 1
         self._connections.add(connection)
         return True
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
+
+    def keep_busy(self, seconds: float) -> None:
+        """Answer nobody for a while."""
+        if seconds:
+            self.busy_until = max(self.busy_until, asyncio.get_running_loop().time() + seconds)
+
+    def end_stalled(self) -> int:
+        """Close every connection whose frame has not grown since the last call; gives how many."""
+        stalled = [connection for connection in self._connections if connection.stalled()]
+        for connection in stalled:
+            connection.stop()
+        self.stalled += len(stalled)
+        return len(stalled)
 
     def stop(self) -> None:
         """Close all."""
@@ -124,28 +240,38 @@ class Hosts:
 
 
 class HostServer:
-    """The listening end."""
+    """The listening ends: one or more, for the same hosts."""
 
-    def __init__(self, session: Callable[[], Session], connections: int) -> None:
-        """``session`` makes the state of one connection."""
+    def __init__(self, session: Callable[[], Session], hosts: Hosts, *, unfinished_s: float = 0.0) -> None:
+        """``session`` makes one connection's state; a frame begun may stand still for ``unfinished_s`` (0: ever)."""
         self._session = session
-        self._hosts = Hosts(connections)
-        self._server: asyncio.Server | None = None
+        self._hosts = hosts
+        self._unfinished_s = unfinished_s
+        self._servers: list[asyncio.Server] = []
+        self._look: asyncio.TimerHandle | None = None
 
-    async def start(self, address: str, port: int) -> tuple[str, int]:
+    async def start(self, address: str, port: int, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
         """Listen; gives the address and the port that it became. :class:`OSError` where it cannot."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Connection(self._session(), self._hosts), address, port, backlog=BACKLOG
+            lambda: Connection(self._session(), self._hosts), address, port, backlog=BACKLOG, ssl=tls
         )
-        self._server = server
+        self._servers.append(server)
+        if self._look is None and self._unfinished_s:
+            self._look = loop.call_later(self._unfinished_s, self._end_stalled)
         name = server.sockets[0].getsockname()
         return name[0], name[1]
 
+    def _end_stalled(self) -> None:
+        self._hosts.end_stalled()
+        self._look = asyncio.get_running_loop().call_later(self._unfinished_s, self._end_stalled)
+
     async def stop(self) -> None:
         """Stop listening and close every connection."""
-        if self._server is None:
-            return
-        self._server.close()
+        if self._look is not None:
+            self._look.cancel()
+        for server in self._servers:
+            server.close()
         self._hosts.stop()
-        await self._server.wait_closed()
+        for server in self._servers:
+            await server.wait_closed()

@@ -2,63 +2,57 @@
 # SPDX-License-Identifier: Apache-2.0
 """One host's conversation, sans-IO: octets in, octets out, answers in order. Opens no socket and has no clock.
 
-Rule: no input raises and none ends more than this conversation. A command that cannot be read, carried out or found
-gets its error code; octets that are not even a host command end the conversation, since nothing can be echoed.
+Rule: no input raises and none ends more than this conversation. Octets that are not even a host command end it, since
+nothing can be echoed; what was asked before is still answered.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from hsm_sim.engine.engine import Engine
-from hsm_sim.engine.refusal import Refused
-from hsm_sim.payshield import cards, diagnostics, keys, macs, pins
-from hsm_sim.payshield.handlers import Handler
-from hsm_sim.payshield.terms import CODES
+from hsm_sim.faults import Action, Injector, Sending, spoilt
+from hsm_sim.payshield.unit import Unit
 from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
-from protocols.hsm.commands import COMMANDS
-from protocols.hsm.fields import FieldError
-from protocols.hsm.frame import LARGEST_FRAME, FrameBuffer, Message, frame, open_message
-from protocols.hsm.message import decode_request, encode_response, refuse, shown_request, shown_response
-
-HANDLERS: Mapping[type, Handler] = {
-    **diagnostics.HANDLERS,
-    **keys.HANDLERS,
-    **pins.HANDLERS,
-    **macs.HANDLERS,
-    **cards.HANDLERS,
-}
-"""What answers each command, by the class of its request."""
-
-LMK_IDS = frozenset({None, "00"})
-"""The LMK identifiers that this unit has."""
+from protocols.hsm.frame import LARGEST_FRAME, FrameBuffer, frame, open_message
+from protocols.hsm.message import refuse, shown_request, shown_response
 
 Trace = Callable[[str, str], None]
 """Told direction (`>` into the HSM, `<` out of it) and redacted words of every message."""
-Bug = Callable[[str], None]
-"""Told the kind of an exception that no input should cause; never its text, which may quote data."""
+ENOUGH_OCTETS = 1 << 18
+"""No more is answered in one turn once the answers are so long: a host that echoes large data takes short turns."""
 
 
 class Session:
     """One connection's state."""
 
-    __slots__ = ("_buffer", "_bug", "_engine", "_header_octets", "_trace", "ended")
+    __slots__ = ("_buffer", "_held", "_injector", "_trace", "_unit", "ended", "peer")
 
     def __init__(
         self,
-        engine: Engine,
-        header_octets: int,
+        unit: Unit,
         *,
         largest: int = LARGEST_FRAME,
         trace: Trace | None = None,
-        bug: Bug | None = None,
+        injector: Injector | None = None,
     ) -> None:
-        self._engine = engine
-        self._header_octets = header_octets
+        self._unit = unit
         self._buffer = FrameBuffer(largest)
         self._trace = trace
-        self._bug = bug
+        self._injector = injector
+        self._held: list[bytes] = []
+        self.peer = ""
+        """Who asks, for the audit."""
         self.ended = False
         """Whether the stream cannot be trusted any further: close it once what was answered is out."""
+
+    @property
+    def faulty(self) -> bool:
+        """Whether answers may be met by faults on purpose: take them by :meth:`sendings`."""
+        return self._injector is not None
+
+    @property
+    def waiting(self) -> int:
+        """Octets that came and are not answered yet."""
+        return self._buffer.waiting
 
     def feed(self, octets: bytes) -> None:
         """Take what arrived; nothing is answered yet."""
@@ -66,49 +60,72 @@ class Session:
 
     def answer(self, most: int) -> tuple[bytes, bool]:
         """Framed answers to at most ``most`` whole commands, and whether more may be waiting."""
+        if self.ended:
+            return b"", False
         answers: list[bytes] = []
-        for _ in range(most):
-            if self.ended:
-                break
-            try:
-                message = self._buffer.take()
-                if message is None:
-                    return b"".join(answers), False
-                opened = open_message(message, self._header_octets)
-            except DecodeError as fault:
-                self.ended = True
-                if self._trace is not None:
-                    self._trace(">", f"not a host command, the connection is closed: {fault}")
-                break
-            reply = self._reply(opened)
-            if self._trace is not None:
-                self._trace(">", shown_request(message, self._header_octets))
-                self._trace("<", shown_response(reply, self._header_octets))
-            answers.append(frame(reply))
-        return b"".join(answers), not self.ended
-
-    def _reply(self, opened: Message) -> bytes:
-        command = COMMANDS.get(opened.code)
-        if command is None:
-            return refuse(opened.header, opened.code, ErrorCode.COMMAND_DISABLED)
-        trailer = None
+        answer, peer, trace = self._unit.answer, self.peer, self._trace
+        size = 0
         try:
-            request = decode_request(command, opened.body)
-            trailer = request.trailer
-            if request.lmk not in LMK_IDS:
-                return refuse(opened.header, opened.code, ErrorCode.INVALID_LMK_ID, trailer)
-            result = HANDLERS[command.request](self._engine, request.fields)
-            if isinstance(result, ErrorCode):
-                return refuse(opened.header, opened.code, result, trailer)
-            return encode_response(opened.header, opened.code, result, trailer)
-        except Refused as refused:
-            error = CODES[refused.reason]
-        except FieldError as fault:
-            error = fault.code
-        except DecodeError:
-            error = ErrorCode.INVALID_INPUT
-        except Exception as bug:  # the last line: a fault of ours must not end the conversation
-            error = ErrorCode.INTERNAL
-            if self._bug is not None:
-                self._bug(f"{opened.code}: {type(bug).__name__}")
-        return refuse(opened.header, opened.code, error, trailer)
+            for message in self._buffer.messages(most):
+                reply = answer(message, peer)
+                if trace is not None:
+                    self._tell(trace, message, reply)
+                length = len(reply)
+                answers += (length.to_bytes(2, "big"), reply)  # no reply is longer than what two octets can say
+                size += length
+                if size > ENOUGH_OCTETS:
+                    break
+        except DecodeError as fault:
+            self._end(fault)
+            return b"".join(answers), False
+        return b"".join(answers), (len(answers) == 2 * most and self._buffer.waiting > 0) or size > ENOUGH_OCTETS
+
+    def sendings(self, most: int) -> tuple[list[Sending], bool]:
+        """As :meth:`answer`, for a conversation that is met by faults: what leaves, how and when."""
+        sendings: list[Sending] = []
+        for _ in range(most):
+            try:
+                message = None if self.ended else self._buffer.take()
+                if message is None:
+                    return sendings, False
+                sendings += self._met(message)
+            except DecodeError as fault:
+                self._end(fault)
+        return sendings, True
+
+    @property
+    def holding(self) -> bool:
+        """Whether an answer is held back to change places with the next one: if none comes, :meth:`release` it."""
+        return bool(self._held)
+
+    def release(self) -> bytes:
+        """What was held back, to be sent now."""
+        held, self._held = b"".join(self._held), []
+        return held
+
+    def _met(self, message: bytes) -> list[Sending]:
+        opened = open_message(message, self._unit.header_octets)
+        rule = self._injector.next(opened.code) if self._injector is not None else None
+        if rule is not None and rule.action is Action.ERROR:
+            reply = refuse(opened.header, opened.code, rule.error or ErrorCode.INTERNAL)
+        else:
+            reply = self._unit.answer(message, self.peer)
+        if self._trace is not None:
+            self._tell(self._trace, message, reply)
+            if rule is not None:
+                self._trace("<", f"fault on purpose: {rule.action.value}")
+        framed = frame(reply)
+        if rule is not None and rule.action is Action.REORDER:
+            self._held.append(framed)
+            return []
+        sending = spoilt(framed, rule, self._unit.header_octets) if rule is not None else Sending(framed)
+        return [sending, Sending(self.release())] if self._held else [sending]
+
+    def _end(self, fault: DecodeError) -> None:
+        self.ended = True
+        if self._trace is not None:
+            self._trace(">", f"not a host command, the connection is closed: {fault}")
+
+    def _tell(self, trace: Trace, message: bytes, reply: bytes) -> None:
+        trace(">", shown_request(message, self._unit.header_octets))
+        trace("<", shown_response(reply, self._unit.header_octets))

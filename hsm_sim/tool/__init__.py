@@ -16,5 +16,9 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "cvv": ("hsm_sim.tool.cvv", "card codes, CVV and CVC and their relatives: make, verify"),
     "pvv": ("hsm_sim.tool.pvv", "Visa PIN verification values: make, verify"),
     "offset": ("hsm_sim.tool.offset", "IBM 3624 PIN offsets and natural PINs: make, verify, pin, natural-pin"),
+    "keyblock": ("hsm_sim.tool.keyblock", "key blocks, X9.143 and TR-31 and ISO 20038: show, unwrap, wrap"),
+    "kcv": ("hsm_sim.tool.kcv", "check values of keys: make, verify"),
+    "component": ("hsm_sim.tool.component", "keys in parts, XOR or m of n: make, join, share, combine"),
+    "arqc": ("hsm_sim.tool.arqc", "EMV application cryptograms: make, verify, answer"),
 }
 """Noun to its module and its line in the help."""

@@ -28,6 +28,8 @@ class ErrorCode(StrEnum):
     INVALID_TYPE_CODE = "04", "invalid key type code"
     INVALID_LENGTH_FLAG = "05", "invalid key length flag"
     COMMAND_SPECIFIC_06 = "06", "command specific"
+    COMMAND_SPECIFIC_07 = "07", "command specific"
+    COMMAND_SPECIFIC_08 = "08", "command specific"
     COMMAND_SPECIFIC_09 = "09", "command specific"
     SOURCE_KEY_PARITY = "10", "source key parity error"
     DESTINATION_KEY_PARITY = "11", "destination key parity error, or key all zeros"
@@ -67,6 +69,7 @@ class ErrorCode(StrEnum):
     PIN_BLOCK_FORMAT_DISABLED = "69", "PIN block format has been disabled"
     DIGEST_INFO = "74", "invalid digest info syntax"
     SINGLE_LENGTH_POSING = "75", "single-length key masquerading as double or triple length"
+    PRIVATE_KEY_LENGTH = "78", "private key length error"
     DATA_LENGTH = "80", "data length error"
     ZERO_LENGTH = "81", "zero length, or PIN length mismatch"
     CHECK_VALUE_LENGTH = "82", "invalid check value length"
@@ -76,6 +79,13 @@ class ErrorCode(StrEnum):
     LMK_SCHEMES_DIFFER = "A1", "incompatible LMK schemes"
     LMK_IDS_DIFFER = "A2", "incompatible LMK identifiers"
     KEY_BLOCK_AUTHENTICATION = "A4", "key block authentication failure"
+    KEY_BLOCK_LENGTH = "A5", "incompatible key length"
+    KEY_BLOCK_USAGE = "A6", "invalid key usage"
+    KEY_BLOCK_ALGORITHM = "A7", "invalid algorithm"
+    KEY_BLOCK_MODE = "A8", "invalid mode of use"
+    KEY_BLOCK_VERSION = "A9", "invalid key version number"
+    KEY_BLOCK_EXPORT = "AA", "invalid exportability, or export not permitted"
+    KEY_BLOCK_MISCELLANEOUS = "B2", "key block error"
 
 
 _WORDS = {member.value: member.words for member in ErrorCode}
@@ -99,11 +109,17 @@ class KeyScheme(StrEnum):
     """Double length, ANSI X9.17: each half in ECB mode under the wrapping key."""
     TRIPLE_X917 = "Y"
     """Triple length, ANSI X9.17."""
+    KEY_BLOCK = "S"
+    """Thales key block: key, header and authenticator in one."""
+    TR31 = "R"
+    """X9.143 (TR-31) key block."""
+    STORED = "K"
+    """No key but its place in the unit's user storage."""
 
     @property
     def octets(self) -> int:
-        """Length of the key in octets."""
-        return SCHEME_OCTETS[self]
+        """Length of the key in octets; 0 where the scheme does not fix it."""
+        return SCHEME_OCTETS.get(self, 0)
 
 
 SCHEME_OCTETS = {

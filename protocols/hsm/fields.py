@@ -1,82 +1,48 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Kinds of fields in host commands: how each is read, written, named and shown. Knows no command.
+"""Kinds of fields in host commands: numbers, codes, octets, data. Knows no command.
 
-Notation as in the field tables of the trade: nN decimal digits, nH hexadecimal digits, nA characters, nB octets. A
-kind's value is what the field means: octets for hexadecimal fields, text for codes and numbers, :class:`KeyField` for
-keys. ``shown`` is the only form that a trace may print: ciphertext shortened, account data and free data hidden.
+Keys have a module of their own, :mod:`protocols.hsm.key_field`; what all kinds have in common is in
+:mod:`protocols.hsm.kinds`. Both are given out here too.
 """
 
-from abc import ABC, abstractmethod
+import re
 from binascii import unhexlify
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
-from protocols.errors import DecodeError, EncodeError
-from protocols.hsm.codes import SCHEME_OCTETS, ErrorCode, KeyScheme
+from protocols.errors import EncodeError
+from protocols.hsm.codes import ErrorCode
+from protocols.hsm.key_field import KEYS_REMEMBERED, Key, KeyField
+from protocols.hsm.kinds import HIDDEN, FieldError, Kind, Shortcut, Source, shortened
 from protocols.pan import PAN_DIGITS, Pan
 
-V = TypeVar("V")
-HIDDEN = "(hidden)"
+__all__ = [
+    "HIDDEN",
+    "KEYS_REMEMBERED",
+    "Characters",
+    "Choice",
+    "Counted",
+    "Digits",
+    "FieldError",
+    "Hex",
+    "HexOneOf",
+    "HexText",
+    "Key",
+    "KeyField",
+    "Kind",
+    "Octets",
+    "PanUntil",
+    "Rest",
+    "Shortcut",
+    "Source",
+    "shortened",
+]
+
 _NO_HEX = bytes(octet for octet in range(256) if octet not in b"0123456789ABCDEFabcdef")
-_TAGS = {ord(scheme.value): (scheme, 2 * scheme.octets) for scheme in KeyScheme}
-_UNTAGGED = _TAGS[ord(KeyScheme.SINGLE)]
-_UNTAGGED_PAIR = _TAGS[ord(KeyScheme.DOUBLE_X917)]
-_NOT_HANDLED_TAGS = frozenset(b"SRK")
 
 
-class FieldError(DecodeError):
-    """A field is not what its kind demands; ``code`` is the error code that an HSM answers."""
-
-    def __init__(self, where: str, why: str, code: ErrorCode = ErrorCode.INVALID_INPUT) -> None:
-        super().__init__(where, why)
-        self.code = code
-
-
-class Source:
-    """The octets of the fields and the place of the next one."""
-
-    __slots__ = ("at", "data")
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def take(self, count: int, where: str) -> bytes:
-        """The next ``count`` octets."""
-        end = self.at + count
-        piece = self.data[self.at : end]
-        if len(piece) != count:
-            raise FieldError(where, f"{count} octets expected, {len(piece)} are left")
-        self.at = end
-        return piece
-
-
-def shortened(octets: bytes) -> str:
-    """Ciphertext for a trace: the first two octets and how many there are."""
-    return f"{octets[:2].hex().upper()}…/{len(octets)}"
-
-
-class Kind(ABC, Generic[V]):
-    """One kind of field."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def read(self, source: Source, where: str) -> V:
-        """The value at the source's place; raises :class:`FieldError`."""
-
-    @abstractmethod
-    def write(self, value: V, where: str) -> bytes:
-        """The octets of a value; raises :class:`EncodeError`."""
-
-    @abstractmethod
-    def words(self) -> str:
-        """The kind in the trade's notation."""
-
-    def shown(self, value: V) -> str:
-        """The value for a trace."""
-        return str(value)
+def _upper_hex(octets: bytes) -> str:
+    return octets.hex().upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +70,9 @@ class Digits(Kind[str]):
     def shown(self, value: str) -> str:
         return HIDDEN if self.hidden else value
 
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[0-9]{{{self.count}}}")
+
 
 @dataclass(frozen=True, slots=True)
 class HexText(Kind[str]):
@@ -127,6 +96,9 @@ class HexText(Kind[str]):
     def words(self) -> str:
         return f"{self.count}H"
 
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[0-9A-Fa-f]{{{self.count}}}", str.upper, str.upper)
+
 
 @dataclass(frozen=True, slots=True)
 class Characters(Kind[str]):
@@ -147,6 +119,9 @@ class Characters(Kind[str]):
 
     def words(self) -> str:
         return f"{self.count}A"
+
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[ -~]{{{self.count}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +145,9 @@ class Choice(Kind[str]):
 
     def words(self) -> str:
         return "|".join(self.options)
+
+    def shortcut(self) -> Shortcut:
+        return Shortcut("|".join(re.escape(option) for option in self.options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +173,9 @@ class Hex(Kind[bytes]):
 
     def shown(self, value: bytes) -> str:
         return value.hex().upper() if self.plain else shortened(value)
+
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[0-9A-Fa-f]{{{self.count}}}", unhexlify, _upper_hex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +232,13 @@ class Octets(Kind[bytes]):
         if self.hidden:
             return HIDDEN
         return value.hex().upper() if self.plain else shortened(value)
+
+    def shortcut(self) -> Shortcut | None:
+        if self.after:
+            return None
+        return Shortcut(
+            f".{{{self.count}}}", lambda text: text.encode("latin-1"), lambda value: value.decode("latin-1")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,65 +315,3 @@ class PanUntil(Kind[Pan]):
 
     def shown(self, value: Pan) -> str:
         return value.masked
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class KeyField:
-    """A key under another key as it travels: its scheme and its cryptogram. Not a secret; prints shortened anyway."""
-
-    scheme: KeyScheme
-    cryptogram: bytes
-
-    def __post_init__(self) -> None:
-        if len(self.cryptogram) != SCHEME_OCTETS[self.scheme]:
-            raise EncodeError(f"key of scheme {self.scheme}: {self.scheme.octets} octets expected")
-
-    @classmethod
-    def from_text(cls, text: str) -> "KeyField":
-        """Read the field as text, with or without its tag: ``U`` and 32 digits, 16 digits, and so on."""
-        source = Source(text.encode("ascii", "replace"))
-        field = Key().read(source, "key")
-        if source.at != len(source.data):
-            raise FieldError("key", "characters behind the last digit")
-        return field
-
-    @property
-    def text(self) -> str:
-        """The field as text; a single-length key has no tag."""
-        tag = "" if self.scheme is KeyScheme.SINGLE else self.scheme.value
-        return tag + self.cryptogram.hex().upper()
-
-    def __repr__(self) -> str:
-        return f"{self.scheme}{shortened(self.cryptogram)}"
-
-    __str__ = __repr__
-
-
-@dataclass(frozen=True, slots=True)
-class Key(Kind[KeyField]):
-    """A key: tag and digits, or 16 digits without tag; ``pair`` also allows 32 digits without tag, an old form."""
-
-    pair: bool = False
-
-    def read(self, source: Source, where: str) -> KeyField:
-        data, at = source.data, source.at
-        tag = data[at] if at < len(data) else 0
-        tagged = _TAGS.get(tag)
-        if tagged is not None:
-            at += 1
-        elif tag in _NOT_HANDLED_TAGS:
-            raise FieldError(where, "key blocks and user storage are not handled here", ErrorCode.INVALID_KEY_SCHEME)
-        else:
-            tagged = _UNTAGGED_PAIR if self.pair else _UNTAGGED
-        scheme, count = tagged
-        source.at = at
-        try:
-            return KeyField(scheme, unhexlify(source.take(count, where)))
-        except ValueError:
-            raise FieldError(where, f"{count} hexadecimal digits expected") from None
-
-    def write(self, value: KeyField, where: str) -> bytes:
-        return value.text.encode("ascii")
-
-    def words(self) -> str:
-        return "key (or 32H pair)" if self.pair else "key"

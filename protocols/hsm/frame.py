@@ -11,6 +11,7 @@
 The tail is read only after all fields: binary fields may hold X'19' themselves.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protocols.errors import DecodeError, EncodeError
@@ -36,32 +37,43 @@ class FrameBuffer:
     __slots__ = ("_held", "_largest", "_place")
 
     def __init__(self, largest: int = LARGEST_FRAME) -> None:
-        self._held = bytearray()
+        self._held: bytes | bytearray = b""
         self._place = 0
         self._largest = largest
 
     def feed(self, octets: bytes) -> None:
         """Append what arrived."""
-        if self._place:
-            del self._held[: self._place]
-            self._place = 0
-        self._held += octets
+        held = self._held
+        if self._place == len(held):
+            self._held = octets  # the usual case, without a copy
+        elif isinstance(held, bytearray):
+            del held[: self._place]
+            held += octets
+        else:
+            self._held = bytearray(held[self._place :]) + octets
+        self._place = 0
 
     def take(self) -> bytes | None:
         """The next whole message without its length, or None while it is incomplete.
 
         Raises :class:`DecodeError` for a length above the bound: the stream cannot be trusted any further.
         """
-        start = self._place + 2
-        if len(self._held) < start:
-            return None
-        length = self._held[start - 2] << 8 | self._held[start - 1]
-        if length > self._largest:
-            raise DecodeError("frame length", f"{length} octets announced, at most {self._largest} accepted")
-        if len(self._held) < start + length:
-            return None
-        self._place = start + length
-        return bytes(self._held[start : self._place])
+        return next(self.messages(1), None)
+
+    def messages(self, most: int) -> Iterator[bytes]:
+        """At most so many whole messages, one after the other as :meth:`take` gives them."""
+        for _ in range(most):
+            held = self._held
+            start = self._place + 2
+            if len(held) < start:
+                return
+            end = start + (held[start - 2] << 8 | held[start - 1])
+            if end - start > self._largest:
+                raise DecodeError("frame length", f"{end - start} octets announced, at most {self._largest} accepted")
+            if len(held) < end:
+                return
+            self._place = end
+            yield bytes(held[start:end])
 
     @property
     def waiting(self) -> int:

@@ -11,14 +11,23 @@
 ``When`` makes a field present exactly if an earlier one has one of the values; ``Introduced`` exactly if the literal is
 there (with ``When`` it must be there); ``IfLonger`` (responses) exactly if more than so many octets are left. A field
 may itself be a :class:`Fields`.
+
+Every kind reads and writes its own octets, says what is wrong with them, and that alone decides. Most kinds can say the
+same as a regular expression; a message of such kinds is first read by one match, as if every field under a condition
+were absent, and written so. Where that does not match, or a condition turns out to hold, its fields are read one by
+one, neighbours that are always there again by one match. Each group is atomic, so no match splits the octets in a way
+that field by field reading would not.
 """
 
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields, make_dataclass
+from operator import attrgetter
 from types import NoneType
 from typing import Annotated, Any, Generic, TypeVar, cast, dataclass_transform, get_args, get_origin, get_type_hints
 
-from protocols.errors import EncodeError
-from protocols.hsm.fields import FieldError, Kind, Source
+from protocols.errors import DecodeError, EncodeError
+from protocols.hsm.fields import FieldError, Kind, Shortcut, Source
 
 
 class Fields:
@@ -35,8 +44,11 @@ F = TypeVar("F", bound=Fields)
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def layout(shape: type[F]) -> type[F]:
-    """Make a frozen dataclass with slots and keyword arguments of a :class:`Fields` class."""
-    return cast(type[F], dataclass(frozen=True, slots=True, kw_only=True, repr=False)(shape))
+    """Make a dataclass with slots and keyword arguments of a :class:`Fields` class; frozen to the type checker.
+
+    Not at run time: that triples the cost of making one, and one is made for every command and every answer.
+    """
+    return cast(type[F], dataclass(slots=True, kw_only=True, repr=False)(shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,11 @@ class Slot:
     if_longer: IfLonger | None
 
     @property
+    def always(self) -> bool:
+        """Whether the field is always there."""
+        return self.when is None and self.introduced is None and self.if_longer is None
+
+    @property
     def condition(self) -> str:
         """What makes the field present, in words; empty if it always is."""
         conditions = []
@@ -93,37 +110,33 @@ class Slot:
         return f"[{self.condition}: {plain}]" if self.condition else plain
 
 
+Step = Callable[[Source, Any], None]
+"""Reads one or more fields from the source's place into the message under way."""
+
+
 class Layout(Generic[F]):
     """Reads and writes one :class:`Fields` class."""
 
-    __slots__ = ("_slots", "shape", "slots")
+    __slots__ = ("_short", "read", "shape", "slots")
+
+    read: Callable[[Source], F]
+    """The fields from the source's place on; raises :class:`protocols.hsm.fields.FieldError`."""
 
     def __init__(self, shape: type[F]) -> None:
+        if hasattr(shape, "__post_init__"):
+            raise TypeError(f"{shape.__name__}: reading goes past __init__, so nothing may hang on it")
         self.shape = shape
         hints = get_type_hints(shape, include_extras=True)
-        self.slots = tuple(_slot(field.name, hints[field.name]) for field in fields(cast(Any, shape)))
-        # What the reading loop needs, unpacked: it runs once for every command.
-        self._slots = [(slot.name, slot.kind.read, slot.when, slot.introduced, slot.if_longer) for slot in self.slots]
-
-    def read(self, source: Source) -> F:
-        """The fields from the source's place on; raises :class:`protocols.hsm.fields.FieldError`."""
-        values: dict[str, Any] = {}
-        for name, read, when, introduced, if_longer in self._slots:
-            if when is not None and values.get(when.field) not in when.values:
-                continue
-            if introduced is not None:
-                if not source.data.startswith(introduced.by, source.at):
-                    if when is None:
-                        continue
-                    raise FieldError(name, f"the delimiter {introduced.by.decode('ascii')} expected in front")
-                source.at += len(introduced.by)
-            if if_longer is not None and len(source.data) - source.at <= if_longer.than:
-                continue
-            values[name] = read(source, name)
-        return self.shape(**values)
+        declared = fields(cast(Any, shape))
+        self.slots = tuple(_slot(field.name, hints[field.name]) for field in declared)
+        absent = {field.name: None if field.default is MISSING else field.default for field in declared}
+        self.read = _reader(shape, self.slots, absent)
+        self._short = _writer(self.slots)
 
     def write(self, values: F) -> bytes:
         """The octets of the fields; raises :class:`EncodeError` where one is missing or has no place."""
+        if self._short is not None and (written := self._short(values)) is not None:
+            return written
         pieces: list[bytes] = []
         for slot in self.slots:
             value = getattr(values, slot.name)
@@ -146,6 +159,164 @@ class Layout(Generic[F]):
         """The fields for a trace, redacted by kind."""
         there = ((slot, getattr(values, slot.name)) for slot in self.slots)
         return ", ".join(f"{slot.name} {slot.kind.shown(value)}" for slot, value in there if value is not None)
+
+
+def _reader(shape: type[F], slots: tuple[Slot, ...], absent: dict[str, Any]) -> Callable[[Source], F]:
+    """Reads a message by one match if it can, else step by step."""
+    new = cast(Callable[[type[F]], F], object.__new__)
+    steps = tuple(_steps(shape, slots, absent))
+
+    def read_stepwise(source: Source) -> F:
+        made = new(shape)
+        for step in steps:
+            step(source, made)
+        return made
+
+    always = [slot for slot in slots if slot.always]
+    if not always or any(slot.kind.shortcut() is None for slot in always) or any(slot.if_longer for slot in slots):
+        return read_stepwise
+    match = _pattern(slots).match
+    fill = _filler([slot.name for slot in always] + [slot.name for slot in slots if not slot.always])
+    absences = tuple(absent[slot.name] for slot in slots if not slot.always)
+    parses = _parses(always)
+    conditions = [(slot.when.field, slot.when.values) for slot in slots if slot.when is not None]
+
+    def read(source: Source) -> F:
+        found = match(source.text, source.at)
+        if found is None:
+            return read_stepwise(source)
+        made = new(shape)
+        values: list[Any] = [*found.groups(), *absences]
+        try:
+            for place, parse in parses:
+                values[place] = parse(values[place])
+        except DecodeError:
+            return read_stepwise(source)
+        fill(made, *values)
+        for field, there in conditions:
+            if getattr(made, field) in there:
+                return read_stepwise(source)
+        source.at = found.end()
+        return made
+
+    return read
+
+
+def _filler(names: list[str]) -> Callable[..., None]:
+    """Assigns all fields at once, to any object that has them: the initialiser of a plain dataclass does just that."""
+    plain: Any = make_dataclass("Fill", names)
+    return cast(Callable[..., None], plain.__init__)
+
+
+def _parses(slots: Sequence[Slot]) -> list[tuple[int, Callable[[str], Any]]]:
+    found = ((place, _shortcut(slot).parse) for place, slot in enumerate(slots))
+    return [(place, parse) for place, parse in found if parse is not None]
+
+
+def _steps(shape: type[Fields], slots: tuple[Slot, ...], absent: dict[str, Any]) -> Iterator[Step]:
+    """The fields in order, neighbours that make a run as one step."""
+    run: list[Slot] = []
+    for slot in slots:
+        if slot.always and slot.kind.shortcut() is not None:
+            run.append(slot)
+            continue
+        if run:
+            yield _run(shape, tuple(run))
+            run = []
+        yield _single(shape, slot, absent[slot.name])
+    if run:
+        yield _run(shape, tuple(run))
+
+
+def _run(shape: type[Fields], slots: tuple[Slot, ...]) -> Step:
+    """One match for all of ``slots``; field by field where it fails."""
+    match = _pattern(slots).match
+    fill = _filler([slot.name for slot in slots])
+    parses = _parses(slots)
+    singles = [_single(shape, slot, None) for slot in slots]
+
+    def step(source: Source, made: Any) -> None:
+        found = match(source.text, source.at)
+        if found is None:
+            for single in singles:
+                single(source, made)
+            return
+        source.at = found.end()
+        values: list[Any] = list(found.groups())
+        for place, parse in parses:
+            values[place] = parse(values[place])
+        fill(made, *values)
+
+    return step
+
+
+def _single(shape: type[Fields], slot: Slot, absent: Any) -> Step:
+    """One field by its kind, if its condition holds; otherwise ``absent`` stands for it."""
+    name, read, put = slot.name, slot.kind.read, _put(shape, slot)
+    when, introduced, if_longer = slot.when, slot.introduced, slot.if_longer
+
+    def always(source: Source, made: Any) -> None:
+        put(made, read(source, name))
+
+    def step(source: Source, made: Any) -> None:
+        if when is not None and getattr(made, when.field) not in when.values:
+            return put(made, absent)
+        if introduced is not None:
+            if not source.data.startswith(introduced.by, source.at):
+                if when is None:
+                    return put(made, absent)
+                raise FieldError(name, f"the delimiter {introduced.by.decode('ascii')} expected in front")
+            source.at += len(introduced.by)
+        if if_longer is not None and len(source.data) - source.at <= if_longer.than:
+            return put(made, absent)
+        return put(made, read(source, name))
+
+    return always if slot.always else step
+
+
+def _writer(slots: tuple[Slot, ...]) -> Callable[[Any], bytes | None] | None:
+    """Writes a message whose fields are always there; gives None for values that have no place in it."""
+    if not slots or not all(slot.always and slot.kind.shortcut() is not None for slot in slots):
+        return None
+    fits = _pattern(slots).fullmatch
+    names = [slot.name for slot in slots]
+    get = attrgetter(*names) if len(names) > 1 else lambda values: (getattr(values, names[0]),)
+    found = ((place, _shortcut(slot).text) for place, slot in enumerate(slots))
+    forms = [(place, form) for place, form in found if form is not None]
+
+    def write(values: Any) -> bytes | None:
+        texts = list(get(values))
+        try:
+            for place, form in forms:
+                texts[place] = form(texts[place])
+            text = "".join(texts)
+        except (AttributeError, TypeError):
+            return None
+        return text.encode("latin-1") if fits(text) else None
+
+    return write
+
+
+def _pattern(slots: Sequence[Slot]) -> re.Pattern[str]:
+    """A group for each field that is always there; of the others, that what introduces them is not there."""
+    pieces = []
+    for slot in slots:
+        if slot.always:
+            pieces.append(f"((?>{_shortcut(slot).pattern}))")
+        elif slot.introduced is not None and slot.when is None:
+            pieces.append(f"(?!{re.escape(slot.introduced.by.decode('latin-1'))})")
+    return re.compile("".join(pieces), re.DOTALL)
+
+
+def _shortcut(slot: Slot) -> Shortcut:
+    found = slot.kind.shortcut()
+    if found is None:
+        raise TypeError(f"{slot.name}: a kind without a shortcut is no part of a run")
+    return found
+
+
+def _put(shape: type[Fields], slot: Slot) -> Callable[[Any, Any], None]:
+    return cast(Callable[[Any, Any], None], getattr(shape, slot.name).__set__)
 
 
 class Part(Kind[F], Generic[F]):

@@ -58,7 +58,7 @@ def encode_request(request: Fields, header: bytes, *, lmk: str | None = None, tr
             raise EncodeError("LMK identifier: 2 decimal digits expected")
         tail = bytes((LMK_MARK,)) + lmk.encode("ascii")
     return b"".join(
-        (header, code.encode("ascii"), layout_of(type(request)).write(request), tail, _trailer_octets(trailer))
+        (header, code.encode("ascii"), layout_of(type(request)).write(request), tail, trailer_octets(trailer))
     )
 
 
@@ -66,35 +66,53 @@ def decode_request(command: Command[Any, Any], body: bytes) -> Request:
     """The fields behind the command code, then the tail; raises :class:`FieldError` with the code to answer. Server."""
     source = Source(body)
     fields = layout_of(command.request).read(source)
-    if source.at == len(body):
-        return Request(command, fields, None, None)
+    tail = read_tail(source)
+    return Request(command, fields, getattr(fields, "lmk", None) or tail.lmk, tail.trailer)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What may stand behind the fields of any request; ``trailer`` is without the X'19' in front."""
+
+    lmk: str | None = None
+    trailer: bytes | None = None
+
+
+NO_TAIL = Tail()
+
+
+def read_tail(source: Source) -> Tail:
+    """The tail of a request whose fields have been read; raises :class:`FieldError`. Server side."""
+    data, at = source.data, source.at
+    if at == len(data):
+        return NO_TAIL
     lmk = None
-    if body[source.at] == LMK_MARK:
+    if data[at] == LMK_MARK:
         source.at += 1
         identifier = source.take(2, "LMK identifier")
         if not identifier.isdigit():
             raise FieldError("LMK identifier", "2 decimal digits expected", ErrorCode.INVALID_LMK_ID)
         lmk = identifier.decode("ascii")
     trailer = None
-    if source.at < len(body) and body[source.at] == TRAILER_MARK:
-        trailer = body[source.at + 1 :]
+    if source.at < len(data) and data[source.at] == TRAILER_MARK:
+        trailer = data[source.at + 1 :]
         if len(trailer) > LARGEST_TRAILER:
             raise FieldError("trailer", f"at most {LARGEST_TRAILER} octets expected, {len(trailer)} found")
-        source.at = len(body)
-    if source.at != len(body):
-        raise FieldError("end of the command", f"{len(body) - source.at} octets behind the last field")
-    return Request(command, fields, lmk, trailer)
+        source.at = len(data)
+    if source.at != len(data):
+        raise FieldError("end of the command", f"{len(data) - source.at} octets behind the last field")
+    return Tail(lmk, trailer)
 
 
 def encode_response(header: bytes, code: str, fields: Fields, trailer: bytes | None = None) -> bytes:
     """The response to the command ``code`` without error, as a message without frame length. Server side."""
     body = layout_of(type(fields)).write(fields)
-    return response(header, code, ErrorCode.NO_ERROR, body + _trailer_octets(trailer))
+    return response(header, code, ErrorCode.NO_ERROR, body + trailer_octets(trailer))
 
 
 def refuse(header: bytes, code: str, error: str, trailer: bytes | None = None) -> bytes:
     """The response that carries an error code and nothing else. Server side."""
-    return response(header, code, error, _trailer_octets(trailer))
+    return response(header, code, error, trailer_octets(trailer))
 
 
 def decode_response(message: bytes, shape: type[R], header_octets: int, trailer: bytes | None = None) -> Answer[R]:
@@ -108,7 +126,7 @@ def decode_response(message: bytes, shape: type[R], header_octets: int, trailer:
         raise DecodeError("response code", f"{shape.__name__} expected")
     body = opened.body
     if trailer is not None:
-        expected = _trailer_octets(trailer)
+        expected = trailer_octets(trailer)
         if not body.endswith(expected):
             raise DecodeError("trailer", "the trailer that was sent is not there")
         body = body[: -len(expected)]
@@ -160,7 +178,8 @@ def shown_response(message: bytes, header_octets: int) -> str:
     return text
 
 
-def _trailer_octets(trailer: bytes | None) -> bytes:
+def trailer_octets(trailer: bytes | None) -> bytes:
+    """A trailer as it stands behind the fields; nothing for None. Raises :class:`EncodeError` where it is too long."""
     if trailer is None:
         return b""
     if len(trailer) > LARGEST_TRAILER:

@@ -25,6 +25,7 @@ from device_profiles.twins.acquirer_script import Script
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
+from hsm_sim.payshield.unit import Unit
 from protocols.acquirer.message import Message, decode, draft
 from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.values import OriginalData, PinAlgorithm, PinFormat, SecurityControl
@@ -117,7 +118,7 @@ class Hsm:
     """An hsm-sim engine behind its wire codec, in process; ``gone`` makes it unreachable."""
 
     def __init__(self) -> None:
-        self._session = Session(Engine(VariantLmk.of_test_keys(), os.urandom), 4)
+        self._session = Session(Unit(Engine(VariantLmk.of_test_keys(), os.urandom), 4))
         self.gone = False
         self.asked: list[str] = []
 

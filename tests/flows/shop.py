@@ -34,6 +34,7 @@ from device_profiles.twins.reader import Hand, ReaderTwin
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
+from hsm_sim.payshield.unit import Unit
 from protocols.acquirer.message import decode
 from protocols.emv import tlv
 from protocols.hsm.commands import COMMANDS
@@ -51,7 +52,7 @@ class Hsm:
     """An engine behind its wire codec; answers at once."""
 
     def __init__(self) -> None:
-        self._session = Session(Engine(VariantLmk.of_test_keys(), os.urandom), 4)
+        self._session = Session(Unit(Engine(VariantLmk.of_test_keys(), os.urandom), 4))
 
     async def ask(self, request: Any) -> Any:
         """One command's answer."""

@@ -15,6 +15,7 @@ from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
 from protocols.hsm.frame import frame
+from tests.hsm_sim.units import Heard, unit
 
 Ask = Callable[[str | bytes], str]
 
@@ -31,7 +32,7 @@ def bugs() -> list[str]:
 
 @pytest.fixture
 def session(bugs: list[str]) -> Session:
-    return Session(Engine(VariantLmk.of_test_keys(), os.urandom), 4, bug=bugs.append)
+    return Session(unit(Engine(VariantLmk.of_test_keys(), os.urandom), heard=Heard(bugs)))
 
 
 @pytest.fixture

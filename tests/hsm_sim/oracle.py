@@ -13,15 +13,26 @@ with warnings.catch_warnings():
     import psec
     import pydukpt
     import pyemv
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+    from cryptography.hazmat.primitives.ciphers import Cipher
 
-# The public TEST set as its users write it: pairs 04-05 (ZMK) to 28-29 (BDK).
+# The public TEST set as its users write it: pairs 04-05 (ZMK) to 32-33.
 PAIRS = {
     "00": "40404040404040405151515151515151",
     "01": "61616161616161617070707070707070",
     "02": "E0E0010101010101F1F1010101010101",
     "03": "1C587F1C13924FEF0101010101010101",
+    "04": "01010101010101010101010101010101",
+    "05": "02020202020202020404040404040404",
+    "06": "07070707070707071010101010101010",
+    "07": "13131313131313131515151515151515",
     "08": "16161616161616161919191919191919",
     "09": "1A1A1A1A1A1A1A1A1C1C1C1C1C1C1C1C",
+    "0A": "23232323232323232525252525252525",
+    "0B": "26262626262626262929292929292929",
+    "0C": "2A2A2A2A2A2A2A2A2C2C2C2C2C2C2C2C",
+    "0D": "2F2F2F2F2F2F2F2F3131313131313131",
+    "0E": "01010101010101010101010101010101",
 }
 TYPE_VARIANTS = [0x00, 0xA6, 0x5A, 0x6A, 0xDE, 0x2B, 0x50, 0x74, 0x9C, 0xFA]
 SCHEME_VARIANTS = {"U": [0xA6, 0x5A], "T": [0x6A, 0xDE, 0x2B], "X": [0, 0], "Y": [0, 0, 0], "": [0]}
@@ -136,3 +147,37 @@ def arpc_1(issuer: bytes, pan: str, number: str, cryptogram: bytes, response_cod
 def cvv(clear: bytes, pan: str, expiry: str, service_code: str) -> str:
     """Card verification value."""
     return str(quiet(psec.cvv.generate_cvv, clear, pan, expiry, service_code))
+
+
+def ibm_offset(pvk: bytes, table: str, validation: str, pin: str) -> str:
+    """IBM 3624 offset for 16 digits of validation data."""
+    return str(quiet(psec.pin.generate_ibm3624_offset, pvk, table, pin, validation, 0, 16, "F"))
+
+
+def ibm_pin(pvk: bytes, table: str, validation: str, offset: str) -> str:
+    """The PIN of an IBM 3624 offset."""
+    return str(quiet(psec.pin.generate_ibm3624_pin, pvk, table, offset, validation, 0, 16, "F"))
+
+
+def dukpt_keys(bdk: bytes, ksn: bytes) -> bytes:
+    """The transaction key of a KSN, without any variant."""
+    return bytes(quiet(pydukpt.derive_key, quiet(pydukpt.derive_ipek, bdk, ksn), ksn))
+
+
+def initial_key(bdk: bytes, ksn: bytes) -> bytes:
+    """A device's initial key."""
+    return bytes(quiet(pydukpt.derive_ipek, bdk, ksn))
+
+
+def tdes(clear: bytes, mode: Any, data: bytes, *, decipher: bool = False) -> bytes:
+    """TDES in a mode of the `cryptography` package: ECB, CBC, CFB, CFB8."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cipher = Cipher(TripleDES(clear), mode)
+        context = cipher.decryptor() if decipher else cipher.encryptor()
+    return bytes(context.update(data) + context.finalize())
+
+
+def odd(clear: bytes) -> bytes:
+    """The same octets with odd parity."""
+    return bytes(quiet(psec.des.adjust_key_parity, clear))

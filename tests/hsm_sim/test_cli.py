@@ -40,7 +40,8 @@ def test_commands_for_a_script(capsys: pytest.CaptureFixture[str]) -> None:
         "2 sources",
         "8 sources",
     )
-    assert all(row["request_layout"] and row["response_layout"] and row["sources"] for row in rows)
+    assert all(row["request_layout"] and row["response_layout"] for row in rows)
+    assert all(bool(row["sources"]) == (row["evidence"] != "own") for row in rows)
 
 
 def test_one_command(capsys: pytest.CaptureFixture[str]) -> None:

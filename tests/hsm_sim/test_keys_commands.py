@@ -119,7 +119,7 @@ def test_ha_and_hc_refusals(command: str, ask: Ask) -> None:
     assert ask(f"{command}{good};XT0") == "26"
     assert ask(f"{command}{good};XU") == "15"
     assert ask(f"{command}{good};QU0") == "26"
-    assert ask(f"{command}S0{good}") == "26"
+    assert ask(f"{command}S0{good}") == "83"
 
 
 @pytest.mark.parametrize("code", TYPES)

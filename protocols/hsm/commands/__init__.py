@@ -10,13 +10,29 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from protocols.hsm.commands import cards, diagnostics, keys, macs, pins
+from protocols.hsm.commands import (
+    cards,
+    data,
+    diagnostics,
+    hashes,
+    key_changes,
+    keys,
+    legacy_macs,
+    macs,
+    pin_checks,
+    pin_issue,
+    pin_references,
+    pins,
+    rsa,
+    transport,
+)
 from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR
-from protocols.hsm.commands.command import Command
+from protocols.hsm.commands.command import CheckValueOptions, Command
 from protocols.hsm.commands.diagnostics import B2, B3, NC, ND, NO, NP
-from protocols.hsm.commands.keys import A0, A1, BU, BV, HA, HB, HC, HD, A0Export, CheckValueOptions, TmkOptions
+from protocols.hsm.commands.keys import A0, A1, BU, BV, HA, HB, HC, HD, A0Export, TmkOptions
 from protocols.hsm.commands.macs import M6, M7, M8, M9
-from protocols.hsm.commands.pins import CA, CB, CC, CD, CM, CN, DC, DD, EC, ED
+from protocols.hsm.commands.pin_checks import CM, CN, DC, DD, EC, ED
+from protocols.hsm.commands.pins import CA, CB, CC, CD
 
 __all__ = [
     "A0",
@@ -61,7 +77,22 @@ __all__ = [
     "TmkOptions",
 ]
 
-_ROWS = (*diagnostics.ROWS, *keys.ROWS, *pins.ROWS, *cards.ROWS, *macs.ROWS)
+_ROWS = (
+    *diagnostics.ROWS,
+    *keys.ROWS,
+    *transport.ROWS,
+    *key_changes.ROWS,
+    *pins.ROWS,
+    *pin_checks.ROWS,
+    *pin_issue.ROWS,
+    *pin_references.ROWS,
+    *cards.ROWS,
+    *macs.ROWS,
+    *legacy_macs.ROWS,
+    *data.ROWS,
+    *hashes.ROWS,
+    *rsa.ROWS,
+)
 
 COMMANDS: Mapping[str, Command[Any, Any]] = MappingProxyType({row.code: row for row in _ROWS})
 """Every command by its code."""

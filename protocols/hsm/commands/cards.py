@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of card issuers: CW, CY, KQ. Layouts only."""
+"""Commands of card issuers: CW, CY, KQ, RY. Layouts only."""
 
 from typing import Annotated, Any
 
@@ -68,26 +68,47 @@ class KR(Fields):
     arpc: Annotated[Annotated[bytes, Octets(8, plain=True)] | None, IfLonger(0)] = None
 
 
+@layout
+class RY(Fields):
+    """Make (mode 3) or verify (mode 4) American Express card security codes of 5, 4 and 3 digits, version 1."""
+
+    mode: Annotated[str, Choice(("3", "4"))]
+    flag: Annotated[str, Choice(("0",))] = "0"
+    csck: AnyKeyOrPair
+    account: Annotated[str, Digits(19, hidden=True)]
+    """The PAN behind zeros."""
+    expiry: Annotated[str, Digits(4)]
+    codes: Annotated[Annotated[str, Digits(12, hidden=True)] | None, When("mode", "4")] = None
+    """5, 4 and 3 digits."""
+
+
+@layout
+class RZ(Fields):
+    """The three codes where they were to be made."""
+
+    codes: Annotated[Annotated[str, Digits(12, hidden=True)] | None, IfLonger(0)] = None
+
+
 ROWS: tuple[Command[Any, Any], ...] = (
     Command(
         "generate a CVV",
         CW,
         CX,
-        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "J8"), vectors=3),
+        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "J8"), vectors=4),
         {"10": "CVK parity error", "27": "CVK not of double length"},
     ),
     Command(
         "verify a CVV",
         CY,
         CZ,
-        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "J8"), vectors=5),
+        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "J8"), vectors=6),
         {"01": "CVV verification failed", "10": "CVK parity error", "27": "CVK not of double length"},
     ),
     Command(
         "verify an ARQC, make an ARPC",
         KQ,
         KR,
-        Evidence(("TS", "UT", "GH"), vectors=1),
+        Evidence(("TS", "UT", "GH"), vectors=3),
         {
             "01": "ARQC verification failed",
             "04": "invalid mode",
@@ -97,5 +118,14 @@ ROWS: tuple[Command[Any, Any], ...] = (
             "81": "no transaction data",
         },
         note="two further sources write other layouts; mode 3 rests on one source; scheme 0 only",
+    ),
+    Command(
+        "generate or verify American Express CSCs",
+        RY,
+        RZ,
+        Evidence(("TS",)),
+        {"01": "CSC verification failed", "10": "CSCK parity error", "27": "CSCK not of double length"},
+        note="version 1 alone (flag 0): version 2 is not public; one program shows how the codes are computed, and no "
+        "public value confirms it; the answer to a verification is own",
     ),
 )

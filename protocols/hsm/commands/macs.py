@@ -1,15 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands on message authentication codes: M6, M8. Layouts only."""
+"""Commands on message authentication codes: M6, M8, GW. Layouts only."""
 
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from protocols.hsm.codes import ErrorCode
+from protocols.hsm.codes import USUAL_KSN_DESCRIPTOR, ErrorCode
 from protocols.hsm.commands.command import (
     AnyKey,
+    AnyKeyOrPair,
     Command,
+    Descriptor,
+    Ksn,
 )
+from protocols.hsm.data_fields import CountedOctets
 from protocols.hsm.evidence import Evidence
 from protocols.hsm.fields import (
     Choice,
@@ -24,7 +28,7 @@ InputFormat = Annotated[str, Choice(("0", "1", "2"), refusal=ErrorCode.COMMAND_S
 MacSize = Annotated[str, Choice(("0", "1"), refusal=ErrorCode.INVALID_TYPE_CODE)]
 MacAlgorithm = Annotated[str, Choice(("1", "3"), refusal=ErrorCode.INVALID_TYPE_CODE)]
 MacPadding = Annotated[str, Choice(("0", "1", "2"), refusal=ErrorCode.COMMAND_SPECIFIC_09)]
-MacKeyType = Annotated[str, Choice(("003", "008"), refusal=ErrorCode.INVALID_LENGTH_FLAG)]
+MacKeyType = Annotated[str, Choice(("003", "008", "FFF"), refusal=ErrorCode.INVALID_LENGTH_FLAG)]
 MacText = Annotated[bytes, HexOneOf((16, 8))]
 Chaining = Annotated[bytes, Hex(16)]
 
@@ -78,9 +82,32 @@ class M9(Fields):
     chaining: Annotated[Chaining | None, IfLonger(0)] = None
 
 
+@layout
+class GW(Fields):
+    """Verify or make a MAC under the DUKPT key of a serial number for requests (ANSI X9.19).
+
+    Mode 1 verifies 16 digits, 2 the left 8 and 3 the right 8; 4, 5 and 6 make the same.
+    """
+
+    mode: Annotated[str, Choice(tuple("123456"))]
+    method: Annotated[str, Choice(("1",))] = "1"
+    bdk: AnyKeyOrPair
+    descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
+    ksn: Ksn
+    whole: Annotated[Annotated[bytes, Hex(16)] | None, When("mode", "1")] = None
+    half: Annotated[Annotated[bytes, Hex(8)] | None, When("mode", "2", "3")] = None
+    data: Annotated[bytes, CountedOctets(4, 9999)]
+
+
+@layout
+class GX(Fields):
+    """The MAC, where one was to be made."""
+
+    mac: Annotated[MacText | None, IfLonger(0)] = None
+
+
 _MAC_ERRORS = MappingProxyType(
     {
-        "01": "MAC verification failed",
         "02": "invalid mode flag",
         "03": "invalid input format flag",
         "04": "invalid MAC size or algorithm",
@@ -96,7 +123,7 @@ ROWS: tuple[Command[Any, Any], ...] = (
         "generate a MAC",
         M6,
         M7,
-        Evidence(("TS", "UT", "PP", "I8", "J8")),
+        Evidence(("TS", "UT", "PP", "I8", "J8"), vectors=1),
         _MAC_ERRORS,
         note="with hexadecimal input the length counts digits (two sources), not octets (one)",
     ),
@@ -104,8 +131,16 @@ ROWS: tuple[Command[Any, Any], ...] = (
         "verify a MAC",
         M8,
         M9,
-        Evidence(("TS", "UT", "PP", "I8", "J8")),
-        _MAC_ERRORS,
+        Evidence(("TS", "UT", "PP", "I8", "J8"), vectors=1),
+        {"01": "MAC verification failed", **_MAC_ERRORS},
         note="the chaining value in the answer to a first or middle piece follows M6",
+    ),
+    Command(
+        "verify or make a MAC under DUKPT",
+        GW,
+        GX,
+        Evidence(("UT",)),
+        {"01": "MAC verification failed", "10": "BDK parity error", "27": "BDK not of double length"},
+        note="a second source writes another layout; counter 0, as in the source's value, is refused by X9.24-1",
     ),
 )

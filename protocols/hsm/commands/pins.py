@@ -1,9 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands on PIN blocks: CA, CC, CM, DC, EC. Layouts only."""
+"""Commands that translate PIN blocks between keys: CA CC CI G0. Layouts only."""
 
-from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 
 from protocols.hsm.codes import USUAL_KSN_DESCRIPTOR
 from protocols.hsm.commands.command import (
@@ -11,36 +10,58 @@ from protocols.hsm.commands.command import (
     AnyKey,
     AnyKeyOrPair,
     Command,
+    Descriptor,
     Ksn,
+    MaximumPinLength,
     PinBlock,
     PinFormat,
     PinLength,
-    Pvki,
-    Pvv,
+    Row,
+    derives,
 )
 from protocols.hsm.evidence import Evidence
-from protocols.hsm.fields import (
-    Choice,
-    HexText,
-)
-from protocols.hsm.layout import Fields, layout
+from protocols.hsm.fields import KeyField
+from protocols.hsm.layout import Fields, When, layout
+from protocols.hsm.optional_fields import Flag
+
+DukptFlag = Annotated[str | None, Flag("*~")]
+"""Says that the destination key is a BDK: `*` BDK-1, `~` BDK-2; its serial number follows the key."""
+
+
+def _derivation(flag: str | None, key: KeyField) -> str:
+    return "number" if flag is not None or derives(key) else "none"
+
+
+@layout
+class DukptNumber(Fields):
+    """A key serial number with its descriptor."""
+
+    descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
+    ksn: Ksn
 
 
 @layout
 class CA(Fields):
-    """Translate a PIN block from TPK to ZPK."""
+    """Translate a PIN block from TPK to ZPK, or to the DUKPT key of a serial number."""
 
     tpk: AnyKey
+    flag: DukptFlag = None
     zpk: AnyKey
-    maximum: Annotated[str, Choice(("12",))] = "12"
+    number: Annotated[DukptNumber | None, When("derivation", "number")] = None
+    maximum: MaximumPinLength = "12"
     block: PinBlock
     source_format: PinFormat
     destination_format: PinFormat
     account: Account
 
+    @property
+    def derivation(self) -> str:
+        """Whether the destination key is a BDK, by its flag or its key block."""
+        return _derivation(self.flag, self.zpk)
+
 
 @layout
-class CB(Fields):
+class Translated(Fields):
     """Length of the PIN, the block under the new key, its format."""
 
     length: PinLength
@@ -49,12 +70,17 @@ class CB(Fields):
 
 
 @layout
+class CB(Translated):
+    """Length of the PIN, the block under the new key, its format."""
+
+
+@layout
 class CC(Fields):
     """Translate a PIN block from one ZPK to another."""
 
     source_zpk: AnyKey
     destination_zpk: AnyKey
-    maximum: Annotated[str, Choice(("12",))] = "12"
+    maximum: MaximumPinLength = "12"
     block: PinBlock
     source_format: PinFormat
     destination_format: PinFormat
@@ -62,113 +88,85 @@ class CC(Fields):
 
 
 @layout
-class CD(Fields):
+class CD(Translated):
     """As CB."""
 
-    length: PinLength
-    block: PinBlock
-    format: PinFormat
-
 
 @layout
-class CM(Fields):
-    """Verify a PIN block (ISO 9564 format 0) under TDES DUKPT by its Visa PVV."""
+class CI(Fields):
+    """Translate a PIN block (ISO 9564 format 0) from the TDES DUKPT key of a serial number to a ZPK."""
 
     bdk: AnyKeyOrPair
-    pvk: AnyKeyOrPair
-    descriptor: Annotated[str, HexText(3)] = USUAL_KSN_DESCRIPTOR
+    zpk: AnyKey
+    descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
     ksn: Ksn
     block: PinBlock
+    destination_format: PinFormat
     account: Account
-    pvki: Pvki
-    pvv: Pvv
 
 
 @layout
-class CN(Fields):
-    """Nothing: the error code is the answer."""
+class CJ(Translated):
+    """As CB."""
 
 
 @layout
-class DC(Fields):
-    """Verify a PIN block under a TPK by its Visa PVV."""
+class G0(Fields):
+    """Translate a PIN block from the DUKPT key of a serial number to a ZPK, or to another such key."""
 
-    tpk: AnyKey
-    pvk: AnyKeyOrPair
+    source_flag: Annotated[str | None, Flag("~")] = None
+    """Says that the source key is a BDK-2."""
+    bdk: AnyKeyOrPair
+    flag: DukptFlag = None
+    destination: AnyKey
+    descriptor: Descriptor = USUAL_KSN_DESCRIPTOR
+    ksn: Ksn
+    number: Annotated[DukptNumber | None, When("derivation", "number")] = None
     block: PinBlock
-    format: PinFormat
+    source_format: PinFormat
+    destination_format: PinFormat
     account: Account
-    pvki: Pvki
-    pvv: Pvv
+
+    @property
+    def derivation(self) -> str:
+        """Whether the destination key is a BDK, by its flag or its key block."""
+        return _derivation(self.flag, self.destination)
 
 
 @layout
-class DD(Fields):
-    """Nothing: the error code is the answer."""
+class G1(Translated):
+    """As CB."""
 
 
-@layout
-class EC(Fields):
-    """Verify a PIN block under a ZPK by its Visa PVV."""
-
-    zpk: AnyKey
-    pvk: AnyKeyOrPair
-    block: PinBlock
-    format: PinFormat
-    account: Account
-    pvki: Pvki
-    pvv: Pvv
-
-
-@layout
-class ED(Fields):
-    """Nothing: the error code is the answer."""
-
-
-_PIN_ERRORS = MappingProxyType(
-    {"01": "PIN verification failed", "10": "PIN key parity error", "11": "PVK parity error"}
-)
-
-_PVV_NOTE = "earlier releases of one source take other digits of the account into the PVV"
-
-ROWS: tuple[Command[Any, Any], ...] = (
+ROWS: tuple[Row, ...] = (
     Command(
         "translate a PIN block from TPK to ZPK",
         CA,
         CB,
-        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "I8", "J8"), vectors=2),
-        {"10": "source TPK parity error", "11": "destination ZPK parity error"},
-        note="the flagged destination key (`*`, `~`) is not handled yet",
+        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "I8", "J8"), vectors=4),
+        {"10": "source TPK parity error", "11": "destination key parity error"},
+        note="the flagged destination key (`*`, `~`) rests on two sources",
     ),
     Command(
         "translate a PIN block from ZPK to ZPK",
         CC,
         CD,
-        Evidence(("TS", "UT", "SH", "PP", "J8")),
+        Evidence(("TS", "UT", "SH", "PP", "J8"), vectors=1),
         {"10": "source ZPK parity error", "11": "destination ZPK parity error"},
     ),
     Command(
-        "verify a PIN block under DUKPT by its PVV",
-        CM,
-        CN,
-        Evidence(("TS",)),
-        {"01": "PIN verification failed", "10": "BDK parity error", "11": "PVK parity error"},
-        note="the source's own example needs a PVK with equal halves and an unchecked PIN block: refused here (75, 20)",
+        "translate a PIN block from DUKPT to ZPK",
+        CI,
+        CJ,
+        Evidence(("TS", "I8"), vectors=3),
+        {"10": "BDK parity error", "11": "ZPK parity error"},
     ),
     Command(
-        "verify a PIN block under a TPK by its PVV",
-        DC,
-        DD,
-        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "I8", "J8")),
-        _PIN_ERRORS,
-        note=_PVV_NOTE,
-    ),
-    Command(
-        "verify a PIN block under a ZPK by its PVV",
-        EC,
-        ED,
-        Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "J8")),
-        _PIN_ERRORS,
-        note=_PVV_NOTE,
+        "translate a PIN block from DUKPT to ZPK or DUKPT",
+        G0,
+        G1,
+        Evidence(("TS", "UT", "PP", "I8"), vectors=2),
+        {"10": "BDK parity error", "11": "destination key parity error", "27": "BDK not of double length"},
+        note="one source lets another account number follow for the destination: refused, PINs do not change accounts",
     ),
 )

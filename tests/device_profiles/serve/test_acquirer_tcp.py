@@ -21,6 +21,7 @@ from device_profiles.twins.acquirer_script import Fault, Rule, Script
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
+from hsm_sim.payshield.unit import Unit
 from protocols.acquirer.frame import frame
 from protocols.hsm.commands import NC, ND
 from protocols.pan import Pan, Track2
@@ -42,7 +43,7 @@ class HsmServer(asyncio.Protocol):
     made: "list[HsmServer]"
 
     def __init__(self, made: "list[HsmServer]") -> None:
-        self._session = Session(Engine(VariantLmk.of_test_keys(), os.urandom), 4)
+        self._session = Session(Unit(Engine(VariantLmk.of_test_keys(), os.urandom), 4))
         self.transport: asyncio.Transport | None = None
         made.append(self)
 

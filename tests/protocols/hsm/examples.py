@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""A request and a response of every command, well-formed and of no meaning. No test."""
+"""Requests and responses of the most used commands, chosen for their edges; see also ``generated``. No test."""
 
 from protocols.hsm.codes import KeyScheme
 from protocols.hsm.commands import (

@@ -126,6 +126,18 @@ async def test_a_hang_up_is_noticed_while_reading() -> None:
         await line.close()
 
 
+async def test_a_hang_up_is_noticed_while_nobody_reads_or_writes() -> None:
+    with Pty() as pty:
+        line = open_tty(pty.path, SETTINGS)
+        await asyncio.sleep(0.01)
+        assert not line.ended
+        pty.hang_up()
+        async with asyncio.timeout(1):
+            while not line.ended:
+                await asyncio.sleep(0)
+        await line.close()
+
+
 async def test_a_hang_up_is_noticed_while_writing() -> None:
     with Pty() as pty:
         line = open_tty(pty.path, SETTINGS)

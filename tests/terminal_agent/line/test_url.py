@@ -40,6 +40,17 @@ async def test_octets_pass_and_a_hang_up_is_noticed() -> None:
             line.write(b"x")
 
 
+async def test_a_hang_up_is_noticed_while_nobody_reads_or_writes() -> None:
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        line = await open_line(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}", SETTINGS)
+        assert not line.ended
+        line.write(b"bye")
+        async with asyncio.timeout(1):
+            while not line.ended:
+                await asyncio.sleep(0)
+        await line.close()
+
+
 async def test_closing_ends_a_read() -> None:
     async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
         line = await open_line(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}", SETTINGS)

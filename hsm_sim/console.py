@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""A person's end of the console: words from the command line, a script or a prompt, answers to the voice.
+
+Secrets are never words: they are asked for one by one, without echo on a terminal, and are the next lines of a script.
+"""
+
+import getpass
+import json
+import shlex
+import socket
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tillguard.exits import Exit
+from tillguard.voice import Fault, Voice
+
+SOCKET = "console.sock"
+PROMPT = "hsm> "
+LEAVE = ("quit", "exit")
+WAIT_S = 60.0
+_NOT_THERE = "start one: hsm-sim serve --state FOLDER, and name the same folder here"
+
+Bring = Callable[[str], str]
+"""Asks a person for a secret."""
+
+
+class Line:
+    """The connection to the unit."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(WAIT_S)
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise Fault(f"no unit at {path}", _NOT_THERE, Exit.UNREACHABLE) from None
+        self._file = self._socket.makefile("rwb")
+
+    def __enter__(self) -> "Line":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def order(self, words: Sequence[str], bring: Bring) -> dict[str, Any]:
+        """Give an order and bring what it asks for; the unit's last document."""
+        heard = self._exchange({"words": list(words)})
+        while "ask" in heard:
+            heard = self._exchange({"secret": bring(heard["ask"])})
+        return heard
+
+    def _exchange(self, document: dict[str, Any]) -> dict[str, Any]:
+        try:
+            self._file.write(json.dumps(document).encode() + b"\n")
+            self._file.flush()
+            line = self._file.readline()
+        except OSError:
+            line = b""
+        if not line:
+            raise Fault("the unit closed the console", "see what it said on its own terminal", Exit.FAILED)
+        heard = json.loads(line)
+        return heard if isinstance(heard, dict) else {}
+
+
+def run_console(path: Path, words: Sequence[str], voice: Voice) -> int:
+    """One order, a script on standard input, or a prompt; gives the exit code."""
+    talk = sys.stdin
+    with Line(path) as line:
+        if words:
+            if talk.isatty():
+                return _one(line, words, voice, lambda asked: getpass.getpass(f"{asked}: "))
+            return _one(line, words, voice, lambda asked: talk.readline().strip())
+        if talk.isatty():
+            return _prompt(line, voice)
+        return _script(line, voice, (text for text in talk))
+
+
+def _one(line: Line, words: Sequence[str], voice: Voice, bring: Bring) -> int:
+    heard = line.order(words, bring)
+    if "error" in heard:
+        raise Fault(str(heard["error"]), str(heard.get("hint", "")))
+    voice.answer(heard.get("done", {}), str(heard.get("text", "")))
+    return int(Exit.OK)
+
+
+def _script(line: Line, voice: Voice, lines: Iterable[str]) -> int:
+    """Every line an order, or the secret that the order before it asked for; the first fault ends it."""
+    rest: Iterator[str] = iter(lines)
+    for text in rest:
+        words = _words(text)
+        if words:
+            _one(line, words, voice, lambda asked: next(rest, "").strip())
+    return int(Exit.OK)
+
+
+def _prompt(line: Line, voice: Voice) -> int:
+    while True:
+        try:
+            words = _words(input(PROMPT))
+        except EOFError:
+            return int(Exit.OK)
+        if words and words[0] in LEAVE:
+            return int(Exit.OK)
+        if not words:
+            continue
+        try:
+            _one(line, words, voice, lambda asked: getpass.getpass(f"{asked}: "))
+        except Fault as fault:
+            voice.fault(fault)
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text, comments=True)
+    except ValueError:
+        raise Fault("a quotation mark without its second", "write orders as: help", Exit.USAGE) from None

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""How often guesses at PINs failed, against limits, kept before the host hears of a failure. Opens no file itself.
+
+A window begins with its first failure and ends a fixed time later; more failures in it than its limit close the unit to
+guesses until a person opens it again. The counts survive a restart and a kill, since otherwise a restart would be a new
+set of guesses. A clock that was set back makes a window longer, never shorter.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hsm_sim.engine.refusal import Reason, Refused
+
+WINDOWS_MS: Mapping[str, int] = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Failures that each window takes; one more closes the unit to guesses. Ours: what units do is not public."""
+
+    minute: int = 60
+    hour: int = 600
+    day: int = 3000
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        for name in WINDOWS_MS:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: 0 or more expected")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One window: when it began and how many guesses failed in it."""
+
+    since_ms: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """All that is kept."""
+
+    windows: Mapping[str, Count]
+    tripped: bool = False
+    """Whether a limit was passed and nobody opened the unit since."""
+    total: int = 0
+    """Failures since the counts were made."""
+
+
+class Keep(Protocol):
+    """Where the counts are kept."""
+
+    def __call__(self, counts: Counts, /) -> None:
+        """Returns only when the counts are kept."""
+
+
+NONE = Counts({name: Count() for name in WINDOWS_MS})
+
+
+class FraudCounters:
+    """The guard of the engine: see :class:`hsm_sim.engine.guard.Guard`."""
+
+    __slots__ = ("_clock_ms", "_keep", "counts", "limits")
+
+    def __init__(
+        self, limits: Limits, clock_ms: Callable[[], int], keep: Keep = lambda counts: None, counts: Counts = NONE
+    ) -> None:
+        """``clock_ms`` is Unix time; ``counts`` is what was kept."""
+        self.limits = limits
+        self.counts = counts
+        self._clock_ms = clock_ms
+        self._keep = keep
+
+    def before(self) -> None:
+        """Refuse every guess while the unit is closed to them."""
+        if self.counts.tripped:
+            raise Refused(Reason.TOO_MANY_GUESSES)
+
+    def failed(self) -> None:
+        """Count a failure, in every window."""
+        now = self._clock_ms()
+        windows: dict[str, Count] = {}
+        tripped = self.counts.tripped
+        for name, length in WINDOWS_MS.items():
+            count = self.counts.windows.get(name, Count())
+            if not count.failures or now >= count.since_ms + length:
+                count = Count(now, 0)
+            count = windows[name] = Count(count.since_ms, count.failures + 1)
+            tripped = tripped or (self.limits.enabled and count.failures > getattr(self.limits, name))
+        counts = Counts(windows, tripped, self.counts.total + 1)
+        self._keep(counts)
+        self.counts = counts
+
+    def reset(self) -> None:
+        """Open the unit again and begin new windows; the total stays."""
+        counts = Counts(NONE.windows, False, self.counts.total)
+        self._keep(counts)
+        self.counts = counts
