@@ -28,7 +28,6 @@ NOT_AUTHENTIC = "the key block is not authentic: it was made under another prote
 KEY_LENGTHS = {Cipher.TDES: (16, 24), Cipher.AES: (16, 24, 32)}
 _MAKERS: dict[Cipher, type[BlockKey]] = {Cipher.TDES: TdesKey, Cipher.AES: AesKey}
 _ENCIPHER, _DECIPHER, _CHAIN, _CMAC = Use.ENCIPHER, Use.DECIPHER, Use.CHAIN, Use.CMAC
-_ZERO = bytes(8)
 _ENCIPHERMENT_VARIANT = bytes(octet ^ 0x45 for octet in range(256))  # X9.143:2021, 7.2.1, as translation tables
 _MAC_VARIANT = bytes(octet ^ 0x4D for octet in range(256))
 _ENCIPHERMENT, _AUTHENTICATION, _COUNTER_MODE = 0, 1, 2  # key usage in the derivation input, 7.3.2; ISO 20038, A.3
@@ -72,35 +71,57 @@ class Bound(ABC):
                 key.wipe()
 
 
-class _Variant(Bound):
+class _MacKey(TdesKey):
+    """A KBMK. Its one use is CBC from zeros over whole blocks, so it skips what :meth:`cbc_encipher` has to ask."""
+
     __slots__ = ()
+
+    def tail(self, data: bytes) -> bytes:
+        """The last block of ``data``, whole blocks, enciphered in CBC from zeros."""
+        first = int.from_bytes(data[:8], "big") ^ self._chain_state
+        last = self._chain(first.to_bytes(8, "big") + data[8:])[-8:]
+        self._chain_state = int.from_bytes(last, "big")
+        return last
+
+
+class _Variant(Bound):
+    __slots__ = ("_kbmk",)
+
+    def __init__(self, cipher: Cipher, protection: ClearKey) -> None:
+        super().__init__(cipher, protection)
+        self._kbmk: _MacKey | None = None
 
     def open(self, front: bytes, payload: bytes, received: bytes) -> bytes:
         if not hmac.compare_digest(self._authenticator(front + payload), received):
             raise IntegrityError(NOT_AUTHENTIC)
         opener = self._opener
         if opener is None:
-            opener = self._opener = self._key(_ENCIPHERMENT_VARIANT, _DECIPHER)
+            opener = self._opener = self._key(_DECIPHER)
         return opener.cbc_decipher(front[:8], payload)
 
     def seal(self, front: bytes, clear: bytearray) -> bytes:
         sealer = self._sealer
         if sealer is None:
-            sealer = self._sealer = self._key(_ENCIPHERMENT_VARIANT, _CHAIN)
+            sealer = self._sealer = self._key(_CHAIN)
         payload = sealer.cbc_encipher(front[:8], clear)
         return payload + self._authenticator(front + payload)
 
     def _authenticator(self, data: bytes) -> bytes:
-        mac = self._mac
+        mac = self._kbmk
         if mac is None:
-            mac = self._mac = self._key(_MAC_VARIANT, _CHAIN)
-        return mac.cbc_encipher(_ZERO, data)[-8:-4]
+            octets = self._octets(_MAC_VARIANT)
+            mac = self._mac = self._kbmk = _MacKey(octets, _CHAIN)
+            octets[:] = bytes(len(octets))
+        return mac.tail(data)[:4]
 
-    def _key(self, variant: bytes, use: Use) -> BlockKey:
-        octets = bytearray(self._protection.reveal()).translate(variant)
+    def _key(self, use: Use) -> BlockKey:
+        octets = self._octets(_ENCIPHERMENT_VARIANT)
         key = TdesKey(octets, use)
         octets[:] = bytes(len(octets))
         return key
+
+    def _octets(self, variant: bytes) -> bytearray:
+        return bytearray(self._protection.reveal()).translate(variant)
 
 
 class _Derivation(Bound):

@@ -21,7 +21,6 @@ Sixteen characters and then the optional blocks (ANSI X9.143:2021, 6.2, table 1)
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 from protocols.errors import DecodeError, EncodeError
@@ -130,9 +129,8 @@ def decode(text: str, reading: Reading) -> tuple[Header, int]:
     return header.with_blocks(blocks), FIXED + size
 
 
-@lru_cache(maxsize=256)
 def fixed(text: str) -> Fixed:
-    """The first 16 characters. They recur from block to block, so their values are kept."""
+    """The first 16 characters."""
     if len(text) != FIXED or not text.isascii():
         raise DecodeError("key block", f"{FIXED} characters of ASCII and more expected")
     version, length, fields, count, tail = text[0], text[1:5], text[5:12], text[12:14], text[14:]

@@ -8,13 +8,14 @@ is the key's length in bits, two octets, the key, and random fill. X9.143:2021 f
 algorithm, which hides the length; TR-31 asked only for whole cipher blocks, and payment HSMs still write that.
 """
 
+from functools import lru_cache
 from typing import NamedTuple, NoReturn, Self
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.keyblock import header as header_text
 from protocols.keyblock.binding import KEY_LENGTHS, NOT_AUTHENTIC, Bound, bind
 from protocols.keyblock.codes import FORMS, HIDDEN_OCTETS, KEY_OCTETS, Binding, Cipher, Form
-from protocols.keyblock.header import Header
+from protocols.keyblock.header import FIXED, Header
 from protocols.keyblock.optional import Reading
 from protocols.primitives import KeyOctets
 from protocols.secret import ClearKey, Secret
@@ -89,16 +90,19 @@ class ProtectionKey:
         and its implementations allow is taken, and ``forgiven`` says what that was.
         """
         reading = _STRICT if strict else Reading(strict=False)
-        header, start = header_text.decode(text, reading)
-        form = FORMS[header.version]
+        header, form, front, length, hiding, lengths = _plan(text[:FIXED])
+        start = FIXED
+        if length != len(text):  # or, since then it is negative, there are optional blocks
+            header, start = header_text.decode(text, reading)
+            front = text[:start].encode()
         bound = self._bound.get(form.version) or self._bind(form)
         binary = _binary(text, start)
         size = len(binary) - form.mac_octets
-        if size != _HIDING.get(form.version + header.algorithm):
+        if size != hiding:
             _judge_size(size, header, form, reading)
-        clear = bound.open(text[:start].encode(), binary[:size], binary[size:])
+        clear = bound.open(front, binary[:size], binary[size:])
         octets = clear[0] << 5 | clear[1] >> 3
-        if octets not in _KEY_OCTETS.get(header.algorithm, ()) or clear[1] & 7 or octets > size - LENGTH_OCTETS:
+        if octets not in lengths or clear[1] & 7 or octets > size - LENGTH_OCTETS:
             _judge_key(clear, octets, header, form, reading)
         key = ClearKey(clear[LENGTH_OCTETS : LENGTH_OCTETS + octets])
         return Unwrapped(header, key, () if strict else tuple(reading.forgiven))
@@ -163,6 +167,24 @@ class ProtectionKey:
 def randomness_needed(header: Header, key_octets: int) -> int:
     """Octets of randomness that wrapping such a key can take: fill, and the characters of a padding block."""
     return max(HIDDEN_OCTETS.get(header.algorithm, 0) - key_octets, 0) + 2 * header.form.block_octets
+
+
+@lru_cache(maxsize=256)
+def _plan(text: str) -> tuple[Header, Form, bytes, int, int | None, frozenset[int]]:
+    """What the first 16 characters settle; they recur from block to block.
+
+    Header, form, the characters as octets, the block's length (-1 if optional blocks follow), the enciphered octets
+    that hide the key's length, and the lengths that a key of the algorithm may have.
+    """
+    header, length, count = header_text.fixed(text)
+    return (
+        header,
+        header.form,
+        text.encode(),
+        -1 if count else length,
+        _HIDING.get(header.version + header.algorithm),
+        _KEY_OCTETS.get(header.algorithm, frozenset()),
+    )
 
 
 def _binary(text: str, start: int) -> bytes:

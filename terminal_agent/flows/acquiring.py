@@ -133,7 +133,8 @@ class Acquiring:
             try:
                 if self._session_key is None:
                     await self.sign_on()
-                settled = await self._send_reversals() and await self._send_advices()
+                settled = await self._send_reversals()
+                settled = await self._send_advices() and settled
             except (HostError, PadError, DeviceAway, NotSignedOn) as fault:
                 settled = False
                 if isinstance(fault, HostGarbled):
@@ -171,15 +172,17 @@ class Acquiring:
 
     async def _send_advices(self) -> bool:
         """Tell what was approved without the acquirer, oldest first; False as above."""
+        settled = True
         for owed in self._advices():
             async with self._turn:
+                if self._session_key is None:
+                    await self._sign_on()
                 draft = self._client.advise(owed.content)
                 octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
                 self._journal.advice_sending(owed.ref)
                 reply = await self._trusted_reply(draft, octets)
-                if not self._books.advised(owed.ref, reply.response_code):
-                    return False
-        return True
+                settled = self._books.advised(owed.ref, reply.response_code) and settled
+        return settled
 
     def _advices(self) -> tuple[Advice, ...]:
         try:

@@ -25,7 +25,6 @@ from device_profiles.twins.acquirer_script import Script
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
-from hsm_sim.payshield.unit import Unit
 from protocols.acquirer.message import Message, decode, draft
 from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.values import OriginalData, PinAlgorithm, PinFormat, SecurityControl
@@ -34,6 +33,7 @@ from protocols.hsm.commands import COMMANDS
 from protocols.hsm.frame import frame
 from protocols.hsm.message import decode_response, encode_request
 from protocols.pan import Pan, Track2
+from tests.hsm_sim.units import unit
 
 NOW = datetime(2026, 6, 7, 12, 34, 56, tzinfo=UTC)
 TEST_PAN = "4000009999990016"
@@ -118,7 +118,7 @@ class Hsm:
     """An hsm-sim engine behind its wire codec, in process; ``gone`` makes it unreachable."""
 
     def __init__(self) -> None:
-        self._session = Session(Unit(Engine(VariantLmk.of_test_keys(), os.urandom), 4))
+        self._session = Session(unit(Engine(VariantLmk.of_test_keys(), os.urandom)))
         self.gone = False
         self.asked: list[str] = []
 

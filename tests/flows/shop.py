@@ -34,7 +34,6 @@ from device_profiles.twins.reader import Hand, ReaderTwin
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
-from hsm_sim.payshield.unit import Unit
 from protocols.acquirer.message import decode
 from protocols.emv import tlv
 from protocols.hsm.commands import COMMANDS
@@ -43,6 +42,7 @@ from protocols.hsm.message import decode_response, encode_request
 from protocols.secret import Pin
 from tests.brokers import make_pki
 from tests.flows.stage import PROFILE, TERMINAL
+from tests.hsm_sim.units import unit
 from tests.secrets.twins import PlantedProfiles, planted_profiles
 
 _ATC = 0x9F36
@@ -52,7 +52,7 @@ class Hsm:
     """An engine behind its wire codec; answers at once."""
 
     def __init__(self) -> None:
-        self._session = Session(Unit(Engine(VariantLmk.of_test_keys(), os.urandom), 4))
+        self._session = Session(unit(Engine(VariantLmk.of_test_keys(), os.urandom)))
 
     async def ask(self, request: Any) -> Any:
         """One command's answer."""

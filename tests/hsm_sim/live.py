@@ -196,5 +196,5 @@ PERMITTED: dict[str, tuple[dict[str, bool], bytes]] = {
 
 UNITS_OWN = ("NK", "RA")
 """What the unit itself answers, not the engine."""
-OPTIONAL_ENDS = ("AE", "BU", "HA", "HC", "FI", "IA", "KA", "MA", "MC", "ME", "RA", "NK")
+OPTIONAL_ENDS = ("AE", "BU", "HA", "HC", "FI", "IA", "JA", "KA", "MA", "MC", "ME", "RA", "NK")
 """Commands here of which a shorter one is one too: options, or data to the end."""

@@ -36,7 +36,7 @@ class Running:
 
 @contextmanager
 def running(*arguments: str, settings: str | None = None, folder: Path | None = None) -> Iterator[Running]:
-    """A simulator with these arguments, and this text as its settings file in ``folder``; ends however the test does."""
+    """A simulator with these arguments and, in ``folder``, this text as its settings; ends however the test does."""
     more: list[str] = []
     if settings is not None and folder is not None:
         (folder / "hsm.toml").write_text(settings)

@@ -21,7 +21,6 @@ from device_profiles.twins.acquirer_script import Fault, Rule, Script
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
-from hsm_sim.payshield.unit import Unit
 from protocols.acquirer.frame import frame
 from protocols.hsm.commands import NC, ND
 from protocols.pan import Pan, Track2
@@ -31,6 +30,7 @@ from terminal_agent.host.port import HostError, HostGarbled, HostSilent, HostUnr
 from terminal_agent.host.reversal import ReversalReason
 from terminal_agent.host.tcp import AcquirerLink, Endpoint, TlsFiles
 from tests.device_profiles.acquirer_bench import NOW, TEST_PAN, Card, Pad
+from tests.hsm_sim.units import unit
 from tests.terminal_agent.host.authority import Authority
 from tests.terminal_agent.host.payments import begun, conclude
 
@@ -43,7 +43,7 @@ class HsmServer(asyncio.Protocol):
     made: "list[HsmServer]"
 
     def __init__(self, made: "list[HsmServer]") -> None:
-        self._session = Session(Unit(Engine(VariantLmk.of_test_keys(), os.urandom), 4))
+        self._session = Session(unit(Engine(VariantLmk.of_test_keys(), os.urandom)))
         self.transport: asyncio.Transport | None = None
         made.append(self)
 
