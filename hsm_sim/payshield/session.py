@@ -6,6 +6,7 @@ Rule: no input raises and none ends more than this conversation. Octets that are
 nothing can be echoed; what was asked before is still answered.
 """
 
+import struct
 from collections.abc import Callable
 
 from hsm_sim.faults import Action, Injector, Sending, spoilt
@@ -17,14 +18,13 @@ from protocols.hsm.message import refuse, shown_request, shown_response
 
 Trace = Callable[[str, str], None]
 """Told direction (`>` into the HSM, `<` out of it) and redacted words of every message."""
-ENOUGH_OCTETS = 1 << 18
-"""No more is answered in one turn once the answers are so long: a host that echoes large data takes short turns."""
+_length = struct.Struct(">H").pack
 
 
 class Session:
     """One connection's state."""
 
-    __slots__ = ("_buffer", "_held", "_injector", "_trace", "_unit", "ended", "peer")
+    __slots__ = ("_buffer", "_held", "_injector", "_trace", "_unit", "ended", "faulty", "feed", "peer")
 
     def __init__(
         self,
@@ -36,8 +36,12 @@ class Session:
     ) -> None:
         self._unit = unit
         self._buffer = FrameBuffer(largest)
+        self.feed = self._buffer.feed
+        """Take what arrived; nothing is answered yet."""
         self._trace = trace
         self._injector = injector
+        self.faulty = injector is not None
+        """Whether answers may be met by faults on purpose: take them by :meth:`sendings`."""
         self._held: list[bytes] = []
         self.peer = ""
         """Who asks, for the audit."""
@@ -45,40 +49,26 @@ class Session:
         """Whether the stream cannot be trusted any further: close it once what was answered is out."""
 
     @property
-    def faulty(self) -> bool:
-        """Whether answers may be met by faults on purpose: take them by :meth:`sendings`."""
-        return self._injector is not None
-
-    @property
     def waiting(self) -> int:
         """Octets that came and are not answered yet."""
         return self._buffer.waiting
 
-    def feed(self, octets: bytes) -> None:
-        """Take what arrived; nothing is answered yet."""
-        self._buffer.feed(octets)
-
     def answer(self, most: int) -> tuple[bytes, bool]:
-        """Framed answers to at most ``most`` whole commands, and whether more may be waiting."""
+        """Framed answers to at most ``most`` whole commands, fewer if they are large; and whether more are waiting."""
         if self.ended:
             return b"", False
         answers: list[bytes] = []
         answer, peer, trace = self._unit.answer, self.peer, self._trace
-        size = 0
         try:
             for message in self._buffer.messages(most):
                 reply = answer(message, peer)
                 if trace is not None:
                     self._tell(trace, message, reply)
-                length = len(reply)
-                answers += (length.to_bytes(2, "big"), reply)  # no reply is longer than what two octets can say
-                size += length
-                if size > ENOUGH_OCTETS:
-                    break
+                answers += (_length(len(reply)), reply)  # no reply is longer than what two octets can say
         except DecodeError as fault:
             self._end(fault)
             return b"".join(answers), False
-        return b"".join(answers), (len(answers) == 2 * most and self._buffer.waiting > 0) or size > ENOUGH_OCTETS
+        return b"".join(answers), self._buffer.ready
 
     def sendings(self, most: int) -> tuple[list[Sending], bool]:
         """As :meth:`answer`, for a conversation that is met by faults: what leaves, how and when."""

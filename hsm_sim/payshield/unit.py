@@ -76,9 +76,7 @@ class _Served:
         "write",
     )
 
-    def __init__(
-        self, command: Command[Any, Any], handler: Handler, heard: bool, former: "_Served | None" = None
-    ) -> None:
+    def __init__(self, command: Command[Any, Any], handler: Handler, heard: bool) -> None:
         self.code = command.code
         self.activity = str(command.activity)
         self.doing = Doing.DIAGNOSE if command.code in DIAGNOSTICS else Doing.SERVE
@@ -91,27 +89,16 @@ class _Served:
         self.names_lmk = any(slot.name == "lmk" for slot in layout_of(command.request).slots)
         self.careful = self.names_lmk or bool(self.activity) or heard
         """Whether more than the state of the unit decides what happens; most commands need no such look."""
-        self.succeeded: int = 0 if former is None else former.succeeded
-
-
-class _Table(dict[bytes, _Served]):
-    """What is served, by code, each made at its first use: most units are asked for a handful of commands."""
-
-    def __init__(self, look_up: Callable[[bytes], _Served | None]) -> None:
-        super().__init__()
-        self._look_up = look_up
-
-    def __missing__(self, name: bytes) -> _Served | None:
-        found = self._look_up(name)
-        if found is not None:
-            self[name] = found
-        return found
+        self.succeeded = 0
 
 
 class Unit:
     """What all connections share. Bound to one thread, as its engine is."""
 
-    __slots__ = ("_engine", "_listener", "_own", "_served", "_source", "answers", "header_octets", "rules", "states")
+    __slots__ = (
+        "_earlier", "_engine", "_handlers", "_listener", "_own", "_served", "_source", "answers", "header_octets",
+        "rules", "states",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -130,35 +117,30 @@ class Unit:
         """Answers with an error code, by command and code; of commands not known by `??`."""
         self._listener = listener
         self._own = dict(own or {})
+        self._earlier: Counter[str] = Counter()
         self._served: dict[bytes, _Served] = {}
         self.set(engine, rules)
 
     def set(self, engine: Engine, rules: Rules) -> None:
         """Work with another engine and other rules from the next command on; the counts go on."""
+        self._earlier.update(self.succeeded)
         self._engine = engine
         self.rules = rules
         self._source = source_class(engine.policy.pin_length + 1)
-        handlers = {**HANDLERS, NK: self._chained, **self._own}
-        former = dict(self._served)
-
-        def look_up(name: bytes) -> _Served | None:
-            command = COMMANDS.get(name.decode("latin-1"))
-            if command is None or command.code in rules.disabled or command.request not in handlers:
-                return None
-            return _Served(command, handlers[command.request], command.code in rules.heard, former.get(name))
-
-        self._served = _Table(look_up)
+        self._handlers = {**HANDLERS, NK: self._chained, **self._own}
+        self._served = {}  # filled as commands are asked for the first time: most hosts use a handful
 
     @property
     def succeeded(self) -> dict[str, int]:
         """How often each command was answered without error."""
-        return {served.code: served.succeeded for served in self._served.values() if served.succeeded}
+        now = {served.code: served.succeeded for served in self._served.values() if served.succeeded}
+        return dict(self._earlier + Counter(now))
 
     def answer(self, message: bytes, peer: str = "") -> bytes:
         """The answer to one message, both without length; :class:`DecodeError` where it is no host command."""
         start = self.header_octets
         end = start + 2
-        served: _Served | None = self._served[message[start:end]]
+        served = self._served.get(message[start:end]) or self._first_asked(message[start:end])
         if served is None:
             return self._unknown(message)
         engine = self._engine
@@ -206,6 +188,14 @@ class Unit:
                 self._listener.bug(served.code, type(bug).__name__)
         self._count(served, error, peer)
         return refuse(message[:start], served.code, error, trailer)
+
+    def _first_asked(self, name: bytes) -> _Served | None:
+        command = COMMANDS.get(name.decode("latin-1"))
+        if command is None or command.code in self.rules.disabled or command.request not in self._handlers:
+            return None
+        served = _Served(command, self._handlers[command.request], command.code in self.rules.heard)
+        self._served[name] = served
+        return served
 
     def _chained(self, engine: Engine, request: NK) -> NL | ErrorCode:
         """Every rule of this unit holds for each command in the chain."""

@@ -11,12 +11,12 @@
 The tail is read only after all fields: binary fields may hold X'19' themselves.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.hsm.codes import ErrorCode
 
+LENGTH_OCTETS = 2
 LARGEST_FRAME = 0xFFFF  # what the two length octets can say
 HEADER_OCTETS = range(256)  # what units let an operator set
 LARGEST_TRAILER = 32
@@ -28,7 +28,7 @@ def frame(message: bytes) -> bytes:
     """One message with its length in front."""
     if len(message) > LARGEST_FRAME:
         raise EncodeError(f"host command of {len(message)} octets, a frame takes {LARGEST_FRAME}")
-    return len(message).to_bytes(2, "big") + message
+    return len(message).to_bytes(LENGTH_OCTETS, "big") + message
 
 
 class FrameBuffer:
@@ -58,22 +58,39 @@ class FrameBuffer:
 
         Raises :class:`DecodeError` for a length above the bound: the stream cannot be trusted any further.
         """
-        return next(self.messages(1), None)
+        found = self.messages(1)
+        return found[0] if found else None
 
-    def messages(self, most: int) -> Iterator[bytes]:
-        """At most so many whole messages, one after the other as :meth:`take` gives them."""
-        for _ in range(most):
-            held = self._held
-            start = self._place + 2
-            if len(held) < start:
-                return
-            end = start + (held[start - 2] << 8 | held[start - 1])
+    def messages(self, most: int) -> list[bytes]:
+        """At most so many whole messages, as :meth:`take` gives them, and no further one behind :data:`LARGEST_FRAME`.
+
+        A length above the bound is raised at the next call, once what came before it was taken.
+        """
+        held, place = self._held, self._place
+        size, enough = len(held), place + LARGEST_FRAME
+        found: list[bytes] = []
+        while size - place >= LENGTH_OCTETS and place < enough and len(found) < most:
+            start = place + LENGTH_OCTETS
+            end = start + (held[place] << 8 | held[place + 1])
             if end - start > self._largest:
+                if found:
+                    break
                 raise DecodeError("frame length", f"{end - start} octets announced, at most {self._largest} accepted")
-            if len(held) < end:
-                return
-            self._place = end
-            yield bytes(held[start:end])
+            if end > size:
+                break
+            found.append(bytes(held[start:end]))
+            place = end
+        self._place = place
+        return found
+
+    @property
+    def ready(self) -> bool:
+        """Whether another call would give a message, or raise."""
+        held, start = self._held, self._place + LENGTH_OCTETS
+        if len(held) < start:
+            return False
+        length = held[start - 2] << 8 | held[start - 1]
+        return length > self._largest or len(held) >= start + length
 
     @property
     def waiting(self) -> int:

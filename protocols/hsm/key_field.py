@@ -20,6 +20,7 @@ _TAGS = {ord(scheme.value): (scheme, 2 * octets) for scheme, octets in SCHEME_OC
 _UNTAGGED = _TAGS[ord(KeyScheme.SINGLE)]
 _UNTAGGED_PAIR = _TAGS[ord(KeyScheme.DOUBLE_X917)]
 _BLOCKS = {ord(scheme.value): scheme for scheme in (KeyScheme.KEY_BLOCK, KeyScheme.TR31)}
+_BLOCK_SCHEMES = frozenset(_BLOCKS.values())
 _STORED = ord(KeyScheme.STORED.value)
 STORED_DIGITS = 3
 _HEX = b"0123456789ABCDEFabcdef"
@@ -72,12 +73,12 @@ class KeyField:
     @property
     def usage(self) -> str:
         """What a key block says that its key is for, two characters; empty where the key is in no block."""
-        return self.cryptogram[_USAGE_AT].decode("ascii") if self.scheme in _BLOCKS.values() else ""
+        return self.cryptogram[_USAGE_AT].decode("ascii") if self.scheme in _BLOCK_SCHEMES else ""
 
     @property
     def algorithm(self) -> str:
         """The algorithm that a key block says its key is for; empty where the key is in no block."""
-        return self.cryptogram[_ALGORITHM_AT].decode("ascii") if self.scheme in _BLOCKS.values() else ""
+        return self.cryptogram[_ALGORITHM_AT].decode("ascii") if self.scheme in _BLOCK_SCHEMES else ""
 
     def __repr__(self) -> str:
         if self.scheme not in SCHEME_OCTETS:

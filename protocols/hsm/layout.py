@@ -117,10 +117,12 @@ Step = Callable[[Source, Any], None]
 class Layout(Generic[F]):
     """Reads and writes one :class:`Fields` class."""
 
-    __slots__ = ("_short", "read", "shape", "slots")
+    __slots__ = ("read", "shape", "slots", "write")
 
     read: Callable[[Source], F]
     """The fields from the source's place on; raises :class:`protocols.hsm.fields.FieldError`."""
+    write: Callable[[F], bytes]
+    """The octets of the fields; raises :class:`EncodeError` where one is missing or has no place."""
 
     def __init__(self, shape: type[F]) -> None:
         if hasattr(shape, "__post_init__"):
@@ -131,23 +133,7 @@ class Layout(Generic[F]):
         self.slots = tuple(_slot(field.name, hints[field.name]) for field in declared)
         absent = {field.name: None if field.default is MISSING else field.default for field in declared}
         self.read = _reader(shape, self.slots, absent)
-        self._short = _writer(self.slots)
-
-    def write(self, values: F) -> bytes:
-        """The octets of the fields; raises :class:`EncodeError` where one is missing or has no place."""
-        if self._short is not None and (written := self._short(values)) is not None:
-            return written
-        pieces: list[bytes] = []
-        for slot in self.slots:
-            value = getattr(values, slot.name)
-            if slot.when is not None and (value is not None) != (getattr(values, slot.when.field) in slot.when.values):
-                raise EncodeError(f"{slot.name}: present exactly with {slot.condition}")
-            if value is None:
-                continue
-            if slot.introduced is not None:
-                pieces.append(slot.introduced.by)
-            pieces.append(slot.kind.write(value, slot.name))
-        return b"".join(pieces)
+        self.write = _writer(self.slots)
 
     def words(self) -> str:
         """The layout in the trade's notation, optional fields in brackets."""
@@ -274,25 +260,39 @@ def _single(shape: type[Fields], slot: Slot, absent: Any) -> Step:
     return always if slot.always else step
 
 
-def _writer(slots: tuple[Slot, ...]) -> Callable[[Any], bytes | None] | None:
-    """Writes a message whose fields are always there; gives None for values that have no place in it."""
+def _writer(slots: tuple[Slot, ...]) -> Callable[[Any], bytes]:
+    """Writes a message whose fields are always there at once, any other field by field."""
+
+    def write_stepwise(values: Any) -> bytes:
+        pieces: list[bytes] = []
+        for slot in slots:
+            value = getattr(values, slot.name)
+            if slot.when is not None and (value is not None) != (getattr(values, slot.when.field) in slot.when.values):
+                raise EncodeError(f"{slot.name}: present exactly with {slot.condition}")
+            if value is None:
+                continue
+            if slot.introduced is not None:
+                pieces.append(slot.introduced.by)
+            pieces.append(slot.kind.write(value, slot.name))
+        return b"".join(pieces)
+
     if not slots or not all(slot.always and slot.kind.shortcut() is not None for slot in slots):
-        return None
+        return write_stepwise
     fits = _pattern(slots).fullmatch
     names = [slot.name for slot in slots]
     get = attrgetter(*names) if len(names) > 1 else lambda values: (getattr(values, names[0]),)
     found = ((place, _shortcut(slot).text) for place, slot in enumerate(slots))
     forms = [(place, form) for place, form in found if form is not None]
 
-    def write(values: Any) -> bytes | None:
+    def write(values: Any) -> bytes:
         texts = list(get(values))
         try:
             for place, form in forms:
                 texts[place] = form(texts[place])
             text = "".join(texts)
         except (AttributeError, TypeError):
-            return None
-        return text.encode("latin-1") if fits(text) else None
+            return write_stepwise(values)
+        return text.encode("latin-1") if fits(text) else write_stepwise(values)
 
     return write
 
