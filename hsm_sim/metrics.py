@@ -40,7 +40,7 @@ def _lines(simulator: Simulator, hosts: Hosts, uptime_s: float) -> Iterator[str]
     yield from _one("connections_accepted_total", "counter", "Connections taken.", hosts.accepted)
     yield from _one("connections_refused_total", "counter", "Connections closed as they came.", hosts.refused)
     yield from _one("connections_stalled_total", "counter", "Connections closed with half a frame.", hosts.stalled)
-    yield from _one("busy_seconds_total", "counter", "Time spent answering.", hosts.busy_s)
+    yield from _one("busy_seconds_total", "counter", "Processor time spent on hosts.", hosts.busy_s)
     yield from _family(
         "state",
         "gauge",

@@ -30,6 +30,7 @@ Storage = Callable[[str], WrappedKey | None]
 """The key at a place in user storage, three hexadecimal digits, as it lies under the LMK."""
 DEFAULT = Policy()
 REMEMBERED = 1024  # keys; a host works with dozens
+_IN_STORAGE = KeyScheme.STORED  # asking an enumeration for a member takes as long as finding a key
 
 # NIST SP 800-67 rev. 2, 3.3.2: single DES keys that undo themselves or each other, with odd parity.
 _WEAK = frozenset(
@@ -82,7 +83,7 @@ class Keyring:
 
     def use(self, key: KeyUnderLmk, purpose: Purpose[T], *, destination: bool = False) -> T:
         """The live key for a purpose; refuses a key that is not for it, and what is no key."""
-        if key.wrapped.scheme is KeyScheme.STORED:
+        if key.wrapped.scheme is _IN_STORAGE:
             key = self.resolved(key)
         name = (purpose, key)
         remembered = self._remembered
@@ -113,7 +114,7 @@ class Keyring:
 
     def resolved(self, key: KeyUnderLmk) -> KeyUnderLmk:
         """The key itself, where a host named a place in user storage instead."""
-        if key.wrapped.scheme is not KeyScheme.STORED:
+        if key.wrapped.scheme is not _IN_STORAGE:
             return key
         stored = self.storage(key.wrapped.cryptogram.decode("ascii"))
         if stored is None:

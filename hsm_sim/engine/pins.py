@@ -50,6 +50,7 @@ from protocols.primitives import Use as CipherUse
 from protocols.secret import ClearKey, Pin
 
 _VALIDATION_DIGITS = 16
+_ISO_0 = Format.ISO_0  # on the hottest path: asking the enumeration each time would take as long as a comparison
 
 
 def translate_pin(keyring: Keyring, request: TranslatePin) -> TranslatedPin:
@@ -64,7 +65,7 @@ def translate_pin(keyring: Keyring, request: TranslatePin) -> TranslatedPin:
 def _translated(
     keyring: Keyring, source: BlockKey, pin: EncipheredPin, destination: BlockKey, form: Format
 ) -> TranslatedPin:
-    if form is Format.ISO_0 and pin.format is Format.ISO_0:
+    if form is _ISO_0 and pin.format is _ISO_0:
         random = b""
     else:
         fits_cipher(source, pin.format)

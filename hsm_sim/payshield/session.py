@@ -58,17 +58,17 @@ class Session:
         if self.ended:
             return b"", False
         answers: list[bytes] = []
-        answer, peer, trace = self._unit.answer, self.peer, self._trace
+        buffer, answer, peer, trace = self._buffer, self._unit.answer, self.peer, self._trace
         try:
-            for message in self._buffer.messages(most):
+            for message in buffer.messages(most):
                 reply = answer(message, peer)
                 if trace is not None:
                     self._tell(trace, message, reply)
-                answers += (_length(len(reply)), reply)  # no reply is longer than what two octets can say
+                answers.append(_length(len(reply)) + reply)  # no reply is longer than what two octets can say
         except DecodeError as fault:
             self._end(fault)
             return b"".join(answers), False
-        return b"".join(answers), self._buffer.ready
+        return answers[0] if len(answers) == 1 else b"".join(answers), buffer.more
 
     def sendings(self, most: int) -> tuple[list[Sending], bool]:
         """As :meth:`answer`, for a conversation that is met by faults: what leaves, how and when."""

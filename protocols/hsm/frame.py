@@ -34,19 +34,23 @@ def frame(message: bytes) -> bytes:
 class FrameBuffer:
     """Cuts a byte stream into messages, however it arrives. What it holds is bounded by one frame and one read."""
 
-    __slots__ = ("_held", "_largest", "_place")
+    __slots__ = ("_held", "_largest", "_most_held", "_place", "more")
 
     def __init__(self, largest: int = LARGEST_FRAME) -> None:
         self._held: bytes | bytearray = b""
         self._place = 0
         self._largest = largest
+        self._most_held = LENGTH_OCTETS + largest
+        self.more = False
+        """Whether :meth:`messages` stopped before it had looked at all that is held."""
 
     def feed(self, octets: bytes) -> None:
         """Append what arrived."""
         held = self._held
-        if self._place == len(held):
+        if not held:
             self._held = octets  # the usual case, without a copy
-        elif isinstance(held, bytearray):
+            return
+        if isinstance(held, bytearray):
             del held[: self._place]
             held += octets
         else:
@@ -68,29 +72,31 @@ class FrameBuffer:
         """
         held, place = self._held, self._place
         size, enough = len(held), place + LARGEST_FRAME
+        self.more = False
+        if not place and LENGTH_OCTETS <= size == LENGTH_OCTETS + (held[0] << 8 | held[1]) <= self._most_held:
+            self._held = b""
+            return [bytes(held[LENGTH_OCTETS:])]  # one message and nothing else, as most often
         found: list[bytes] = []
-        while size - place >= LENGTH_OCTETS and place < enough and len(found) < most:
+        while size - place >= LENGTH_OCTETS:
+            if place >= enough or len(found) == most:
+                self.more = True
+                break
             start = place + LENGTH_OCTETS
             end = start + (held[place] << 8 | held[place + 1])
             if end - start > self._largest:
                 if found:
+                    self.more = True
                     break
                 raise DecodeError("frame length", f"{end - start} octets announced, at most {self._largest} accepted")
             if end > size:
                 break
             found.append(bytes(held[start:end]))
             place = end
-        self._place = place
+        if place == size:
+            self._held, self._place = b"", 0  # nothing that was taken stays here
+        else:
+            self._place = place
         return found
-
-    @property
-    def ready(self) -> bool:
-        """Whether another call would give a message, or raise."""
-        held, start = self._held, self._place + LENGTH_OCTETS
-        if len(held) < start:
-            return False
-        length = held[start - 2] << 8 | held[start - 1]
-        return length > self._largest or len(held) >= start + length
 
     @property
     def waiting(self) -> int:

@@ -67,12 +67,14 @@ class Shortcut:
     """A kind as a regular expression, for reading it together with its neighbours.
 
     ``pattern`` has no group and matches only what ``read`` takes there, to the same end. ``parse`` makes the value of
-    what matched and ``text`` the other way round; None where the text is the value.
+    what matched and ``text`` the other way round; None where the text is the value. ``optional``: where nothing
+    matches, the value is None.
     """
 
     pattern: str
     parse: Callable[[str], Any] | None = None
     text: Callable[[Any], str] | None = None
+    optional: bool = False
 
 
 class Kind(ABC, Generic[V]):

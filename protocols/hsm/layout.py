@@ -158,6 +158,11 @@ def _reader(shape: type[F], slots: tuple[Slot, ...], absent: dict[str, Any]) -> 
             step(source, made)
         return made
 
+    def read_nothing(source: Source) -> F:
+        return new(shape)
+
+    if not slots:
+        return read_nothing
     always = [slot for slot in slots if slot.always]
     if not always or any(slot.kind.shortcut() is None for slot in always) or any(slot.if_longer for slot in slots):
         return read_stepwise
@@ -302,7 +307,8 @@ def _pattern(slots: Sequence[Slot]) -> re.Pattern[str]:
     pieces = []
     for slot in slots:
         if slot.always:
-            pieces.append(f"((?>{_shortcut(slot).pattern}))")
+            shortcut = _shortcut(slot)
+            pieces.append(f"((?>{shortcut.pattern}))" + "?+" * shortcut.optional)
         elif slot.introduced is not None and slot.when is None:
             pieces.append(f"(?!{re.escape(slot.introduced.by.decode('latin-1'))})")
     return re.compile("".join(pieces), re.DOTALL)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kinds of fields that may be missing without a mark in front: what stands there tells. Knows no command."""
 
+import re
 from dataclasses import dataclass
 
 from protocols.errors import EncodeError
@@ -58,7 +59,7 @@ class Flag(Kind[str | None]):
         return "[" + "|".join(f"`{option}`" for option in self.options) + "]"
 
     def shortcut(self) -> Shortcut:
-        return Shortcut(f"[{self.options}]?", lambda text: text or None, lambda value: value or "")
+        return Shortcut(f"[{re.escape(self.options)}]", text=lambda value: value or "", optional=True)
 
 
 @dataclass(frozen=True, slots=True)
