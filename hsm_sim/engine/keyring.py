@@ -3,7 +3,8 @@
 """Keys on their way from host to cipher: unwrapped, checked, and remembered as live contexts. No operation of its own.
 
 Unwrapping and key schedules cost ten times an encipherment, so a key that was used is remembered in the form that the
-operation wants, by what the host sent for it. The memory is bounded; what is longest unused goes first.
+operation wants, by what the host sent for it. The memory is bounded and has two halves: what is used comes into the
+younger one, and when that is full, it becomes the older one and what was in that, long unused, is forgotten.
 """
 
 from collections.abc import Callable
@@ -54,7 +55,7 @@ NO_STORAGE: Storage = _nothing_stored
 class Keyring:
     """The LMK, the source of randomness, and the keys in use. Bound to one thread."""
 
-    __slots__ = ("_random", "_remembered", "_size", "lmk", "old_lmk", "policy", "storage", "translations")
+    __slots__ = ("_half", "_older", "_random", "_remembered", "lmk", "old_lmk", "policy", "storage", "translations")
 
     def __init__(
         self,
@@ -79,22 +80,24 @@ class Keyring:
         """PIN block formats as pairs: what the unit takes and the standard permits between hosts."""
         self._random = random
         self._remembered: dict[tuple[Any, ...], Any] = {}
-        self._size = remember
+        self._older: dict[tuple[Any, ...], Any] = {}
+        self._half = remember // 2
 
     def use(self, key: KeyUnderLmk, purpose: Purpose[T], *, destination: bool = False) -> T:
         """The live key for a purpose; refuses a key that is not for it, and what is no key."""
         if key.wrapped.scheme is _IN_STORAGE:
             key = self.resolved(key)
         name = (purpose, key)
-        remembered = self._remembered
-        found: T | None = remembered.pop(name, None)
+        found: T | None = self._remembered.get(name)
         if found is None:
-            algorithm = self.lmk.permits(key.wrapped, key.kind, purpose)
-            with self.unwrap(key, destination=destination) as clear:
-                found = purpose.live(algorithm, clear)
-            if len(remembered) >= self._size:
-                del remembered[next(iter(remembered))]
-        remembered[name] = found
+            found = self._older.pop(name, None)
+            if found is None:
+                algorithm = self.lmk.permits(key.wrapped, key.kind, purpose)
+                with self.unwrap(key, destination=destination) as clear:
+                    found = purpose.live(algorithm, clear)
+            if len(self._remembered) >= self._half:
+                self._older, self._remembered = self._remembered, {}
+            self._remembered[name] = found
         return found
 
     def unwrap(self, key: KeyUnderLmk, *, destination: bool = False, old: bool = False) -> ClearKey:
