@@ -56,6 +56,7 @@ async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     simulator = assemble(settings, stop, tell)
+    simulator.unit.rsa_keys.ahead = True  # the server has a thread for what takes long
     told = _trace(voice) if trace else None
 
     def session() -> Session:

@@ -16,6 +16,7 @@ from hsm_sim.engine.lmk import Lmk
 from hsm_sim.engine.policy import Policy
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import Request
+from hsm_sim.engine.rsa_keys import RsaKeys
 
 R = TypeVar("R")
 Operation = Callable[[Keyring, Any], Any]
@@ -88,6 +89,11 @@ class Engine:
     def under(self, lmk_id: str | None) -> "Engine | None":
         """The engine working under the LMK of an identifier (None: the default one); None if there is no such LMK."""
         return self._others.get(lmk_id)
+
+    def take_rsa_keys_from(self, keys: RsaKeys) -> None:
+        """Let new RSA keys come from there, whichever LMK they will lie under."""
+        for engine in self._others.values():
+            engine._keyring.rsa_keys = keys
 
     def perform(self, request: Request[R]) -> R:
         """Carry out a request; raises :class:`hsm_sim.engine.refusal.Refused`."""

@@ -17,6 +17,7 @@ from hsm_sim.engine.policy import Policy
 from hsm_sim.engine.purpose import Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import KeyUnderLmk
+from hsm_sim.engine.rsa_keys import RsaKeys
 from hsm_sim.engine.wrapping import WrappedKey
 from protocols.hsm.codes import KeyScheme
 from protocols.hsm.key_block import BlockHeader
@@ -55,7 +56,18 @@ NO_STORAGE: Storage = _nothing_stored
 class Keyring:
     """The LMK, the source of randomness, and the keys in use. Bound to one thread."""
 
-    __slots__ = ("_half", "_older", "_random", "_remembered", "lmk", "old_lmk", "policy", "storage", "translations")
+    __slots__ = (
+        "_half",
+        "_older",
+        "_random",
+        "_remembered",
+        "lmk",
+        "old_lmk",
+        "policy",
+        "rsa_keys",
+        "storage",
+        "translations",
+    )
 
     def __init__(
         self,
@@ -70,6 +82,7 @@ class Keyring:
         self.old_lmk = old_lmk
         """What keys and PINs are translated from after an LMK change."""
         self.storage = storage
+        self.rsa_keys = RsaKeys()
         self.policy = policy
         self.translations = frozenset(
             (source, destination)

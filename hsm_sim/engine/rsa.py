@@ -34,7 +34,6 @@ from protocols.secret import ClearKey
 PURPOSE = "RSA private keys"
 VOUCHING = "RSA public keys"
 MAC_OCTETS = 4
-EXPONENT = 65_537
 SHORTEST = 1024  # bits; hosts of old cards still ask for it
 STEP = 8
 
@@ -115,7 +114,7 @@ def make_key_pair(keyring: Keyring, request: MakeKeyPair) -> KeyPair:
     """A key pair of a length that the unit's owner permits."""
     if not SHORTEST <= request.bits <= keyring.policy.largest_rsa or request.bits % STEP:
         raise Refused(Reason.DATA_LENGTH)
-    made = rsa.generate_private_key(EXPONENT, request.bits)
+    made = keyring.rsa_keys.take(request.bits)
     numbers = made.public_key().public_numbers()
     octets = bytearray(made.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
     with ClearKey(octets) as clear:

@@ -11,6 +11,7 @@ the loop need not make one of a quarter megabyte for every read, which would cos
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import thread_time
 from typing import cast
@@ -122,7 +123,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         elif more:
             self._pause()
-            self._later(self._turn)
+            if self._session.work is not None:
+                self._after(self._session.work)
+            else:
+                self._later(self._turn)
         elif self._ending:
             self._transport.close()
         elif self._paused:
@@ -148,6 +152,18 @@ class Connection(asyncio.BufferedProtocol):
             loop.call_later(wait_s, due)
         else:
             loop.call_soon(due)
+
+    def _after(self, work: Callable[[], None]) -> None:
+        """Take the next turn once another thread has done this work; the others are answered meanwhile."""
+        self._session.work = None
+        self._busy = True
+
+        def due(done: asyncio.Future[None]) -> None:
+            self._busy = False
+            if not done.cancelled() and not self._transport.is_closing():
+                self._turn()
+
+        asyncio.get_running_loop().run_in_executor(self._hosts.workers, work).add_done_callback(due)
 
     # With faults on purpose
 
@@ -196,6 +212,8 @@ class Hosts:
         self._connections: set[Connection] = set()
         self._since = thread_time()
         self.inbox = memoryview(bytearray(READ_OCTETS))
+        self.workers = ThreadPoolExecutor(1, "hsm-sim lengthy work")
+        """One thread for what takes long: the other core, if there is one, stays with the hosts."""
         self.refused = 0
         """Connections closed as they came, being too many."""
         self.accepted = 0
@@ -242,7 +260,8 @@ class Hosts:
         return len(stalled)
 
     def stop(self) -> None:
-        """Close all."""
+        """Close all; work that was not begun is not begun any more."""
+        self.workers.shutdown(wait=False, cancel_futures=True)
         for connection in tuple(self._connections):
             connection.stop()
 

@@ -9,7 +9,8 @@ nothing can be echoed; what was asked before is still answered.
 import struct
 from collections.abc import Callable
 
-from hsm_sim.faults import Action, Injector, Sending, spoilt
+from hsm_sim.engine.rsa_keys import Lengthy
+from hsm_sim.faults import Action, Injector, Rule, Sending, spoilt
 from hsm_sim.payshield.unit import Unit
 from protocols.errors import DecodeError
 from protocols.hsm.codes import ErrorCode
@@ -24,7 +25,20 @@ _length = struct.Struct(">H").pack
 class Session:
     """One connection's state."""
 
-    __slots__ = ("_buffer", "_held", "_injector", "_trace", "_unit", "ended", "faulty", "feed", "peer")
+    __slots__ = (
+        "_buffer",
+        "_held",
+        "_injector",
+        "_met_by",
+        "_put_off",
+        "_trace",
+        "_unit",
+        "ended",
+        "faulty",
+        "feed",
+        "peer",
+        "work",
+    )
 
     def __init__(
         self,
@@ -43,6 +57,10 @@ class Session:
         self.faulty = injector is not None
         """Whether answers may be met by faults on purpose: take them by :meth:`sendings`."""
         self._held: list[bytes] = []
+        self._put_off: list[bytes] = []
+        self._met_by: Rule | None = None
+        self.work: Callable[[], None] | None = None
+        """What another thread should do before the next turn, which will find that :meth:`answer` stopped there."""
         self.peer = ""
         """Who asks, for the audit."""
         self.ended = False
@@ -51,7 +69,7 @@ class Session:
     @property
     def waiting(self) -> int:
         """Octets that came and are not answered yet."""
-        return self._buffer.waiting
+        return self._buffer.waiting + sum(map(len, self._put_off))
 
     def answer(self, most: int) -> tuple[bytes, bool]:
         """Framed answers to at most ``most`` whole commands, fewer if they are large; and whether more are waiting."""
@@ -59,8 +77,10 @@ class Session:
             return b"", False
         answers: list[bytes] = []
         buffer, answer, peer, trace = self._buffer, self._unit.answer, self.peer, self._trace
+        messages: list[bytes] = []
         try:
-            for message in buffer.messages(most):
+            messages = self._put_off or buffer.messages(most)
+            for message in messages:
                 reply = answer(message, peer)
                 if trace is not None:
                     self._tell(trace, message, reply)
@@ -68,6 +88,12 @@ class Session:
         except DecodeError as fault:
             self._end(fault)
             return b"".join(answers), False
+        except Lengthy as lengthy:
+            self._put_off, self.work = messages[len(answers) :], lengthy.work
+            return b"".join(answers), True
+        if self._put_off:
+            self._put_off = []
+            return b"".join(answers), True
         return answers[0] if len(answers) == 1 else b"".join(answers), buffer.more
 
     def sendings(self, most: int) -> tuple[list[Sending], bool]:
@@ -75,12 +101,14 @@ class Session:
         sendings: list[Sending] = []
         for _ in range(most):
             try:
-                message = None if self.ended else self._buffer.take()
+                message = None if self.ended else self._next()
                 if message is None:
                     return sendings, False
                 sendings += self._met(message)
             except DecodeError as fault:
                 self._end(fault)
+            if self.work is not None:
+                break
         return sendings, True
 
     @property
@@ -93,13 +121,22 @@ class Session:
         held, self._held = b"".join(self._held), []
         return held
 
+    def _next(self) -> bytes | None:
+        return self._put_off.pop() if self._put_off else self._buffer.take()
+
     def _met(self, message: bytes) -> list[Sending]:
         opened = open_message(message, self._unit.header_octets)
-        rule = self._injector.next(opened.code) if self._injector is not None else None
+        rule, self._met_by = self._met_by, None
+        if rule is None and self._injector is not None:
+            rule = self._injector.next(opened.code)
         if rule is not None and rule.action is Action.ERROR:
             reply = refuse(opened.header, opened.code, rule.error or ErrorCode.INTERNAL)
         else:
-            reply = self._unit.answer(message, self.peer)
+            try:
+                reply = self._unit.answer(message, self.peer)
+            except Lengthy as lengthy:
+                self._put_off, self._met_by, self.work = [message], rule, lengthy.work
+                return []
         if self._trace is not None:
             self._tell(self._trace, message, reply)
             if rule is not None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.refusal import Reason, Refused
+from hsm_sim.engine.rsa_keys import Lengthy, RsaKeys
 from hsm_sim.engine.states import Doing, State, States
 from hsm_sim.payshield.chaining import nk
 from hsm_sim.payshield.dispatch import HANDLERS
@@ -32,6 +33,9 @@ LARGEST_BODY = LARGEST_FRAME - HEADER_OCTETS.stop - LARGEST_TRAILER - 5
 """Octets that fit into an answer beside header, codes and trailer; data that is longer in hexadecimal may not."""
 DIAGNOSTICS = frozenset({"NC", "NO", "B2"})
 """Commands that touch no key: answered in every state."""
+
+LENGTHY = frozenset({"EI"})
+"""Commands that may take seconds: in a chain they would hold up every other host."""
 
 
 class Listener(Protocol):
@@ -97,7 +101,7 @@ class Unit:
 
     __slots__ = (
         "_earlier", "_engine", "_handlers", "_listener", "_own", "_served", "_source", "answers", "header_octets",
-        "rules", "states",
+        "rsa_keys", "rules", "states",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +119,8 @@ class Unit:
         self.states = states
         self.answers: Counter[tuple[str, str]] = Counter()
         """Answers with an error code, by command and code; of commands not known by `??`."""
+        self.rsa_keys = RsaKeys()
+        """Where new RSA keys come from; whoever sets its `ahead` must take :class:`Lengthy` from :meth:`answer`."""
         self._listener = listener
         self._own = dict(own or {})
         self._earlier: Counter[str] = Counter()
@@ -125,6 +131,7 @@ class Unit:
         """Work with another engine and other rules from the next command on; the counts go on."""
         self._earlier.update(self.succeeded)
         self._engine = engine
+        engine.take_rsa_keys_from(self.rsa_keys)
         self.rules = rules
         self._source = source_class(engine.policy.pin_length + 1)
         self._handlers = {**HANDLERS, NK: self._chained, **self._own}
@@ -137,7 +144,10 @@ class Unit:
         return dict(self._earlier + Counter(now))
 
     def answer(self, message: bytes, peer: str = "") -> bytes:
-        """The answer to one message, both without length; :class:`DecodeError` where it is no host command."""
+        """The answer to one message, both without length.
+
+        :class:`DecodeError` where it is no host command; :class:`Lengthy` where work must be done elsewhere first.
+        """
         start = self.header_octets
         end = start + 2
         served = self._served.get(message[start:end]) or self._first_asked(message[start:end])
@@ -182,6 +192,8 @@ class Unit:
             error = fault.code
         except DecodeError:
             error = ErrorCode.INVALID_INPUT
+        except Lengthy:
+            raise
         except Exception as bug:  # the last line: a fault of ours must not end the conversation
             error = ErrorCode.INTERNAL
             if self._listener is not None:
@@ -198,8 +210,14 @@ class Unit:
         return served
 
     def _chained(self, engine: Engine, request: NK) -> NL | ErrorCode:
-        """Every rule of this unit holds for each command in the chain."""
-        return nk(self.answer, self.header_octets, request)
+        """Every rule of this unit holds for each command in the chain; one that takes long is not for chains."""
+        return nk(self._link, self.header_octets, request)
+
+    def _link(self, message: bytes) -> bytes:
+        opened = open_message(message, self.header_octets)
+        if opened.code in LENGTHY:
+            return refuse(opened.header, opened.code, ErrorCode.COMMAND_DISABLED)
+        return self.answer(message)
 
     def _permit(self, served: _Served) -> None:
         states = self.states

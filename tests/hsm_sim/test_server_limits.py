@@ -3,6 +3,7 @@
 """No host ends or stalls the unit: a thousand idle ones, half frames, slow readers; on both event loops."""
 
 import resource
+import signal
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -148,3 +149,28 @@ def test_hosts_that_send_and_never_read(tmp_path: Path, loop: str) -> None:
         with RawClient(unit.address()) as other:
             assert other.ask("NC")[:4] == b"ND00"
         assert unit.resident_kib - before < 60_000
+
+
+def test_what_takes_long_holds_up_only_who_asked() -> None:
+    with running() as unit, RawClient(unit.address(), b"") as slow, RawClient(unit.address()) as other:
+        headers = [b"%04d" % number for number in range(20)]
+        slow.socket.sendall(
+            b"".join(slow.framed("EI0204802", header) for header in headers) + slow.framed("NC", b"last")
+        )
+        assert other.ask(live.COMMANDS["CA"])[:4] == b"CB00"
+        slow.socket.setblocking(False)
+        with suppress(BlockingIOError):
+            already = slow.socket.recv(1 << 20, socket.MSG_PEEK)
+            assert b"lastND" not in already
+        slow.socket.settimeout(60)
+        assert [slow.receive()[:8] for _ in headers] == [header + b"EJ00" for header in headers]
+        assert slow.receive()[:8] == b"lastND00"
+
+
+def test_a_signal_ends_it_while_something_takes_long() -> None:
+    with running() as unit, RawClient(unit.address()) as host:
+        host.socket.sendall(host.framed("EI0204802") * 50 + host.framed("NC"))
+        with RawClient(unit.address()) as other:
+            other.ask("NC")
+        unit.process.send_signal(signal.SIGTERM)
+        assert unit.process.wait(30) == 0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hsm_sim.engine.engine import OPERATIONS, Engine
 from hsm_sim.engine.refusal import Reason
 from hsm_sim.engine.wrapping import VariantLmk
+from hsm_sim.faults import Action, Injector, Rule
 from hsm_sim.payshield import unit as subject
 from hsm_sim.payshield.dispatch import HANDLERS
 from hsm_sim.payshield.session import Session
@@ -37,6 +38,10 @@ def drained(session: Session) -> list[bytes]:
     while more:
         octets, more = session.answer(3)
         answers += octets
+    return split(answers)
+
+
+def split(answers: bytes) -> list[bytes]:
     found = []
     while answers:
         length = int.from_bytes(answers[:2], "big")
@@ -183,3 +188,46 @@ def test_a_trace_tells_every_command_and_no_secret() -> None:
     assert "CM VERIFY A PIN BLOCK UNDER DUKPT BY ITS PVV" in text
     assert "ZZ NOT A COMMAND KNOWN HERE" in text
     assert "THE CONNECTION IS CLOSED" in text
+
+
+def test_what_takes_long_is_put_off_and_keeps_its_place() -> None:
+    asked = unit(ENGINE, len(HEADER))
+    asked.rsa_keys.ahead = True
+    session = Session(asked)
+    pieces = [b"NC", b"EI0102401", b"EI0101601", b"NC", b"EI0103201"]
+    session.feed(b"".join(frame(HEADER + piece) for piece in pieces))
+    found = []
+    for rest in (pieces[1:], pieces[4:]):
+        octets, more = session.answer(9)
+        assert more
+        assert session.waiting == sum(len(HEADER + piece) for piece in rest)
+        found += split(octets)
+        assert session.work is not None
+        session.work()
+        session.work = None
+    octets, more = session.answer(9)
+    assert [answer[4:8] for answer in found + split(octets)] == [b"ND00", b"EJ00", b"EJ04", b"ND00", b"EJ00"]
+    assert session.work is None
+    assert session.waiting == 0
+
+
+def test_what_takes_long_is_not_for_chains() -> None:
+    session = fresh()
+    session.feed(frame(HEADER + b"NK0" + b"02" + b"0009EI0102401" + b"0002NC"))
+    (answer,) = drained(session)
+    assert answer[4:].startswith(b"NL0002" + b"0004EJ68")
+
+
+def test_a_fault_meets_what_was_put_off_once() -> None:
+    asked = unit(ENGINE, len(HEADER))
+    asked.rsa_keys.ahead = True
+    session = Session(asked, injector=Injector([Rule(Action.WRONG_HEADER, count=1)]))
+    session.feed(frame(HEADER + b"EI0102401") + frame(HEADER + b"NC"))
+    assert session.sendings(9) == ([], True)
+    assert session.work is not None
+    session.work()
+    session.work = None
+    (made, checked), more = session.sendings(9)
+    assert not more
+    assert made.octets[2:8] == bytes(octet ^ 0xFF for octet in HEADER) + b"EJ"
+    assert checked.octets[2:8] == HEADER + b"ND"
