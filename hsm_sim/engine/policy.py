@@ -49,7 +49,7 @@ class Policy:
     short_check_values: bool = False
     """Give no check value of more than 6 digits."""
     largest_rsa: int = 2048
-    """Bits of the largest RSA key that is made: 4096 take seconds, in which no other host is served."""
+    """Bits of the largest RSA key that is made: 4096 take seconds, for which the host that asked must wait."""
 
     def __post_init__(self) -> None:
         if self.pin_length not in PIN_DIGITS:

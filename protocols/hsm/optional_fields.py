@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from protocols.errors import EncodeError
 from protocols.hsm.kinds import FieldError, Kind, Shortcut, Source
 
+ATALLA_VARIANTS = range(32)  # eight times the number is what one octet is changed by
 _DIGITS = b"0123456789"
 _DIGIT = frozenset(bytes((octet,)) for octet in _DIGITS)
 
@@ -21,14 +22,16 @@ class AtallaVariant(Kind[str | None]):
         while end < min(source.at + 2, len(source.data)) and source.data[end] in _DIGITS:
             end += 1
         text = source.data[source.at : end].decode("ascii")
+        if text and int(text) not in ATALLA_VARIANTS:
+            raise FieldError(where, f"a variant of 0 to {ATALLA_VARIANTS.stop - 1} expected")
         source.at = end
         return text or None
 
     def write(self, value: str | None, where: str) -> bytes:
         if value is None:
             return b""
-        if len(value) not in (1, 2) or not (value.isascii() and value.isdigit()):
-            raise EncodeError(f"{where}: 1 or 2 decimal digits expected")
+        if len(value) not in (1, 2) or not (value.isascii() and value.isdigit()) or int(value) not in ATALLA_VARIANTS:
+            raise EncodeError(f"{where}: 0 to {ATALLA_VARIANTS.stop - 1} in 1 or 2 decimal digits expected")
         return value.encode("ascii")
 
     def words(self) -> str:

@@ -110,7 +110,7 @@ _MAKERS: dict[type, Callable[[Any, Draw], Any]] = {
     fields.Rest: lambda kind, draw: _octets(draw.randrange(0, 40), draw),
     fields.PanUntil: lambda kind, draw: Pan(digits(draw.randrange(8, 20), draw)),
     fields.Key: _key,
-    optional_fields.AtallaVariant: lambda kind, draw: draw.choice((None, None, digits(2, draw))),
+    optional_fields.AtallaVariant: lambda kind, draw: draw.choice((None, None, f"{draw.randrange(32):02}")),
     optional_fields.Flag: lambda kind, draw: draw.choice((None, *kind.options)),
     optional_fields.OptionalDigits: lambda kind, draw: draw.choice((None, digits(kind.count, draw))),
     pin_fields.LmkPin: lambda kind, draw: draw.choice((digits(Source.lmk_pin_digits, draw), "J" + _hex(32, draw))),
