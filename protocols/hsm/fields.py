@@ -19,6 +19,7 @@ from protocols.pan import PAN_DIGITS, Pan
 __all__ = [
     "HIDDEN",
     "KEYS_REMEMBERED",
+    "Alphanumeric",
     "Characters",
     "Choice",
     "Counted",
@@ -122,6 +123,31 @@ class Characters(Kind[str]):
 
     def shortcut(self) -> Shortcut:
         return Shortcut(f"[ -~]{{{self.count}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Alphanumeric(Kind[str]):
+    """``count`` letters or digits."""
+
+    count: int
+    refusal: ErrorCode = ErrorCode.INVALID_INPUT
+
+    def read(self, source: Source, where: str) -> str:
+        piece = source.take(self.count, where)
+        if not piece.isalnum():
+            raise FieldError(where, f"{self.count} letters or digits expected", self.refusal)
+        return piece.decode("ascii")
+
+    def write(self, value: str, where: str) -> bytes:
+        if len(value) != self.count or not (value.isascii() and value.isalnum()):
+            raise EncodeError(f"{where}: {self.count} letters or digits expected")
+        return value.encode("ascii")
+
+    def words(self) -> str:
+        return f"{self.count}A"
+
+    def shortcut(self) -> Shortcut:
+        return Shortcut(f"[0-9A-Za-z]{{{self.count}}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
 }
 """At least one message of every command."""
 
-ONCE_WRONG = (live.COMMANDS["FA"] + b"99", live.COMMANDS["MI"] + b"32")
+ONCE_WRONG = (live.COMMANDS["FA"] + b"99", live.COMMANDS["MI"] + b"32", b"A00FFFS%01#P0T2N0 E00")
 """Messages that a run found to end in a fault of ours."""
 
 Change = Callable[[random.Random, bytearray], None]

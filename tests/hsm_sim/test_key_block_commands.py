@@ -94,7 +94,7 @@ def test_a0_makes_what_the_attributes_say(lmk: str, usage: str, algorithm: str, 
     ("attributes", "error"),
     [
         ("XXT2B00E00", "A6"), ("P0T2Q00E00", "A8"), ("P0D1B00E00", "A7"), ("P0T2B00Q00", "AA"), ("P0T2B00E01", "B2"),
-        ("B0T3X00E00", "A5"), ("P0T2B00E", "15"),
+        ("B0T3X00E00", "A5"), ("P0T2B0 E00", "A9"), ("P0T2B00E", "15"),
     ],
 )  # fmt: skip
 def test_attributes_that_no_key_may_have(lmk: str, attributes: str, error: str, ask: Ask) -> None:

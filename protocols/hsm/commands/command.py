@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from protocols.hsm.codes import LEGACY_SINGLE, ErrorCode, KeyScheme, error_words
 from protocols.hsm.evidence import Evidence
-from protocols.hsm.fields import Characters, Choice, Digits, Hex, HexText, Key, KeyField, Rest
+from protocols.hsm.fields import Alphanumeric, Characters, Choice, Digits, Hex, HexText, Key, KeyField, Rest
 from protocols.hsm.layout import Fields, layout, layout_of
 from protocols.hsm.optional_fields import AtallaVariant
 
@@ -50,7 +50,7 @@ def derives(key: KeyField) -> bool:
 
 LmkId = Annotated[str, Digits(2, refusal=ErrorCode.INVALID_LMK_ID)]
 """An LMK identifier in front of key block attributes, where a command has these; else it is part of the tail."""
-KeyVersion = Annotated[str, Characters(2)]
+KeyVersion = Annotated[str, Alphanumeric(2, refusal=ErrorCode.KEY_BLOCK_VERSION)]
 Exportability = Annotated[str, Choice(("E", "N", "S"), refusal=ErrorCode.KEY_BLOCK_EXPORT)]
 NoOptionalBlocks = Annotated[str, Choice(("00",), refusal=ErrorCode.KEY_BLOCK_MISCELLANEOUS)]
 

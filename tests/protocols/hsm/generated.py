@@ -102,6 +102,7 @@ _MAKERS: dict[type, Callable[[Any, Draw], Any]] = {
     fields.Digits: lambda kind, draw: digits(kind.count, draw),
     fields.HexText: lambda kind, draw: _hex(kind.count, draw),
     fields.Characters: lambda kind, draw: _hex(kind.count, draw),
+    fields.Alphanumeric: lambda kind, draw: _hex(kind.count, draw),
     fields.Choice: lambda kind, draw: draw.choice(kind.options),
     fields.Hex: lambda kind, draw: draw.randbytes(kind.count // 2),
     fields.HexOneOf: _hex_one_of,
