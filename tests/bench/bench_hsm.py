@@ -29,7 +29,7 @@ from tests.bench.row import Row
 from tests.hsm_sim import live, oracle
 
 SECONDS = 0.25
-ROUNDS = 5
+ROUNDS, MOST_ROUNDS, LAST_ROUNDS = 5, 15, 3
 HEADER = b"0001"
 CORES = sorted(os.sched_getaffinity(0))
 LOOPS = ("asyncio", "uvloop")
@@ -39,7 +39,8 @@ PLACES = 4096
 LIBRARIES = "import asyncio, ssl, sqlite3, cryptography.hazmat.primitives.asymmetric.rsa"
 MEMORY_FOLDER = Path("/dev/shm")
 """Filling a vault takes one write to the disk for each key; in memory that takes seconds and not minutes."""
-AHEAD = -10
+AHEAD = 1
+"""The lowest of the priorities that go before all usual work."""
 SUCCESS = b"00"
 PASSPHRASE = b"TEST passphrase of a bench"
 
@@ -80,11 +81,11 @@ def _served(loop: str) -> Iterator[Row]:
             for code, shape in ASKED:
                 command = framed(HEADER + live.COMMANDS[code])
                 # In turns, and the best of each: other work on the machine then hits both alike.
-                rounds = [
-                    (measured(echo, echo_port, command, shape), measured(server, port, command, shape, SUCCESS))
-                    for _ in range(ROUNDS)
-                ]
-                yield from _rows(code, shape, loop, best([one for one, _ in rounds]), best([one for _, one in rounds]))
+                floors, found = [], []
+                while len(found) < ROUNDS or (len(found) < MOST_ROUNDS and _still_rising(floors, found)):
+                    floors.append(measured(echo, echo_port, command, shape))
+                    found.append(measured(server, port, command, shape, SUCCESS))
+                yield from _rows(code, shape, loop, best(floors), best(found))
 
 
 def _rows(code: str, shape: Shape, loop: str, least: tuple[float, float], found: tuple[float, float]) -> Iterator[Row]:
@@ -96,6 +97,11 @@ def _rows(code: str, shape: Shape, loop: str, least: tuple[float, float], found:
         yield Row(f"{name}, of the floor", found[0] / least[0], "", target=SHARES[asked], smaller_is_better=False)
     target = 1e6 / TARGETS[asked] if usual and asked in TARGETS else None
     yield Row(f"{name}, server CPU", found[1], "µs", peer, least[1], target)
+
+
+def _still_rising(*series: list[tuple[float, float]]) -> bool:
+    """Whether the last rounds still brought a better rate: then other work hides the true one."""
+    return any(best(one)[0] > best(one[:-LAST_ROUNDS])[0] * 1.02 for one in series)
 
 
 def best(found: list[tuple[float, float]]) -> tuple[float, float]:
@@ -139,7 +145,7 @@ def resident_mib(process: int) -> float:
 def _place(process: int, cores: list[int]) -> None:
     os.sched_setaffinity(process, cores)
     with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, process, AHEAD)
+        os.sched_setscheduler(process, os.SCHED_RR, os.sched_param(AHEAD))
 
 
 @contextmanager
