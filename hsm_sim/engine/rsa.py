@@ -133,7 +133,8 @@ def sign(keyring: Keyring, request: Sign) -> bytes:
     with clear:
         if not RsaUse(int(label[1:])) & RsaUse.SIGNATURE:
             raise Refused(Reason.NOT_PERMITTED)
-        key = load_der_private_key(bytes(clear.reveal()), None)
+        # The seal says that this unit made it: testing its primes again takes ten times as long as signing.
+        key = load_der_private_key(bytes(clear.reveal()), None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey):  # nothing else was ever sealed
         raise Refused(Reason.PRIVATE_KEY)
     data, algorithm = _to_sign(request.function, request.data)

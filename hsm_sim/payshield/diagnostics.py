@@ -14,11 +14,12 @@ from protocols.hsm.commands.diagnostics import B2, B3, N0, N1, NC, ND, NO, NP
 
 FIRMWARE = "TEST-0001"
 """Nine characters as hosts expect them; no unit has this number."""
+_CHECK_VALUE = LmkCheckValue()
 
 
 def nc(engine: Engine, request: NC) -> ND:
     """Check value of the LMK and firmware number."""
-    return ND(check_value=engine.perform(LmkCheckValue()), firmware=FIRMWARE)
+    return ND(check_value=engine.perform(_CHECK_VALUE), firmware=FIRMWARE)
 
 
 def no(engine: Engine, request: NO) -> NP:

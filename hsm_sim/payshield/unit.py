@@ -67,6 +67,7 @@ class _Served:
 
     __slots__ = (
         "activity",
+        "bare",
         "careful",
         "code",
         "doing",
@@ -94,6 +95,8 @@ class _Served:
         self.careful = self.names_lmk or bool(self.activity) or heard
         """Whether more than the state of the unit decides what happens; most commands need no such look."""
         self.succeeded = 0
+        self.bare: Fields | None = None if layout_of(command.request).slots else self.read(Source(b""))
+        """The fields of a command that has none: its code is all of it."""
 
 
 class Unit:
@@ -157,12 +160,15 @@ class Unit:
         trailer = None
         error: ErrorCode
         try:
-            source = self._source(message, end)
-            fields = served.read(source)
             lmk: str | None = None
-            if source.at != len(message):
-                tail = read_tail(source)
-                lmk, trailer = tail.lmk, tail.trailer
+            if served.bare is not None and end == len(message):
+                fields = served.bare
+            else:
+                source = self._source(message, end)
+                fields = served.read(source)
+                if source.at != len(message):
+                    tail = read_tail(source)
+                    lmk, trailer = tail.lmk, tail.trailer
             if served.careful and served.names_lmk:
                 lmk = fields.lmk or lmk  # type: ignore[attr-defined]  # a field of that name is what names_lmk says
             if lmk is not None:

@@ -18,6 +18,8 @@ from protocols.hsm.codes import ErrorCode
 
 LENGTH_OCTETS = 2
 LARGEST_FRAME = 0xFFFF  # what the two length octets can say
+ENOUGH = 1 << 14
+"""Octets after which a turn ends: long messages take long, and others wait meanwhile."""
 HEADER_OCTETS = range(256)  # what units let an operator set
 LARGEST_TRAILER = 32
 TRAILER_MARK = 0x19
@@ -66,12 +68,12 @@ class FrameBuffer:
         return found[0] if found else None
 
     def messages(self, most: int) -> list[bytes]:
-        """At most so many whole messages, as :meth:`take` gives them, and no further one behind :data:`LARGEST_FRAME`.
+        """At most so many whole messages, as :meth:`take` gives them, and no further one behind :data:`ENOUGH` octets.
 
         A length above the bound is raised at the next call, once what came before it was taken.
         """
         held, place = self._held, self._place
-        size, enough = len(held), place + LARGEST_FRAME
+        size, enough = len(held), place + ENOUGH
         self.more = False
         if not place and LENGTH_OCTETS <= size == LENGTH_OCTETS + (held[0] << 8 | held[1]) <= self._most_held:
             self._held = b""

@@ -71,6 +71,11 @@ class KeyField:
         return tag + self.cryptogram.hex().upper()
 
     @property
+    def in_block(self) -> bool:
+        """Whether the key is in a key block."""
+        return self.scheme in _BLOCK_SCHEMES
+
+    @property
     def usage(self) -> str:
         """What a key block says that its key is for, two characters; empty where the key is in no block."""
         return self.cryptogram[_USAGE_AT].decode("ascii") if self.scheme in _BLOCK_SCHEMES else ""

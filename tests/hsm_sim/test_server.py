@@ -7,32 +7,15 @@ import os
 import signal
 import socket
 import struct
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from tests.hsm_sim import live
-from tests.hsm_sim.conftest import command_line
 from tests.hsm_sim.raw_client import RawClient
-
-Address = tuple[str, int]
-
-
-@contextmanager
-def running(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", Address]]:
-    """A simulator of one test's own; ends however the test does."""
-    line = command_line("serve", "--port", "0", "--json", *arguments)
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            host, _, port = json.loads(process.stdout.readline())["address"].rpartition(":")
-            yield process, (host.strip("[]"), int(port))
-        finally:
-            process.kill()
+from tests.hsm_sim.running import Address, running
 
 
 def test_every_command(simulator: Address) -> None:
@@ -87,10 +70,16 @@ def test_what_is_no_command_closes_that_connection_only(octets: bytes, simulator
         assert other.ask("NC")[:4] == b"ND00"
 
 
-def test_a_frame_above_the_bound_closes_at_its_length(tmp_path: Path) -> None:
-    settings = tmp_path / "hsm.toml"
-    settings.write_text("largest-frame = 512\n")
-    with running("--config", str(settings)) as (_, address), RawClient(address) as client:
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """A unit that takes short frames of two hosts."""
+    folder = tmp_path_factory.mktemp("narrow")
+    with running(settings="largest-frame = 512\nconnections = 2\n", folder=folder) as unit:
+        yield unit.address()
+
+
+def test_a_frame_above_the_bound_closes_at_its_length(narrow: Address) -> None:
+    with RawClient(narrow) as client:
         assert client.ask(b"B201F6" + bytes(502)) == b"B300" + bytes(502)
         client.socket.sendall(struct.pack(">H", 513))
         assert client.receive() == b""
@@ -115,11 +104,6 @@ def test_a_reset_connection_harms_nobody(simulator: Address) -> None:
         assert client.ask("NC")[:4] == b"ND00"
 
 
-def resident_kib(process: int) -> int:
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-
 def stuffed(client: RawClient, command: bytes) -> int:
     """Octets of one command, over and over, that went out until neither side's buffers took any more."""
     client.socket.settimeout(0.5)
@@ -132,16 +116,16 @@ def stuffed(client: RawClient, command: bytes) -> int:
 
 
 def test_a_host_that_does_not_read_stops_being_read_and_loses_nothing() -> None:
-    with running() as (process, address), RawClient(address) as slow, RawClient(address) as other:
+    with running() as unit, RawClient(unit.address()) as slow, RawClient(unit.address()) as other:
         echo = slow.framed(b"B21000" + bytes(4096))
         sent = stuffed(slow, echo)
-        before = resident_kib(process.pid)
+        before = unit.resident_kib
         assert before < 100_000
         assert other.ask("NC")[:4] == b"ND00"
         slow.socket.settimeout(10)
         for _ in range(sent // len(echo)):
             assert slow.receive()[4:8] == b"B300"
-        assert resident_kib(process.pid) < before + 10_000
+        assert unit.resident_kib < before + 10_000
 
 
 def test_idle_hosts_cost_the_others_nothing(simulator: Address) -> None:
@@ -156,10 +140,9 @@ def test_idle_hosts_cost_the_others_nothing(simulator: Address) -> None:
             assert client.receive()[:8] == b"abcdND00"
 
 
-def test_one_host_too_many_is_closed_at_once(tmp_path: Path) -> None:
-    settings = tmp_path / "hsm.toml"
-    settings.write_text("connections = 2\n")
-    with running("--config", str(settings)) as (_, address), RawClient(address) as first, RawClient(address) as second:
+def test_one_host_too_many_is_closed_at_once(narrow: Address) -> None:
+    address = narrow
+    with RawClient(address) as first, RawClient(address) as second:
         assert first.ask("NC")[:4] == second.ask("NC")[:4] == b"ND00"
         with RawClient(address) as third, suppress(ConnectionResetError):
             assert third.socket.recv(1) == b""
@@ -178,7 +161,8 @@ def test_one_host_too_many_is_closed_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it_cleanly_with_hosts_connected(number: signal.Signals) -> None:
-    with running() as (process, address), RawClient(address) as client:
+    with running() as unit, RawClient(unit.address()) as client:
+        process, address = unit.process, unit.address()
         assert client.ask("NC")[:4] == b"ND00"
         process.send_signal(number)
         assert process.wait(10) == 0
@@ -188,21 +172,17 @@ def test_signals_end_it_cleanly_with_hosts_connected(number: signal.Signals) -> 
             RawClient(address)
 
 
-def test_a_trace_as_json_lines() -> None:
-    with running("--trace") as (process, address), RawClient(address) as client:
+def test_a_trace_as_json_lines_and_its_end_when_nobody_reads_it() -> None:
+    with running("--trace") as unit, RawClient(unit.address()) as client:
         client.ask(live.COMMANDS["CM"])
+        process = unit.process
         assert process.stdout is not None
+        assert process.stderr is not None
         asked, answered = (json.loads(process.stdout.readline()) for _ in range(2))
         assert {"event": "traffic", "wire": "hsm", "direction": ">"}.items() <= asked.items()
         assert asked["text"].startswith("CM verify a PIN block under DUKPT by its PVV: bdk U")
         assert "account (hidden)" in asked["text"]
         assert answered == {"event": "traffic", "wire": "hsm", "direction": "<", "text": "CN 00 no error"}
-
-
-def test_a_trace_that_nobody_reads_ends_and_the_service_goes_on() -> None:
-    with running("--trace") as (process, address), RawClient(address) as client:
-        assert process.stdout is not None
-        assert process.stderr is not None
         process.stdout.close()
         for _ in range(3):
             assert client.ask("NC")[:4] == b"ND00"

@@ -45,7 +45,7 @@ DUKPT_USAGES = frozenset({"B0", "41", "42", "43"})
 
 def derives(key: KeyField) -> bool:
     """Whether a key is a BDK by what its key block says, so that a serial number follows it."""
-    return key.usage in DUKPT_USAGES
+    return key.in_block and key.usage in DUKPT_USAGES
 
 
 LmkId = Annotated[str, Digits(2, refusal=ErrorCode.INVALID_LMK_ID)]
