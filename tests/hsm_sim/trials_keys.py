@@ -102,13 +102,16 @@ def bu(world: World) -> Asked:
     return command, "00" + oracle.check_value(clear, 3 if short else 8)
 
 
-@trial("KA", PSEC, VARIANT_ONLY)
+@trial("KA", PSEC)
 def ka(world: World) -> Asked:
     """A check value, old form."""
     code, kind = world.draw.choice((("00", "ZMK"), ("01", "ZPK"), ("02", "TMK"), ("03", "TAK")))
-    clear, short = world.key(world.draw.choice((8, 16, 24))), world.draw.random() < 0.5
+    octets = world.draw.choice((16, 24) if world.form.in_blocks else (8, 16, 24))
+    clear, short = world.key(octets), world.draw.random() < 0.5
     options = ";001" if short else world.draw.choice(("", ";000"))
-    return f"KA{world.held(kind, clear)}{code}{options}", "00" + oracle.check_value(clear, 3 if short else 8)
+    return f"KA{world.held(kind, clear)}{code}{options}{world.tail}", "00" + oracle.check_value(
+        clear, 3 if short else 8
+    )
 
 
 def _under_tmk(code: str, made: str) -> Case:

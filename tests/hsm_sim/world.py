@@ -10,9 +10,10 @@ import random
 from dataclasses import dataclass, field
 
 from hsm_sim.engine.block_lmk import BlockLmk
+from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.lmk import Lmk
 from tests.hsm_sim import oracle
-from tests.hsm_sim.asking import Ask, asking, every_lmk
+from tests.hsm_sim.asking import Ask, an_engine, asking_of, every_lmk
 
 DIGITS = "0123456789"
 
@@ -79,14 +80,19 @@ class World:
     form: Form
     seed: str
     draw: random.Random = field(init=False)
+    engine: Engine = field(init=False)
     ask: Ask = field(init=False)
     drawn: list[bytes] = field(default_factory=list)
     """What the unit took for random, newest last."""
-    _storage: dict[str, str] = field(default_factory=dict)
+    storage: dict[str, str] = field(default_factory=dict)
+    """What lies in the unit's user storage under the form's LMK."""
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed)
-        self.ask = asking(lmks=self.form.lmks, random=self._random, storage={self.form.lmk: self._storage}, **SETTINGS)
+        self.engine = an_engine(
+            lmks=self.form.lmks, random=self._random, storage={self.form.lmk: self.storage}, **SETTINGS
+        )
+        self.ask = asking_of(self.engine)
 
     def _random(self, count: int) -> bytes:
         self.drawn.append(self.draw.randbytes(count))
@@ -117,9 +123,9 @@ class World:
         if not self.form.stored:
             return field
         index = f"{self.draw.randrange(0x1000):03X}"
-        while index in self._storage:
+        while index in self.storage:
             index = f"{self.draw.randrange(0x1000):03X}"
-        self._storage[index] = field
+        self.storage[index] = field
         return "K" + index
 
     def clear(self, code: str, field: str) -> bytes:
