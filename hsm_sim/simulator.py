@@ -42,12 +42,21 @@ TOLD_REFUSALS = frozenset(
         ErrorCode.DESTINATION_KEY_PARITY,
         ErrorCode.NOT_AUTHORISED,
         ErrorCode.INVALID_PIN_BLOCK,
+        ErrorCode.DECIMALISATION_TABLE,
         ErrorCode.INVALID_KEY_TYPE,
         ErrorCode.FUNCTION_NOT_PERMITTED,
         ErrorCode.FRAUD_DETECTION,
         ErrorCode.SINGLE_LENGTH_POSING,
         ErrorCode.INTERNAL,
         ErrorCode.COMMAND_DISABLED,
+        ErrorCode.PIN_BLOCK_FORMAT_DISABLED,
+        ErrorCode.KEY_BLOCK_FORMAT,
+        ErrorCode.LMK_SCHEMES_DIFFER,
+        ErrorCode.KEY_BLOCK_AUTHENTICATION,
+        ErrorCode.KEY_BLOCK_USAGE,
+        ErrorCode.KEY_BLOCK_MODE,
+        ErrorCode.KEY_BLOCK_EXPORT,
+        ErrorCode.KEY_BLOCK_MISCELLANEOUS,
     }
 )
 """What may be an attack, or a fault of ours: recorded by number once a second, so no host fills the disk."""

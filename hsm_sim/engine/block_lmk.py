@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hsm_sim.engine.key_types import KeyType
-from hsm_sim.engine.key_usages import USAGES, judge
+from hsm_sim.engine.key_usages import USAGES, fits, judge
 from hsm_sim.engine.purpose import Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.wrapping import WrappedKey, table_of
@@ -78,8 +78,8 @@ class BlockLmk:
         return header
 
     def unwrap(self, wrapped: WrappedKey, kind: KeyType) -> ClearKey:
-        """The clear key of an authentic block."""
-        self.header(wrapped)
+        """The clear key of an authentic block that says of its key what the request does."""
+        fits(self.header(wrapped), kind)
         return opened(self._block, wrapped.cryptogram)[1]
 
     def wrap(

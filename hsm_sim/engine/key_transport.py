@@ -25,8 +25,8 @@ from hsm_sim.engine.key_requests import (
     SentKey,
     TransportKey,
 )
-from hsm_sim.engine.key_types import ZMK, KeyType, Use
-from hsm_sim.engine.key_usages import EXPORT_NONE, EXPORT_SENSITIVE, EXPORTABILITIES, TERMINAL_USAGES, USAGES
+from hsm_sim.engine.key_types import IN_BLOCK, ZMK, KeyType, Use
+from hsm_sim.engine.key_usages import EXPORT_NONE, EXPORT_SENSITIVE, EXPORTABILITIES, TERMINAL_USAGES, USAGES, fits
 from hsm_sim.engine.keyring import Keyring
 from hsm_sim.engine.purpose import AES, TDES
 from hsm_sim.engine.refusal import Reason, Refused
@@ -42,6 +42,7 @@ from protocols.secret import ClearKey
 TERMINAL_KEYS = frozenset({"002", "003", "302", "70D", "00B", "30B"})
 """What may travel under a terminal's master key: the terminal's own keys."""
 _X917 = frozenset({KeyScheme.DOUBLE_X917, KeyScheme.TRIPLE_X917})
+_USUAL_SCHEMES = {8: KeyScheme.SINGLE, 16: KeyScheme.DOUBLE, 24: KeyScheme.TRIPLE}
 _COMPONENTS = range(2, 10)
 _RANDOM = range(1, 257)
 
@@ -74,20 +75,17 @@ def _import_block(keyring: Keyring, request: ImportKey, transport: Transport) ->
     with clear:
         if header.algorithm == TDES:
             keyring.judge(clear)
+        fits(header, request.kind)
         if keyring.lmk.authenticates:
-            if not request.kind.in_block:
-                raise Refused(Reason.KEY_TYPE)
-            kept = keyring.wrap(clear, request.kind, request.scheme or KeyScheme.KEY_BLOCK, header)
+            kept = keyring.wrap(clear, IN_BLOCK, request.scheme or KeyScheme.KEY_BLOCK, header)
         else:
             if header.algorithm != TDES:
                 raise Refused(Reason.KEY_BLOCK_ALGORITHM)
-            if header.usage not in USAGES or not USAGES[header.usage] & request.kind.uses:
-                raise Refused(Reason.KEY_BLOCK_USAGE)
-            if len(clear) not in request.kind.octets or request.scheme is None:
+            if len(clear) not in request.kind.octets:
                 raise Refused(Reason.KEY_LENGTH)
             if not has_odd_parity(clear):
                 raise Refused(Reason.IMPORTED_KEY_PARITY)
-            kept = keyring.wrap(clear, request.kind, request.scheme)
+            kept = keyring.wrap(clear, request.kind, request.scheme or _USUAL_SCHEMES[len(clear)])
         return KeptKey(kept, long_check_value(keyring, clear, header.algorithm))
 
 

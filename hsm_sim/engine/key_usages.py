@@ -9,7 +9,7 @@ type each where the letter leaves the choice (P0: any PIN key; 71: a terminal's,
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hsm_sim.engine.key_types import Use
+from hsm_sim.engine.key_types import KeyType, Use
 from hsm_sim.engine.purpose import AES, TDES
 from hsm_sim.engine.refusal import Reason, Refused
 from protocols.hsm.key_block import BlockHeader
@@ -39,6 +39,15 @@ EXPORTABILITIES = frozenset({EXPORT_NONE, EXPORT_TRUSTED, EXPORT_SENSITIVE})
 TERMINAL_USAGES = frozenset({"71", "P0", "M0", "M1", "M3", "M6", "B1", "D0", "21", "23", "51"})
 """What may travel under a terminal's master key: the terminal's own keys."""
 _TWO_KEYS_ONLY = Use.CARD_VERIFICATION | Use.DUKPT | Use.APPLICATION_CRYPTOGRAM | Use.CARD_KEY | Use.DUKPT_INITIAL
+
+
+def fits(header: BlockHeader, kind: KeyType) -> None:
+    """Refuse a key whose block says that it is of another type than the request does, or of none at all.
+
+    ``FFF`` as the request's type leaves it to the block.
+    """
+    if not USAGES.get(header.usage, Use(0)) & kind.uses:
+        raise Refused(Reason.KEY_BLOCK_USAGE)
 
 
 def judge(header: BlockHeader, octets: int) -> None:

@@ -328,9 +328,10 @@ def _put(shape: type[Fields], slot: Slot) -> Callable[[Any, Any], None]:
 class Part(Kind[F], Generic[F]):
     """A group of fields inside a layout."""
 
-    __slots__ = ("_layout",)
+    __slots__ = ("_layout", "shape")
 
     def __init__(self, shape: type[F]) -> None:
+        self.shape = shape
         self._layout = layout_of(shape)
 
     def read(self, source: Source, where: str) -> F:

@@ -47,7 +47,23 @@ def asking(
     **settings: Any,
 ) -> Ask:
     """Asks commands of a unit with these settings; gives what follows the response code."""
-    engine = Engine(
+    return asking_of(
+        an_engine(old_lmk=old_lmk, lmks=lmks, guard=guard, policy=policy, random=random, storage=storage, **settings)
+    )
+
+
+def an_engine(
+    *,
+    old_lmk: bool = False,
+    lmks: Mapping[str, Lmk] | None = None,
+    guard: Guard | None = None,
+    policy: Policy | None = None,
+    random: Callable[[int], bytes] = os.urandom,
+    storage: Mapping[str, Mapping[str, str]] | None = None,
+    **settings: Any,
+) -> Engine:
+    """An engine with these settings."""
+    return Engine(
         lmks or every_lmk(),
         random,
         policy=policy or Policy(**settings),
@@ -55,6 +71,10 @@ def asking(
         old_lmks={"00": VariantLmk.of_old_test_keys()} if old_lmk else None,
         storage={name: _storage(fields) for name, fields in (storage or {}).items()},
     )
+
+
+def asking_of(engine: Engine) -> Ask:
+    """Asks commands of an engine."""
 
     def ask(command: str | bytes) -> str:
         octets = command.encode("latin-1") if isinstance(command, str) else command

@@ -30,6 +30,7 @@ class Bench:
     now_ms: int = 1_700_000_000_000
     stops: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    make: type[Simulator] = Simulator
 
     def __post_init__(self) -> None:
         self.start()
@@ -42,7 +43,7 @@ class Bench:
                 vault = Vault.open(path, lambda stored: ByPassphrase(Passphrase(WORDS), os.urandom, stored), os.urandom)
             else:
                 vault = Vault.create(path, ByPassphrase(Passphrase(WORDS), os.urandom), os.urandom)
-        self.simulator = Simulator(
+        self.simulator = self.make(
             self.settings,
             random=os.urandom,
             clock=self.clock,

@@ -15,6 +15,8 @@ with warnings.catch_warnings():
     import pyemv
     from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
     from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES
+    from cryptography.hazmat.primitives.cmac import CMAC
 
 # The public TEST set as its users write it: pairs 04-05 (ZMK) to 32-33.
 PAIRS = {
@@ -33,6 +35,24 @@ PAIRS = {
     "0C": "2A2A2A2A2A2A2A2A2C2C2C2C2C2C2C2C",
     "0D": "2F2F2F2F2F2F2F2F3131313131313131",
     "0E": "01010101010101010101010101010101",
+}
+# The set that one simulator has for keys from before a change of LMK.
+OLD_PAIRS = {
+    "00": "404040404040404F5151515151515151",
+    "01": "616161616161616E7070707070707070",
+    "02": "E0E001010101010EF1F1010101010101",
+    "03": "1C587F1C13924FFE0101010101010101",
+    "04": "010101010101010E0101010101010101",
+    "05": "020202020202020E0404040404040404",
+    "06": "070707070707070E1010101010101010",
+    "07": "131313131313131F1515151515151515",
+    "08": "161616161616161F1919191919191919",
+    "09": "1A1A1A1A1A1A1A1F1C1C1C1C1C1C1C1C",
+    "0A": "232323232323232F2525252525252525",
+    "0B": "262626262626262F2929292929292929",
+    "0C": "2A2A2A2A2A2A2A2F2C2C2C2C2C2C2C2C",
+    "0D": "2F2F2F2F2F2F2FFE3131313131313131",
+    "0E": "010101010101010E0101010101010101",
 }
 TYPE_VARIANTS = [0x00, 0xA6, 0x5A, 0x6A, 0xDE, 0x2B, 0x50, 0x74, 0x9C, 0xFA]
 SCHEME_VARIANTS = {"U": [0xA6, 0x5A], "T": [0x6A, 0xDE, 0x2B], "X": [0, 0], "Y": [0, 0, 0], "": [0]}
@@ -181,3 +201,105 @@ def tdes(clear: bytes, mode: Any, data: bytes, *, decipher: bool = False) -> byt
 def odd(clear: bytes) -> bytes:
     """The same octets with odd parity."""
     return bytes(quiet(psec.des.adjust_key_parity, clear))
+
+
+def aes(clear: bytes, mode: Any, data: bytes, *, decipher: bool = False) -> bytes:
+    """AES in a mode of the `cryptography` package: ECB, CBC, CFB, CFB8."""
+    cipher = Cipher(AES(clear), mode)
+    context = cipher.decryptor() if decipher else cipher.encryptor()
+    return bytes(context.update(data) + context.finalize())
+
+
+def pin_of_block_0(clear_key: bytes, block: str, account: str) -> str:
+    """The PIN of an enciphered block of format 0."""
+    clear = quiet(psec.des.decrypt_tdes_ecb, clear_key, bytes.fromhex(block))
+    return str(psec.pinblock.decode_pinblock_iso_0(clear, account + "0"))
+
+
+def security_codes(clear: bytes, pan: str, expiry: str) -> str:
+    """American Express codes of 5, 4 and 3 digits, as the one public program describes them, with psec's DES."""
+    clear_block = expiry + pan[2:14] if pan[1] == "7" else pan[2:14] + expiry
+    text = quiet(psec.des.encrypt_tdes_ecb, clear, bytes.fromhex(clear_block)).hex()
+    numbers, letters = [], []
+    for place, character in enumerate(text):
+        if character.isdigit():
+            numbers.append(character)
+        else:
+            letters.append(str((int(character, 16) - (9 if place < 5 else 4)) % 10))
+    return "".join(numbers + letters)[:12]
+
+
+# Thales key blocks, by psec's ciphers and OpenSSL's CMAC; the published blocks of both versions confirm them.
+TDES_LMK = bytes.fromhex("0123456789ABCDEF8080808080808080FEDCBA9876543210")
+AES_LMK = bytes.fromhex("9B71333A13F9FAE72F9D0E2DAB4AD6784718012F9244033F3F26A2DE0C8AA11A")
+
+
+def _cmac(clear: bytes, data: bytes) -> bytes:
+    made = CMAC(AES(clear))
+    made.update(data)
+    return made.finalize()
+
+
+def _aes_block_key(purpose: int) -> bytes:
+    return b"".join(_cmac(AES_LMK, bytes((count, 0, purpose, 0, 0, 4, 1, 0))) for count in (1, 2))
+
+
+def _varied(clear: bytes, variant: int) -> bytes:
+    return bytes(octet ^ variant for octet in clear)
+
+
+def key_block(
+    lmk: str,
+    lmk_id: str,
+    clear: bytes,
+    usage: str,
+    mode: str = "N",
+    algorithm: str = "T",
+    exportability: str = "E",
+) -> str:
+    """A key field: a Thales key block under the TEST LMK ``tdes`` or ``aes``, which has an identifier."""
+    size = 8 if lmk == "tdes" else 16
+    body = (8 * len(clear)).to_bytes(2, "big") + clear
+    body += bytes(-len(body) % size)
+    length = 16 + 2 * (len(body) + size // 2)
+    head = f"{'0' if lmk == 'tdes' else '1'}{length:04}{usage}{algorithm}{mode}00{exportability}00{lmk_id}".encode()
+    if lmk == "tdes":
+        sealed = quiet(psec.des.encrypt_tdes_cbc, _varied(TDES_LMK, 0x45), head[:8], body)
+        mac = quiet(psec.mac.generate_cbc_mac, _varied(TDES_LMK, 0x4D), head + sealed, 1, 4)
+    else:
+        sealed = psec.aes.encrypt_aes_cbc(_aes_block_key(0), head, body)
+        mac = _cmac(_aes_block_key(1), head + sealed)[:8]
+    return "S" + head.decode() + (sealed + mac).hex().upper()
+
+
+def key_in_block(lmk: str, field: str) -> bytes:
+    """The key in such a field; its authenticator is not looked at."""
+    head, body = field[1:17].encode(), bytes.fromhex(field[17:])
+    if lmk == "tdes":
+        clear = quiet(psec.des.decrypt_tdes_cbc, _varied(TDES_LMK, 0x45), head[:8], body[:-4])
+    else:
+        clear = psec.aes.decrypt_aes_cbc(_aes_block_key(0), head, body[:-8])
+    return bytes(clear[2 : 2 + int.from_bytes(clear[:2], "big") // 8])
+
+
+def tdes_block_table(table: str) -> str:
+    """A decimalisation table under the TDES key block LMK, as a unit's published tables show it."""
+    return str(quiet(psec.des.encrypt_tdes_ecb, _varied(TDES_LMK, 0x54), bytes.fromhex(table)).hex().upper())
+
+
+def x9143(wrapping: bytes, clear: bytes, usage: str, mode: str) -> str:
+    """An X9.143 key block of version B, without its tag."""
+    header = psec.tr31.Header("B", usage, "T", mode, "00", "E")
+    return str(quiet(psec.tr31.wrap, wrapping, header, clear))
+
+
+def x9143_key(wrapping: bytes, field: str) -> bytes:
+    """The key in a field with such a block."""
+    return bytes(quiet(psec.tr31.unwrap, wrapping, field[1:])[1])
+
+
+def old_lmk(key_type: str) -> bytes:
+    """The pair of the TEST LMK from before a change, in the variant of a key type."""
+    pair = bytearray.fromhex(OLD_PAIRS[key_type[1:]])
+    pair[0] ^= TYPE_VARIANTS[int(key_type[0])]
+    return bytes(pair)
