@@ -13,8 +13,9 @@ not be continued as if it were whole. Without a file the records are only chaine
 
 import fcntl
 import os
+import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +26,9 @@ CHAIN = "hsm-sim"
 COMMIT_S = 0.1
 KEPT_IN_MEMORY = 1000
 MODE = 0o600
+NAME_WITHIN = 128
+"""A record's name stands in so many octets of its line: behind its number and its time."""
+_NAME = re.compile(rb'"name":"([a-z.-]+)"')
 WAITING_RECORDS = 10_000
 """So many wait for the disk at most; then the next one waits for it itself."""
 
@@ -36,8 +40,11 @@ class AuditError(ProtocolError):
 class Audit:
     """An open audit. One writer: a second opener of the same file is refused."""
 
-    def __init__(self, clock_ms: Callable[[], int], path: Path | None = None) -> None:
-        """Open or begin the file and verify it whole; :class:`AuditError` where it cannot be, or does not hold."""
+    def __init__(self, clock_ms: Callable[[], int], path: Path | None = None, remember: Container[str] = ()) -> None:
+        """Open or begin the file and verify it whole; :class:`AuditError` where it cannot be, or does not hold.
+
+        The last stored record whose name is in ``remember`` is then :attr:`remembered`: what the unit must know again.
+        """
         self._clock_ms = clock_ms
         self._path = path
         self._waiting: list[bytes] = []
@@ -45,11 +52,14 @@ class Audit:
         self._descriptor: int | None = None
         self._size = 0
         self.head = genesis(CHAIN)
+        self.remembered: Record | None = None
         self.commits = 0
         if path is not None:
             self._descriptor, torn = _open(path)
             try:
-                self.head = _verified(path).head
+                last = _Last(remember)
+                self.head = _verified(path, watch=last).head
+                self.remembered = last.found
             except BaseException:
                 os.close(self._descriptor)
                 raise
@@ -131,10 +141,30 @@ def verify_file(path: Path, remembered: Head | None = None) -> Summary:
     return _verified(path, remembered)
 
 
-def _verified(path: Path, remembered: Head | None = None) -> Summary:
+class _Last:
+    """Keeps the last record of certain names as a chain goes by."""
+
+    def __init__(self, names: Container[str]) -> None:
+        self._names = names
+        self._line = b""
+
+    def __call__(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            found = _NAME.search(line, 0, NAME_WITHIN)
+            if found is not None and found[1].decode("ascii") in self._names:
+                self._line = line
+            yield line
+
+    @property
+    def found(self) -> Record | None:
+        """The record, if there was one."""
+        return parse(self._line, CHAIN) if self._line else None
+
+
+def _verified(path: Path, remembered: Head | None = None, watch: _Last | None = None) -> Summary:
     try:
         with path.open("rb") as lines:
-            return verify(CHAIN, lines, remembered)
+            return verify(CHAIN, lines if watch is None else watch(lines), remembered)
     except ChainError as fault:
         raise AuditError(f"{path.name}: {fault}") from None
     except OSError as fault:

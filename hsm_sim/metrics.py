@@ -60,7 +60,7 @@ def _lines(simulator: Simulator, hosts: Hosts, uptime_s: float) -> Iterator[str]
     yield from _one("audit_commits_total", "counter", "Writes of the audit to the disk.", simulator.audit.commits)
     yield from _one("audit_waiting", "gauge", "Records not yet on the disk.", simulator.audit.waiting)
     if simulator.vault is not None:
-        yield from _one("vault_keys", "gauge", "Keys in the vault.", len(simulator.vault.names(Kind.KEY)))
+        yield from _one("vault_keys", "gauge", "Keys in the vault.", simulator.vault.count(Kind.KEY))
     if simulator.injector is not None:
         hits = simulator.injector.hits
         yield from _family(

@@ -75,8 +75,8 @@ async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
             open_ways.push_async_callback(console.stop)
         _say_ready(settings, voice, simulator, ready)
         timers = [
-            asyncio.create_task(_every(COMMIT_S / 2, simulator.audit.commit, stop)),
-            asyncio.create_task(_every(REFUSALS_S, simulator.report_refusals, stop)),
+            asyncio.create_task(_every(COMMIT_S / 2, simulator.audit.commit, simulator.fail)),
+            asyncio.create_task(_every(REFUSALS_S, simulator.report_refusals, simulator.fail)),
         ]
         await stopping.wait()
         for timer in timers:

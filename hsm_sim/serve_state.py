@@ -17,7 +17,7 @@ from hsm_sim.config import Vault as VaultSettings
 from hsm_sim.engine.vault import Vault, VaultError
 from hsm_sim.engine.vault_seal import LONGEST_PASSPHRASE, ByPassphrase, Passphrase, Wrapping
 from hsm_sim.faults import Injector, Script
-from hsm_sim.simulator import Simulator
+from hsm_sim.simulator import REMEMBERED, Simulator
 from protocols.errors import DecodeError, IntegrityError, ProtocolError
 from tillguard.exits import Exit
 from tillguard.settings import load
@@ -38,7 +38,7 @@ def assemble(settings: Settings, stop: Callable[[str], None], tell: Callable[[st
     vault = _vault(settings.state, settings.vault) if settings.state is not None else None
     audit = None
     try:
-        audit = Audit(_unix_ms, settings.state / AUDIT if settings.state is not None else None)
+        audit = Audit(_unix_ms, settings.state / AUDIT if settings.state is not None else None, REMEMBERED)
         return Simulator(
             settings,
             random=os.urandom,
