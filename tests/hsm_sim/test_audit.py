@@ -114,7 +114,7 @@ def test_a_remembered_head_shows_what_was_cut(path: Path) -> None:
 def test_the_last_record_of_a_name_is_brought_back(path: Path) -> None:
     audit = Audit(clock(), path)
     for total in (1, 2):
-        audit.now("fraud.counted", total=total, name="fraud.reset")
+        audit.now("fraud.counted", total=total, words="fraud.reset")
     audit.now("host.command", code='"name":"fraud.reset"')
     audit.close()
     again = Audit(clock(), path, {"fraud.counted", "fraud.reset"})
