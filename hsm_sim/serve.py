@@ -108,7 +108,7 @@ async def _listen(settings: Settings, simulator: Simulator, hosts: Hosts, server
                 lambda: text_of(simulator, hosts, time.monotonic() - started), LOOPBACK, settings.metrics_port
             )
         except OSError as fault:
-            raise _cannot_listen(LOOPBACK, settings.metrics_port, fault, "metrics-port") from None
+            raise _cannot_listen(LOOPBACK, settings.metrics_port, fault, "--metrics-port") from None
         ready["metrics"] = _where(*metrics.sockets[0].getsockname()[:2])
     return ready
 

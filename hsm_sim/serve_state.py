@@ -147,7 +147,7 @@ def _by_token(settings: Token) -> Wrapping:
     try:
         from hsm_sim.engine.vault_token import ByToken, TokenPin
     except ImportError:
-        raise Fault("no PKCS#11 here", "pip install tillguard[pkcs11]", Exit.ABSENT) from None
+        raise Fault("no PKCS#11 here", "pip install tillguard[token]", Exit.ABSENT) from None
     pin = TokenPin(_secret(settings.pin_file))
     return ByToken(str(settings.module), settings.token, settings.key, pin, os.urandom)
 
