@@ -34,7 +34,18 @@ WAITING_RECORDS = 10_000
 
 
 class AuditError(ProtocolError):
-    """The audit cannot be written, or does not hold. Nothing that should be in it may go on."""
+    """The audit cannot be written, or does not hold, and the cure. Nothing that should be in it may go on."""
+
+    def __init__(self, what: str, hint: str, *, damaged: bool = False) -> None:
+        super().__init__(what)
+        self.hint = hint
+        self.damaged = damaged
+        """Whether what is stored does not hold: a matter for an inquiry."""
+
+
+NO_ROOM = "free space on the disk of the state folder, then start the unit again"
+INQUIRY = "keep the file as it is for the inquiry, and start with another state folder"
+IN_USE = "stop the unit that runs in this folder, or choose another with --state"
 
 
 class Audit:
@@ -101,7 +112,7 @@ class Audit:
                 place += os.write(self._descriptor, octets[place:])
             os.fdatasync(self._descriptor)
         except OSError as fault:
-            raise AuditError(f"the audit cannot be written: {fault.strerror}") from None
+            raise AuditError(f"the audit cannot be written: {fault.strerror}", NO_ROOM) from None
         self._size += len(octets)
         self._waiting.clear()
         self.commits += 1
@@ -123,7 +134,7 @@ class Audit:
         self.commit()
         summary = _verified(self._path)
         if summary.head != self.head:
-            raise AuditError("the audit on the disk is not the one that this unit wrote")
+            raise AuditError("the audit on the disk is not the one that this unit wrote", INQUIRY, damaged=True)
         return summary
 
     def close(self) -> None:
@@ -166,9 +177,9 @@ def _verified(path: Path, remembered: Head | None = None, watch: _Last | None = 
         with path.open("rb") as lines:
             return verify(CHAIN, lines if watch is None else watch(lines), remembered)
     except ChainError as fault:
-        raise AuditError(f"{path.name}: {fault}") from None
+        raise AuditError(f"{path.name}: {fault}", INQUIRY, damaged=True) from None
     except OSError as fault:
-        raise AuditError(f"{path.name}: {fault.strerror}") from None
+        raise AuditError(f"{path.name}: {fault.strerror}", "check the path and its rights") from None
 
 
 def _open(path: Path) -> tuple[int, int]:
@@ -181,13 +192,13 @@ def _open(path: Path) -> tuple[int, int]:
             os.fsync(folder)
             os.close(folder)
     except OSError as fault:
-        raise AuditError(f"{path.name}: {fault.strerror}") from None
+        raise AuditError(f"{path.name}: {fault.strerror}", "check the state folder, its rights and its disk") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return descriptor, _cut_torn_line(descriptor)
     except OSError:
         os.close(descriptor)
-        raise AuditError(f"{path.name} is open in another process") from None
+        raise AuditError(f"{path.name} is open in another process", IN_USE) from None
 
 
 def _cut_torn_line(descriptor: int) -> int:

@@ -7,6 +7,7 @@ Secrets are never words: they are asked for one by one, without echo on a termin
 
 import getpass
 import json
+import os
 import shlex
 import socket
 import sys
@@ -21,10 +22,21 @@ SOCKET = "console.sock"
 PROMPT = "hsm> "
 LEAVE = ("quit", "exit")
 WAIT_S = 60.0
+LONGEST_SOCKET = 107
+"""Octets of the path of a Unix socket (unix(7))."""
 _NOT_THERE = "start one: hsm-sim serve --state FOLDER, and name the same folder here"
 
 Bring = Callable[[str], str]
 """Asks a person for a secret."""
+
+
+def socket_in(folder: Path) -> Path:
+    """Where a unit with this state folder hears its console; :class:`Fault` where no socket can have such a path."""
+    path = folder / SOCKET
+    if len(os.fsencode(path)) > LONGEST_SOCKET:
+        hint = f"choose a shorter one with --state: a socket's path takes {LONGEST_SOCKET} octets at most"
+        raise Fault(f"{folder}: too long a path for the console's socket", hint, Exit.USAGE)
+    return path
 
 
 class Line:

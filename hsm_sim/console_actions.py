@@ -20,6 +20,7 @@ from hsm_sim.faults import Script
 from hsm_sim.simulator import ACTIVITIES, Simulator
 from protocols.audit_chain import Record
 from protocols.errors import IntegrityError, ProtocolError
+from protocols.hsm.commands import COMMANDS
 from tillguard.settings import load
 from tillguard.voice import Fault
 
@@ -235,7 +236,11 @@ def _fields(record: Record) -> str:
 
 
 def _codes(words: Sequence[str]) -> frozenset[str]:
-    return frozenset(word.upper() for word in words)
+    codes = frozenset(word.upper() for word in words)
+    unknown = sorted(codes - COMMANDS.keys())
+    if unknown:
+        raise Fault(f"{unknown[0]} is no command of this unit", "see: hsm-sim commands")
+    return codes
 
 
 _ROWS = (

@@ -44,10 +44,10 @@ def serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
 async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    trouble: list[str] = []
+    trouble: list[Fault] = []
 
-    def stop(words: str) -> None:
-        trouble.append(words)
+    def stop(what: str, hint: str) -> None:
+        trouble.append(Fault(what, hint))
         stopping.set()
 
     def tell(words: str) -> None:
@@ -82,7 +82,7 @@ async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
         for timer in timers:
             timer.cancel()
     if trouble:
-        raise Fault(trouble[0], "free space on the disk of the state folder, then start again")
+        raise trouble[0]
     return int(Exit.OK)
 
 
@@ -120,13 +120,13 @@ async def _open(server: HostServer, listen: str, port: int, tls: ssl.SSLContext 
         raise _cannot_listen(listen, port, fault, knob) from None
 
 
-async def _every(seconds: float, step: Callable[[], object], stop: Callable[[str], None]) -> None:
+async def _every(seconds: float, step: Callable[[], object], fail: Callable[[AuditError], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:
             step()
         except AuditError as fault:
-            stop(str(fault))
+            fail(fault)
             return
 
 

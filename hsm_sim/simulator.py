@@ -77,7 +77,7 @@ class Simulator:
         audit: Audit,
         vault: Vault | None,
         injector: Injector | None = None,
-        stop: Callable[[str], None] = lambda words: None,
+        stop: Callable[[str, str], None] = lambda what, hint: None,
         tell: Callable[[str], None] = lambda words: None,
     ) -> None:
         """``stop`` is told when the unit must stop, ``tell`` what its owner should hear."""
@@ -89,7 +89,7 @@ class Simulator:
         self._failed = False
         self._tell = tell
         self._old_test_lmk = settings.policy.old_test_lmk
-        self._audited = frozenset(settings.commands.audited)
+        self._audited = frozenset(map(str.upper, settings.commands.audited))
         self.operating = self._first_operating(settings)
         self.states = States(clock, ACTIVITIES)
         self.counters = FraudCounters(self.operating.fraud, clock_ms, self._keep_counts, self._kept_counts())
@@ -114,7 +114,7 @@ class Simulator:
         try:
             self.audit.soon("host.command", code=code, error=error, peer=peer)
         except AuditError as fault:
-            self.fail(str(fault))
+            self.fail(fault)
 
     def bug(self, code: str, kind: str) -> None:
         """A fault of ours: the command was answered 41."""
@@ -137,20 +137,20 @@ class Simulator:
 
     # Changing
 
-    def fail(self, words: str) -> None:
+    def fail(self, fault: AuditError | VaultError) -> None:
         """Serve nobody from now on and stop: what happens could not be recorded, or kept."""
         self.states.state = State.OFFLINE
         self.states.cancel()
         if not self._failed:
             self._failed = True
-            self._stop(words)
+            self._stop(str(fault), fault.hint)
 
     def record(self, name: str, **fields: Value) -> None:
         """Record a change before it is made."""
         try:
             self.audit.now(name, **fields)
         except AuditError as fault:
-            self.fail(str(fault))
+            self.fail(fault)
             raise
 
     def turn(self, turn: Turn) -> State:
@@ -317,8 +317,7 @@ class Simulator:
         operating = Operating(
             _policy(settings.policy), settings.fraud, Commands(frozenset(map(str.upper, settings.commands.disabled)))
         )
-        for name, text in settings.policy.settings.items():
-            operating = changed(operating, name, text)
+        operating = settings.policy.upon(operating)
         kept = self.vault.kept(Kind.STATE, _OPERATING) if self.vault is not None else None
         return operating if kept is None else overlaid(operating, kept)
 
@@ -339,7 +338,7 @@ class Simulator:
             self.record(name, **words)
             self._keep(Kind.STATE, _COUNTS, json.dumps(words).encode())
         except (AuditError, VaultError) as fault:
-            self.fail(str(fault))
+            self.fail(fault)
             raise Refused(Reason.NOT_KEPT) from None
 
     def _kept_counts(self) -> Counts:

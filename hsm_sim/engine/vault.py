@@ -151,7 +151,7 @@ class Vault:
         :class:`IntegrityError` where passphrase or token is another one.
         """
         if not path.is_file():
-            raise VaultError(f"{path.name} is not there")
+            raise VaultError(f"{path.name} is not there" if not path.exists() else f"{path.name} is no file")
         with ExitStack() as undo:
             lock = _locked(path)
             undo.callback(os.close, lock)
@@ -351,7 +351,8 @@ def _locked(path: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
-        raise VaultError(f"{path.name} is open in another process") from None
+        hint = "stop the unit that runs in this folder, or choose another with --state"
+        raise VaultError(f"{path.name} is open in another process", hint) from None
     return handle
 
 

@@ -50,7 +50,7 @@ class Bench:
             clock_ms=lambda: self.now_ms,
             audit=Audit(lambda: self.now_ms, None if self.folder is None else self.folder / "audit.jsonl", REMEMBERED),
             vault=vault,
-            stop=self.stops.append,
+            stop=lambda what, hint: self.stops.append(what),
             tell=self.told.append,
         )
 
