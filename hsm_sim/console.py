@@ -12,6 +12,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ def socket_in(folder: Path) -> Path:
     return path
 
 
+class Gone(Fault):
+    """The unit is not there any more."""
+
+
 class Line:
     """The connection to the unit."""
 
@@ -56,14 +61,19 @@ class Line:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # it flushes what the unit, which is gone, did not take
+            self._file.close()
         self._socket.close()
 
     def order(self, words: Sequence[str], bring: Bring) -> dict[str, Any]:
         """Give an order and bring what it asks for; the unit's last document."""
         heard = self._exchange({"words": list(words)})
         while "ask" in heard:
-            heard = self._exchange({"secret": bring(heard["ask"])})
+            try:
+                brought: str | None = bring(str(heard["ask"]))
+            except (EOFError, KeyboardInterrupt):
+                brought = None  # the person gives up: so does the unit
+            heard = self._exchange({"secret": brought})
         return heard
 
     def _exchange(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -71,12 +81,12 @@ class Line:
             self._file.write(json.dumps(document).encode() + b"\n")
             self._file.flush()
             line = self._file.readline()
-        except OSError:
-            line = b""
-        if not line:
-            raise Fault("the unit closed the console", "see what it said on its own terminal", Exit.FAILED)
-        heard = json.loads(line)
-        return heard if isinstance(heard, dict) else {}
+            heard = json.loads(line) if line else None
+        except (OSError, ValueError):
+            heard = None
+        if not isinstance(heard, dict):
+            raise Gone("the unit closed the console", "see what it said on its own terminal", Exit.FAILED)
+        return heard
 
 
 def run_console(path: Path, words: Sequence[str], voice: Voice) -> int:
@@ -114,14 +124,15 @@ def _prompt(line: Line, voice: Voice) -> int:
     while True:
         try:
             words = _words(input(PROMPT))
+            if words and words[0] in LEAVE:
+                return int(Exit.OK)
+            if words:
+                _one(line, words, voice, lambda asked: getpass.getpass(f"{asked}: "))
         except EOFError:
+            voice.tell("")
             return int(Exit.OK)
-        if words and words[0] in LEAVE:
-            return int(Exit.OK)
-        if not words:
-            continue
-        try:
-            _one(line, words, voice, lambda asked: getpass.getpass(f"{asked}: "))
+        except Gone:
+            raise
         except Fault as fault:
             voice.fault(fault)
 

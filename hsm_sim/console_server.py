@@ -4,8 +4,8 @@
 
 One JSON document per line. The console sends ``{"words": […]}``; the unit answers ``{"done": …, "text": …}``,
 ``{"error": …, "hint": …}``, or ``{"ask": …}`` where a person must bring a secret, which comes back as ``{"secret": …}``
-in hexadecimal. The socket lies in a folder of its owner's with mode 0600, and only the user who runs the unit, or root,
-is heard; the unit stops for nobody else.
+in hexadecimal, or null where the person gives up. The socket lies in a folder of its owner's with mode 0600, and only
+the user who runs the unit, or root, is heard; the unit stops for nobody else.
 """
 
 import asyncio
@@ -119,8 +119,10 @@ class ConsoleServer:
 
 async def _secret(reader: asyncio.StreamReader) -> Secret:
     heard = await _document(reader)
-    if heard is None or not isinstance(heard.get("secret"), str):
+    if heard is None or "secret" not in heard:
         raise EOFError
+    if not isinstance(heard["secret"], str):
+        raise Declined("given up", "nothing was changed")
     return Secret(bytearray(heard["secret"].encode("ascii", "replace")))
 
 
