@@ -6,6 +6,7 @@ Orders on keys are in :mod:`hsm_sim.console_keys`. Nothing here reads a terminal
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ def _faults_clear(simulator: Simulator, words: Sequence[str]) -> Talk:
 
 def _audit_last(simulator: Simulator, words: Sequence[str]) -> Talk:
     records = simulator.audit.last(number(words[0], 1, MOST_RECORDS) if words else 20)
-    lines = [f"{record.seq} {record.at_ms} {record.name}{_fields(record)}" for record in records]
+    lines = [f"{record.seq} {_moment(record.at_ms)} {record.name}{_fields(record)}" for record in records]
     documents = [
         {"seq": record.seq, "at_ms": record.at_ms, "name": record.name, "fields": dict(record.fields)}
         for record in records
@@ -229,6 +230,10 @@ def _audit_verify(simulator: Simulator, words: Sequence[str]) -> Talk:
     summary = simulator.audit.verify()
     text = f"{summary.records} records hold; remember the head: {summary.head.text()}"
     return (yield from said(text, records=summary.records, head=summary.head.text()))
+
+
+def _moment(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _fields(record: Record) -> str:

@@ -66,7 +66,11 @@ async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
     async with AsyncExitStack() as open_ways:
         open_ways.callback(_close, simulator)
         open_ways.push_async_callback(server.stop)
-        ready = await _listen(settings, simulator, hosts, server)
+        ready = await _listen(settings, server)
+        if settings.metrics_port is not None:
+            metrics = await _metrics(settings.metrics_port, simulator, hosts)
+            open_ways.callback(metrics.close)
+            ready["metrics"] = _where(*metrics.sockets[0].getsockname()[:2])
         if settings.state is not None:
             from hsm_sim.console_server import ConsoleServer  # imported at need: most tests start without it
 
@@ -91,26 +95,25 @@ def _close(simulator: Simulator) -> None:
         simulator.close()
 
 
-async def _listen(settings: Settings, simulator: Simulator, hosts: Hosts, server: HostServer) -> dict[str, str]:
-    """Open every way in; gives what the readiness line says of them."""
+async def _listen(settings: Settings, server: HostServer) -> dict[str, str]:
+    """Open every way in for hosts; gives what the readiness line says of them."""
     ready: dict[str, str] = {}
-    started = time.monotonic()
     if settings.plain:
         ready["address"] = await _open(server, settings.listen, settings.port, None, "--port")
     if settings.tls is not None:
         context = tls_context(settings.tls)
         ready["tls_address"] = await _open(server, settings.listen, settings.tls.port, context, "[tls] port")
-    if settings.metrics_port is not None:
-        from hsm_sim.metrics import serve_metrics, text_of
-
-        try:
-            metrics = await serve_metrics(
-                lambda: text_of(simulator, hosts, time.monotonic() - started), LOOPBACK, settings.metrics_port
-            )
-        except OSError as fault:
-            raise _cannot_listen(LOOPBACK, settings.metrics_port, fault, "--metrics-port") from None
-        ready["metrics"] = _where(*metrics.sockets[0].getsockname()[:2])
     return ready
+
+
+async def _metrics(port: int, simulator: Simulator, hosts: Hosts) -> asyncio.Server:
+    from hsm_sim.metrics import serve_metrics, text_of  # imported at need
+
+    started = time.monotonic()
+    try:
+        return await serve_metrics(lambda: text_of(simulator, hosts, time.monotonic() - started), LOOPBACK, port)
+    except OSError as fault:
+        raise _cannot_listen(LOOPBACK, port, fault, "--metrics-port") from None
 
 
 async def _open(server: HostServer, listen: str, port: int, tls: ssl.SSLContext | None, knob: str) -> str:
