@@ -13,8 +13,9 @@ not be continued as if it were whole. Without a file the records are only chaine
 
 import fcntl
 import os
+import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -25,19 +26,36 @@ CHAIN = "hsm-sim"
 COMMIT_S = 0.1
 KEPT_IN_MEMORY = 1000
 MODE = 0o600
+NAME_WITHIN = 128
+"""A record's name stands in so many octets of its line: behind its number and its time."""
+_NAME = re.compile(rb'"name":"([a-z.-]+)"')
 WAITING_RECORDS = 10_000
 """So many wait for the disk at most; then the next one waits for it itself."""
 
 
 class AuditError(ProtocolError):
-    """The audit cannot be written, or does not hold. Nothing that should be in it may go on."""
+    """The audit cannot be written, or does not hold, and the cure. Nothing that should be in it may go on."""
+
+    def __init__(self, what: str, hint: str, *, damaged: bool = False) -> None:
+        super().__init__(what)
+        self.hint = hint
+        self.damaged = damaged
+        """Whether what is stored does not hold: a matter for an inquiry."""
+
+
+NO_ROOM = "free space on the disk of the state folder, then start the unit again"
+INQUIRY = "keep the file as it is for the inquiry, and start with another state folder"
+IN_USE = "stop the unit that runs in this folder, or choose another with --state"
 
 
 class Audit:
     """An open audit. One writer: a second opener of the same file is refused."""
 
-    def __init__(self, clock_ms: Callable[[], int], path: Path | None = None) -> None:
-        """Open or begin the file and verify it whole; :class:`AuditError` where it cannot be, or does not hold."""
+    def __init__(self, clock_ms: Callable[[], int], path: Path | None = None, remember: Container[str] = ()) -> None:
+        """Open or begin the file and verify it whole; :class:`AuditError` where it cannot be, or does not hold.
+
+        The last stored record whose name is in ``remember`` is then :attr:`remembered`: what the unit must know again.
+        """
         self._clock_ms = clock_ms
         self._path = path
         self._waiting: list[bytes] = []
@@ -45,11 +63,14 @@ class Audit:
         self._descriptor: int | None = None
         self._size = 0
         self.head = genesis(CHAIN)
+        self.remembered: Record | None = None
         self.commits = 0
         if path is not None:
             self._descriptor, torn = _open(path)
             try:
-                self.head = _verified(path).head
+                last = _Last(remember)
+                self.head = _verified(path, watch=last).head
+                self.remembered = last.found
             except BaseException:
                 os.close(self._descriptor)
                 raise
@@ -91,7 +112,7 @@ class Audit:
                 place += os.write(self._descriptor, octets[place:])
             os.fdatasync(self._descriptor)
         except OSError as fault:
-            raise AuditError(f"the audit cannot be written: {fault.strerror}") from None
+            raise AuditError(f"the audit cannot be written: {fault.strerror}", NO_ROOM) from None
         self._size += len(octets)
         self._waiting.clear()
         self.commits += 1
@@ -113,7 +134,7 @@ class Audit:
         self.commit()
         summary = _verified(self._path)
         if summary.head != self.head:
-            raise AuditError("the audit on the disk is not the one that this unit wrote")
+            raise AuditError("the audit on the disk is not the one that this unit wrote", INQUIRY, damaged=True)
         return summary
 
     def close(self) -> None:
@@ -131,14 +152,34 @@ def verify_file(path: Path, remembered: Head | None = None) -> Summary:
     return _verified(path, remembered)
 
 
-def _verified(path: Path, remembered: Head | None = None) -> Summary:
+class _Last:
+    """Keeps the last record of certain names as a chain goes by."""
+
+    def __init__(self, names: Container[str]) -> None:
+        self._names = names
+        self._line = b""
+
+    def __call__(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            found = _NAME.search(line, 0, NAME_WITHIN)
+            if found is not None and found[1].decode("ascii") in self._names:
+                self._line = line
+            yield line
+
+    @property
+    def found(self) -> Record | None:
+        """The record, if there was one."""
+        return parse(self._line, CHAIN) if self._line else None
+
+
+def _verified(path: Path, remembered: Head | None = None, watch: _Last | None = None) -> Summary:
     try:
         with path.open("rb") as lines:
-            return verify(CHAIN, lines, remembered)
+            return verify(CHAIN, lines if watch is None else watch(lines), remembered)
     except ChainError as fault:
-        raise AuditError(f"{path.name}: {fault}") from None
+        raise AuditError(f"{path.name}: {fault}", INQUIRY, damaged=True) from None
     except OSError as fault:
-        raise AuditError(f"{path.name}: {fault.strerror}") from None
+        raise AuditError(f"{path.name}: {fault.strerror}", "check the path and its rights") from None
 
 
 def _open(path: Path) -> tuple[int, int]:
@@ -151,13 +192,13 @@ def _open(path: Path) -> tuple[int, int]:
             os.fsync(folder)
             os.close(folder)
     except OSError as fault:
-        raise AuditError(f"{path.name}: {fault.strerror}") from None
+        raise AuditError(f"{path.name}: {fault.strerror}", "check the state folder, its rights and its disk") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return descriptor, _cut_torn_line(descriptor)
     except OSError:
         os.close(descriptor)
-        raise AuditError(f"{path.name} is open in another process") from None
+        raise AuditError(f"{path.name} is open in another process", IN_USE) from None
 
 
 def _cut_torn_line(descriptor: int) -> int:

@@ -134,9 +134,9 @@ def _commands(given: argparse.Namespace, voice: Voice) -> int:
 
 
 def _console(given: argparse.Namespace, voice: Voice) -> int:
-    from hsm_sim.console import SOCKET, run_console
+    from hsm_sim.console import run_console, socket_in
 
-    return run_console(given.state / SOCKET, given.words, voice)
+    return run_console(socket_in(given.state), given.words, voice)
 
 
 def _audit(given: argparse.Namespace, voice: Voice) -> int:
@@ -147,9 +147,12 @@ def _audit(given: argparse.Namespace, voice: Voice) -> int:
     try:
         summary = verify_file(given.file, Head.from_text(given.remembered) if given.remembered else None)
     except AuditError as fault:
-        raise Fault(str(fault), "records before that one are whole", Exit.INTEGRITY) from None
+        if not fault.damaged:
+            raise Fault(str(fault), fault.hint, Exit.USAGE) from None
+        hint = "records before that one are whole; keep the file as it is for the inquiry"
+        raise Fault(str(fault), hint, Exit.INTEGRITY) from None
     except DecodeError as fault:
-        raise Fault(str(fault), "write it as `audit verify` showed it", Exit.USAGE) from None
+        raise Fault(str(fault), "write it as `hsm-sim audit` showed it", Exit.USAGE) from None
     head = summary.head.text()
     voice.answer({"records": summary.records, "head": head}, f"{summary.records} records hold; head {head}")
     return int(Exit.OK)

@@ -9,6 +9,9 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from hsm_sim.engine.counters import Limits
+from hsm_sim.engine.master_keys import KINDS, LMK_IDS
+from hsm_sim.engine.settings import Operating, changed
+from protocols.hsm.commands import COMMANDS
 from protocols.hsm.frame import HEADER_OCTETS, LARGEST_FRAME
 
 LOOPBACK = "127.0.0.1"
@@ -19,49 +22,11 @@ LEAST_FRAME = 512  # below that not even a PIN translation with a long header fi
 MOST_CONNECTIONS = 65535
 LONGEST_UNFINISHED_S = 3600
 
-AUDITED = [
-    "A0",
-    "A2",
-    "A4",
-    "A6",
-    "A8",
-    "AE",
-    "AG",
-    "AS",
-    "B0",
-    "BA",
-    "BW",
-    "DW",
-    "DY",
-    "EI",
-    "EO",
-    "EW",
-    "FA",
-    "FC",
-    "FE",
-    "FI",
-    "FK",
-    "FM",
-    "FS",
-    "GC",
-    "GG",
-    "GI",
-    "GK",
-    "GY",
-    "HA",
-    "HC",
-    "IA",
-    "K8",
-    "KA",
-    "LO",
-    "MG",
-    "MI",
-    "NG",
-    "QK",
-    "RA",
-    "RY",
-]
-"""Commands that make, move or open keys or clear PINs, as far as they are served."""
+AUDITED = (
+    "A0", "A4", "A6", "A8", "AE", "AG", "B0", "BA", "BW", "DW", "DY", "EI", "EO", "EW", "FA", "FC",
+    "FE", "FI", "FK", "FM", "GC", "GY", "HA", "HC", "IA", "L0", "LO", "MG", "MI", "NG", "QK", "RA",
+)  # fmt: skip
+"""Commands that make, move or open keys or clear PINs, or sign, or end authorisations."""
 
 
 class Loop(StrEnum):
@@ -128,6 +93,18 @@ class PolicySettings:
     old_test_lmk: bool = False
     """Also hold the public old TEST LMK, from which keys and PINs can be translated (BW, BG)."""
 
+    def __post_init__(self) -> None:
+        self.upon(Operating())
+
+    def upon(self, operating: Operating) -> Operating:
+        """``operating`` with the single settings on top; :class:`ValueError` names the one that cannot be so."""
+        for name, text in self.settings.items():
+            try:
+                operating = changed(operating, name, text)
+            except ValueError as fault:
+                raise ValueError(f"settings: {name}: {fault}") from None
+        return operating
+
 
 @dataclass(frozen=True, slots=True)
 class CommandSettings:
@@ -135,8 +112,14 @@ class CommandSettings:
 
     disabled: tuple[str, ...] = ()
     """Answered as if they did not exist."""
-    audited: tuple[str, ...] = tuple(AUDITED)
+    audited: tuple[str, ...] = AUDITED
     """Recorded in the audit every time; of the others only refusals are, by their number."""
+
+    def __post_init__(self) -> None:
+        for name, codes in (("disabled", self.disabled), ("audited", self.audited)):
+            unknown = [code for code in codes if code.upper() not in COMMANDS]
+            if unknown:
+                raise ValueError(f"{name}: {unknown[0]} is no command of this unit; see: hsm-sim commands")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +169,9 @@ class Settings:
                 raise ValueError(f"{name}: {allowed.start} to {allowed.stop - 1} expected")
         if "00" not in self.test_lmks:
             raise ValueError("test_lmks: 00, which commands mean that name none, expected among them")
+        for name, kind in self.test_lmks.items():
+            if name not in LMK_IDS or kind not in KINDS:
+                raise ValueError(f"test_lmks: identifiers of two digits, each with one of {', '.join(KINDS)}, expected")
         try:
             ip_address(self.listen)
         except ValueError:

@@ -7,10 +7,12 @@ Secrets are never words: they are asked for one by one, without echo on a termin
 
 import getpass
 import json
+import os
 import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,25 @@ SOCKET = "console.sock"
 PROMPT = "hsm> "
 LEAVE = ("quit", "exit")
 WAIT_S = 60.0
+LONGEST_SOCKET = 107
+"""Octets of the path of a Unix socket (unix(7))."""
 _NOT_THERE = "start one: hsm-sim serve --state FOLDER, and name the same folder here"
 
 Bring = Callable[[str], str]
 """Asks a person for a secret."""
+
+
+def socket_in(folder: Path) -> Path:
+    """Where a unit with this state folder hears its console; :class:`Fault` where no socket can have such a path."""
+    path = folder / SOCKET
+    if len(os.fsencode(path)) > LONGEST_SOCKET:
+        hint = f"choose a shorter one with --state: a socket's path takes {LONGEST_SOCKET} octets at most"
+        raise Fault(f"{folder}: too long a path for the console's socket", hint, Exit.USAGE)
+    return path
+
+
+class Gone(Fault):
+    """The unit is not there any more."""
 
 
 class Line:
@@ -44,14 +61,19 @@ class Line:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # it flushes what the unit, which is gone, did not take
+            self._file.close()
         self._socket.close()
 
     def order(self, words: Sequence[str], bring: Bring) -> dict[str, Any]:
         """Give an order and bring what it asks for; the unit's last document."""
         heard = self._exchange({"words": list(words)})
         while "ask" in heard:
-            heard = self._exchange({"secret": bring(heard["ask"])})
+            try:
+                brought: str | None = bring(str(heard["ask"]))
+            except (EOFError, KeyboardInterrupt):
+                brought = None  # the person gives up: so does the unit
+            heard = self._exchange({"secret": brought})
         return heard
 
     def _exchange(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -59,12 +81,12 @@ class Line:
             self._file.write(json.dumps(document).encode() + b"\n")
             self._file.flush()
             line = self._file.readline()
-        except OSError:
-            line = b""
-        if not line:
-            raise Fault("the unit closed the console", "see what it said on its own terminal", Exit.FAILED)
-        heard = json.loads(line)
-        return heard if isinstance(heard, dict) else {}
+            heard = json.loads(line) if line else None
+        except (OSError, ValueError):
+            heard = None
+        if not isinstance(heard, dict):
+            raise Gone("the unit closed the console", "see what it said on its own terminal", Exit.FAILED)
+        return heard
 
 
 def run_console(path: Path, words: Sequence[str], voice: Voice) -> int:
@@ -102,14 +124,15 @@ def _prompt(line: Line, voice: Voice) -> int:
     while True:
         try:
             words = _words(input(PROMPT))
+            if words and words[0] in LEAVE:
+                return int(Exit.OK)
+            if words:
+                _one(line, words, voice, lambda asked: getpass.getpass(f"{asked}: "))
         except EOFError:
+            voice.tell("")
             return int(Exit.OK)
-        if words and words[0] in LEAVE:
-            return int(Exit.OK)
-        if not words:
-            continue
-        try:
-            _one(line, words, voice, lambda asked: getpass.getpass(f"{asked}: "))
+        except Gone:
+            raise
         except Fault as fault:
             voice.fault(fault)
 

@@ -6,26 +6,37 @@ Orders on keys are in :mod:`hsm_sim.console_keys`. Nothing here reads a terminal
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hsm_sim.audit import AuditError
 from hsm_sim.console_keys import KEY_ROWS
-from hsm_sim.console_talk import Action, Declined, Talk, number, said
+from hsm_sim.console_talk import Action, Declined, Done, Talk, number, said
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.settings import shown
-from hsm_sim.engine.states import PERMITTED, Doing, Turn
-from hsm_sim.engine.vault import Kind
+from hsm_sim.engine.states import PERMITTED, TRANSITIONS, Doing, Turn
+from hsm_sim.engine.vault import Kind, VaultError
 from hsm_sim.faults import Script
 from hsm_sim.simulator import ACTIVITIES, Simulator
 from protocols.audit_chain import Record
-from protocols.errors import ProtocolError
+from protocols.errors import IntegrityError, ProtocolError
+from protocols.hsm.commands import COMMANDS
 from tillguard.settings import load
 from tillguard.voice import Fault
 
 USUAL_MINUTES = 15
 MOST_RECORDS = 1000
-STORED_INDEX = "three hexadecimal digits"
+CURES = {
+    Reason.WEAK_KEY: "a component is wrong, or they cancel each other out: check each against its check value",
+    Reason.SINGLE_LENGTH_POSING: "components of one length posing as another: check each against its check value",
+    Reason.INPUT: "all components are as long as one another and none is there twice",
+    Reason.KEY_LENGTH: "16, 32 or 48 hexadecimal digits in each component, as long as keys of that type are",
+    Reason.KEY_TYPE: "see which types there are: docs/hsm.md",
+    Reason.SOURCE_KEY_PARITY: "is it a key of that type, under that master key? check TYPE, KEY and LMK",
+    Reason.LMK_SCHEME: "name the LMK that it is for: key types go with variant LMKs, P0/B/S with those of key blocks",
+}
+"""What a person can do about a refusal."""
 
 
 def perform(simulator: Simulator, words: Sequence[str]) -> Talk:
@@ -34,19 +45,50 @@ def perform(simulator: Simulator, words: Sequence[str]) -> Talk:
     if len(rest) not in action.arguments:
         raise Declined(f"{' '.join(action.name)}: other words expected", f"write: {action.usage}")
     try:
-        simulator.states.demand(action.doing)
-        return (yield from action.run(simulator, rest))
+        return (yield from _permitted(simulator, action, rest))
     except Refused as refused:
-        hint = "see: help"
-        if refused.reason is Reason.NOT_AUTHORISED:
-            hint = f"the unit is {simulator.states.state.value}; turn it with: state {_where(action.doing)}"
-        raise Declined(f"{' '.join(action.name)}: {refused}", hint) from None
+        raise Declined(f"{' '.join(action.name)}: {refused}", _cure(simulator, action, refused.reason)) from None
     except AuditError:
         raise
     except Fault as fault:
         raise Declined(fault.what, fault.hint) from None
+    except VaultError as fault:
+        raise Declined(f"{' '.join(action.name)}: {fault}", fault.hint or f"write: {action.usage}") from None
+    except IntegrityError as fault:
+        hint = "stop the unit and restore its vault from a copy"
+        raise Declined(f"{' '.join(action.name)}: {fault}", hint) from None
     except (ProtocolError, ValueError) as fault:
         raise Declined(f"{' '.join(action.name)}: {fault}", f"write: {action.usage}") from None
+
+
+def _permitted(simulator: Simulator, action: Action, words: Sequence[str]) -> Talk:
+    """The action, as long as the state permits it: somebody may turn the key switch while a person looks for a part."""
+    simulator.states.demand(action.doing)
+    talk = action.run(simulator, words)
+    try:
+        ask = next(talk)
+        while True:
+            brought = yield ask
+            try:
+                simulator.states.demand(action.doing)
+            except Refused:
+                brought.wipe()
+                raise
+            ask = talk.send(brought)
+    except StopIteration as ended:
+        done: Done = ended.value
+        return done
+    finally:
+        talk.close()
+
+
+def _cure(simulator: Simulator, action: Action, reason: Reason) -> str:
+    if reason is Reason.NOT_AUTHORISED and action.name == ("state",):
+        ways = ", ".join(after.value for (before, _), after in TRANSITIONS.items() if before is simulator.states.state)
+        return f"from {simulator.states.state.value} it turns to: {ways}"
+    if reason is Reason.NOT_AUTHORISED:
+        return f"the unit is {simulator.states.state.value}; turn it with: state {_where(action.doing)}"
+    return CURES.get(reason, f"write: {action.usage}")
 
 
 def _where(doing: Doing) -> str:
@@ -76,7 +118,7 @@ def _status(simulator: Simulator, words: Sequence[str]) -> Talk:
         "authorised": {name: round(left) for name, left in simulator.states.authorised().items()},
         "failed_verifications": counts.total,
         "closed_to_verifications": counts.tripped,
-        "keys": len(simulator.vault.names(Kind.KEY)) if simulator.vault is not None else None,
+        "keys": simulator.vault.count(Kind.KEY) if simulator.vault is not None else None,
         "audit_records": simulator.audit.head.seq,
         "faults": sum(simulator.injector.hits.values()) if simulator.injector is not None else None,
     }
@@ -176,7 +218,7 @@ def _faults_clear(simulator: Simulator, words: Sequence[str]) -> Talk:
 
 def _audit_last(simulator: Simulator, words: Sequence[str]) -> Talk:
     records = simulator.audit.last(number(words[0], 1, MOST_RECORDS) if words else 20)
-    lines = [f"{record.seq} {record.at_ms} {record.name}{_fields(record)}" for record in records]
+    lines = [f"{record.seq} {_moment(record.at_ms)} {record.name}{_fields(record)}" for record in records]
     documents = [
         {"seq": record.seq, "at_ms": record.at_ms, "name": record.name, "fields": dict(record.fields)}
         for record in records
@@ -190,12 +232,20 @@ def _audit_verify(simulator: Simulator, words: Sequence[str]) -> Talk:
     return (yield from said(text, records=summary.records, head=summary.head.text()))
 
 
+def _moment(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _fields(record: Record) -> str:
     return "".join(f" {name}={value}" for name, value in record.fields.items())
 
 
 def _codes(words: Sequence[str]) -> frozenset[str]:
-    return frozenset(word.upper() for word in words)
+    codes = frozenset(word.upper() for word in words)
+    unknown = sorted(codes - COMMANDS.keys())
+    if unknown:
+        raise Fault(f"{unknown[0]} is no command of this unit", "see: hsm-sim commands")
+    return codes
 
 
 _ROWS = (

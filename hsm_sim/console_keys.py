@@ -7,12 +7,14 @@ from collections.abc import Generator, Mapping, Sequence
 from hsm_sim.console_talk import Action, Ask, Talk, said
 from hsm_sim.engine.ceremony import FormFromClear
 from hsm_sim.engine.key_types import IN_BLOCK, key_type
-from hsm_sim.engine.key_usages import MODES
+from hsm_sim.engine.key_usages import EXPORTABILITIES, MODES
 from hsm_sim.engine.master_keys import KINDS, LMK_IDS, kind_of
+from hsm_sim.engine.purpose import AES, TDES
 from hsm_sim.engine.states import Doing
-from hsm_sim.engine.vault import About, Life, Vault, VaultError
+from hsm_sim.engine.vault import About, Life
 from hsm_sim.engine.wrapping import WrappedKey
 from hsm_sim.simulator import Simulator, stored_at
+from protocols.errors import DecodeError
 from protocols.hsm.codes import KeyScheme
 from protocols.hsm.key_block import BlockHeader
 from protocols.hsm.key_field import KeyField
@@ -22,12 +24,12 @@ from protocols.secret import ClearKey, Secret
 
 
 def _keys_list(simulator: Simulator, words: Sequence[str]) -> Talk:
-    entries = [_entry(entry.reference, entry.about) for entry in _vault(simulator).entries()]
+    entries = [_entry(entry.reference, entry.about) for entry in simulator.open_vault.entries()]
     return (yield from said("\n".join(_line(entry) for entry in entries) or "no keys", keys=entries))
 
 
 def _keys_show(simulator: Simulator, words: Sequence[str]) -> Talk:
-    entry, cryptogram = _vault(simulator).get(stored_at(words[1] if len(words) > 1 else LMK_IDS[0], words[0]))
+    entry, cryptogram = simulator.open_vault.get(stored_at(words[1] if len(words) > 1 else LMK_IDS[0], words[0]))
     document = {**_entry(entry.reference, entry.about), "key": cryptogram.decode("ascii")}
     return (yield from said(f"{_line(document)}\n{document['key']}", **document))
 
@@ -35,14 +37,15 @@ def _keys_show(simulator: Simulator, words: Sequence[str]) -> Talk:
 def _keys_form(simulator: Simulator, words: Sequence[str]) -> Talk:
     what, index, lmk_id = words[0], words[1], words[2] if len(words) > 2 else LMK_IDS[0]
     reference = stored_at(lmk_id, index)
-    vault = _vault(simulator)
+    simulator.open_vault.expect_none(reference)
     engine = simulator.under(lmk_id)
-    header = _header(what)
+    usage, mode, exportability, algorithm = _said_of(what)
+    header = BlockHeader(usage, algorithm, mode, exportability=exportability) if len(usage) == USAGE_LETTERS else None
     components = yield from _components(Cipher.AES if header is not None and header.algorithm == "A" else Cipher.TDES)
     try:
         size = len(components[0])
         scheme = KeyScheme.KEY_BLOCK if header is not None else _SCHEMES.get(size, KeyScheme.SINGLE)
-        kind = IN_BLOCK if header is not None else key_type(what.upper())
+        kind = IN_BLOCK if header is not None else key_type(usage)
         request = FormFromClear(kind, scheme, tuple(components), header)
         formed = engine.perform(request)
     finally:
@@ -50,29 +53,26 @@ def _keys_form(simulator: Simulator, words: Sequence[str]) -> Talk:
             component.wipe()
     key = KeyField(formed.under_lmk.scheme, formed.under_lmk.cryptogram)
     check_value = formed.check_value.hex().upper()
-    about = About(
-        what.upper() if header is None else header.usage,
-        lmk_id,
-        check_value,
-        header.mode if header is not None else "N",
-        header.exportability if header is not None else "S",
-    )
-    simulator.record(
-        "key.formed", key=reference, usage=about.usage, components=len(components), check_value=check_value
-    )
-    vault.put(reference, about, key.text.encode("ascii"))
+    about = About(usage, lmk_id, check_value, mode, exportability)
+    simulator.keep_key("key.formed", reference, about, key.text, components=len(components))
     document = {"reference": reference, "key": key.text, "check_value": check_value}
     return (yield from said(f"{key.text}\ncheck value {check_value}, kept as {reference}", **document))
 
 
 def _keys_keep(simulator: Simulator, words: Sequence[str]) -> Talk:
-    what, text, index, lmk_id = words[0].upper(), words[1].upper(), words[2], words[3] if len(words) > 3 else LMK_IDS[0]
+    text, index, lmk_id = words[1].upper(), words[2], words[3] if len(words) > 3 else LMK_IDS[0]
     reference = stored_at(lmk_id, index)
+    usage, mode, exportability, _ = _said_of(words[0])
     key = KeyField.from_text(text)
-    kind = IN_BLOCK if key.scheme is KeyScheme.KEY_BLOCK else key_type(what)
-    check_value = simulator.check_value(lmk_id, kind, WrappedKey(key.scheme, key.cryptogram)).hex().upper()
-    simulator.record("key.kept", key=reference, usage=what, check_value=check_value)
-    _vault(simulator).put(reference, About(what, lmk_id, check_value), key.text.encode("ascii"))
+    wrapped = WrappedKey(key.scheme, key.cryptogram)
+    header = simulator.lmk(lmk_id).header(wrapped)
+    if header is not None:
+        if usage != header.usage:
+            raise DecodeError("TYPE", "what the key block says of its key expected: its usage")
+        mode, exportability = header.mode, header.exportability
+    kind = IN_BLOCK if header is not None else key_type(usage)
+    check_value = simulator.check_value(lmk_id, kind, wrapped).hex().upper()
+    simulator.keep_key("key.kept", reference, About(usage, lmk_id, check_value, mode, exportability), key.text)
     return (yield from said(f"check value {check_value}, kept as {reference}", reference=reference))
 
 
@@ -81,8 +81,7 @@ def _keys_move(simulator: Simulator, words: Sequence[str]) -> Talk:
     reference, life = stored_at(lmk_id, words[0]), words[1]
     if life not in list(Life):
         raise ValueError(f"one of {', '.join(Life)} expected")
-    simulator.record("key.moved", key=reference, life=life)
-    entry = _vault(simulator).move(reference, Life(life))
+    entry = simulator.move_key(reference, Life(life))
     return (yield from said(_line(_entry(reference, entry.about)), **_entry(reference, entry.about)))
 
 
@@ -109,6 +108,7 @@ def _loaded(lmk_id: str, check_value: bytes) -> Talk:
     return (yield from said(f"LMK {lmk_id} in use, check value {text}", lmk=lmk_id, check_value=text))
 
 
+USAGE_LETTERS, TYPE_DIGITS = 2, 3
 _SCHEMES = {16: KeyScheme.DOUBLE, 24: KeyScheme.TRIPLE}
 
 
@@ -138,20 +138,24 @@ def _components(cipher: Cipher, octets: int | None = None) -> Generator[Ask, Sec
     return found
 
 
-def _header(what: str) -> BlockHeader | None:
-    """``P0/B/S`` or ``P0/B/S/A``: usage, mode of use, exportability, algorithm (TDES where it is left out)."""
-    parts = what.upper().split("/")
-    if len(parts) == 1:
-        return None
-    if len(parts) not in (3, 4) or len(parts[0]) != 2 or parts[1] not in MODES:
-        raise ValueError("usage/mode/exportability, as in P0/B/S, expected")
-    return BlockHeader(parts[0], parts[3] if len(parts) == 4 else "T", parts[1], exportability=parts[2])
-
-
-def _vault(simulator: Simulator) -> Vault:
-    if simulator.vault is None:
-        raise VaultError("this unit has no vault; start it with a state folder and [vault]")
-    return simulator.vault
+def _said_of(what: str) -> tuple[str, str, str, str]:
+    """``002``, ``002/N/N`` or ``P0/B/S/A``: usage, mode of use, exportability, algorithm (left out: TDES)."""
+    usage, *rest = what.upper().split("/")
+    in_block = len(usage) == USAGE_LETTERS
+    mode, exportability, algorithm = (*rest, *("N", "S", "T")[len(rest) :]) if len(rest) < 4 else ("", "", "")
+    if len(usage) not in (USAGE_LETTERS, TYPE_DIGITS) or (in_block and len(rest) < 2):
+        raise DecodeError("TYPE", "a key type as 002, or usage/mode/exportability as P0/B/S, expected")
+    if (
+        mode not in MODES
+        or exportability not in EXPORTABILITIES
+        or algorithm not in ((TDES, AES) if in_block else TDES)
+    ):
+        raise DecodeError(
+            "TYPE",
+            f"mode of use {' '.join(sorted(MODES))}, exportability {' '.join(sorted(EXPORTABILITIES))}, and for key"
+            f" blocks algorithm {TDES} or {AES} expected",
+        )
+    return usage, mode, exportability, algorithm
 
 
 def _entry(reference: str, about: About) -> dict[str, object]:
@@ -174,7 +178,7 @@ KEY_ROWS = (
     Action("keys show INDEX [LMK]", "a key as hosts would hold it", Doing.LOOK, _keys_show, range(1, 3)),
     Action(
         "keys form TYPE INDEX [LMK]",
-        "form a key from components; TYPE is 002 and the like, or P0/B/S for key blocks",
+        "form a key from components; TYPE is 002, 002/N/N (mode, exportability), or P0/B/S for key blocks",
         Doing.FORM_KEYS,
         _keys_form,
         range(2, 4),

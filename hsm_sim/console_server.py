@@ -4,8 +4,8 @@
 
 One JSON document per line. The console sends ``{"words": […]}``; the unit answers ``{"done": …, "text": …}``,
 ``{"error": …, "hint": …}``, or ``{"ask": …}`` where a person must bring a secret, which comes back as ``{"secret": …}``
-in hexadecimal. The socket lies in a folder of its owner's with mode 0600, and only the user who runs the unit, or root,
-is heard; the unit stops for nobody else.
+in hexadecimal, or null where the person gives up. The socket lies in a folder of its owner's with mode 0600, and only
+the user who runs the unit, or root, is heard; the unit stops for nobody else.
 """
 
 import asyncio
@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from hsm_sim.audit import AuditError
-from hsm_sim.console import SOCKET
+from hsm_sim.console import socket_in
 from hsm_sim.console_actions import perform
 from hsm_sim.console_talk import Ask, Declined, Talk
 from hsm_sim.simulator import Simulator
 from protocols.secret import Secret
+from tillguard.voice import Fault
 
 LONGEST_LINE = 65536
 _CREDENTIALS = struct.Struct("iII")  # pid, uid, gid: unix(7), SO_PEERCRED
@@ -31,7 +32,7 @@ _CREDENTIALS = struct.Struct("iII")  # pid, uid, gid: unix(7), SO_PEERCRED
 class ConsoleServer:
     """Hears orders and carries them out, one console after another on each connection."""
 
-    def __init__(self, simulator: Simulator, stop: Callable[[str], None], tell: Callable[[str], None]) -> None:
+    def __init__(self, simulator: Simulator, stop: Callable[[str, str], None], tell: Callable[[str], None]) -> None:
         """``stop`` is told when the unit must stop, ``tell`` what its owner should hear."""
         self._simulator = simulator
         self._stop = stop
@@ -41,12 +42,15 @@ class ConsoleServer:
         self._open: set[asyncio.StreamWriter] = set()
 
     async def start(self, folder: Path) -> Path:
-        """Listen in ``folder``; :class:`OSError` where that cannot be."""
-        path = folder / SOCKET
-        path.unlink(missing_ok=True)  # the vault's or audit's lock says that no other unit has this folder
+        """Listen in ``folder``; :class:`Fault` where that cannot be."""
+        path = socket_in(folder)
         before = os.umask(0o177)
         try:
+            path.unlink(missing_ok=True)  # the vault's or audit's lock says that no other unit has this folder
             self._server = await asyncio.start_unix_server(self._serve, path, limit=LONGEST_LINE)
+        except OSError as fault:
+            hint = "remove what is there, or choose another folder with --state"
+            raise Fault(f"{path}: {os.strerror(fault.errno or 0)}", hint) from None
         finally:
             os.umask(before)
         self._path = path
@@ -87,8 +91,9 @@ class ConsoleServer:
         except Declined as declined:
             document = {"error": declined.what, "hint": declined.hint}
         except AuditError as fault:
-            document = {"error": str(fault), "hint": "free space on the disk of the state folder; the unit stops"}
-            self._stop(str(fault))
+            document = {"error": str(fault), "hint": f"the unit stops; {fault.hint}"}
+            if fault.damaged:
+                self._stop(str(fault), fault.hint)
         except (OSError, EOFError):
             raise
         except Exception as bug:  # the last line: a fault of ours must not end the unit, nor quote what it worked on
@@ -114,8 +119,10 @@ class ConsoleServer:
 
 async def _secret(reader: asyncio.StreamReader) -> Secret:
     heard = await _document(reader)
-    if heard is None or not isinstance(heard.get("secret"), str):
+    if heard is None or "secret" not in heard:
         raise EOFError
+    if not isinstance(heard["secret"], str):
+        raise Declined("given up", "nothing was changed")
     return Secret(bytearray(heard["secret"].encode("ascii", "replace")))
 
 

@@ -18,6 +18,8 @@ from hsm_sim.payshield.server import Hosts
 from hsm_sim.simulator import ACTIVITIES, Simulator
 
 LONGEST_REQUEST = 4096
+LONGEST_WAIT_S = 10.0
+"""So long a reader may take to say what it wants."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "hsm_sim_"
 
@@ -60,7 +62,7 @@ def _lines(simulator: Simulator, hosts: Hosts, uptime_s: float) -> Iterator[str]
     yield from _one("audit_commits_total", "counter", "Writes of the audit to the disk.", simulator.audit.commits)
     yield from _one("audit_waiting", "gauge", "Records not yet on the disk.", simulator.audit.waiting)
     if simulator.vault is not None:
-        yield from _one("vault_keys", "gauge", "Keys in the vault.", len(simulator.vault.names(Kind.KEY)))
+        yield from _one("vault_keys", "gauge", "Keys in the vault.", simulator.vault.count(Kind.KEY))
     if simulator.injector is not None:
         hits = simulator.injector.hits
         yield from _family(
@@ -70,7 +72,7 @@ def _lines(simulator: Simulator, hosts: Hosts, uptime_s: float) -> Iterator[str]
             [({"action": action}, float(count)) for action, count in sorted(hits.items())],
         )
     yield from _one("resident_bytes", "gauge", "Resident memory of the process.", _resident_bytes())
-    yield from _one("uptime_seconds", "counter", "Time since the unit was ready.", round(uptime_s, 3))
+    yield from _one("uptime_seconds", "gauge", "Time since the unit was ready.", round(uptime_s, 3))
 
 
 def _one(name: str, kind: str, words: str, value: float) -> Iterator[str]:
@@ -82,7 +84,13 @@ def _family(name: str, kind: str, words: str, samples: Iterable[Sample]) -> Iter
     for labels, value in samples:
         # Label values are codes and words of this program: letters, digits, '?', '-'. None needs an escape.
         labelled = ",".join(f'{label}="{said}"' for label, said in labels.items())
-        yield f"{PREFIX}{name}{{{labelled}}} {value:g}\n" if labels else f"{PREFIX}{name} {value:g}\n"
+        where = f"{{{labelled}}}" if labels else ""
+        yield f"{PREFIX}{name}{where} {_number(value)}\n"
+
+
+def _number(value: float) -> str:
+    """Every digit of it: a counter that loses its last ones looks as if it stood still."""
+    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def _resident_bytes() -> int:
@@ -100,8 +108,14 @@ class _Reader(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._end = asyncio.get_running_loop().call_later(LONGEST_WAIT_S, self._transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
         self._request += data
         if b"\r\n\r\n" in self._request:
             self._answer()
@@ -110,8 +124,11 @@ class _Reader(asyncio.Protocol):
 
     def _answer(self) -> None:
         method, _, rest = self._request.partition(b" ")
-        path = rest.partition(b" ")[0].partition(b"?")[0]
-        if method != b"GET":
+        path, _, protocol = rest.partition(b"\r\n")[0].partition(b" ")
+        path = path.partition(b"?")[0]
+        if not protocol.startswith(b"HTTP/1."):
+            status, body = "400 Bad Request", "HTTP/1.1 expected\n"
+        elif method != b"GET":
             status, body = "405 Method Not Allowed", "only GET\n"
         elif path != b"/metrics":
             status, body = "404 Not Found", "see /metrics\n"

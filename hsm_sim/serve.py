@@ -44,10 +44,10 @@ def serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
 async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    trouble: list[str] = []
+    trouble: list[Fault] = []
 
-    def stop(words: str) -> None:
-        trouble.append(words)
+    def stop(what: str, hint: str) -> None:
+        trouble.append(Fault(what, hint))
         stopping.set()
 
     def tell(words: str) -> None:
@@ -67,7 +67,11 @@ async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
     async with AsyncExitStack() as open_ways:
         open_ways.callback(_close, simulator)
         open_ways.push_async_callback(server.stop)
-        ready = await _listen(settings, simulator, hosts, server)
+        ready = await _listen(settings, server)
+        if settings.metrics_port is not None:
+            metrics = await _metrics(settings.metrics_port, simulator, hosts)
+            open_ways.callback(metrics.close)
+            ready["metrics"] = _where(*metrics.sockets[0].getsockname()[:2])
         if settings.state is not None:
             from hsm_sim.console_server import ConsoleServer  # imported at need: most tests start without it
 
@@ -76,14 +80,14 @@ async def _serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
             open_ways.push_async_callback(console.stop)
         _say_ready(settings, voice, simulator, ready)
         timers = [
-            asyncio.create_task(_every(COMMIT_S / 2, simulator.audit.commit, stop)),
-            asyncio.create_task(_every(REFUSALS_S, simulator.report_refusals, stop)),
+            asyncio.create_task(_every(COMMIT_S / 2, simulator.audit.commit, simulator.fail)),
+            asyncio.create_task(_every(REFUSALS_S, simulator.report_refusals, simulator.fail)),
         ]
         await stopping.wait()
         for timer in timers:
             timer.cancel()
     if trouble:
-        raise Fault(trouble[0], "free space on the disk of the state folder, then start again")
+        raise trouble[0]
     return int(Exit.OK)
 
 
@@ -92,26 +96,25 @@ def _close(simulator: Simulator) -> None:
         simulator.close()
 
 
-async def _listen(settings: Settings, simulator: Simulator, hosts: Hosts, server: HostServer) -> dict[str, str]:
-    """Open every way in; gives what the readiness line says of them."""
+async def _listen(settings: Settings, server: HostServer) -> dict[str, str]:
+    """Open every way in for hosts; gives what the readiness line says of them."""
     ready: dict[str, str] = {}
-    started = time.monotonic()
     if settings.plain:
         ready["address"] = await _open(server, settings.listen, settings.port, None, "--port")
     if settings.tls is not None:
         context = tls_context(settings.tls)
         ready["tls_address"] = await _open(server, settings.listen, settings.tls.port, context, "[tls] port")
-    if settings.metrics_port is not None:
-        from hsm_sim.metrics import serve_metrics, text_of
-
-        try:
-            metrics = await serve_metrics(
-                lambda: text_of(simulator, hosts, time.monotonic() - started), LOOPBACK, settings.metrics_port
-            )
-        except OSError as fault:
-            raise _cannot_listen(LOOPBACK, settings.metrics_port, fault, "metrics-port") from None
-        ready["metrics"] = _where(*metrics.sockets[0].getsockname()[:2])
     return ready
+
+
+async def _metrics(port: int, simulator: Simulator, hosts: Hosts) -> asyncio.Server:
+    from hsm_sim.metrics import serve_metrics, text_of  # imported at need
+
+    started = time.monotonic()
+    try:
+        return await serve_metrics(lambda: text_of(simulator, hosts, time.monotonic() - started), LOOPBACK, port)
+    except OSError as fault:
+        raise _cannot_listen(LOOPBACK, port, fault, "--metrics-port") from None
 
 
 async def _open(server: HostServer, listen: str, port: int, tls: ssl.SSLContext | None, knob: str) -> str:
@@ -121,13 +124,13 @@ async def _open(server: HostServer, listen: str, port: int, tls: ssl.SSLContext 
         raise _cannot_listen(listen, port, fault, knob) from None
 
 
-async def _every(seconds: float, step: Callable[[], object], stop: Callable[[str], None]) -> None:
+async def _every(seconds: float, step: Callable[[], object], fail: Callable[[AuditError], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:
             step()
         except AuditError as fault:
-            stop(str(fault))
+            fail(fault)
             return
 
 

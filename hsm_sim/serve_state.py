@@ -15,9 +15,9 @@ from hsm_sim.audit import Audit, AuditError
 from hsm_sim.config import Settings, Tls, Token
 from hsm_sim.config import Vault as VaultSettings
 from hsm_sim.engine.vault import Vault, VaultError
-from hsm_sim.engine.vault_seal import LONGEST_PASSPHRASE, ByPassphrase, Passphrase, Wrapping
+from hsm_sim.engine.vault_seal import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE, ByPassphrase, Passphrase, Wrapping
 from hsm_sim.faults import Injector, Script
-from hsm_sim.simulator import Simulator
+from hsm_sim.simulator import REMEMBERED, Simulator
 from protocols.errors import DecodeError, IntegrityError, ProtocolError
 from tillguard.exits import Exit
 from tillguard.settings import load
@@ -27,7 +27,7 @@ AUDIT, VAULT = "audit.jsonl", "vault.db"
 OWNER_ONLY = 0o700
 
 
-def assemble(settings: Settings, stop: Callable[[str], None], tell: Callable[[str], None]) -> Simulator:
+def assemble(settings: Settings, stop: Callable[[str, str], None], tell: Callable[[str], None]) -> Simulator:
     """Everything but the sockets; :class:`Fault` where a file is missing, in use, damaged or not for this unit.
 
     ``stop`` is told when the unit must stop, ``tell`` what its owner should hear.
@@ -38,7 +38,7 @@ def assemble(settings: Settings, stop: Callable[[str], None], tell: Callable[[st
     vault = _vault(settings.state, settings.vault) if settings.state is not None else None
     audit = None
     try:
-        audit = Audit(_unix_ms, settings.state / AUDIT if settings.state is not None else None)
+        audit = Audit(_unix_ms, settings.state / AUDIT if settings.state is not None else None, REMEMBERED)
         return Simulator(
             settings,
             random=os.urandom,
@@ -56,8 +56,7 @@ def assemble(settings: Settings, stop: Callable[[str], None], tell: Callable[[st
         if audit is not None:
             audit.close()
         if isinstance(fault, AuditError):
-            hint = "keep the file as it is for the inquiry, and start with another state folder"
-            raise Fault(str(fault), hint, Exit.INTEGRITY) from None
+            raise Fault(str(fault), fault.hint, Exit.INTEGRITY if fault.damaged else Exit.FAILED) from None
         if isinstance(fault, IntegrityError):
             raise Fault(str(fault), "restore the vault from a copy", Exit.INTEGRITY) from None
         if isinstance(fault, ProtocolError | ValueError):
@@ -105,8 +104,11 @@ def _faults(path: Path) -> Iterator[None]:
         raise Fault(
             f"{path}: {fault}", "is this the passphrase, or the token, of this vault?", Exit.INTEGRITY
         ) from None
-    except (VaultError, DecodeError) as fault:
-        raise Fault(f"{path}: {fault}", "check [vault] and the state folder") from None
+    except VaultError as fault:
+        raise Fault(f"{path}: {fault}", fault.hint or "check [vault] and the state folder") from None
+    except DecodeError as fault:
+        hint = "check [vault] and the state folder; a vault that was damaged is restored from a copy"
+        raise Fault(f"{path}: {fault}", hint) from None
     except ProtocolError as fault:  # the token's own
         raise Fault(f"{path}: {fault}", "check [vault.token]: module, token, key and pin-file") from None
 
@@ -137,7 +139,11 @@ def _wrapping(settings: VaultSettings | None, stored: Mapping[str, Any] | None) 
     if stored is not None and stored.get("method") != method:
         raise VaultError(f"it opens by {stored.get('method')}, the settings say {method}")
     if settings.passphrase_file is not None:
-        return ByPassphrase(Passphrase(_secret(settings.passphrase_file)), os.urandom, stored)
+        words = _secret(settings.passphrase_file)
+        if not SHORTEST_PASSPHRASE <= len(words) <= LONGEST_PASSPHRASE:
+            hint = f"choose one of {SHORTEST_PASSPHRASE} to {LONGEST_PASSPHRASE} octets"
+            raise Fault(f"{settings.passphrase_file}: too short or too long a passphrase", hint, Exit.USAGE)
+        return ByPassphrase(Passphrase(words), os.urandom, stored)
     if settings.token is not None:
         return _by_token(settings.token)
     raise VaultError("the settings say nothing that opens it")
@@ -147,7 +153,10 @@ def _by_token(settings: Token) -> Wrapping:
     try:
         from hsm_sim.engine.vault_token import ByToken, TokenPin
     except ImportError:
-        raise Fault("no PKCS#11 here", "pip install tillguard[pkcs11]", Exit.ABSENT) from None
+        raise Fault("no PKCS#11 here", "pip install tillguard[token]", Exit.ABSENT) from None
+    if not settings.module.is_file():
+        hint = "install the token's library and name it in [vault.token] module (SoftHSM2: libsofthsm2.so)"
+        raise Fault(f"{settings.module}: no such file", hint, Exit.ABSENT)
     pin = TokenPin(_secret(settings.pin_file))
     return ByToken(str(settings.module), settings.token, settings.key, pin, os.urandom)
 

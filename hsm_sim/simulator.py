@@ -3,27 +3,29 @@
 """One simulated HSM put together: master keys, engine, unit, vault, counters, audit. Opens no socket, asks no person.
 
 Whatever changes the unit goes through here: it is recorded first, kept where there is a vault, and then done, so that
-a record may say more than happened, but nothing happens unsaid. If the audit or the vault cannot be written, the change
-is refused and, since nothing may go on unrecorded, the unit stops.
+a record may say more than happened, but nothing happens unsaid. A change that cannot be recorded or kept is refused.
+Where the audit cannot be written, or a failed guess at a PIN not kept, the unit serves nobody from then on and stops.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 from hsm_sim.audit import Audit, AuditError
 from hsm_sim.config import PolicySettings, Preset, Settings
-from hsm_sim.engine.counters import NONE, Count, Counts, FraudCounters
+from hsm_sim.engine.counters import NONE, Counts, FraudCounters
 from hsm_sim.engine.engine import DEFAULT_LMK, Engine
 from hsm_sim.engine.key_types import KeyType
 from hsm_sim.engine.lmk import Lmk
 from hsm_sim.engine.master_keys import LMK_IDS, kind_of, made, public
 from hsm_sim.engine.policy import Policy
+from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import CheckValue, KeyUnderLmk
 from hsm_sim.engine.settings import Commands, Operating, changed, overlaid, packed
 from hsm_sim.engine.states import Clock, State, States, Turn
-from hsm_sim.engine.vault import Kind, Life, Vault, VaultError
+from hsm_sim.engine.stored_key import StoredKey
+from hsm_sim.engine.vault import About, Entry, Kind, Life, Vault, VaultError
 from hsm_sim.engine.wrapping import VariantLmk, WrappedKey
 from hsm_sim.faults import Injector, Rule
 from hsm_sim.payshield.unit import Rules, Unit
@@ -61,7 +63,12 @@ TOLD_REFUSALS = frozenset(
 )
 """What may be an attack, or a fault of ours: recorded by number once a second, so no host fills the disk."""
 CHECK_VALUE_OCTETS = 3
+LOOKED_UP = 1024
+"""Keys of the vault that stay at hand, under their LMK, since hosts name the same few again and again."""
 _COUNTS, _OPERATING = "fraud counters", "settings"
+COUNTED, TRIPPED, RESET = "fraud.counted", "fraud.tripped", "fraud.reset"
+REMEMBERED = frozenset({COUNTED, TRIPPED, RESET})
+"""Records that say where the fraud counters stand: an audit that the unit opens must bring back the last of them."""
 
 Random = Callable[[int], bytes]
 
@@ -79,7 +86,7 @@ class Simulator:
         audit: Audit,
         vault: Vault | None,
         injector: Injector | None = None,
-        stop: Callable[[str], None] = lambda words: None,
+        stop: Callable[[str, str], None] = lambda what, hint: None,
         tell: Callable[[str], None] = lambda words: None,
     ) -> None:
         """``stop`` is told when the unit must stop, ``tell`` what its owner should hear."""
@@ -88,12 +95,13 @@ class Simulator:
         self.injector = injector
         self._random = random
         self._stop = stop
+        self._failed = False
         self._tell = tell
         self._old_test_lmk = settings.policy.old_test_lmk
-        self._audited = frozenset(settings.commands.audited)
+        self._audited = frozenset(map(str.upper, settings.commands.audited))
         self.operating = self._first_operating(settings)
-        self.counters = FraudCounters(self.operating.fraud, clock_ms, self._keep_counts, self._kept_counts())
         self.states = States(clock, ACTIVITIES)
+        self.counters = FraudCounters(self.operating.fraud, clock_ms, self._keep_counts, self._kept_counts())
         self.lmks = self._master_keys(settings.test_lmks)
         self._engine = self._new_engine()
         self.unit = Unit(
@@ -105,6 +113,7 @@ class Simulator:
             own={RA: self._end_authorisations},
         )
         self._reported: dict[tuple[str, str], int] = {}
+        self._looked_up: dict[str, StoredKey] = {}
         audit.now("unit.started", lmks=" ".join(self.lmks), vault=vault is not None, test_keys=self.test_keys)
 
     # What the unit tells: see hsm_sim.payshield.unit.Listener
@@ -114,7 +123,7 @@ class Simulator:
         try:
             self.audit.soon("host.command", code=code, error=error, peer=peer)
         except AuditError as fault:
-            self._stop(str(fault))
+            self.fail(fault)
 
     def bug(self, code: str, kind: str) -> None:
         """A fault of ours: the command was answered 41."""
@@ -137,9 +146,21 @@ class Simulator:
 
     # Changing
 
+    def fail(self, fault: AuditError | VaultError) -> None:
+        """Serve nobody from now on and stop: what happens could not be recorded, or kept."""
+        self.states.state = State.OFFLINE
+        self.states.cancel()
+        if not self._failed:
+            self._failed = True
+            self._stop(str(fault), fault.hint)
+
     def record(self, name: str, **fields: Value) -> None:
         """Record a change before it is made."""
-        self.audit.now(name, **fields)
+        try:
+            self.audit.now(name, **fields)
+        except AuditError as fault:
+            self.fail(fault)
+            raise
 
     def turn(self, turn: Turn) -> State:
         """Turn the key switch."""
@@ -165,15 +186,13 @@ class Simulator:
         """Change one setting; :class:`ValueError` where it cannot be so."""
         operating = changed(self.operating, name, text)
         self.record("setting.changed", setting=name, value="" if name.endswith("excluded-pins") else text)
-        if self.vault is not None:
-            self.vault.keep(Kind.STATE, _OPERATING, packed(operating))
+        self._keep(Kind.STATE, _OPERATING, packed(operating))
         self.operating = operating
         self.counters.limits = operating.fraud
         self._renew()
 
     def reset_counters(self) -> None:
         """Open the unit to PIN verifications again."""
-        self.record("fraud.reset", failures=self.counters.counts.total)
         self.counters.reset()
 
     def take_master_key(self, lmk_id: str, kind: str, octets: ClearKey) -> Lmk:
@@ -181,9 +200,10 @@ class Simulator:
         with octets:
             lmk = made(kind, lmk_id, octets)
             self.record("lmk.loaded", lmk=lmk_id, kind=kind, check_value=lmk.check_value().hex().upper())
-            if self.vault is not None:
-                stored = bytearray(kind.encode("ascii") + b":") + octets.reveal()
-                self.vault.keep(Kind.MASTER_KEY, lmk_id, stored)
+            stored = bytearray(kind.encode("ascii") + b":") + octets.reveal()
+            try:
+                self._keep(Kind.MASTER_KEY, lmk_id, stored)
+            finally:
                 stored[:] = bytes(len(stored))
         self.lmks = {**self.lmks, lmk_id: lmk}
         self._renew()
@@ -193,12 +213,39 @@ class Simulator:
         """As :meth:`take_master_key`, with random octets that nobody sees."""
         return self.take_master_key(lmk_id, kind, ClearKey(bytearray(self._random(kind_of(kind).octets))))
 
+    def keep_key(self, event: str, reference: str, about: About, key: str, **fields: Value) -> None:
+        """Keep a key, a field as hosts write it; ``event`` and ``fields`` are what the audit says of it."""
+        vault = self.open_vault
+        vault.expect_none(reference)
+        self.record(event, key=reference, usage=about.usage, check_value=about.check_value, **fields)
+        vault.put(reference, about, key.encode("ascii"))
+
+    def move_key(self, reference: str, life: Life) -> Entry:
+        """Move a key on in its life; hosts meet it from the next command on."""
+        vault = self.open_vault
+        vault.expect(reference, life)
+        self.record("key.moved", key=reference, life=life.value)
+        self._looked_up.clear()
+        return vault.move(reference, life)
+
+    @property
+    def open_vault(self) -> Vault:
+        """The vault; :class:`VaultError` where there is none."""
+        if self.vault is None:
+            raise VaultError("this unit has no vault", "start it with a state folder and [vault], or --passphrase-file")
+        return self.vault
+
     def under(self, lmk_id: str) -> Engine:
         """The engine under a master key; :class:`DecodeError` where there is none of that identifier."""
         found = self._engine.under(lmk_id)
         if found is None:
             raise DecodeError("LMK identifier", f"one of {', '.join(sorted(self.lmks))} expected")
         return found
+
+    def lmk(self, lmk_id: str) -> Lmk:
+        """The master key of an identifier; :class:`DecodeError` where there is none."""
+        self.under(lmk_id)
+        return self.lmks[lmk_id]
 
     def check_value(self, lmk_id: str, kind: KeyType, wrapped: WrappedKey) -> bytes:
         """The check value of a key that lies under a master key; refuses what is none of that kind."""
@@ -220,21 +267,30 @@ class Simulator:
     # Parts
 
     def _end_authorisations(self, engine: Engine, request: RA) -> RB:
-        self.cancel()
+        try:
+            self.cancel()
+        except AuditError:
+            raise Refused(Reason.NOT_KEPT) from None
         return RB()
 
-    def _stored(self, lmk_id: str, index: str) -> WrappedKey | None:
+    def _stored(self, lmk_id: str, index: str) -> StoredKey | None:
         """The key at a place in user storage, if there is one and it is in use."""
-        if self.vault is None:
-            return None
-        try:
-            entry, cryptogram = self.vault.get(stored_at(lmk_id, index))
-        except VaultError:
-            return None
-        if entry.about.life is not Life.ACTIVE:
-            return None
-        key = KeyField.from_text(cryptogram.decode("ascii"))
-        return WrappedKey(key.scheme, key.cryptogram)
+        reference = stored_at(lmk_id, index)
+        found = self._looked_up.get(reference)
+        if found is None and self.vault is not None:
+            try:
+                entry, cryptogram = self.vault.get(reference)
+            except VaultError:
+                return None
+            about = entry.about
+            if about.life is not Life.ACTIVE:
+                return None
+            key = KeyField.from_text(cryptogram.decode("ascii"))
+            found = StoredKey(WrappedKey(key.scheme, key.cryptogram), about.usage, about.mode, about.exportability)
+            if len(self._looked_up) >= LOOKED_UP:
+                self._looked_up.clear()
+            self._looked_up[reference] = found
+        return found
 
     def _renew(self) -> None:
         self._engine = self._new_engine()
@@ -270,25 +326,36 @@ class Simulator:
         operating = Operating(
             _policy(settings.policy), settings.fraud, Commands(frozenset(map(str.upper, settings.commands.disabled)))
         )
-        for name, text in settings.policy.settings.items():
-            operating = changed(operating, name, text)
+        operating = settings.policy.upon(operating)
         kept = self.vault.kept(Kind.STATE, _OPERATING) if self.vault is not None else None
         return operating if kept is None else overlaid(operating, kept)
 
-    def _keep_counts(self, counts: Counts) -> None:
+    def _keep(self, kind: Kind, name: str, octets: bytes | bytearray) -> None:
+        """Keep what was recorded, where there is a vault."""
         if self.vault is not None:
-            self.vault.keep(Kind.STATE, _COUNTS, json.dumps(asdict(counts)).encode())
-        if counts.tripped and not self.counters.counts.tripped:
-            self.audit.now("fraud.tripped", failures=counts.total)
+            self.vault.keep(kind, name, octets)
+
+    def _keep_counts(self, counts: Counts) -> None:
+        before = self.counters.counts
+        name = COUNTED
+        if counts.total == before.total:
+            name = RESET
+        elif counts.tripped and not before.tripped:
+            name = TRIPPED
+        words = counts.words()
+        try:
+            self.record(name, **words)
+            self._keep(Kind.STATE, _COUNTS, json.dumps(words).encode())
+        except (AuditError, VaultError) as fault:
+            self.fail(fault)
+            raise Refused(Reason.NOT_KEPT) from None
 
     def _kept_counts(self) -> Counts:
+        """As the audit and the vault say; the stricter of the two, so that neither can be taken away or put back."""
+        recorded = self.audit.remembered
+        counts = NONE if recorded is None else Counts.of_words(recorded.fields)
         kept = self.vault.kept(Kind.STATE, _COUNTS) if self.vault is not None else None
-        if kept is None:
-            return NONE
-        stored = json.loads(bytes(kept))
-        return Counts(
-            {name: Count(**count) for name, count in stored["windows"].items()}, stored["tripped"], stored["total"]
-        )
+        return counts if kept is None else counts.stricter(Counts.of_words(json.loads(bytes(kept))))
 
 
 def stored_at(lmk_id: str, index: str) -> str:

@@ -101,6 +101,7 @@ def _arrived(keyring: Keyring, transport: WrappingKey, wrapped: WrappedKey) -> t
 
 def export_key(keyring: Keyring, request: ExportKey) -> SentKey:
     """A key from under the LMK to under a ZMK or TMK."""
+    keyring.release(request.key)
     key = keyring.resolved(request.key)
     header = keyring.header(key)
     transport = _above(keyring, request.under, key.kind, header)
@@ -181,6 +182,7 @@ def _common_header(keyring: Keyring, request: FormKey) -> BlockHeader | None:
 
 def change_scheme(keyring: Keyring, request: ChangeScheme) -> WrappedKey:
     """The same key, of the same type and length, in another scheme under the LMK."""
+    keyring.release(request.key)
     key = keyring.resolved(request.key)
     if keyring.header(key) is not None:
         raise Refused(Reason.LMK_SCHEME)

@@ -18,6 +18,7 @@ from hsm_sim.engine.purpose import Purpose
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import KeyUnderLmk
 from hsm_sim.engine.rsa_keys import RsaKeys
+from hsm_sim.engine.stored_key import StoredKey
 from hsm_sim.engine.wrapping import WrappedKey
 from protocols.hsm.codes import KeyScheme
 from protocols.hsm.key_block import BlockHeader
@@ -28,8 +29,8 @@ from protocols.secret import ClearKey
 T = TypeVar("T")
 Random = Callable[[int], bytes]
 """So many octets of fresh randomness."""
-Storage = Callable[[str], WrappedKey | None]
-"""The key at a place in user storage, three hexadecimal digits, as it lies under the LMK."""
+Storage = Callable[[str], StoredKey | None]
+"""The key at a place in user storage, three hexadecimal digits."""
 DEFAULT = Policy()
 REMEMBERED = 1024  # keys; a host works with dozens
 _IN_STORAGE = KeyScheme.STORED  # asking an enumeration for a member takes as long as finding a key
@@ -46,7 +47,7 @@ _WEAK = frozenset(
 )  # fmt: skip
 
 
-def _nothing_stored(index: str) -> WrappedKey | None:
+def _nothing_stored(index: str) -> StoredKey | None:
     return None
 
 
@@ -99,6 +100,7 @@ class Keyring:
     def use(self, key: KeyUnderLmk, purpose: Purpose[T], *, destination: bool = False) -> T:
         """The live key for a purpose; refuses a key that is not for it, and what is no key."""
         if key.wrapped.scheme is _IN_STORAGE:
+            self._found(key).permit(purpose)
             key = self.resolved(key)
         name = (purpose, key)
         found: T | None = self._remembered.get(name)
@@ -132,10 +134,18 @@ class Keyring:
         """The key itself, where a host named a place in user storage instead."""
         if key.wrapped.scheme is not _IN_STORAGE:
             return key
+        return _stored(key.kind, self._found(key).as_type(key.kind))
+
+    def release(self, key: KeyUnderLmk) -> None:
+        """Refuse the export of a key that user storage says must stay."""
+        if key.wrapped.scheme is _IN_STORAGE:
+            self._found(key).release()
+
+    def _found(self, key: KeyUnderLmk) -> StoredKey:
         stored = self.storage(key.wrapped.cryptogram.decode("ascii"))
         if stored is None:
             raise Refused(Reason.NOT_STORED)
-        return _stored(key.kind, stored)
+        return stored
 
     def header(self, key: KeyUnderLmk) -> BlockHeader | None:
         """What the key's block says, which unwrapping authenticates; None where keys lie in none."""

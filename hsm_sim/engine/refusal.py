@@ -29,6 +29,7 @@ class Reason(Enum):
     EXCLUDED_PIN = "the PIN is one that no cardholder may have"
     DECIMALISATION_TABLE = "the decimalisation table is not valid"
     TOO_MANY_GUESSES = "too many PIN verifications have failed"
+    NOT_KEPT = "what must be kept first cannot be kept: the disk is full or faulty"
     DATA_LENGTH = "the data has a length that the operation does not take"
     INPUT = "the request is not consistent"
     DIGEST_INFO = "the data is not a DigestInfo of a known hash function"

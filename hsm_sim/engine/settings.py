@@ -6,6 +6,7 @@ One value holds all of it; a change gives another value. A name is the place of 
 field of the policy can be set from the console without a line here.
 """
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -53,7 +54,8 @@ def changed(operating: Operating, name: str, text: str) -> Operating:
     group, _, entry = name.partition(".")
     attribute = entry.replace("-", "_")
     if name not in _flat(operating):
-        raise ValueError(f"no setting of this name; there are {', '.join(sorted(_flat(operating)))}")
+        near = difflib.get_close_matches(name, _flat(operating), 1)
+        raise ValueError("no setting of this name" + (f"; did you mean {near[0]}?" if near else ""))
     part = getattr(operating, group)
     value = _value(get_type_hints(type(part))[attribute], text)
     return replace(operating, **{group: replace(part, **{attribute: value})})

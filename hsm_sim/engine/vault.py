@@ -14,7 +14,8 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -41,6 +42,8 @@ _PRAGMAS = (
     "trusted_schema = OFF",
     "cache_size = -1024",  # KiB: memory stays flat however many keys there are
 )
+_NOT_ITS_CONTENT = frozenset({"SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY"})
+"""What SQLite says of a file that may well be a vault."""
 LONGEST_REFERENCE = 64
 LARGEST_SECRET = 1 << 16
 NAME_OCTETS = 16
@@ -102,7 +105,11 @@ class Entry:
 
 
 class VaultError(ProtocolError):
-    """The vault cannot do what was asked; the text quotes no key."""
+    """The vault cannot do what was asked, and the cure; the text quotes no key."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
 
 
 class Vault:
@@ -119,17 +126,22 @@ class Vault:
     @classmethod
     def create(cls, path: Path, wrapping: Wrapping, random: Random) -> "Vault":
         """A new, empty vault; :class:`VaultError` where something is there already."""
-        lock = _locked(path)
-        try:
+        with ExitStack() as undo:
+            lock = _locked(path)
+            undo.callback(os.close, lock)
             name = random(NAME_OCTETS)
             with ClearKey(bytearray(random(KEY_OCTETS))) as key:
                 wrapped = wrapping.wrap(key, name)
                 aead = AESGCM(key.reveal())
-            _write_new(path, (FORMAT, name, json.dumps(dict(wrapping.words())), wrapped))
-        except BaseException:
-            os.close(lock)
-            raise
-        return cls(_opened(path), lock, aead, name, random)
+            try:
+                _write_new(path, (FORMAT, name, json.dumps(dict(wrapping.words())), wrapped))
+                database = _opened(path)
+            except sqlite3.Error as fault:
+                raise VaultError(f"{path.name} cannot be made: {fault.sqlite_errorname}") from None
+            except OSError as fault:
+                raise VaultError(f"{path.name} cannot be made: {fault.strerror}") from None
+            undo.pop_all()
+        return cls(database, lock, aead, name, random)
 
     @classmethod
     def open(cls, path: Path, wrapping: Callable[[Mapping[str, Any]], Wrapping], random: Random) -> "Vault":
@@ -139,22 +151,26 @@ class Vault:
         :class:`IntegrityError` where passphrase or token is another one.
         """
         if not path.is_file():
-            raise VaultError(f"{path.name} is not there")
-        lock = _locked(path)
-        try:
-            database = _opened(path)
-            stated = database.execute("SELECT format, name, wrapping, wrapped FROM vault").fetchone()
-            if stated is None or stated[0] != FORMAT:
+            raise VaultError(f"{path.name} is not there" if not path.exists() else f"{path.name} is no file")
+        with ExitStack() as undo:
+            lock = _locked(path)
+            undo.callback(os.close, lock)
+            try:
+                database = _opened(path)
+                undo.callback(database.close)
+                stated = database.execute("SELECT format, name, wrapping, wrapped FROM vault").fetchone()
+                words = json.loads(stated[2]) if stated is not None and stated[0] == FORMAT else None
+            except sqlite3.OperationalError as fault:
+                if fault.sqlite_errorname in _NOT_ITS_CONTENT:
+                    raise VaultError(f"{path.name} cannot be read: {fault.sqlite_errorname}") from None
+                raise DecodeError("vault", "not a vault of this program") from None
+            except (sqlite3.Error, ValueError, TypeError):
+                raise DecodeError("vault", "not a vault of this program") from None
+            if not isinstance(words, dict) or not all(isinstance(octets, bytes) for octets in (stated[1], stated[3])):
                 raise DecodeError("vault", f"format {FORMAT} expected")
-            words = json.loads(stated[2])
             with wrapping(words).unwrap(stated[3], stated[1]) as key:
                 aead = AESGCM(key.reveal())
-        except (sqlite3.DatabaseError, ValueError):
-            os.close(lock)
-            raise DecodeError("vault", "not a vault of this program") from None
-        except BaseException:
-            os.close(lock)
-            raise
+            undo.pop_all()
         return cls(database, lock, aead, stated[1], random)
 
     def close(self) -> None:
@@ -168,10 +184,7 @@ class Vault:
 
     def put(self, reference: str, about: About, cryptogram: bytes) -> Entry:
         """Keep a new key, or a new one in place of one that was destroyed; kept when this returns."""
-        former = self._find(Kind.KEY, reference)
-        if former is not None and _about(former[1]).life is not Life.DESTROYED:
-            raise VaultError(f"{reference}: a key of this name is there")
-        revision = 1 if former is None else former[0] + 1
+        revision = self.expect_none(reference)
         self._write(Kind.KEY, reference, revision, _words(about), cryptogram)
         return Entry(reference, revision, about)
 
@@ -179,25 +192,40 @@ class Vault:
         """A key and its cryptogram; whoever uses it asks its life first. :class:`IntegrityError` if it was changed."""
         found = self._read(Kind.KEY, reference)
         if found is None:
-            raise VaultError(f"{reference}: no key of this name")
+            raise VaultError(f"{reference}: no key of this name", "see which there are: keys list")
         revision, said, clear = found
         return Entry(reference, revision, _about(said)), bytes(clear)
 
     def entries(self) -> Iterator[Entry]:
         """All keys in the order of their names, each with its seal checked."""
-        rows = self._database.execute("SELECT reference FROM record WHERE kind = ? ORDER BY reference", (Kind.KEY,))
-        for (reference,) in rows.fetchall():
+        for reference in self.names(Kind.KEY):
             yield self.get(reference)[0]
 
     def move(self, reference: str, life: Life) -> Entry:
         """Move a key on in its life; a destroyed one loses its cryptogram."""
-        entry, cryptogram = self.get(reference)
-        if life not in LIVES[entry.about.life]:
-            raise VaultError(f"{reference}: a key that is {entry.about.life} cannot become {life}")
+        entry, cryptogram = self.expect(reference, life)
         about = replace(entry.about, life=life)
         kept = b"" if life is Life.DESTROYED else cryptogram
         self._write(Kind.KEY, reference, entry.revision + 1, _words(about), kept)
         return Entry(reference, entry.revision + 1, about)
+
+    def expect_none(self, reference: str) -> int:
+        """The revision that a new key of this name gets; :class:`VaultError` where one is there."""
+        former = self._find(Kind.KEY, reference)
+        if former is not None and _about(former[1]).life is not Life.DESTROYED:
+            hint = "take another place, or destroy that key first: keys move INDEX destroyed"
+            raise VaultError(f"{reference}: a key of this name is there", hint)
+        return 1 if former is None else former[0] + 1
+
+    def expect(self, reference: str, life: Life) -> tuple[Entry, bytes]:
+        """A key that can move on to ``life``; :class:`VaultError` where it cannot."""
+        entry, cryptogram = self.get(reference)
+        if life not in LIVES[entry.about.life]:
+            ways = ", ".join(sorted(LIVES[entry.about.life])) or "nothing more"
+            raise VaultError(
+                f"{reference}: a key that is {entry.about.life} cannot become {life}", f"it can be: {ways}"
+            )
+        return entry, cryptogram
 
     # Master keys and the unit's memory
 
@@ -211,26 +239,45 @@ class Vault:
         found = self._read(kind, name)
         return None if found is None else found[2]
 
+    def count(self, kind: Kind) -> int:
+        """How many records of a kind there are."""
+        found: int = self._rows("SELECT count(*) FROM record WHERE kind = ?", (kind,))[0][0]
+        return found
+
     def names(self, kind: Kind) -> list[str]:
         """The names of all records of a kind."""
-        rows = self._database.execute("SELECT reference FROM record WHERE kind = ? ORDER BY reference", (kind,))
+        rows = self._rows("SELECT reference FROM record WHERE kind = ? ORDER BY reference", (kind,))
         return [reference for (reference,) in rows]
 
     def rewrap(self, wrapping: Wrapping, former: Wrapping) -> None:
         """Let ``wrapping`` open the vault from now on, in place of ``former``."""
-        (wrapped,) = self._database.execute("SELECT wrapped FROM vault").fetchone()
+        ((wrapped,),) = self._rows("SELECT wrapped FROM vault")
         with former.unwrap(wrapped, self._name) as key:
             fresh = wrapping.wrap(key, self._name)
-        with self._database:
-            self._database.execute(
-                "UPDATE vault SET wrapping = ?, wrapped = ?", (json.dumps(dict(wrapping.words())), fresh)
-            )
+        self._change("UPDATE vault SET wrapping = ?, wrapped = ?", (json.dumps(dict(wrapping.words())), fresh))
 
     def _find(self, kind: Kind, reference: str) -> tuple[int, str, bytes] | None:
-        found: tuple[int, str, bytes] | None = self._database.execute(
+        rows = self._rows(
             "SELECT revision, said, sealed FROM record WHERE kind = ? AND reference = ?", (kind, reference)
-        ).fetchone()
-        return found
+        )
+        return rows[0] if rows else None
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        try:
+            return self._database.execute(query, values).fetchall()
+        except sqlite3.Error as fault:
+            raise _unreadable(fault) from None
+
+    def _change(self, order: str, values: Sequence[object]) -> None:
+        """On the disk when this returns."""
+        try:
+            with self._database:
+                self._database.execute(order, values)
+        except sqlite3.OperationalError as fault:
+            hint = "free space on the disk of the state folder, then give the order again"
+            raise VaultError(f"the vault cannot be written: {fault.sqlite_errorname}", hint) from None
+        except sqlite3.Error as fault:
+            raise _unreadable(fault) from None
 
     def _read(self, kind: Kind, reference: str) -> tuple[int, str, bytearray] | None:
         found = self._find(kind, reference)
@@ -245,13 +292,7 @@ class Vault:
         if len(clear) > LARGEST_SECRET:
             raise EncodeError(f"a record takes at most {LARGEST_SECRET} octets")
         sealed = seal(self._key, self._random, clear, self._said(kind, reference, revision, said))
-        try:
-            with self._database:
-                self._database.execute(
-                    "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", (kind, reference, revision, said, sealed)
-                )
-        except sqlite3.OperationalError as fault:
-            raise VaultError(f"the vault cannot be written: {fault.sqlite_errorname}") from None
+        self._change("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", (kind, reference, revision, said, sealed))
 
     def _said(self, kind: Kind, reference: str, revision: int, said: str) -> bytes:
         return said_of(vault=self._name.hex(), kind=kind, reference=reference, revision=revision, said=said)
@@ -276,17 +317,19 @@ def _about(said: str) -> About:
         raise IntegrityError("a record says of itself what no record does") from None
 
 
+def _unreadable(fault: sqlite3.Error) -> IntegrityError:
+    return IntegrityError(f"the vault's file is damaged: {getattr(fault, 'sqlite_errorname', 'SQLite cannot read it')}")
+
+
 def _write_new(path: Path, header: tuple[int, bytes, str, bytes]) -> None:
     """Make the file under another name first: a kill in between leaves no half vault under this one."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, MODE))
-    database = sqlite3.connect(fresh)
-    with database:
+    with closing(sqlite3.connect(fresh)) as database, database:
         for statement in _SCHEMA:
             database.execute(statement)
         database.execute("INSERT INTO vault VALUES (1, ?, ?, ?, ?)", header)
-    database.close()
     try:
         os.link(fresh, path)
     except FileExistsError:
@@ -300,17 +343,25 @@ def _write_new(path: Path, header: tuple[int, bytes, str, bytes]) -> None:
 
 def _locked(path: Path) -> int:
     """The lock of the vault, which falls with this process. Beside the file: SQLite locks and closes it by itself."""
-    handle = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, MODE)
+    try:
+        handle = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, MODE)
+    except OSError as fault:
+        raise VaultError(f"{path.name} cannot be locked: {fault.strerror}") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
-        raise VaultError(f"{path.name} is open in another process") from None
+        hint = "stop the unit that runs in this folder, or choose another with --state"
+        raise VaultError(f"{path.name} is open in another process", hint) from None
     return handle
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path)
-    for pragma in _PRAGMAS:
-        database.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in _PRAGMAS:
+            database.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        database.close()
+        raise
     return database

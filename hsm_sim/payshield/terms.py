@@ -38,6 +38,7 @@ CODES: Mapping[Reason, ErrorCode] = MappingProxyType(
         Reason.EXCLUDED_PIN: ErrorCode.EXCLUDED_PIN,
         Reason.DECIMALISATION_TABLE: ErrorCode.DECIMALISATION_TABLE,
         Reason.TOO_MANY_GUESSES: ErrorCode.FRAUD_DETECTION,
+        Reason.NOT_KEPT: ErrorCode.INTERNAL,
         Reason.DATA_LENGTH: ErrorCode.DATA_LENGTH,
         Reason.INPUT: ErrorCode.INVALID_INPUT,
         Reason.DIGEST_INFO: ErrorCode.DIGEST_INFO,

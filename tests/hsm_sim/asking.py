@@ -12,6 +12,7 @@ from hsm_sim.engine.guard import Guard
 from hsm_sim.engine.lmk import Lmk
 from hsm_sim.engine.policy import Policy
 from hsm_sim.engine.refusal import Refused
+from hsm_sim.engine.stored_key import StoredKey
 from hsm_sim.engine.wrapping import VariantLmk, WrappedKey
 from hsm_sim.payshield.dispatch import HANDLERS
 from hsm_sim.payshield.handlers import Advice
@@ -83,15 +84,15 @@ def asking_of(engine: Engine) -> Ask:
     return ask
 
 
-def _storage(fields: Mapping[str, str]) -> Callable[[str], WrappedKey | None]:
+def _storage(fields: Mapping[str, str]) -> Callable[[str], StoredKey | None]:
     """User storage that holds key fields."""
 
-    def stored(index: str) -> WrappedKey | None:
+    def stored(index: str) -> StoredKey | None:
         field = fields.get(index)
         if field is None:
             return None
         key = KeyField.from_text(field)
-        return WrappedKey(key.scheme, key.cryptogram)
+        return StoredKey(WrappedKey(key.scheme, key.cryptogram), key.usage or "", "N", "S")
 
     return stored
 

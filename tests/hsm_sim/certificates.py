@@ -14,6 +14,9 @@ _BEGIN = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _END = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
 
 
+EXPIRED = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+
+
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
@@ -30,16 +33,14 @@ def authority(folder: Path, name: str = "TEST authority") -> None:
     _write(folder, "ca", made, key)
 
 
-def certificate(folder: Path, name: str) -> None:
+def certificate(folder: Path, name: str, end: datetime.datetime = _END) -> None:
     """Writes ``NAME.pem`` and ``NAME.key``, for 127.0.0.1, by the authority of the folder."""
     issuer_key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
     issuer = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())
     made = (
-        x509.CertificateBuilder(
-            issuer.subject, _name(name), key.public_key(), x509.random_serial_number(), _BEGIN, _END
-        )
+        x509.CertificateBuilder(issuer.subject, _name(name), key.public_key(), x509.random_serial_number(), _BEGIN, end)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)

@@ -13,7 +13,7 @@ from hsm_sim.config import Settings
 from hsm_sim.console_actions import perform
 from hsm_sim.engine.vault import Vault
 from hsm_sim.engine.vault_seal import ByPassphrase, Passphrase
-from hsm_sim.simulator import Simulator
+from hsm_sim.simulator import REMEMBERED, Simulator
 from protocols.secret import Secret
 from tests.hsm_sim.units import Clock
 
@@ -31,13 +31,14 @@ class Bench:
     stops: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     make: type[Simulator] = Simulator
+    with_vault: bool = True
 
     def __post_init__(self) -> None:
         self.start()
 
     def start(self) -> None:
         vault = None
-        if self.folder is not None:
+        if self.folder is not None and self.with_vault:
             path = self.folder / "vault.db"
             if path.exists():
                 vault = Vault.open(path, lambda stored: ByPassphrase(Passphrase(WORDS), os.urandom, stored), os.urandom)
@@ -48,9 +49,9 @@ class Bench:
             random=os.urandom,
             clock=self.clock,
             clock_ms=lambda: self.now_ms,
-            audit=Audit(lambda: self.now_ms, None if self.folder is None else self.folder / "audit.jsonl"),
+            audit=Audit(lambda: self.now_ms, None if self.folder is None else self.folder / "audit.jsonl", REMEMBERED),
             vault=vault,
-            stop=self.stops.append,
+            stop=lambda what, hint: self.stops.append(what),
             tell=self.told.append,
         )
 

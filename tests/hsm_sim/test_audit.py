@@ -111,6 +111,21 @@ def test_a_remembered_head_shows_what_was_cut(path: Path) -> None:
         verify_file(path, remembered)
 
 
+def test_the_last_record_of_a_name_is_brought_back(path: Path) -> None:
+    audit = Audit(clock(), path)
+    for total in (1, 2):
+        audit.now("fraud.counted", total=total, words="fraud.reset")
+    audit.now("host.command", code='"name":"fraud.reset"')
+    audit.close()
+    again = Audit(clock(), path, {"fraud.counted", "fraud.reset"})
+    assert again.remembered is not None
+    assert (again.remembered.name, again.remembered.fields["total"]) == ("fraud.counted", 2)
+    again.close()
+    other = Audit(clock(), path, {"fraud.reset"})
+    assert other.remembered is None
+    other.close()
+
+
 def test_one_writer_at_a_time(path: Path) -> None:
     first = Audit(clock(), path)
     with pytest.raises(AuditError, match="open in another process"):

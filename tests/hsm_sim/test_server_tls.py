@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Host commands over TLS and mutual TLS: who gets in, what they get, and that others are served meanwhile."""
 
+import select
 import socket
 import ssl
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from hsm_sim.cli import main
 from tests.hsm_sim import live
-from tests.hsm_sim.certificates import authority, certificate
+from tests.hsm_sim.certificates import EXPIRED, authority, certificate
 from tests.hsm_sim.raw_client import RawClient
 from tests.hsm_sim.running import Running, running
 
@@ -36,6 +37,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "strangers").mkdir()
     authority(made / "strangers", "TEST authority of strangers")
     certificate(made / "strangers", "host")
+    (made / "namesakes").mkdir()
+    authority(made / "namesakes")  # the same name, another key
+    certificate(made / "namesakes", "host")
+    certificate(made, "expired", EXPIRED)
     return made
 
 
@@ -82,6 +87,75 @@ def test_a_host_without_a_certificate_of_that_authority_gets_nothing(
         host.socket.sendall(host.framed("NC"))
         found = host.socket.recv(1)
     assert found in (b"none", b"")
+
+
+class OpenSsl:
+    """OpenSSL's own client: it shares no code with ours, nor with Python's."""
+
+    def __init__(self, unit: Running, folder: Path, *options: str) -> None:
+        line = ["openssl", "s_client", "-connect", "{}:{}".format(*unit.address("tls_address")), "-quiet"]
+        line += ["-CAfile", str(folder / "ca.pem"), "-verify_return_error", "-verify_ip", "127.0.0.1", *options]
+        self._process = subprocess.Popen(
+            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
+
+    def __enter__(self) -> "OpenSsl":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, framed: bytes, octets: int) -> bytes:
+        """So many octets of what comes back, or all that came before the unit closed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        found = b""
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(framed)
+        while len(found) < octets:
+            assert select.select([self._process.stdout], [], [], 20)[0]
+            piece = self._process.stdout.read(octets - len(found))
+            if not piece:
+                break
+            found += piece
+        return found
+
+
+def own(folder: Path, name: str = "host") -> list[str]:
+    return ["-cert", str(folder / f"{name}.pem"), "-key", str(folder / f"{name}.key")]
+
+
+NC = b"\x00\x06headNC"
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_openssl_with_its_certificate_gets_what_a_plain_host_gets(mutual: Running, folder: Path, version: str) -> None:
+    with RawClient(mutual.address(), b"") as plain:
+        expected = b"\x00\x21" + plain.ask(NC[2:])
+    with OpenSsl(mutual, folder, version, *own(folder)) as host:
+        assert host.ask(NC, len(expected)) == expected
+        assert host.ask(NC * 100, len(expected) * 100) == expected * 100
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("who", ["nobody", "stranger", "expired", "unit's own authority key"])
+def test_openssl_without_a_good_certificate_gets_nothing(mutual: Running, folder: Path, version: str, who: str) -> None:
+    options = {
+        "nobody": [],
+        "stranger": own(folder / "strangers"),
+        "expired": own(folder, "expired"),
+        "unit's own authority key": own(folder / "namesakes"),
+    }[who]
+    with OpenSsl(mutual, folder, version, *options) as host:
+        assert host.ask(NC, 1) == b""
+    with OpenSsl(mutual, folder, version, *own(folder)) as host:
+        assert host.ask(NC, 2) == b"\x00\x21"
+
+
+def test_openssl_takes_the_unit_for_nobody_else(mutual: Running, folder: Path) -> None:
+    with OpenSsl(mutual, folder / "strangers", *own(folder)) as host:
+        assert host.ask(NC, 1) == b""
 
 
 def test_old_protocols_are_refused(mutual: Running, folder: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from hsm_sim.engine.counters import NONE, Counts, FraudCounters, Limits
 from hsm_sim.engine.refusal import Reason, Refused
+from protocols.errors import DecodeError
 
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -93,6 +94,34 @@ def test_a_failure_that_cannot_be_kept_is_no_answer() -> None:
     with pytest.raises(OSError, match="the disk is full"):
         bench.fail()
     assert bench.counters.counts == NONE
+    assert bench.closed
+    bench.broken = False
+    assert bench.closed  # until the unit starts again
+
+
+def test_what_is_kept_is_words_and_comes_back() -> None:
+    bench = Bench(minute=3)
+    bench.fail(4)
+    counts = bench.counters.counts
+    assert Counts.of_words(counts.words()) == counts
+    assert all(type(value) is int for value in counts.words().values())
+    for missing in counts.words():
+        with pytest.raises(DecodeError, match="fraud counters"):
+            Counts.of_words({name: value for name, value in counts.words().items() if name != missing})
+
+
+def test_of_two_memories_the_stricter_one_holds() -> None:
+    bench = Bench(minute=1)
+    bench.fail()
+    one = bench.counters.counts
+    bench.fail()
+    two = bench.counters.counts
+    bench.counters.reset()
+    opened = bench.counters.counts
+    bench.fail()
+    later = bench.counters.counts
+    for older, newer in ((NONE, one), (one, two), (opened, two), (two, later), (opened, later)):
+        assert older.stricter(newer) == newer.stricter(older) == newer
 
 
 def test_a_clock_set_back_makes_no_window_shorter() -> None:
