@@ -47,6 +47,8 @@ def perform(simulator: Simulator, words: Sequence[str]) -> Talk:
     try:
         return (yield from _permitted(simulator, action, rest))
     except Refused as refused:
+        if refused.reason is Reason.NOT_AUTHORISED:
+            simulator.audit.soon("order.refused", order=" ".join(action.name), state=simulator.states.state.value)
         raise Declined(f"{' '.join(action.name)}: {refused}", _cure(simulator, action, refused.reason)) from None
     except AuditError:
         raise

@@ -31,7 +31,7 @@ TEST_KEYS_WARNING = (
 OWN_KEYS_WARNING = (
     "WARNING: a simulator for tests and teaching, no security module: its master keys lie in this process's memory."
 )
-OPEN_WARNING = "WARNING: it listens beyond this machine: anyone who reaches {address} can use these TEST keys."
+OPEN_WARNING = "WARNING: it listens beyond this machine: anyone who reaches {address} can use {whose} keys."
 
 
 def serve(settings: Settings, voice: Voice, *, trace: bool) -> int:
@@ -139,7 +139,8 @@ def _say_ready(settings: Settings, voice: Voice, simulator: Simulator, ready: di
     # The warnings go to stderr whatever was asked for: no option leads around these lines.
     voice.tell(f"{voice.command}: {TEST_KEYS_WARNING if simulator.test_keys else OWN_KEYS_WARNING}")
     if not settings.only_here:
-        voice.tell(f"{voice.command}: {OPEN_WARNING.format(address=where)}")
+        whose = "these TEST" if simulator.test_keys else "its"
+        voice.tell(f"{voice.command}: {OPEN_WARNING.format(address=where, whose=whose)}")
     check_value = simulator.lmks["00"].check_value().hex().upper()
     kind = "TEST" if simulator.lmks["00"].test else "own"
     further = ", ".join(f"{name} {at}" for name, at in ready.items() if at != where)

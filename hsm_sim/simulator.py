@@ -9,6 +9,7 @@ Where the audit cannot be written, or a failed guess at a PIN not kept, the unit
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -22,7 +23,7 @@ from hsm_sim.engine.master_keys import LMK_IDS, kind_of, made, public
 from hsm_sim.engine.policy import Policy
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import CheckValue, KeyUnderLmk
-from hsm_sim.engine.settings import Commands, Operating, changed, overlaid, packed
+from hsm_sim.engine.settings import Commands, Operating, changed, overlaid, packed, unpacked
 from hsm_sim.engine.states import Clock, State, States, Turn
 from hsm_sim.engine.stored_key import StoredKey
 from hsm_sim.engine.vault import About, Entry, Kind, Life, Vault, VaultError
@@ -99,6 +100,8 @@ class Simulator:
         self._tell = tell
         self._old_test_lmk = settings.policy.old_test_lmk
         self._audited = frozenset(map(str.upper, settings.commands.audited))
+        kept = vault.kept(Kind.STATE, _OPERATING) if vault is not None else None
+        self._chosen = {} if kept is None else unpacked(kept)
         self.operating = self._first_operating(settings)
         self.states = States(clock, ACTIVITIES)
         self.counters = FraudCounters(self.operating.fraud, clock_ms, self._keep_counts, self._kept_counts())
@@ -186,8 +189,9 @@ class Simulator:
         """Change one setting; :class:`ValueError` where it cannot be so."""
         operating = changed(self.operating, name, text)
         self.record("setting.changed", setting=name, value="" if name.endswith("excluded-pins") else text)
-        self._keep(Kind.STATE, _OPERATING, packed(operating))
-        self.operating = operating
+        chosen = {**self._chosen, name: text}
+        self._keep(Kind.STATE, _OPERATING, packed(chosen))
+        self._chosen, self.operating = chosen, operating
         self.counters.limits = operating.fraud
         self._renew()
 
@@ -257,12 +261,13 @@ class Simulator:
         self.injector = Injector(rules) if rules else None
 
     def close(self) -> None:
-        """Record the end and let go of the files."""
-        self.report_refusals()
-        self.audit.now("unit.stopped")
-        self.audit.close()
-        if self.vault is not None:
-            self.vault.close()
+        """Record the end and let go of the files, also where the end cannot be recorded."""
+        with ExitStack() as files:
+            if self.vault is not None:
+                files.callback(self.vault.close)
+            files.callback(self.audit.close)
+            self.report_refusals()
+            self.audit.now("unit.stopped")
 
     # Parts
 
@@ -327,8 +332,7 @@ class Simulator:
             _policy(settings.policy), settings.fraud, Commands(frozenset(map(str.upper, settings.commands.disabled)))
         )
         operating = settings.policy.upon(operating)
-        kept = self.vault.kept(Kind.STATE, _OPERATING) if self.vault is not None else None
-        return operating if kept is None else overlaid(operating, kept)
+        return overlaid(operating, self._chosen)
 
     def _keep(self, kind: Kind, name: str, octets: bytes | bytearray) -> None:
         """Keep what was recorded, where there is a vault."""

@@ -61,18 +61,20 @@ def changed(operating: Operating, name: str, text: str) -> Operating:
     return replace(operating, **{group: replace(part, **{attribute: value})})
 
 
-def packed(operating: Operating) -> bytes:
-    """What differs from the defaults, to be kept."""
-    default = _flat(Operating())
-    return json.dumps(
-        {name: _text(value) for name, value in _flat(operating).items() if value != default[name]}
-    ).encode()
+def packed(chosen: Mapping[str, str]) -> bytes:
+    """What a person has set, by name, to be kept: that alone, so that the file's settings stay the file's."""
+    return json.dumps(chosen, sort_keys=True).encode()
 
 
-def overlaid(operating: Operating, kept: bytes | bytearray) -> Operating:
-    """``operating`` with what was kept on top."""
-    named: Mapping[str, str] = json.loads(bytes(kept))
-    for name, text in named.items():
+def unpacked(kept: bytes | bytearray) -> dict[str, str]:
+    """What was kept."""
+    named: dict[str, str] = json.loads(bytes(kept))
+    return named
+
+
+def overlaid(operating: Operating, chosen: Mapping[str, str]) -> Operating:
+    """``operating`` with what a person has set on top."""
+    for name, text in chosen.items():
         operating = changed(operating, name, text)
     return operating
 

@@ -9,7 +9,7 @@ import pytest
 
 from hsm_sim import audit as audit_module
 from hsm_sim.audit import AuditError
-from hsm_sim.config import Settings
+from hsm_sim.config import PolicySettings, Settings
 from hsm_sim.console_actions import ACTIONS, perform
 from hsm_sim.console_talk import Declined
 from hsm_sim.engine.counters import Limits
@@ -142,6 +142,27 @@ def test_settings_change_what_hosts_get_and_survive(bench: Bench) -> None:
     bench.order("state", "online")
     assert bench.ask(live.COMMANDS["CW"])[:2] == "00"
     assert bench.order("settings", "commands")["settings"] == {"commands.disabled": "CY"}
+
+
+def test_what_is_set_back_to_its_default_stays_so_and_the_files_settings_stay_the_files(tmp_path: Path) -> None:
+    strict = Settings(policy=PolicySettings(settings={"policy.pin-formats": "0", "policy.pin-length": "6"}))
+    bench = Bench(tmp_path, settings=strict)
+    assert bench.order("settings", "policy.pin")["settings"] == {"policy.pin-length": "6", "policy.pin-formats": "0"}
+    bench.order("state", "offline")
+    bench.order("set", "policy.pin-formats", "0", "1", "3", "4")
+    bench.restart()
+    assert bench.order("settings", "policy.pin-formats")["settings"] == {"policy.pin-formats": "0 1 3 4"}
+    bench.settings = Settings()
+    bench.restart()
+    assert bench.order("settings", "policy.pin-length")["settings"] == {"policy.pin-length": "12"}
+    bench.simulator.close()
+
+
+def test_an_order_out_of_its_state_is_recorded(bench: Bench) -> None:
+    with pytest.raises(Declined):
+        bench.order("lmk", "make", "00", "variant")
+    record = bench.simulator.audit.last(1)[0]
+    assert (record.name, record.fields) == ("order.refused", {"order": "lmk make", "state": "online"})
 
 
 def test_a_setting_that_cannot_be_changes_nothing(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hsm_sim.audit import verify_file
 from hsm_sim.console_server import LONGEST_LINE
 from tests.hsm_sim import live, oracle
 from tests.hsm_sim.conftest import command_line
@@ -115,6 +116,19 @@ def test_the_audit_on_the_line_and_at_rest(unit: Running, folder: Path) -> None:
     assert unit.process.wait(10) == 0
     line = command_line("audit", str(folder / "s" / "audit.jsonl"), "--remembered", verified["head"])
     assert subprocess.run(line, capture_output=True, timeout=30, check=False).returncode == 0
+
+
+def test_what_hosts_did_is_on_the_disk_soon_and_survives_a_kill(unit: Running, folder: Path) -> None:
+    path = folder / "s" / "audit.jsonl"
+    with RawClient(unit.address()) as host:
+        for _ in range(20):
+            host.ask(live.COMMANDS["A0"])
+    end = time.monotonic() + 20
+    while path.read_bytes().count(b'"host.command"') < 20:  # no order asks for it: the unit's own timer writes it
+        assert time.monotonic() < end
+    unit.process.kill()
+    unit.process.wait()
+    assert verify_file(path).records == 21
 
 
 class Terminal:

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from hsm_sim.engine.policy import Policy
-from hsm_sim.engine.settings import UNSAID, Operating, changed, overlaid, packed, shown
+from hsm_sim.engine.settings import UNSAID, Operating, changed, overlaid, packed, shown, unpacked
 from protocols.pin.iso9564 import Format
 
 USUAL = Operating()
@@ -64,15 +64,15 @@ def test_a_change_that_cannot_be(name: str, text: str, words: str) -> None:
         changed(USUAL, name, text)
 
 
-def test_what_differs_is_kept_and_laid_on_top_again() -> None:
-    after = USUAL
-    for name, text in (
-        ("policy.excluded-pins", "1111 2222"),
-        ("policy.pin-formats", "0"),
-        ("fraud.hour", "7"),
-        ("commands.disabled", "A4"),
-    ):
-        after = changed(after, name, text)
-    assert overlaid(USUAL, packed(after)) == after
+def test_what_a_person_set_is_kept_and_laid_on_top_again() -> None:
+    chosen = {
+        "policy.excluded-pins": "1111 2222",
+        "policy.pin-formats": "0",
+        "fraud.hour": "7",
+        "commands.disabled": "A4",
+    }
+    after = overlaid(USUAL, unpacked(packed(chosen)))
+    assert after.policy.excluded_pins == {"1111", "2222"}
     assert after.policy.pin_formats == frozenset({Format.ISO_0})
-    assert packed(USUAL) == b"{}"
+    assert (after.fraud.hour, after.commands.disabled) == (7, {"A4"})
+    assert overlaid(USUAL, {}) == USUAL
