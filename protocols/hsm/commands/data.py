@@ -210,7 +210,10 @@ _ERRORS = MappingProxyType(
         "35": "illegal message format: text that is not printable",
     }
 )
-_NOTE = "with hexadecimal data the length counts digits (two sources), not octets (two); modes 02 and 03 rest on one"
+_NOTE = (
+    "with hexadecimal data the length counts digits (two sources), not octets (two, one of which does both); "
+    "modes 02 and 03 rest on one"
+)
 _MOVE_ERRORS = MappingProxyType({code: words for code, words in _ERRORS.items() if code != "35"})
 _TAK = MappingProxyType({"10": "TAK parity error"})
 
