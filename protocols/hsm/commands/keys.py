@@ -280,6 +280,8 @@ class FJ(Fields):
     check_value: CheckValue
 
 
+_NO_BLOCKS = "under a key block LMK A0 makes keys: nothing is public on what this would answer there (A1)"
+
 ROWS: tuple[Row, ...] = (
     Command(
         "generate a key",
@@ -304,6 +306,7 @@ ROWS: tuple[Row, ...] = (
         GZ,
         Evidence(("TS",), vectors=3),
         {"03": "invalid number of components", "10": "component parity error"},
+        note="under a key block LMK A4 forms keys (here 26)",
         activity=Activity.COMPONENTS,
     ),
     Command(
@@ -320,14 +323,17 @@ ROWS: tuple[Row, ...] = (
         Evidence(("TS", "I8"), vectors=4),
         {"04": "invalid key type code", "10": "key parity error"},
     ),
-    Command("generate a TAK under a TMK", HA, HB, Evidence(("TS", "SH")), {"10": "TMK parity error"}),
+    Command("generate a TAK under a TMK", HA, HB, Evidence(("TS", "SH")), {"10": "TMK parity error"}, note=_NO_BLOCKS),
     Command(
         "generate a TMK, TPK or PVK under another",
         HC,
         HD,
         Evidence(("TS", "SH", "PY", "DU", "GH")),
         {"10": "current key parity error"},
+        note=_NO_BLOCKS,
     ),
-    Command("generate a ZPK under a ZMK", IA, IB, Evidence(("TS",)), {"10": "ZMK parity error"}),
-    Command("generate a ZEK or ZAK under a ZMK", FI, FJ, Evidence(("TS",)), {"10": "ZMK parity error"}),
+    Command("generate a ZPK under a ZMK", IA, IB, Evidence(("TS",)), {"10": "ZMK parity error"}, note=_NO_BLOCKS),
+    Command(
+        "generate a ZEK or ZAK under a ZMK", FI, FJ, Evidence(("TS",)), {"10": "ZMK parity error"}, note=_NO_BLOCKS
+    ),
 )
