@@ -51,7 +51,9 @@ def _generate_block(keyring: Keyring, request: GenerateKey, block: BlockKind | N
     with keyring.generate_aes(block.octets) if header.algorithm == AES else keyring.generate(block.octets) as clear:
         return GeneratedKey(
             keyring.wrap(clear, request.kind, request.scheme, header),
-            send_block(keyring, clear, header, above, export.scheme) if above is not None and export else None,
+            send_block(keyring, clear, header, above, export.scheme, export.exportability)
+            if above is not None and export
+            else None,
             long_check_value(keyring, clear, header.algorithm),
         )
 

@@ -59,6 +59,8 @@ class Export:
 
     under: KeyUnderLmk
     scheme: KeyScheme
+    exportability: str = "N"
+    """What its key block says there, where it travels in one."""
 
 
 @record

@@ -22,7 +22,7 @@ from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR, RY, RZ
 from protocols.pan import Pan
 
 _SCHEMES: Mapping[str, Version] = {"0": CVN_10}
-_ANSWER_ONLY = "3"
+_ANSWER_ONLY = "2"
 
 
 def cw(engine: Engine, request: CW) -> CX:
@@ -47,7 +47,7 @@ def kq(engine: Engine, request: KQ) -> KR | ErrorCode:
             under_lmk(MK_AC, request.mk_ac),
             request.pan_sequence,
             _SCHEMES[request.scheme],
-            request.data,
+            request.data or b"",
             request.arqc,
             verify=request.mode != _ANSWER_ONLY,
             response_code=request.arc,

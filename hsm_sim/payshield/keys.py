@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.key_requests import DeriveInitialKey, FormKey, KeptKey, TransportKey
 from hsm_sim.engine.key_types import BDK, TAK, TMK, ZAK, ZEK, ZMK, ZPK, KeyType, key_type
+from hsm_sim.engine.key_usages import EXPORT_NONE
 from hsm_sim.engine.requests import BlockKind, CheckValue, Export, GeneratedKey, GenerateKey
 from hsm_sim.engine.wrapping import WrappedKey
 from hsm_sim.payshield.handlers import Handler
@@ -61,7 +62,8 @@ def a0(engine: Engine, request: A0) -> A1:
         return _a1(derived.under_lmk, derived.exported, derived.check_value)
     export = None
     if request.export is not None:
-        export = Export(under_lmk(_transport_kind(request.export), request.export.key), scheme(request.export.scheme))
+        above = under_lmk(_transport_kind(request.export), request.export.key)
+        export = Export(above, scheme(request.export.scheme), request.exportability or EXPORT_NONE)
     made = engine.perform(GenerateKey(kind, scheme(request.scheme), export, block))
     return _a1(made.under_lmk, made.exported, made.check_value)
 

@@ -16,6 +16,7 @@ from hsm_sim.engine.key_requests import (
 )
 from hsm_sim.engine.key_types import BDK, TAK, TMK, ZMK, ZPK, KeyType, key_type
 from hsm_sim.engine.key_usages import EXPORT_NONE
+from hsm_sim.engine.requests import CheckValue, KeyUnderLmk
 from hsm_sim.engine.wrapping import WrappedKey
 from hsm_sim.payshield.handlers import Advice, Handler
 from hsm_sim.payshield.keys import LONG, SHORT, coded_type, data_or_mac, says_length
@@ -198,7 +199,12 @@ def bw(engine: Engine, request: BW) -> BX | ErrorCode:
     if not says_length(request.length_flag, request.key):
         return ErrorCode.INVALID_LENGTH_FLAG
     wanted = None if more is None or more.options is None else kept_scheme(more.options.scheme)
-    return BX(key=key_field(engine.perform(KeyFromOldLmk(under_lmk(kind, request.key), wanted))))
+    moved = engine.perform(KeyFromOldLmk(under_lmk(kind, request.key), wanted))
+    if request.check is None or request.check.wanted == "0":
+        return BX(key=key_field(moved))
+    octets = SHORT if request.check.kind == "1" else LONG
+    value = engine.perform(CheckValue(KeyUnderLmk(kind, moved), octets))
+    return BX(key=key_field(moved), check_value=value)
 
 
 def _zmk(key: KeyField, atalla: str | None) -> TransportKey:

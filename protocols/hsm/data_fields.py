@@ -205,3 +205,27 @@ class After(Kind[Any]):
 
     def shown(self, value: Any) -> str:
         return self.inner.shown(value)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedBy(Kind[Any]):
+    """A field in front of a literal that must stand there."""
+
+    inner: Kind[Any]
+    literal: bytes
+
+    def read(self, source: Source, where: str) -> Any:
+        value = self.inner.read(source, where)
+        if source.data[source.at : source.at + len(self.literal)] != self.literal:
+            raise FieldError(where, f"the delimiter {self.literal.decode('ascii')} expected behind")
+        source.at += len(self.literal)
+        return value
+
+    def write(self, value: Any, where: str) -> bytes:
+        return self.inner.write(value, where) + self.literal
+
+    def words(self) -> str:
+        return f"{self.inner.words()}, `{self.literal.decode('ascii')}`"
+
+    def shown(self, value: Any) -> str:
+        return self.inner.shown(value)

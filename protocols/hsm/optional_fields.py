@@ -10,6 +10,8 @@ from protocols.hsm.kinds import FieldError, Kind, Shortcut, Source
 
 ATALLA_VARIANTS = range(32)  # eight times the number is what one octet is changed by
 _DIGITS = b"0123456789"
+_TAGS = frozenset(bytes((octet,)) for octet in b"UTXYZSRK")
+"""In front of keys: no digit of any key."""
 _DIGIT = frozenset(bytes((octet,)) for octet in _DIGITS)
 
 
@@ -63,6 +65,32 @@ class Flag(Kind[str | None]):
 
     def shortcut(self) -> Shortcut:
         return Shortcut(f"[{re.escape(self.options)}]", text=lambda value: value or "", optional=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TransportFlag(Kind[str | None]):
+    """`;` and 0 for a ZMK or 1 for a TMK, or nothing; one host's codec leaves the delimiter out before a key's tag."""
+
+    def read(self, source: Source, where: str) -> str | None:
+        data, at = source.data, source.at
+        if data[at : at + 1] == b";":
+            source.at += 1
+        elif data[at : at + 1] not in (b"0", b"1") or data[at + 1 : at + 2] not in _TAGS:
+            return None
+        flag = source.take(1, where)
+        if flag not in (b"0", b"1"):
+            raise FieldError(where, "0 or 1 expected")
+        return flag.decode("ascii")
+
+    def write(self, value: str | None, where: str) -> bytes:
+        if value is None:
+            return b""
+        if value not in ("0", "1"):
+            raise EncodeError(f"{where}: 0 or 1 expected")
+        return b";" + value.encode("ascii")
+
+    def words(self) -> str:
+        return "[`;` 0|1]"
 
 
 @dataclass(frozen=True, slots=True)

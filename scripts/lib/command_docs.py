@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from protocols.hsm.commands import COMMANDS, Command  # noqa: E402  # the line above finds it
 from protocols.hsm.evidence import SOURCES  # noqa: E402
+from protocols.hsm.fields import Key  # noqa: E402
 from protocols.hsm.layout import Fields, Part, Slot, layout_of  # noqa: E402
 from tests.hsm_sim.trials import UNCHECKED, load  # noqa: E402
 
@@ -178,6 +179,19 @@ def _checked(code: str) -> str:
     return CHAINED if code == "NK" else load()[code].by
 
 
+def _forms(code: str) -> str:
+    """The forms of key fields in which the command is tried; nothing where it takes no keys."""
+    if code not in load() or not _has_keys(COMMANDS[code].request):
+        return ""
+    in_blocks = any(form.in_blocks for form in load()[code].forms)
+    return "`U T X Y Z`, user storage" + (", key blocks" if in_blocks else "; no key blocks")
+
+
+def _has_keys(shape: type[Fields]) -> bool:
+    kinds = [slot.kind for slot in layout_of(shape).slots]
+    return any(isinstance(kind, Key) or (isinstance(kind, Part) and _has_keys(kind.shape)) for kind in kinds)
+
+
 def _section(command: Command[Any, Any], vectors: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield f"\n### {command.code}: {command.title}\n\n"
     yield f"{_described(command.request)}\n\n"
@@ -187,6 +201,8 @@ def _section(command: Command[Any, Any], vectors: Sequence[dict[str, Any]]) -> I
     yield f" ({count} published answer{'s' if count > 1 else ''})" if count else ""
     yield f"; sources {sources}.\n" if sources else "; no source: not compatible with anything.\n"
     yield f"- **Values checked by**: {_checked(command.code)}.\n"
+    if forms := _forms(command.code):
+        yield f"- **Keys come as**: {forms}.\n"
     if command.activity:
         yield f"- **Must be authorised** at the console: `authorise {command.activity}`.\n"
     if command.note:

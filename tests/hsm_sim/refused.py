@@ -118,7 +118,7 @@ def cases() -> dict[tuple[str, str], tuple[Settings, bytes]]:
     add("RY", "27", altered("RY", csck=_single("RY", "402")))
     add("RY", "01", altered("RY", mode="4", codes="000000000000"))
     add("KQ", "01", altered("KQ", arqc=bytes(8)))
-    add("KQ", "04", put("KQ", 0, "2"))
+    add("KQ", "04", put("KQ", 0, "9"))
     add("KQ", "05", put("KQ", 1, "1"))
     add("KQ", "81", live.COMMANDS["KQ"][:51] + b"00;" + bytes(8))
     add("KQ", "80", live.COMMANDS["KQ"][:51] + b"FF" + bytes(8))

@@ -131,7 +131,7 @@ def test_export_and_import_in_blocks(lmk: str, ask: Ask) -> None:
     above = block(lmk, zmk, "K0")
     for usage, mode in (("P0", "B"), ("B0", "X"), ("M3", "C"), ("72", "N")):
         key = block(lmk, clear, usage, mode)
-        sent = ask(f"A8FFF{above}{key}S%{lmk}#S")
+        sent = ask(f"A8FFF{above}{key}S%{lmk}&S")
         assert sent[:3] == "00S"
         assert sent[-6:] == oracle.check_value(clear)
         header, found = BlockKey.tdes(ClearKey(bytearray(zmk))).unwrap(sent[3:-6].encode())

@@ -95,7 +95,10 @@ def test_kq_verifies_and_answers(ask: Ask) -> None:
     arpc = oracle.arpc_1(ISSUER, PAN, NUMBER, ARQC, b"00").decode("latin-1")
     assert ask(kq("0", DATA, ARQC)) == "00"
     assert ask(kq("1", DATA, ARQC, b"00")) == "00" + arpc
-    assert ask(kq("3", DATA, ARQC, b"00")) == "00" + arpc
+    head = f"KQ20{oracle.under_lmk('109', ISSUER)}".encode() + bytes.fromhex((PAN + NUMBER)[-16:])
+    assert ask(head + b"\x00\x01" + bytes(4) + ARQC + b"00") == "00" + arpc
+    for mode in "34":
+        assert ask(kq(mode, DATA, ARQC, b"00")) == "04"
 
 
 def test_a_wrong_cryptogram_gets_no_answer_and_not_the_right_one(ask: Ask) -> None:
@@ -114,7 +117,7 @@ def test_kq_data_that_looks_like_delimiter_and_tail(ask: Ask) -> None:
 
 
 def test_kq_refusals(ask: Ask) -> None:
-    assert ask(kq("2", DATA, ARQC)) == "04"
+    assert ask(kq("9", DATA, ARQC)) == "04"
     assert ask(kq("0", DATA, ARQC).replace(b"KQ00", b"KQ01", 1)) == "05"
     assert ask(kq("0", b"", ARQC)) == "81"
     assert ask(kq("0", DATA, ARQC)[:60]) == "80"

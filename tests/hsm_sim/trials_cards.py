@@ -53,15 +53,18 @@ def ry(world: World) -> Asked:
 def kq(world: World) -> Asked:
     """A cryptogram verified, answered, or both."""
     issuer, pan, number = world.key(), world.digits(world.draw.choice((13, 16, 19))), world.digits(2)
-    data, mode, arc = world.draw.randbytes(world.draw.randint(1, 255)), world.draw.choice("013"), b"00"
+    data, mode, arc = world.draw.randbytes(world.draw.randint(1, 255)), world.draw.choice("012"), b"00"
     right = world.draw.random() < 0.6
     arqc = oracle.arqc(issuer, pan, number, data)
     given = arqc if right else bytes(octet ^ 0x55 for octet in arqc)
     head = f"KQ{mode}0{world.held('MK-AC', issuer)}".encode()
     account = bytes.fromhex((pan + number)[-16:].rjust(16, "0"))
     middle = account + world.draw.randbytes(6) + b"%02X" % len(data) + data
-    command = head + middle + b";" + given + (b"" if mode == "0" else arc) + world.tail.encode()
-    if mode != "3" and not right:
+    if mode == "2":
+        middle = middle[:14]
+    command = head + middle + (b"" if mode == "2" else b";") + given + (b"" if mode == "0" else arc)
+    command += world.tail.encode()
+    if mode != "2" and not right:
         return command, "01"
     answer = b"" if mode == "0" else oracle.arpc_1(issuer, pan, number, given, arc)
     return command, "00" + answer.decode("latin-1")

@@ -38,7 +38,8 @@ def a0(world: World) -> Asked:
     export = world.draw.random() < 0.5 and kind != "ZMK"
     if world.form.in_blocks:
         scheme, attributes = "S", f"{world.tail}#{usage}T2N00E00"
-        above = f";0{world.held('ZMK', zmk)}R" if export else ""
+        above = f"{world.draw.choice((';0', '0', ''))}{world.held('ZMK', zmk)}R" if export else ""
+        attributes += world.draw.choice(("", "&E")) if export else ""
     else:
         scheme = world.draw.choice("UX" if kind in DOUBLE_ONLY else "UXTY")
         above = f";0{world.held('ZMK', zmk)}{world.draw.choice('UX' if scheme in 'UX' else 'TY')}" if export else ""

@@ -165,5 +165,8 @@ def bw(world: World) -> Asked:
     clear, scheme = _key(world, kind)
     code = KINDS[kind][0]
     field = oracle.under(oracle.old_lmk(code), clear, world.draw.choice({16: "UX", 24: "TY"}[len(clear)]))
-    command = f"BWFF{len(clear) // 8 - 1}{field};{code};0{scheme}0"
-    return command, "00" + oracle.under(oracle.lmk(code), clear, scheme)
+    check, value = world.draw.choice(
+        (("", ""), ("!01", ""), ("!11", oracle.check_value(clear)), ("%00!10", oracle.check_value(clear, 8)))
+    )
+    command = f"BWFF{len(clear) // 8 - 1}{field};{code};0{scheme}0{check}"
+    return command, "00" + oracle.under(oracle.lmk(code), clear, scheme) + value

@@ -6,10 +6,13 @@ from typing import Annotated, Any
 
 from protocols.hsm.codes import ErrorCode
 from protocols.hsm.commands.command import AnyKeyOrPair, Command
+from protocols.hsm.data_fields import EndedBy
 from protocols.hsm.evidence import Evidence
 from protocols.hsm.fields import Choice, Counted, Digits, Octets, PanUntil
 from protocols.hsm.layout import Fields, IfLonger, When, layout
 from protocols.pan import Pan
+
+TransactionData = Annotated[bytes, EndedBy(Counted(2, empty=ErrorCode.ZERO_LENGTH), b";")]
 
 
 @layout
@@ -47,18 +50,18 @@ class CZ(Fields):
 
 @layout
 class KQ(Fields):
-    """Verify an ARQC and/or make an ARPC: mode 0 verifies, 1 does both, 3 makes an ARPC without verifying."""
+    """Verify an ARQC and/or make an ARPC: mode 0 verifies, 1 does both, 2 makes an ARPC without verifying."""
 
-    mode: Annotated[str, Choice(("0", "1", "3"), refusal=ErrorCode.INVALID_TYPE_CODE)]
+    mode: Annotated[str, Choice(("0", "1", "2"), refusal=ErrorCode.INVALID_TYPE_CODE)]
     scheme: Annotated[str, Choice(("0",), refusal=ErrorCode.INVALID_LENGTH_FLAG)] = "0"
     mk_ac: AnyKeyOrPair
     pan_sequence: Annotated[bytes, Octets(8, hidden=True)]
     """Rightmost 14 digits of the PAN and the two of the sequence number, as BCD."""
     atc: Annotated[bytes, Octets(2, plain=True)]
     unpredictable_number: Annotated[bytes, Octets(4, plain=True)]
-    data: Annotated[bytes, Counted(2, empty=ErrorCode.ZERO_LENGTH)]
-    arqc: Annotated[bytes, Octets(8, after=b";", plain=True)]
-    arc: Annotated[Annotated[bytes, Octets(2, plain=True)] | None, When("mode", "1", "3")] = None
+    data: Annotated[TransactionData | None, When("mode", "0", "1")] = None
+    arqc: Annotated[bytes, Octets(8, plain=True)]
+    arc: Annotated[Annotated[bytes, Octets(2, plain=True)] | None, When("mode", "1", "2")] = None
 
 
 @layout
@@ -117,7 +120,8 @@ ROWS: tuple[Command[Any, Any], ...] = (
             "80": "transaction data length error",
             "81": "no transaction data",
         },
-        note="two further sources write other layouts; mode 3 rests on one source; scheme 0 only",
+        note="two further sources write other layouts, and mean other things by mode 2; modes 3 and 4, which also "
+        "verify a MAC over discretionary data, rest on one source and are not handled; scheme 0 only",
     ),
     Command(
         "generate or verify American Express CSCs",

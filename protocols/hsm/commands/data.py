@@ -210,8 +210,12 @@ _ERRORS = MappingProxyType(
         "35": "illegal message format: text that is not printable",
     }
 )
-_NOTE = "with hexadecimal data the length counts digits (two sources), not octets (two); modes 02 and 03 rest on one"
+_NOTE = (
+    "with hexadecimal data the length counts digits (two sources), not octets (two, one of which does both); "
+    "modes 02 and 03 rest on one"
+)
 _MOVE_ERRORS = MappingProxyType({code: words for code, words in _ERRORS.items() if code != "35"})
+_NO_USAGE = "no usage in a key block lets a MAC key encipher, so under a key block LMK the answer is A6"
 _TAK = MappingProxyType({"10": "TAK parity error"})
 
 ROWS: tuple[Row, ...] = (
@@ -245,6 +249,6 @@ ROWS: tuple[Row, ...] = (
         },
         note=_NOTE,
     ),
-    Command("encipher a block, TAK", HE, HF, Evidence(("J8",)), _TAK),
-    Command("decipher a block, TAK", HG, HH, Evidence(("J8",)), _TAK),
+    Command("encipher a block, TAK", HE, HF, Evidence(("J8",)), _TAK, note=_NO_USAGE),
+    Command("decipher a block, TAK", HG, HH, Evidence(("J8",)), _TAK, note=_NO_USAGE),
 )

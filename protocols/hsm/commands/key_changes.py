@@ -7,9 +7,11 @@ from typing import Annotated
 from protocols.hsm.commands.command import (
     Activity,
     AnyKey,
+    CheckValueKind,
     Command,
     KeyTypeCode,
     LengthFlag,
+    LmkId,
     Reserved,
     Row,
     Scheme,
@@ -17,7 +19,8 @@ from protocols.hsm.commands.command import (
 )
 from protocols.hsm.commands.keys import CheckValue
 from protocols.hsm.evidence import Evidence
-from protocols.hsm.layout import Fields, Introduced, layout
+from protocols.hsm.fields import Choice
+from protocols.hsm.layout import Fields, IfLonger, Introduced, layout
 
 
 @layout
@@ -54,6 +57,14 @@ class MigrationType(Fields):
 
 
 @layout
+class MigrationCheck(Fields):
+    """Whether to give a check value (flag 1), and which."""
+
+    wanted: Annotated[str, Choice(("0", "1"))]
+    kind: CheckValueKind
+
+
+@layout
 class BW(Fields):
     """Bring a key from the LMK before to the one in force: type codes as in BU."""
 
@@ -61,13 +72,16 @@ class BW(Fields):
     length_flag: LengthFlag
     key: AnyKey
     more: Annotated[MigrationType | None, Introduced(b";")] = None
+    lmk: Annotated[LmkId | None, Introduced(b"%")] = None
+    check: Annotated[MigrationCheck | None, Introduced(b"!")] = None
 
 
 @layout
 class BX(Fields):
-    """The key under the LMK in force."""
+    """The key under the LMK in force, and its check value if asked for."""
 
     key: AnyKey
+    check_value: Annotated[CheckValue | None, IfLonger(0)] = None
 
 
 @layout
@@ -112,8 +126,6 @@ class AH(Fields):
     check_value: CheckValue
 
 
-_I8 = "what the third source writes was not compared field by field"
-
 ROWS: tuple[Row, ...] = (
     Command(
         "translate a key's scheme under the LMK",
@@ -134,7 +146,7 @@ ROWS: tuple[Row, ...] = (
             "10": "key parity error",
             "33": "there is no old LMK",
         },
-        note="one source also sends `!` and two digits behind the LMK identifier: not handled",
+        note="the check value (`!`) rests on one source",
     ),
     Command(
         "export a TMK, TPK or PVK under another",

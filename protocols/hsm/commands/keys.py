@@ -27,6 +27,7 @@ from protocols.hsm.commands.command import (
 from protocols.hsm.evidence import Evidence
 from protocols.hsm.fields import Characters, Choice, HexOneOf, HexText
 from protocols.hsm.layout import Fields, IfLonger, Introduced, When, layout
+from protocols.hsm.optional_fields import TransportFlag
 
 CheckValue = Annotated[bytes, HexOneOf((16, 6), plain=True)]
 
@@ -46,7 +47,7 @@ class A0Derivation(Fields):
 class A0Export(Fields):
     """The key above the new one: flag 0 says ZMK (also if left out), 1 says TMK."""
 
-    flag: Annotated[Annotated[str, Choice(("0", "1"))] | None, Introduced(b";")] = None
+    flag: Annotated[str | None, TransportFlag()] = None
     key: AnyKey
     scheme: Scheme
 
@@ -85,6 +86,8 @@ class A0(Fields):
     export: Annotated[A0Export | None, When("mode", "1", "B")] = None
     lmk: Annotated[LmkId | None, Introduced(b"%")] = None
     attributes: Annotated[A0Attributes | None, Introduced(b"#")] = None
+    exportability: Annotated[Exportability | None, Introduced(b"&")] = None
+    """What the exported key's block says from then on, N if left out."""
 
 
 @layout
@@ -277,6 +280,8 @@ class FJ(Fields):
     check_value: CheckValue
 
 
+_NO_BLOCKS = "under a key block LMK A0 makes keys: nothing is public on what this would answer there (A1)"
+
 ROWS: tuple[Row, ...] = (
     Command(
         "generate a key",
@@ -284,7 +289,8 @@ ROWS: tuple[Row, ...] = (
         A1,
         Evidence(("TS", "UT", "SH", "PY", "DU", "GH", "PP", "I8")),
         {"10": "ZMK, TMK or BDK parity error"},
-        note="modes A and B rest on two sources; derivation methods other than O are not handled",
+        note="modes A and B rest on two sources; derivation methods other than O are not handled; one source leaves "
+        "out the `;` before the flag where a key with a tag follows: taken too",
     ),
     Command(
         "form a key from components under the LMK",
@@ -300,6 +306,7 @@ ROWS: tuple[Row, ...] = (
         GZ,
         Evidence(("TS",), vectors=3),
         {"03": "invalid number of components", "10": "component parity error"},
+        note="under a key block LMK A4 forms keys (here 26)",
         activity=Activity.COMPONENTS,
     ),
     Command(
@@ -316,14 +323,17 @@ ROWS: tuple[Row, ...] = (
         Evidence(("TS", "I8"), vectors=4),
         {"04": "invalid key type code", "10": "key parity error"},
     ),
-    Command("generate a TAK under a TMK", HA, HB, Evidence(("TS", "SH")), {"10": "TMK parity error"}),
+    Command("generate a TAK under a TMK", HA, HB, Evidence(("TS", "SH")), {"10": "TMK parity error"}, note=_NO_BLOCKS),
     Command(
         "generate a TMK, TPK or PVK under another",
         HC,
         HD,
         Evidence(("TS", "SH", "PY", "DU", "GH")),
         {"10": "current key parity error"},
+        note=_NO_BLOCKS,
     ),
-    Command("generate a ZPK under a ZMK", IA, IB, Evidence(("TS",)), {"10": "ZMK parity error"}),
-    Command("generate a ZEK or ZAK under a ZMK", FI, FJ, Evidence(("TS",)), {"10": "ZMK parity error"}),
+    Command("generate a ZPK under a ZMK", IA, IB, Evidence(("TS",)), {"10": "ZMK parity error"}, note=_NO_BLOCKS),
+    Command(
+        "generate a ZEK or ZAK under a ZMK", FI, FJ, Evidence(("TS",)), {"10": "ZMK parity error"}, note=_NO_BLOCKS
+    ),
 )

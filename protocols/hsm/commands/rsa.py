@@ -121,7 +121,8 @@ ROWS: tuple[Row, ...] = (
             "04": "key length error",
             "05": "invalid key type",
         },
-        note="the public exponent is 65537; the private key under the LMK is in a form of our own",
+        note="the public exponent is 65537; the private key under the LMK is in a form of our own; one source says "
+        "that type 0 is for key management and 1 for signatures, so only 2 is safe to use",
     ),
     Command(
         "take a public key in",
@@ -129,7 +130,8 @@ ROWS: tuple[Row, ...] = (
         EP,
         Evidence(("KA",)),
         {"03": "invalid public key encoding", "04": "key length error"},
-        note="how a unit computes the MAC is not public: ours is own; further data to authenticate is not taken",
+        note="how a unit computes the MAC is not public: ours is own; further data to authenticate, and the form under "
+        "a key block LMK (`~`, `#` and attributes), are not taken",
     ),
     Command(
         "sign data",
@@ -143,7 +145,8 @@ ROWS: tuple[Row, ...] = (
             "49": "no such private key",
             "78": "private key length error",
         },
-        note="PKCS #1 v1.5; the private key is in a form of our own",
+        note="PKCS #1 v1.5; the private key is in a form of our own; a key in user storage (`K`), and the length "
+        "`FFFF` that one source writes under a key block LMK, are not taken",
     ),
     Command(
         "verify a signature",
@@ -151,5 +154,6 @@ ROWS: tuple[Row, ...] = (
         EZ,
         Evidence(("KA",)),
         {"01": "MAC of the public key failed", "02": "signature verification failed", **_IDENTIFIERS},
+        note="a public key in a key block, as the source writes it under a key block LMK, is not taken",
     ),
 )

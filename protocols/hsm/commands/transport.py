@@ -60,7 +60,7 @@ class A8(Fields):
     reserved: Annotated[Reserved | None, Introduced(b";")] = None
     """Some hosts end with `;0`."""
     lmk: Annotated[LmkId | None, Introduced(b"%")] = None
-    exportability: Annotated[Exportability | None, Introduced(b"#")] = None
+    exportability: Annotated[Exportability | None, Introduced(b"&")] = None
     """What the key's block says from then on, N if left out."""
 
 
@@ -260,7 +260,7 @@ class MH(Given):
 
 _IMPORT = {"10": "ZMK parity error", "11": "parity error of the key"}
 _EXPORT = {"10": "ZMK parity error", "11": "parity error of the key"}
-_I8 = "what the third source writes was not compared field by field"
+_I8 = "the second source writes scheme and kind of check value without `;` in front"
 
 ROWS: tuple[Row, ...] = (
     Command(

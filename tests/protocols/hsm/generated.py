@@ -113,6 +113,7 @@ _MAKERS: dict[type, Callable[[Any, Draw], Any]] = {
     fields.Key: _key,
     optional_fields.AtallaVariant: lambda kind, draw: draw.choice((None, None, f"{draw.randrange(32):02}")),
     optional_fields.Flag: lambda kind, draw: draw.choice((None, *kind.options)),
+    optional_fields.TransportFlag: lambda kind, draw: draw.choice((None, "0", "1")),
     optional_fields.OptionalDigits: lambda kind, draw: draw.choice((None, digits(kind.count, draw))),
     pin_fields.LmkPin: lambda kind, draw: draw.choice((digits(Source.lmk_pin_digits, draw), "J" + _hex(32, draw))),
     pin_fields.ClearPin: _clear_pin,
@@ -128,4 +129,5 @@ _MAKERS: dict[type, Callable[[Any, Draw], Any]] = {
         _octets(draw.randrange(0, 20), draw) for _ in range(draw.randrange(1, 4))
     ),
     data_fields.After: lambda kind, draw: _of_kind(kind.inner, draw),
+    data_fields.EndedBy: lambda kind, draw: _of_kind(kind.inner, draw),
 }

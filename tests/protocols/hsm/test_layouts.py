@@ -264,7 +264,7 @@ def test_a_tail_that_does_not_fit_is_the_callers_fault(lmk: str | None, trailer:
         ("M600131003S0", "83"),
         ("M60013100300112233445566770", "15"),
         ("M6001310030011223344556677" + "0010" + "short", "06"),
-        ("KQ2", "04"),
+        ("KQ9", "04"),
         ("KQ01", "05"),
         ("KQ00" + DOUBLE.text + "8" * 8 + "22" + "4444" + "00", "81"),
         ("KQ00" + DOUBLE.text + "8" * 8 + "22" + "4444" + "20" + "short", "80"),
@@ -349,7 +349,7 @@ def test_evidence_labels() -> None:
 def test_layouts_in_words() -> None:
     assert layout_of(NC).words() == "nothing"
     assert layout_of(ND).words() == "check_value 16H, firmware 9A"
-    assert layout_of(KQ).words().endswith("data length 2H, data, arqc `;` 8B, [mode 1/3: arc 2B]")
+    assert layout_of(KQ).words().endswith("[mode 0/1: data length 2H, data, `;`], arqc 8B, [mode 1/2: arc 2B]")
 
 
 def test_every_error_code_has_words() -> None:
