@@ -85,14 +85,14 @@ def asking_of(engine: Engine) -> Ask:
 
 
 def _storage(fields: Mapping[str, str]) -> Callable[[str], StoredKey | None]:
-    """User storage that holds key fields."""
+    """User storage that holds key fields, each behind its key type and a space unless it is a key block."""
 
     def stored(index: str) -> StoredKey | None:
-        field = fields.get(index)
-        if field is None:
+        if index not in fields:
             return None
-        key = KeyField.from_text(field)
-        return StoredKey(WrappedKey(key.scheme, key.cryptogram), key.usage or "", "N", "S")
+        code, _, text = fields[index].rpartition(" ")
+        key = KeyField.from_text(text)
+        return StoredKey(WrappedKey(key.scheme, key.cryptogram), key.usage or code, "N", "S")
 
     return stored
 

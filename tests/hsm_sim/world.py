@@ -85,7 +85,7 @@ class World:
     drawn: list[bytes] = field(default_factory=list)
     """What the unit took for random, newest last."""
     storage: dict[str, str] = field(default_factory=dict)
-    """What lies in the unit's user storage under the form's LMK."""
+    """What lies in the unit's user storage under the form's LMK; without a key block its type stands in front."""
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed)
@@ -125,7 +125,7 @@ class World:
         index = f"{self.draw.randrange(0x1000):03X}"
         while index in self.storage:
             index = f"{self.draw.randrange(0x1000):03X}"
-        self.storage[index] = field
+        self.storage[index] = field if self.form.in_blocks else f"{lmk or code} {field}"
         return "K" + index
 
     def clear(self, code: str, field: str) -> bytes:
