@@ -34,6 +34,8 @@ from tests.hsm_sim import live
 KEY = live.lmk("002", live.PVK)
 LONGEST_LIFE_S = 0.06
 QUICK, MANY = 200, 1000
+AREA = "hsm-kills"
+COVERS = ("hsm_sim/audit.py", "hsm_sim/engine/vault.py", "hsm_sim/engine/vault_seal.py", "hsm_sim/simulator.py")
 SEED = 6
 
 
@@ -220,9 +222,7 @@ def test_kills_at_any_moment_lose_nothing_that_was_acknowledged(tmp_path: Path) 
 
 @pytest.mark.long
 def test_many_kills(tmp_path: Path) -> None:
-    with evidence.run(
-        "hsm", ["hsm_sim", "protocols/hsm"], "kills of a unit that changes its vault and audit", cases=MANY, seed=SEED
-    ):
+    with evidence.run(AREA, COVERS, "kills of a unit that changes its vault and audit", cases=MANY, seed=SEED):
         assert in_a_nursery(tmp_path, MANY, SEED) > MANY
 
 
