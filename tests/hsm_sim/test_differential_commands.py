@@ -9,7 +9,7 @@ from tests.hsm_sim.trials import UNCHECKED, Form, load
 from tests.hsm_sim.world import World
 
 TRIALS = load()
-CASES = 6
+CASES, MANY = 6, 200
 SLOW = {"EI": 1}
 EACH = [pytest.param(code, form, id=f"{code}-{form.name}") for code in sorted(TRIALS) for form in TRIALS[code].forms]
 
@@ -21,7 +21,18 @@ def test_every_command_has_a_trial_or_a_reason_why_not() -> None:
 
 @pytest.mark.parametrize(("code", "form"), EACH)
 def test_random_cases(code: str, form: Form) -> None:
-    for number in range(SLOW.get(code, CASES)):
+    judged(code, form, range(SLOW.get(code, CASES)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("code", "form"), EACH)
+def test_many_more_random_cases(code: str, form: Form) -> None:
+    judged(code, form, range(CASES, SLOW.get(code, MANY)))
+
+
+def judged(code: str, form: Form, numbers: range) -> None:
+    """Ask the cases of these numbers, and hold each answer against what other people's code expects."""
+    for number in numbers:
         world = World(form, f"{code} {form.name} {number}")
         command, expected = TRIALS[code].case(world)
         answer = world.ask(command)

@@ -131,6 +131,6 @@ ROWS: tuple[Command[Any, Any], ...] = (
         NL,
         Evidence(("TS",)),
         {"52": "invalid number of commands", "15": "lengths that do not fit"},
-        note="no NK inside an NK",
+        note="no NK inside an NK, and no EI, which takes long: both are answered 68",
     ),
 )
