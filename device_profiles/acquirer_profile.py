@@ -22,13 +22,16 @@ class KeysUnderTestLmk:
 
     bdk: str
     terminal_master: str
+    zone_pin: str
+    """Under which a PIN goes from the acquirer to the issuer."""
     pin_verification: str
     card_master: str
     terminals: Mapping[str, str] = field(default_factory=lambda: _NO_TERMINALS)
     """Terminal identification to its own master key; others have ``terminal_master``."""
 
     def __post_init__(self) -> None:
-        for text in (self.bdk, self.terminal_master, self.pin_verification, self.card_master, *self.terminals.values()):
+        own = (self.bdk, self.terminal_master, self.zone_pin, self.pin_verification, self.card_master)
+        for text in (*own, *self.terminals.values()):
             _key(text)
 
     def master_of(self, terminal: str) -> KeyField:

@@ -141,6 +141,8 @@ def _status(simulator: Simulator, words: Sequence[str]) -> Talk:
 
 def _settings(simulator: Simulator, words: Sequence[str]) -> Talk:
     found = {name: text for name, text in shown(simulator.operating).items() if not words or name.startswith(words[0])}
+    if not found:
+        raise ValueError("no setting begins so; see: settings")
     return (yield from said("\n".join(f"{name} = {text}" for name, text in found.items()), settings=found))
 
 
@@ -205,6 +207,8 @@ def _faults_load(simulator: Simulator, words: Sequence[str]) -> Talk:
     path = Path(words[0])
     if not path.is_absolute():
         raise ValueError("the script's whole path expected, since the unit reads it")
+    if path.exists() and not path.is_file():
+        raise ValueError("a file expected; the unit does not wait for a device or a pipe")
     rules = load(path, Script).faults
     simulator.inject(rules)
     return (yield from said(f"{len(rules)} rules, from the next connection on", rules=len(rules)))

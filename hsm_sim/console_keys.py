@@ -64,6 +64,8 @@ def _keys_keep(simulator: Simulator, words: Sequence[str]) -> Talk:
     reference = stored_at(lmk_id, index)
     usage, mode, exportability, _ = _said_of(words[0])
     key = KeyField.from_text(text)
+    if key.scheme is KeyScheme.STORED:
+        raise DecodeError("KEY", "a key itself expected, not the place of one")
     wrapped = WrappedKey(key.scheme, key.cryptogram)
     header = simulator.lmk(lmk_id).header(wrapped)
     if header is not None:

@@ -66,6 +66,6 @@ def said(text: str, **document: object) -> Talk:
 
 def number(text: str, least: int, most: int) -> int:
     """A whole number in bounds; :class:`ValueError` says them."""
-    if not text.isdecimal() or len(text) > 6 or not least <= int(text) <= most:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 6 or not least <= int(text) <= most:
         raise ValueError(f"a number from {least} to {most} expected")
     return int(text)

@@ -26,9 +26,11 @@ LARGEST_FILE = 1 << 20  # a settings file of more than 1 MiB is a mistake
 def load(path: Path, shape: type[T]) -> T:
     """Read ``path`` into ``shape``; raises :class:`Fault` that names the file, the key's path and the cure."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        with path.open("rb") as file:
+            octets = file.read(LARGEST_FILE + 1)  # a device says that it is empty and never ends
+        if len(octets) > LARGEST_FILE:
             raise Fault(f"{path}: larger than 1 MiB", "is this the right file?", Exit.USAGE)
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(octets.decode("utf-8"))
     except FileNotFoundError:
         raise Fault(f"{path}: no such file", "check the path", Exit.USAGE) from None
     except (OSError, UnicodeDecodeError) as fault:

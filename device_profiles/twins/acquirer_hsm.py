@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from protocols.acquirer.values import SessionKey
-from protocols.hsm.codes import ErrorCode
-from protocols.hsm.commands import BU, BV, CM, HA, HB, KQ, KR, M6, M7, M8, CheckValueOptions, TmkOptions
+from protocols.hsm.codes import ErrorCode, PinBlockCode
+from protocols.hsm.commands import BU, BV, EC, HA, HB, KQ, KR, M6, M7, M8, CheckValueOptions, TmkOptions
+from protocols.hsm.commands.pins import G0, G1
 from protocols.hsm.fields import KeyField
 from protocols.hsm.layout import Fields
 from protocols.hsm.message import Answer
@@ -63,13 +64,28 @@ def mac_is_good(key: KeyField, octets: bytes, received: bytes) -> Dialogue[bool]
     return _outcome((yield M8(key=key, data=octets, mac=received)), "M8", (ErrorCode.VERIFICATION_FAILED,))
 
 
-def pin_is_right(
-    bdk: KeyField, pvk: KeyField, ksn: bytes, block: bytes, pan: Pan, pvki: str, pvv: str
-) -> Dialogue[bool]:
-    """Whether an enciphered PIN is the account's (CM). A block that holds no PIN for this PAN is a wrong PIN too."""
-    ask = CM(bdk=bdk, pvk=pvk, ksn=ksn, block=block, account=pan.account_field, pvki=pvki, pvv=pvv)
-    wrong = (ErrorCode.VERIFICATION_FAILED, ErrorCode.INVALID_PIN_BLOCK, ErrorCode.INVALID_PIN_LENGTH)
-    return _outcome((yield ask), "CM", wrong)
+def pin_in_zone(bdk: KeyField, zone: KeyField, ksn: bytes, block: bytes, pan: Pan) -> Dialogue[bytes | None]:
+    """A terminal's PIN block as it goes on to the issuer, under the zone's key (G0); None where it holds no PIN of
+    this PAN."""
+    ask = G0(
+        bdk=bdk,
+        destination=zone,
+        ksn=ksn,
+        block=block,
+        source_format=PinBlockCode.ISO_0,
+        destination_format=PinBlockCode.ISO_0,
+        account=pan.account_field,
+    )
+    answer = yield ask
+    if not _outcome(answer, "G0", (ErrorCode.INVALID_PIN_BLOCK, ErrorCode.INVALID_PIN_LENGTH)):
+        return None
+    return _fields(answer, "G0", G1).block
+
+
+def pin_is_right(zone: KeyField, pvk: KeyField, block: bytes, pan: Pan, pvki: str, pvv: str) -> Dialogue[bool]:
+    """Whether a PIN under the zone's key is the account's, which is the issuer's to say (EC)."""
+    ask = EC(zpk=zone, pvk=pvk, block=block, format=PinBlockCode.ISO_0, account=pan.account_field, pvki=pvki, pvv=pvv)
+    return _outcome((yield ask), "EC", (ErrorCode.VERIFICATION_FAILED, ErrorCode.INVALID_PIN_BLOCK))
 
 
 def arqc_is_good(master: KeyField, evidence: ChipEvidence) -> Dialogue[bool]:

@@ -70,6 +70,7 @@ class Issuer:
     def __init__(self, profile: AcquirerProfile, ledger: Ledger) -> None:
         keys = profile.keys_under_test_lmk
         self._bdk = KeyField.from_text(keys.bdk)
+        self._zone = KeyField.from_text(keys.zone_pin)
         self._pvk = KeyField.from_text(keys.pin_verification)
         self._card_master = KeyField.from_text(keys.card_master)
         self._currency = profile.currency
@@ -188,8 +189,11 @@ class Issuer:
         if verdict.checks["ksn"] != "fresh":
             verdict.checks["pin"] = "not checked"
             return None
-        right = yield from hsm.pin_is_right(
-            self._bdk, self._pvk, message.ksn, message.pin_block, account.number, account.pvki, account.pvv
+        # Two parties in one twin: the acquirer holds the terminals' key, the issuer the PVVs. A PIN goes from one to
+        # the other under their zone's key alone.
+        sent = yield from hsm.pin_in_zone(self._bdk, self._zone, message.ksn, message.pin_block, account.number)
+        right = sent is not None and (
+            yield from hsm.pin_is_right(self._zone, self._pvk, sent, account.number, account.pvki, account.pvv)
         )
         verdict.checks["pin"] = "good" if right else "wrong"
         if not right:

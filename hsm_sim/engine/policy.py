@@ -14,6 +14,8 @@ from protocols.secret import PIN_DIGITS
 
 INTERCHANGE_FORMATS = frozenset({Format.ISO_0, Format.ISO_1, Format.ISO_3, Format.ISO_4})
 """What may be enciphered for interchange (ISO 9564-1:2017, 9.3)."""
+RSA_BITS = range(1024, 4097)
+"""Shorter keys protect nothing; longer ones take minutes to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Policy:
     def __post_init__(self) -> None:
         if self.pin_length not in PIN_DIGITS:
             raise ValueError(f"PIN length {self.pin_length}, 4 to 12 expected")
+        if self.largest_rsa not in RSA_BITS:
+            raise ValueError(f"largest RSA key: {RSA_BITS.start} to {RSA_BITS.stop - 1} bits expected")
         if not self.pin_formats <= INTERCHANGE_FORMATS:
             raise ValueError("PIN block formats: only 0, 1, 3 and 4 are for interchange")
         if any(len(pin) not in PIN_DIGITS or not (pin.isascii() and pin.isdigit()) for pin in self.excluded_pins):

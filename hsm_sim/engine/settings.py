@@ -101,7 +101,7 @@ def _value(kind: Any, text: str) -> Any:
             raise ValueError("true or false expected")
         return text.lower() in _TRUE
     if kind is int:
-        if not text.isdecimal() or len(text) > 9:
+        if not (text.isascii() and text.isdecimal()) or len(text) > 9:
             raise ValueError("a whole number expected")
         return int(text)
     words = text.replace(",", " ").split()

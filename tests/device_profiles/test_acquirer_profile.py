@@ -30,6 +30,7 @@ def test_the_banks_keys_are_the_test_keys_under_the_test_lmk() -> None:
     for text, name, kind in (
         (keys.bdk, "BDK", "009"),
         (keys.terminal_master, "TMK-MAC", "002"),
+        (keys.zone_pin, "ZPK", "001"),
         (keys.pin_verification, "PVK", "002"),
         (keys.card_master, "MK-AC", "109"),
     ):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every order of the console without a socket: what it does, what it records first, what it refuses and why."""
 
+import contextlib
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from hsm_sim.console_actions import ACTIONS, perform
 from hsm_sim.console_talk import Declined
 from hsm_sim.engine.counters import Limits
 from hsm_sim.engine.states import PERMITTED, Doing, State, Turn
-from hsm_sim.engine.vault import VaultError
+from hsm_sim.engine.vault import Life, VaultError
 from hsm_sim.simulator import ACTIVITIES
 from protocols.secret import Secret
 from tests.hsm_sim import live, oracle
@@ -78,6 +80,9 @@ def test_an_order_is_declined_where_the_state_does_not_permit_it(shared: Bench, 
         (("keys", "show", "001"), "no key of this name"),
         (("faults", "load", "relative.toml"), "whole path expected"),
         (("faults", "load", "/nowhere.toml"), "no such file"),
+        (("faults", "load", "/dev/zero"), "a file expected"),
+        (("settings", "nothing"), "no setting begins so"),
+        (("authorise", "clear-pin", "\u0663"), "a number from 1 to 720"),
         (("audit", "last", "many"), "a number from 1 to 1000"),
     ],
 )
@@ -228,6 +233,8 @@ def test_a_key_that_a_host_holds_is_kept(bench: Bench) -> None:
         bench.order("keys", "keep", "002", live.lmk("002", live.PVK), "010")
     with pytest.raises(Declined, match="wrong parity"):
         bench.order("keys", "keep", "001", live.lmk("002", live.PVK), "011")
+    with pytest.raises(Declined, match="a key itself expected, not the place of one"):
+        bench.order("keys", "keep", "002", "K010", "012")
 
 
 def test_a_key_in_a_block_from_components(bench: Bench) -> None:
@@ -474,6 +481,29 @@ def test_what_may_be_an_attack_is_recorded_by_number(bench: Bench) -> None:
     bench.simulator.report_refusals()
     told = [record.fields for record in bench.simulator.audit.last(10) if record.name == "host.refused"]
     assert told == [{"code": "CA", "error": "10", "count": 3}]
+
+
+def test_no_words_and_no_secrets_end_the_unit(bench: Bench) -> None:
+    """Invariant: whatever a person writes is carried out or declined, in every state; nothing else leaves an order."""
+    chance = random.Random(6)
+    letters = "0129KUSTabF/%.- \x00\u00e9\u2713"
+    known = ["002", "001", "P0/B/S", "00", "02", *Turn, "variant", *Life, live.lmk("002", live.PVK), *ACTIVITIES]
+    done = 0
+    for _ in range(3000):
+        action = chance.choice(list(ACTIONS.values()))
+        words = [
+            chance.choice(known) if chance.random() < 0.5 else "".join(chance.choices(letters, k=chance.randrange(8)))
+            for _ in range(chance.choice((action.arguments.start, chance.randrange(4))))
+        ]
+        sizes = chance.choices((0, 7, 16, 32, 48, 64), k=20)
+        secrets = ["".join(chance.choices("0123456789abcdefG \x00", k=size)) for size in sizes]
+        with contextlib.suppress(Declined):
+            bench.order(*action.name, *words, secrets=secrets)
+            done += 1
+    assert done > 500
+    assert (bench.stops, bench.told) == ([], [])
+    assert bench.order("audit", "verify")["records"] > 100
+    bench.restart()
 
 
 def test_a_person_who_walks_away_leaves_no_component_behind(bench: Bench) -> None:

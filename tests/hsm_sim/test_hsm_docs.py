@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 
 from hsm_sim.console_actions import ACTIONS
+from hsm_sim.engine.key_types import KEY_TYPES, Use
+from hsm_sim.engine.key_usages import USAGES
 from hsm_sim.engine.settings import Operating, shown
 from hsm_sim.engine.states import PERMITTED, TRANSITIONS, Doing, State
 from hsm_sim.faults import TIMED, Action
@@ -99,7 +101,23 @@ WORDS = {
     "fraud.enabled": "whether passing a limit closes the unit to verifications",
     "commands.disabled": "host commands answered as if they did not exist",
 }
-TABLES = {"states": states, "activities": activities, "settings": settings}
+
+
+def types() -> str:
+    """Key types of variant master keys, and usages of key blocks, with what such keys may do."""
+    rows = [_head("TYPE", "key", "for")]
+    rows += [_row(f"`{kind.code}`", kind.name, _uses(kind.uses)) for _, kind in sorted(KEY_TYPES.items())]
+    rows.append(_head("usage", "for"))
+    rows += [_row(f"`{usage}`", _uses(uses)) for usage, uses in sorted(USAGES.items())]
+    return "".join(rows) + "\n"
+
+
+def _uses(uses: Use) -> str:
+    words = ", ".join(str(use.name).lower().replace("_", " ") for use in uses)
+    return re.sub(r"\b(pin|pvv|c?mac|cbc|ibm|dukpt)\b", lambda found: found[0].upper(), words)
+
+
+TABLES = {"states": states, "activities": activities, "settings": settings, "types": types}
 
 
 class Reader:

@@ -16,4 +16,4 @@ COVERS = (
 )
 FRAMES = "random and mutated frames of every command, each octet by itself"
 SOCKET = "random and mutated frames of every command, through a socket in random pieces"
-CASES = {FRAMES: 1_000_000, SOCKET: 100_000}
+CASES = {FRAMES: 1_000_000, SOCKET: 200_000}

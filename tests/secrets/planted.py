@@ -19,7 +19,7 @@ def planted_key(name: str) -> bytes:
 
 PAN = "4000007391846208"
 PIN = "860415397264"
-KEYS = {name: planted_key(name) for name in ("BDK", "TMK-MAC", "PVK", "MK-AC")}
+KEYS = {name: planted_key(name) for name in ("BDK", "TMK-MAC", "ZPK", "PVK", "MK-AC")}
 
 INITIAL_KSN = "FFFF9876543210E00000"
 

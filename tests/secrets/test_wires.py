@@ -19,7 +19,8 @@ from protocols.acquirer.dialects import ASCII_1987
 from protocols.acquirer.fields import pack, unpack
 from protocols.acquirer.frame import Framer, frame
 from protocols.emv import tlv
-from protocols.hsm.commands import CM, COMMANDS, HB
+from protocols.hsm.commands import COMMANDS, HB
+from protocols.hsm.commands.pins import G0
 from protocols.hsm.fields import KeyField
 from protocols.hsm.frame import FrameBuffer, open_message
 from protocols.hsm.frame import frame as hsm_frame
@@ -86,7 +87,7 @@ def test_every_wire_was_heard_both_ways(recordings: Recordings) -> None:
     assert b"payment.finished" in recordings["socket"].said(TO_CLIENT)
     assert elements(recordings, "0100")[52]
     assert elements(recordings, "0110")[39] == "00"
-    assert verification(recordings).account
+    assert translation(recordings).account
 
 
 def test_without_allowances_each_field_is_a_finding(recordings: Recordings) -> None:
@@ -123,14 +124,14 @@ def elements(recordings: Recordings, mti: str) -> dict[int, str]:
     return found
 
 
-def verification(recordings: Recordings) -> CM:
-    """The command that verified the PIN."""
+def translation(recordings: Recordings) -> G0:
+    """The command that took the PIN to the issuer's zone."""
     buffer = FrameBuffer()
     buffer.feed(recordings["hsm"].said(TO_SERVER))
     opened = (open_message(message, HSM_HEADER_OCTETS) for message in iter(buffer.take, None))
-    (body,) = (one.body for one in opened if one.code == "CM")
-    fields = decode_request(COMMANDS["CM"], body).fields
-    assert isinstance(fields, CM)
+    (body,) = (one.body for one in opened if one.code == "G0")
+    fields = decode_request(COMMANDS["G0"], body).fields
+    assert isinstance(fields, G0)
     return fields
 
 
@@ -153,7 +154,7 @@ def broken_message(recordings: Recordings) -> None:
 
 def hsm_command(**changes: Any) -> Plant:
     def plant(recordings: Recordings) -> None:
-        request = replace(verification(recordings), **changes)
+        request = replace(translation(recordings), **changes)
         say("hsm", TO_SERVER, hsm_frame(encode_request(request, b"0001")))(recordings)
 
     return plant

@@ -62,6 +62,7 @@ def planted_profiles(folder: Path | None = None) -> PlantedProfiles:
         {
             "bdk": _under_lmk("BDK", "009"),
             "terminal-master": _under_lmk("TMK-MAC", "002"),
+            "zone-pin": _under_lmk("ZPK", "001"),
             "pin-verification": _under_lmk("PVK", "002"),
             "card-master": _under_lmk("MK-AC", "109"),
             "pan": PAN,

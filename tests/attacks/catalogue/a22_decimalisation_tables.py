@@ -8,7 +8,7 @@ from itertools import combinations
 from tests.attacks.harness import Attack, Case
 from tests.attacks.hostside import PIN, TABLE, TELLER, HostSide, unit
 from tests.attacks.soft import hsm
-from tests.attacks.soft.hsm import AlwaysAuthorised, settings
+from tests.attacks.soft.hsm import AlwaysAuthorised, as_bad_as_can_be
 
 DIGITS = "0123456789"
 MOST_CALLS = 150
@@ -124,7 +124,7 @@ ATTACK = Attack(
         ),
         Case(
             "enciphered by the unit itself",
-            soft=lambda folder: unit(folder, settings(lmks=hsm.AES_BLOCKS), make=AlwaysAuthorised),
+            soft=lambda folder: unit(folder, as_bad_as_can_be(lmks=hsm.AES_BLOCKS), make=AlwaysAuthorised),
             hardened=unit,
             strike=let_the_unit_seal_them,
             alert="host.refused 17",

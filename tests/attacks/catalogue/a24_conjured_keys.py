@@ -7,7 +7,7 @@ import random
 from tests.attacks.harness import Attack, Case
 from tests.attacks.hostside import PIN, TELLER, HostSide, unit
 from tests.attacks.soft import hsm
-from tests.attacks.soft.hsm import OnePair, settings, under_one_pair
+from tests.attacks.soft.hsm import OnePair, as_bad_as_can_be, under_one_pair
 
 BLOBS = 100_000
 HEADERS = ("10096P0TB00E0000", "10096D0TB00E0000", "10096K0TN00E0000", "00072P0TB00E0000", "10096B0TX00N0000")
@@ -85,7 +85,7 @@ ATTACK = Attack(
         ),
         Case(
             "PIN key used for data",
-            soft=lambda folder: unit(folder, settings(), make=OnePair, held=under_one_pair, names_types=True),
+            soft=lambda folder: unit(folder, as_bad_as_can_be(), make=OnePair, held=under_one_pair, names_types=True),
             hardened=unit,
             strike=decipher_a_pin_as_data,
             alert="host.refused A6",

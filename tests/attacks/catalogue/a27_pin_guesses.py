@@ -9,7 +9,7 @@ from hsm_sim.engine.counters import Limits
 from tests.attacks.harness import Attack, Case
 from tests.attacks.hostside import ACCOUNT, PIN, TELLER, HostSide, unit
 from tests.attacks.soft import hsm
-from tests.attacks.soft.hsm import Forgetful, settings
+from tests.attacks.soft.hsm import Forgetful, as_bad_as_can_be
 from tests.hsm_sim import oracle
 
 GUESSES = 1000
@@ -76,7 +76,7 @@ ATTACK = Attack(
     cases=(
         Case(
             "a thousand in a minute",
-            soft=lambda folder: unit(folder, settings(lmks=hsm.AES_BLOCKS)),
+            soft=lambda folder: unit(folder, as_bad_as_can_be(lmks=hsm.AES_BLOCKS)),
             hardened=unit,
             strike=try_a_thousand,
             alert="fraud.tripped",
@@ -84,7 +84,7 @@ ATTACK = Attack(
         ),
         Case(
             "by every command",
-            soft=lambda folder: unit(folder, settings(lmks=hsm.AES_BLOCKS)),
+            soft=lambda folder: unit(folder, as_bad_as_can_be(lmks=hsm.AES_BLOCKS)),
             hardened=unit,
             strike=try_by_every_command,
             alert="fraud.tripped",
@@ -92,7 +92,7 @@ ATTACK = Attack(
         ),
         Case(
             "switched off and on",
-            soft=lambda folder: unit(folder, settings(Limits(), hsm.AES_BLOCKS), make=Forgetful),
+            soft=lambda folder: unit(folder, as_bad_as_can_be(Limits(), hsm.AES_BLOCKS), make=Forgetful),
             hardened=unit,
             strike=switch_it_off_and_on,
             alert="fraud.tripped",

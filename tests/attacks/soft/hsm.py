@@ -42,7 +42,7 @@ Opened = AbstractAsyncContextManager[HostSide]
 AES_BLOCKS = {"00": "aes-blocks"}
 
 
-def settings(limits: Limits = NO_LIMITS, lmks: Mapping[str, str] | None = None, **policy: str) -> Settings:
+def as_bad_as_can_be(limits: Limits = NO_LIMITS, lmks: Mapping[str, str] | None = None, **policy: str) -> Settings:
     """An owner's settings, the shipped ones but for these, and PIN verifications without a limit."""
     named = {f"policy.{name.replace('_', '-')}": value for name, value in policy.items()}
     return Settings(test_lmks=lmks or {"00": "variant"}, policy=PolicySettings(settings=named), fraud=limits)
@@ -51,12 +51,12 @@ def settings(limits: Limits = NO_LIMITS, lmks: Mapping[str, str] | None = None, 
 def variant(folder: Path, make: type[Simulator] = Simulator, **policy: str) -> Opened:
     """SOFT: a variant LMK and single settings as an owner may leave them."""
     closed = policy.get("encrypted_tables", "true") == "true"
-    return unit(folder, settings(**policy), make=make, held=in_variants, names_types=True, closed_tables=closed)
+    return unit(folder, as_bad_as_can_be(**policy), make=make, held=in_variants, names_types=True, closed_tables=closed)
 
 
 def blocks(folder: Path, make: type[Simulator], limits: Limits = NO_LIMITS, **policy: str) -> Opened:
     """SOFT: an AES key block LMK, with a part replaced."""
-    return unit(folder, settings(limits, AES_BLOCKS, **policy), make=make)
+    return unit(folder, as_bad_as_can_be(limits, AES_BLOCKS, **policy), make=make)
 
 
 # What A22 strikes at: decimalisation tables
@@ -197,7 +197,7 @@ class Unbound(Simulator):
 
 def unbound_unit(folder: Path) -> Opened:
     """SOFT: a unit whose key blocks bind nothing to the key."""
-    return unit(folder, settings(NO_LIMITS, AES_BLOCKS), make=Unbound, held=unbound_block)
+    return unit(folder, as_bad_as_can_be(NO_LIMITS, AES_BLOCKS), make=Unbound, held=unbound_block)
 
 
 def any_version(keyring: Keyring, request: ImportKey) -> KeptKey:

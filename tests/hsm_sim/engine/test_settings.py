@@ -57,6 +57,9 @@ def test_a_change(name: str, text: str, said: str) -> None:
         ("policy.excluded-pins", "12", "4 to 12 digits each"),
         ("fraud.minute", "-1", "a whole number expected"),
         ("commands.disabled", "A", "command codes of two characters expected"),
+        ("fraud.minute", "\u0663", "a whole number expected"),
+        ("policy.largest-rsa", "512", "1024 to 4096 bits expected"),
+        ("policy.largest-rsa", "99999", "1024 to 4096 bits expected"),
     ],
 )
 def test_a_change_that_cannot_be(name: str, text: str, words: str) -> None:
