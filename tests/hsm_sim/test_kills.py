@@ -37,6 +37,7 @@ LONGEST_BIRTH_S, LONGEST_WHILE_S = 0.06, 0.004
 MOST_LINES = 60  # three for each order
 QUICK, MANY = 200, 1000
 SEED = 6
+RUN = "kills of a unit that changes its vault and audit"
 
 
 class ByTestKey:
@@ -236,10 +237,12 @@ def test_kills_at_any_moment_lose_nothing_that_was_acknowledged(tmp_path: Path) 
 
 @pytest.mark.long
 def test_many_kills(tmp_path: Path) -> None:
-    with evidence.run(
-        "hsm", ["hsm_sim", "protocols/hsm"], "kills of a unit that changes its vault and audit", cases=MANY, seed=SEED
-    ):
+    with evidence.run("hsm", ["hsm_sim", "protocols/hsm"], RUN, cases=MANY, seed=SEED):
         assert in_a_nursery(tmp_path, MANY, SEED) > 5 * MANY
+
+
+def test_the_evidence_of_many_kills_is_there() -> None:
+    assert [fault for fault in evidence.faults("hsm", {RUN: MANY}) if RUN in fault] == []
 
 
 if __name__ == "__main__":
