@@ -2,21 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every order of the console without a socket: what it does, what it records first, what it refuses and why."""
 
-import contextlib
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hsm_sim import audit as audit_module
-from hsm_sim.audit import AuditError
 from hsm_sim.config import PolicySettings, Settings
 from hsm_sim.console_actions import ACTIONS, perform
 from hsm_sim.console_talk import Declined
-from hsm_sim.engine.counters import Limits
 from hsm_sim.engine.states import PERMITTED, Doing, State, Turn
-from hsm_sim.engine.vault import Life, VaultError
 from hsm_sim.simulator import ACTIVITIES
 from protocols.secret import Secret
 from tests.hsm_sim import live, oracle
@@ -327,110 +321,6 @@ def test_the_audit_at_the_console(bench: Bench) -> None:
     assert verified["head"].startswith("hsm-sim:2:")
 
 
-def full(descriptor: int, octets: bytes) -> int:
-    raise OSError(28, "No space left on device")
-
-
-@pytest.mark.parametrize("words", [("authorise", "components"), ("faults", "clear")])
-def test_a_change_that_cannot_be_recorded_is_not_made_and_ends_all_service(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
-) -> None:
-    bench.order("authorise", "key-scheme")
-    monkeypatch.setattr(audit_module.os, "write", full)
-    with pytest.raises(AuditError):
-        bench.order(*words)
-    assert bench.simulator.states.authorised() == {}
-    assert bench.stops == ["the audit cannot be written: No space left on device"]
-    assert bench.ask(live.COMMANDS["CA"]) == "17"
-    assert bench.ask("NC")[:2] == "00"
-    monkeypatch.undo()
-
-
-def test_turning_the_switch_unrecorded_turns_nothing_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.order("state", "offline")
-    monkeypatch.setattr(audit_module.os, "write", full)
-    with pytest.raises(AuditError):
-        bench.order("state", "online")
-    assert bench.simulator.states.state is State.OFFLINE
-    monkeypatch.undo()
-
-
-def _wrong(command: bytes) -> bytes:
-    return command[:-1] + b"%d" % ((int(command[-1:]) + 1) % 10)
-
-
-@pytest.mark.parametrize("broken", ["audit", "vault"])
-def test_a_full_disk_is_no_way_to_guess_uncounted(bench: Bench, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    command = live.COMMANDS["DC"]
-    assert (bench.ask(command), bench.ask(_wrong(command))) == ("00", "01")
-    assert bench.simulator.vault is not None
-    if broken == "audit":
-        monkeypatch.setattr(audit_module.os, "write", full)
-    else:
-        monkeypatch.setattr(bench.simulator.vault, "keep", _no_room)
-    assert bench.ask(_wrong(command)) == "41"
-    assert len(bench.stops) == 1
-    assert bench.ask(command) == "17"  # a right guess is not told from a wrong one any more
-    bench.simulator.states.state = State.ONLINE
-    assert bench.ask(command) == "39"
-    monkeypatch.undo()
-    bench.restart()
-    assert bench.ask(command) == "00"
-    assert bench.order("status")["failed_verifications"] in (1, 2)
-
-
-def _no_room(*_: object) -> None:
-    raise VaultError("the vault cannot be written: SQLITE_FULL")
-
-
-def test_leaving_authorisations_unrecorded_ends_them_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.order("authorise", "components")
-    monkeypatch.setattr(audit_module.os, "write", full)
-    assert bench.ask("RA") == "41"
-    assert bench.simulator.states.authorised() == {}
-    assert len(bench.stops) == 1
-    monkeypatch.undo()
-
-
-def test_every_failed_guess_is_in_the_audit_before_its_answer(bench: Bench) -> None:
-    command = live.COMMANDS["DC"]
-    for count in (1, 2, 3):
-        assert bench.ask(_wrong(command)) == "01"
-        assert bench.simulator.audit.waiting == 0
-        (record,) = bench.simulator.audit.last(1)
-        assert (record.name, record.fields["total"], record.fields["minute"]) == ("fraud.counted", count, count)
-    assert bench.ask(command) == "00"
-    assert bench.simulator.audit.last(1)[0].fields["total"] == 3
-
-
-def test_the_counters_survive_without_a_vault(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, with_vault=False, settings=Settings(fraud=Limits(minute=1)))
-    command = live.COMMANDS["DC"]
-    assert [bench.ask(_wrong(command)) for _ in range(3)] == ["01", "01", "39"]
-    bench.restart()
-    assert bench.ask(command) == "39"
-    bench.order("state", "offline")
-    bench.order("fraud", "reset")
-    bench.restart()
-    assert bench.ask(command) == "00"
-    assert bench.order("status")["failed_verifications"] == 2
-    bench.simulator.close()
-
-
-@pytest.mark.parametrize("forgotten", ["audit.jsonl", "vault.db"])
-def test_neither_memory_of_the_counters_can_be_put_back(tmp_path: Path, forgotten: str) -> None:
-    bench = Bench(tmp_path, settings=Settings(fraud=Limits(minute=1)))
-    bench.simulator.close()
-    before = (tmp_path / forgotten).read_bytes()
-    bench.start()
-    assert [bench.ask(_wrong(live.COMMANDS["DC"])) for _ in range(3)] == ["01", "01", "39"]
-    bench.simulator.close()
-    (tmp_path / forgotten).write_bytes(before)
-    bench.start()
-    assert bench.ask(live.COMMANDS["DC"]) == "39"
-    bench.simulator.close()
-
-
 def test_a_place_in_storage_decides_what_its_key_is(bench: Bench) -> None:
     bench.secure()
     bench.order("keys", "keep", "001/D/N", live.lmk("001", live.ZPK), "001")
@@ -481,29 +371,6 @@ def test_what_may_be_an_attack_is_recorded_by_number(bench: Bench) -> None:
     bench.simulator.report_refusals()
     told = [record.fields for record in bench.simulator.audit.last(10) if record.name == "host.refused"]
     assert told == [{"code": "CA", "error": "10", "count": 3}]
-
-
-def test_no_words_and_no_secrets_end_the_unit(bench: Bench) -> None:
-    """Invariant: whatever a person writes is carried out or declined, in every state; nothing else leaves an order."""
-    chance = random.Random(6)
-    letters = "0129KUSTabF/%.- \x00\u00e9\u2713"
-    known = ["002", "001", "P0/B/S", "00", "02", *Turn, "variant", *Life, live.lmk("002", live.PVK), *ACTIVITIES]
-    done = 0
-    for _ in range(3000):
-        action = chance.choice(list(ACTIONS.values()))
-        words = [
-            chance.choice(known) if chance.random() < 0.5 else "".join(chance.choices(letters, k=chance.randrange(8)))
-            for _ in range(chance.choice((action.arguments.start, chance.randrange(4))))
-        ]
-        sizes = chance.choices((0, 7, 16, 32, 48, 64), k=20)
-        secrets = ["".join(chance.choices("0123456789abcdefG \x00", k=size)) for size in sizes]
-        with contextlib.suppress(Declined):
-            bench.order(*action.name, *words, secrets=secrets)
-            done += 1
-    assert done > 500
-    assert (bench.stops, bench.told) == ([], [])
-    assert bench.order("audit", "verify")["records"] > 100
-    bench.restart()
 
 
 def test_a_person_who_walks_away_leaves_no_component_behind(bench: Bench) -> None:

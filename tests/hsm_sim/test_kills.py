@@ -37,8 +37,9 @@ LONGEST_BIRTH_S, LONGEST_WHILE_S = 0.06, 0.004
 MOST_LINES = 60  # three for each order
 QUICK, MANY = 200, 1000
 AREA = "hsm-kills"
-COVERS = ("hsm_sim/audit.py", "hsm_sim/engine/vault.py", "hsm_sim/engine/vault_seal.py", "hsm_sim/simulator.py")
+COVERS = ("hsm_sim/audit.py", "hsm_sim/engine/counters.py", "hsm_sim/engine/vault.py", "hsm_sim/engine/vault_seal.py")
 SEED = 6
+RUN = "kills of a unit that changes its vault and audit"
 
 
 class ByTestKey:
@@ -238,8 +239,12 @@ def test_kills_at_any_moment_lose_nothing_that_was_acknowledged(tmp_path: Path) 
 
 @pytest.mark.long
 def test_many_kills(tmp_path: Path) -> None:
-    with evidence.run(AREA, COVERS, "kills of a unit that changes its vault and audit", cases=MANY, seed=SEED):
+    with evidence.run(AREA, COVERS, RUN, cases=MANY, seed=SEED):
         assert in_a_nursery(tmp_path, MANY, SEED) > 5 * MANY
+
+
+def test_the_evidence_of_many_kills_is_there() -> None:
+    assert evidence.faults(AREA, {RUN: MANY}) == []
 
 
 if __name__ == "__main__":
