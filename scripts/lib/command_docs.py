@@ -47,6 +47,15 @@ SETTINGS = {
     "single_length_posing": "a unit with `policy.single-length-posing` true",
     "old_lmk": "a unit with the old TEST LMK",
 }
+_CONDITIONS = {
+    "derivation number": "the (destination) key is a BDK",
+    "source_derivation number": "the source key is a BDK",
+    "chaining TDES": "the (destination) mode has an initial value, TDES",
+    "chaining AES": "the (destination) mode has an initial value, AES",
+    "source_chaining TDES": "the source mode has an initial value, TDES",
+    "source_chaining AES": "the source mode has an initial value, AES",
+}
+"""Conditions that the tables say in their own terms, in words."""
 CHAINED = "each command in it is checked as if it came alone"
 HEAD = """\
 # Host commands of hsm-sim
@@ -239,7 +248,7 @@ def _rows(shape: type[Fields], indent: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _condition(slot: Slot) -> str:
-    return slot.condition.replace("_", " ").replace(" derivation number", " the key is a BDK")
+    return _CONDITIONS.get(slot.condition, slot.condition.replace("_", " "))
 
 
 def _example(command: Command[Any, Any], vectors: Sequence[dict[str, Any]]) -> Iterator[str]:
