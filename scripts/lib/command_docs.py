@@ -133,9 +133,10 @@ block says. Keys that travel under a ZMK may be `R` blocks under either.
 | 75 | a key whose parts are equal |
 | 83, A1-B2 | key blocks: form, LMK, authenticity, usage, algorithm, mode of use, exportability |
 
-What a command answers beyond that, or by another cause, stands with the command. The tests provoke every code: those
-of this table for every command that can answer them (`tests/hsm_sim/test_general_refusals.py`), those of the commands
-one by one (`tests/hsm_sim/test_refused_commands.py`).
+What a command answers beyond that, or by another cause, stands with the command. The tests in `tests/hsm_sim` provoke
+every code: those of this table for every command that can answer them (`test_general_refusals.py`,
+`test_field_refusals.py`, `test_key_separation.py`, `test_unit.py`), those of the commands one by one
+(`test_refused_commands.py`).
 
 """
 
