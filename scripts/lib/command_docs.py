@@ -47,6 +47,15 @@ SETTINGS = {
     "single_length_posing": "a unit with `policy.single-length-posing` true",
     "old_lmk": "a unit with the old TEST LMK",
 }
+_CONDITIONS = {
+    "derivation number": "the (destination) key is a BDK",
+    "source_derivation number": "the source key is a BDK",
+    "chaining TDES": "the (destination) mode has an initial value, TDES",
+    "chaining AES": "the (destination) mode has an initial value, AES",
+    "source_chaining TDES": "the source mode has an initial value, TDES",
+    "source_chaining AES": "the source mode has an initial value, AES",
+}
+"""Conditions that the tables say in their own terms, in words."""
 CHAINED = "each command in it is checked as if it came alone"
 HEAD = """\
 # Host commands of hsm-sim
@@ -124,9 +133,10 @@ block says. Keys that travel under a ZMK may be `R` blocks under either.
 | 75 | a key whose parts are equal |
 | 83, A1-B2 | key blocks: form, LMK, authenticity, usage, algorithm, mode of use, exportability |
 
-What a command answers beyond that, or by another cause, stands with the command. The tests provoke every code: those
-of this table for every command that can answer them (`tests/hsm_sim/test_general_refusals.py`), those of the commands
-one by one (`tests/hsm_sim/test_refused_commands.py`).
+What a command answers beyond that, or by another cause, stands with the command. The tests in `tests/hsm_sim` provoke
+every code: those of this table for every command that can answer them (`test_general_refusals.py`,
+`test_field_refusals.py`, `test_key_separation.py`, `test_unit.py`), those of the commands one by one
+(`test_refused_commands.py`).
 
 """
 
@@ -239,7 +249,7 @@ def _rows(shape: type[Fields], indent: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _condition(slot: Slot) -> str:
-    return slot.condition.replace("_", " ").replace(" derivation number", " the key is a BDK")
+    return _CONDITIONS.get(slot.condition, slot.condition.replace("_", " "))
 
 
 def _example(command: Command[Any, Any], vectors: Sequence[dict[str, Any]]) -> Iterator[str]:
