@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ MEMORY_FOLDER = Path("/dev/shm")
 AHEAD = 1
 """The lowest of the priorities that go before all usual work."""
 SUCCESS = b"00"
+SERVE = ("-m", "hsm_sim.cli", "serve", "--port", "0", "--json")
 PASSPHRASE = b"TEST passphrase of a bench"
 
 
@@ -151,7 +152,7 @@ def _place(process: int, cores: list[int]) -> None:
 @contextmanager
 def simulator(*arguments: str) -> Iterator[tuple[int, int]]:
     """A running simulator: its process and its port."""
-    line = [sys.executable, "-m", "hsm_sim.cli", "serve", "--port", "0", "--json", *arguments]
+    line = [sys.executable, *SERVE, *arguments]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
@@ -189,8 +190,8 @@ def _with_many_keys(folder: Path) -> Iterator[Row]:
     _fill(state / "vault.db")
     starts, bare = [], []
     for _ in range(ROUNDS):
-        bare.append(_seconds(lambda: subprocess.run([sys.executable, "-c", LIBRARIES], check=True)))
-        starts.append(_seconds(lambda: _started_and_ended("--config", str(settings))))
+        bare.append(_seconds_to_first_line("-c", f"{LIBRARIES}; print()"))
+        starts.append(_seconds_to_first_line(*SERVE, "--config", str(settings)))
     yield Row(
         f"ready with {KEYS:,} keys in the vault", min(starts), "s", "Python and its libraries", min(bare), target=0.5
     )
@@ -203,18 +204,15 @@ def _with_many_keys(folder: Path) -> Iterator[Row]:
         yield Row(f"resident with {KEYS:,} keys, {PLACES:,} of them used", resident_mib(server), "MiB", target=60)
 
 
-def _started_and_ended(*arguments: str) -> None:
-    line = [sys.executable, "-m", "hsm_sim.cli", "serve", "--port", "0", "--json", *arguments]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+def _seconds_to_first_line(*arguments: str) -> float:
+    began = time.perf_counter()
+    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        _place(process.pid, CORES[:1])
         assert process.stdout is not None
         process.stdout.readline()
+        took = time.perf_counter() - began
         process.kill()
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    return took
 
 
 def _fill(path: Path) -> None:
