@@ -44,6 +44,8 @@ _INPUTS: dict[tuple[int, str, int], tuple[bytes, ...]] = {
 """What is authenticated to derive a key: counter, purpose, 00, algorithm, length in bits (7.3.2, tables 27 and 28)."""
 
 
+_same, _number = hmac.compare_digest, int.from_bytes  # without looking them up several times per block
+
 Context = Callable[[Octets], bytes]
 """An entry of a live context: whole blocks in, as many out."""
 
@@ -97,14 +99,14 @@ class _Variant(Bound):
             self._opener = opener
         if (len(front) | len(payload)) & 7 or not payload:
             raise DecodeError(*_BROKEN)
-        first = int.from_bytes(front[:8], "big")
+        first = _number(front[:8], "big")
         last = mac(b"".join(((first ^ self._mac_state).to_bytes(8, "big"), front[8:], payload)))[-8:]
-        self._mac_state = int.from_bytes(last, "big")
-        if not hmac.compare_digest(last[:4], received):
+        self._mac_state = _number(last, "big")
+        if not _same(last[:4], received):
             raise IntegrityError(NOT_AUTHENTIC)
         clear = opener(payload)
-        first ^= int.from_bytes(clear[:8], "big") ^ self._open_state
-        self._open_state = int.from_bytes(payload[-8:], "big")
+        first ^= _number(clear[:8], "big") ^ self._open_state
+        self._open_state = _number(payload[-8:], "big")
         return first.to_bytes(8, "big") + clear[8:]
 
     def seal(self, front: bytes, clear: bytearray) -> bytes:
@@ -114,12 +116,12 @@ class _Variant(Bound):
             self._sealer = sealer
         if (len(front) | len(clear)) & 7 or not clear:
             raise EncodeError(_WHOLE_BLOCKS)
-        first = int.from_bytes(front[:8], "big")
-        start = first ^ int.from_bytes(clear[:8], "big") ^ self._seal_state
+        first = _number(front[:8], "big")
+        start = first ^ _number(clear[:8], "big") ^ self._seal_state
         payload = sealer(b"".join((start.to_bytes(8, "big"), clear[8:])))
-        self._seal_state = int.from_bytes(payload[-8:], "big")
+        self._seal_state = _number(payload[-8:], "big")
         last = mac(b"".join(((first ^ self._mac_state).to_bytes(8, "big"), front[8:], payload)))[-8:]
-        self._mac_state = int.from_bytes(last, "big")
+        self._mac_state = _number(last, "big")
         return payload + last[:4]
 
     def wipe(self) -> None:
@@ -159,10 +161,10 @@ class _Derivation(Bound):
         if len(payload) % size or not payload:
             raise DecodeError(*_BROKEN)
         clear = opener(payload)
-        first = int.from_bytes(clear[:size], "big") ^ int.from_bytes(received, "big") ^ self._open_state
-        self._open_state = int.from_bytes(payload[-size:], "big")
+        first = _number(clear[:size], "big") ^ _number(received, "big") ^ self._open_state
+        self._open_state = _number(payload[-size:], "big")
         clear = first.to_bytes(size, "big") + clear[size:]
-        if not hmac.compare_digest(authenticate(front + clear), received):
+        if not _same(authenticate(front + clear), received):
             raise IntegrityError(NOT_AUTHENTIC)
         return clear
 
@@ -175,9 +177,9 @@ class _Derivation(Bound):
         size = len(tag)
         if len(clear) % size or not clear:
             raise EncodeError(_WHOLE_BLOCKS)
-        first = int.from_bytes(clear[:size], "big") ^ int.from_bytes(tag, "big") ^ self._seal_state
+        first = _number(clear[:size], "big") ^ _number(tag, "big") ^ self._seal_state
         payload = sealer(b"".join((first.to_bytes(size, "big"), clear[size:])))
-        self._seal_state = int.from_bytes(payload[-size:], "big")
+        self._seal_state = _number(payload[-size:], "big")
         return payload + tag
 
     def wipe(self) -> None:
@@ -208,7 +210,7 @@ class _CounterMode(_Derivation):
             count, authenticate = self._made(self._series.encipher)
             self._sealer = count
         clear = _count(count, received, payload)
-        if not hmac.compare_digest(authenticate(front + clear), received):
+        if not _same(authenticate(front + clear), received):
             raise IntegrityError(NOT_AUTHENTIC)
         return clear
 
@@ -258,8 +260,8 @@ def _derive(cmac: Callable[[bytes], bytes], size: int, inputs: tuple[bytes, ...]
 def _count(encipher: Context, counter: bytes, data: bytes | bytearray) -> bytes:
     """CTR mode from ``counter``, a whole block counted up (ISO/IEC 10116:2017, 10)."""
     size = len(counter)
-    start, top = int.from_bytes(counter, "big"), 1 << 8 * size
+    start, top = _number(counter, "big"), 1 << 8 * size
     blocks = -(-len(data) // size)
     stream = encipher(b"".join(((start + step) % top).to_bytes(size, "big") for step in range(blocks)))
-    mixed = int.from_bytes(stream[: len(data)], "big") ^ int.from_bytes(data, "big")
+    mixed = _number(stream[: len(data)], "big") ^ _number(data, "big")
     return mixed.to_bytes(len(data), "big")

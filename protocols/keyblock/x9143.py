@@ -43,10 +43,10 @@ _HIDING = {
     for form in FORMS.values()
     for algorithm, octets in HIDDEN_OCTETS.items()
 }  # by version and algorithm: the enciphered octets that hide the key's length
-_KEY_OCTETS = {
-    str(algorithm): {(8 * octets).to_bytes(LENGTH_OCTETS, "big"): octets for octets in lengths}
+_KEY_ENDS = {
+    str(algorithm): {(8 * octets).to_bytes(LENGTH_OCTETS, "big"): LENGTH_OCTETS + octets for octets in lengths}
     for algorithm, lengths in KEY_OCTETS.items()
-}  # by algorithm, and by what the length field says in bits
+}  # by algorithm, and by what the length field says in bits: where the key ends
 _SHARING = {version: "AC" if version in "AC" else version for version in FORMS}  # versions with the same arithmetic
 
 
@@ -115,10 +115,10 @@ class ProtectionKey:
         if size != hiding:
             _judge_size(size, header, form, reading)
         clear = bound.open(front, binary[:size], binary[size:])
-        octets = lengths.get(clear[:LENGTH_OCTETS], LONGEST)
-        if octets > size - LENGTH_OCTETS:
-            octets = _judge_key(clear, header, form, reading)
-        key = ClearKey(clear[LENGTH_OCTETS : LENGTH_OCTETS + octets])
+        end = lengths.get(clear[:LENGTH_OCTETS], LONGEST)
+        if end > size:
+            end = LENGTH_OCTETS + _judge_key(clear, header, form, reading)
+        key = ClearKey(clear[LENGTH_OCTETS:end])
         return _tuple(Unwrapped, (header, key, () if strict else tuple(reading.forgiven)))
 
     def wrap(self, header: Header, key: KeyOctets, randomness: bytes, *, hide_length: bool = True) -> str:
@@ -188,7 +188,7 @@ def _plan(text: str) -> tuple[Header, Form, bytes, int, int | None, Mapping[byte
     """What the first 16 characters settle; they recur from block to block.
 
     Header, form, the characters as octets, the block's length (-1 if optional blocks follow), the enciphered octets
-    that hide the key's length, and the length fields that a key of the algorithm may have.
+    that hide the key's length, and where a key of the algorithm ends, by its length field.
     """
     header, length, count = header_text.fixed(text)
     return (
@@ -197,7 +197,7 @@ def _plan(text: str) -> tuple[Header, Form, bytes, int, int | None, Mapping[byte
         text.encode(),
         -1 if count else length,
         _HIDING.get(header.version + header.algorithm),
-        _KEY_OCTETS.get(header.algorithm, {}),
+        _KEY_ENDS.get(header.algorithm, {}),
     )
 
 

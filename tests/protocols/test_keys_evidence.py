@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The long runs over key blocks and card cryptography have passed over this code, all, with as many cases as promised."""
+"""The long runs over key blocks and card cryptography have passed over this code, all of them, with all their cases."""
 
 from tests import evidence
 from tests.protocols.emv.test_emv_differential import RUNNERS as EMV
