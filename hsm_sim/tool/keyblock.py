@@ -23,7 +23,7 @@ from protocols.keyblock.codes import FORMS, USAGES, Algorithm, Cipher, Exportabi
 from protocols.keyblock.header import FIXED, Header
 from protocols.keyblock.optional import OptionalBlock, Reading
 from protocols.keyblock.policy import Policy
-from protocols.keyblock.x9143 import ProtectionKey, randomness_needed
+from protocols.keyblock.x9143 import LENGTH_OCTETS, ProtectionKey, randomness_needed
 from protocols.octets import unhex
 from protocols.secret import ClearKey
 from tillguard.exits import Exit
@@ -41,6 +41,7 @@ Blocks are judged as PCI PIN and X9.143 ask today; the verdict explains itself a
 LARGEST: Final = 20_000  # octets of a file: a block has 9,999 characters at most
 KEY: Final = SecretInput("key", "the key block protection key, hexadecimal")
 INNER: Final = SecretInput("inner-key", "the key to wrap, hexadecimal")
+_HEX: Final = frozenset("0123456789ABCDEFabcdef")
 _NAMES: Final = {Cipher.TDES: "tdes", Cipher.AES: "aes"}
 _ALGORITHMS: Final[dict[str, str]] = {Algorithm.TDES: "tdes", Algorithm.DES: "tdes", Algorithm.AES: "aes"}
 _PLACES: Final = (
@@ -55,10 +56,18 @@ def _show(given: argparse.Namespace, secrets: Secrets, sheet: Sheet) -> None:
     text = _block(given)
     reading = Reading(strict=False)
     header, end = header_text.decode(text, reading)
+    _check_body(text, end, header.form)
     sheet.step("characters", str(len(text)))
     sheet.answer("block", rows(text, header, end))
     if reading.forgiven:
         sheet.answer("forgiven", "; ".join(reading.forgiven))
+
+
+def _check_body(text: str, end: int, form: Form) -> None:
+    """A block behind whose header, ending at ``end``, no key and authenticator stand is not worth taking apart."""
+    body, least = text[end:], 2 * (LENGTH_OCTETS + 1 + form.mac_octets)
+    if len(body) < least or not set(body) <= _HEX:
+        raise DecodeError(f"key block, from character {end}", f"{least} hexadecimal digits or more expected")
 
 
 def rows(text: str, header: Header, end: int) -> list[Row]:
@@ -95,6 +104,7 @@ def _unwrap(given: argparse.Namespace, secrets: Secrets, sheet: Sheet) -> None:
     text = _block(given)
     header, end = header_text.decode(text, Reading(strict=False))
     form = header.form
+    _check_body(text, end, form)
     with secrets.key("key", KEY_LENGTHS[form.cipher]) as protection, ProtectionKey(form.cipher, protection) as opener:
         _steps(sheet, form, protection)
         sheet.step("header, authenticated as it stands", text[:end])
@@ -126,7 +136,8 @@ def _wrap(given: argparse.Namespace, secrets: Secrets, sheet: Sheet) -> None:
         needed = randomness_needed(header, len(key))
         randomness = token_bytes(needed) if given.random is None else unhex(given.random, "--random")
         made = sealer.wrap(header, key, randomness.ljust(needed, b"\0"), hide_length=not given.show_length)
-        sheet.step("header", made[: header_text.decode(made, Reading(strict=False))[1]])
+        # What --optional says is judged as a strict reader would, so that nothing is made that none will take.
+        sheet.step("header", made[: header_text.decode(made, Reading(strict=True))[1]])
         _judge(sheet, header, key, len(protection), ())
         _answer_check_value(sheet, header, key)
         sheet.answer("block", made)

@@ -27,7 +27,8 @@ from protocols.emv.card_keys import (
     session_key_of_counter,
 )
 from protocols.errors import DecodeError, EncodeError, IntegrityError
-from protocols.mac import ChainedMac, Padding
+from protocols.key_series import KeySeries
+from protocols.mac import Padding, pad
 from protocols.octets import xor
 from protocols.primitives import AesKey, KeyOctets, TdesKey, Use
 from protocols.secret import ClearKey, Secret
@@ -64,7 +65,7 @@ __all__ = [
 ]
 
 CRYPTOGRAM_OCTETS = 8
-_ENCIPHER, _CHAIN = Use.ENCIPHER, Use.CHAIN
+_KEY = 16  # octets: EMV uses TDES keys of double length only
 
 
 class Method(Enum):
@@ -158,33 +159,50 @@ MASTERCARD_VERSIONS: Mapping[int, Version] = MappingProxyType(
 class CryptogramKey:
     """A TDES key for cryptograms and their answers, as live contexts. Bound to one thread."""
 
-    __slots__ = ("_mac", "_whole")
+    __slots__ = ("_chain", "_final", "_state")
 
-    def __init__(self, key: KeyOctets) -> None:
-        """Copy a key of 16 octets: the card's master key or a session key."""
-        octets = key.reveal() if isinstance(key, Secret) else memoryview(key)
-        if len(octets) != 16:
-            raise EncodeError(f"cryptogram key of {len(octets)} octets, 16 expected")
-        self._whole = TdesKey(octets, _ENCIPHER)
-        self._mac = ChainedMac(TdesKey(octets[:8], _CHAIN), self._whole.encipher)
+    def __init__(self, key: KeyOctets, series: KeySeries | None = None) -> None:
+        """Copy a key of 16 octets: the card's master key or a session key. ``series`` makes the contexts, if given."""
+        octets = key.reveal() if isinstance(key, Secret) else key
+        if len(octets) != _KEY:
+            raise EncodeError(f"cryptogram key of {len(octets)} octets, {_KEY} expected")
+        own = KeySeries(TdesKey, _KEY) if series is None else series
+        left = bytearray(_KEY)
+        left[:8] = left[8:] = octets[:8]
+        self._chain = own.chain(left)
+        self._final = own.encipher(octets)
+        self._state = 0  # what the live chain adds by itself: the last block it gave out
+        left[:] = bytes(_KEY)
+        if series is None:
+            own.wipe()
 
     def cryptogram(self, data: bytes, padding: Padding) -> bytes:
-        """ARQC, TC or AAC over ``data`` (EMV 4.3 Book 2, 8.1.2 and A1.2.1): 8 octets. Card, and issuer to compare."""
-        return self._mac.mac(data, padding)
+        """ARQC, TC or AAC over ``data`` (EMV 4.3 Book 2, 8.1.2 and A1.2.1): 8 octets. Card, and issuer to compare.
+
+        ISO/IEC 9797-1:2011 algorithm 3: all blocks but the last are chained under the left half of the key.
+        """
+        padded = pad(data, padding, 8)
+        mixed = int.from_bytes(padded[-8:], "big")
+        if len(padded) > 8:
+            first = int.from_bytes(padded[:8], "big") ^ self._state
+            last = self._chain(first.to_bytes(8, "big") + padded[8:-8])[-8:]
+            self._state = int.from_bytes(last, "big")
+            mixed ^= self._state
+        return self._final(mixed.to_bytes(8, "big"))
 
     def verify(self, data: bytes, padding: Padding, received: bytes) -> None:
         """:class:`IntegrityError` unless ``received`` is the whole cryptogram. Issuer side, constant time."""
-        if not hmac.compare_digest(self._mac.mac(data, padding), received):
+        if not hmac.compare_digest(self.cryptogram(data, padding), received):
             raise IntegrityError("the application cryptogram does not match the transaction data")
 
     def answer_1(self, cryptogram: bytes, response_code: bytes) -> bytes:
         """The issuer's answer by method 1 (EMV 4.3 Book 2, 8.2.1): 8 octets. ``response_code`` has 2 octets."""
-        return self._whole.encipher(_answer_1_block(cryptogram, response_code))
+        return self._final(_answer_1_block(cryptogram, response_code))
 
     def answer_2(self, cryptogram: bytes, card_status_update: bytes, proprietary: bytes = b"") -> bytes:
         """The issuer's answer by method 2 (EMV 4.3 Book 2, 8.2.2): 4 octets. Up to 8 octets of proprietary data."""
         data = _answer_2_data(cryptogram, card_status_update, proprietary)
-        return self._mac.mac(data, Padding.ONE_AND_ZEROS)[:4]
+        return self.cryptogram(data, Padding.ONE_AND_ZEROS)[:4]
 
     def __repr__(self) -> str:
         return "CryptogramKey(redacted)"
@@ -256,7 +274,7 @@ def verify_cryptogram(key: KeyOctets, data: bytes, padding: Padding, received: b
 
 def arpc_1(key: KeyOctets, cryptogram: bytes, response_code: bytes) -> bytes:
     """The issuer's answer by method 1 under one key: see :meth:`CryptogramKey.answer_1`."""
-    with TdesKey(key, _ENCIPHER) as cipher:
+    with TdesKey(key, Use.ENCIPHER) as cipher:
         return cipher.encipher(_answer_1_block(cryptogram, response_code))
 
 

@@ -11,8 +11,10 @@ from typing import NamedTuple, Self
 
 from protocols.emv.cryptogram import CryptogramKey, Session, Version
 from protocols.errors import EncodeError
-from protocols.octets import xor
-from protocols.primitives import KeyOctets, TdesKey, Use, one_time_tdes
+from protocols.key_series import KeySeries
+from protocols.primitives import KeyOctets, TdesKey, Use
+
+_COMPLEMENT = bytes(octet ^ 0xFF for octet in range(256))
 
 
 class CryptogramKeys(NamedTuple):
@@ -25,14 +27,14 @@ class CryptogramKeys(NamedTuple):
 class Issuer:
     """An issuer master key for application cryptograms. Bound to one thread."""
 
-    __slots__ = ("_key", "_once")
+    __slots__ = ("_key", "_series")
 
     def __init__(self, key: KeyOctets) -> None:
         """Copy a TDES key of 16 octets."""
         if len(key) != 16:
             raise EncodeError(f"issuer master key of {len(key)} octets, 16 expected")
         self._key = TdesKey(key, Use.ENCIPHER)
-        self._once = one_time_tdes()
+        self._series = KeySeries(TdesKey, 16)
 
     def keys(
         self, version: Version, account: bytes, counter: bytes, unpredictable_number: bytes = bytes(4)
@@ -43,24 +45,24 @@ class Issuer:
         """
         if len(account) != 8 or len(counter) != 2 or len(unpredictable_number) != 4:
             raise EncodeError("an account block of 8 octets, a counter of 2 and an unpredictable number of 4 expected")
-        card = bytearray(self._key.encipher(account + xor(account, b"\xff" * 8)))
+        series = self._series
+        card = bytearray(self._key.encipher(account + account.translate(_COMPLEMENT)))
         if version.session is Session.NONE:
-            key = CryptogramKey(card)
-            card[:] = bytes(16)
-            return CryptogramKeys(key, key)
-        rest = bytes(5) if version.session is Session.COMMON else b"\x00" + unpredictable_number
-        whole = card + card[:8]
-        session = bytearray(self._once.encipher(whole, b"".join((counter, b"\xf0", rest, counter, b"\x0f", rest))))
-        self._once.wipe()
-        key = CryptogramKey(session)
-        answer = key if version.answer_under_session else CryptogramKey(card)
-        card[:] = session[:] = bytes(16)
-        whole[:] = bytes(24)
+            key = answer = CryptogramKey(card, series)
+        else:
+            rest = bytes(5) if version.session is Session.COMMON else b"\x00" + unpredictable_number
+            session = bytearray(series.encipher(card)(b"".join((counter, b"\xf0", rest, counter, b"\x0f", rest))))
+            key = CryptogramKey(session, series)
+            answer = key if version.answer_under_session else CryptogramKey(card, series)
+            session[:] = bytes(16)
+        card[:] = bytes(16)
+        series.wipe()
         return CryptogramKeys(key, answer)
 
     def wipe(self) -> None:
         """Drop the key."""
         self._key.wipe()
+        self._series.wipe()
 
     def __enter__(self) -> Self:
         return self

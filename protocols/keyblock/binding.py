@@ -18,16 +18,17 @@ right, and every failure is one error with one text, so that nobody learns from 
 
 import hmac
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
-from protocols.errors import IntegrityError
+from protocols.errors import DecodeError, EncodeError, IntegrityError
+from protocols.key_series import KeySeries
 from protocols.keyblock.codes import Binding, Cipher
-from protocols.primitives import AesKey, BlockKey, TdesKey, Use
+from protocols.primitives import AesKey, BlockKey, Octets, TdesKey, Use
 from protocols.secret import ClearKey
 
 NOT_AUTHENTIC = "the key block is not authentic: it was made under another protection key, or changed"
 KEY_LENGTHS = {Cipher.TDES: (16, 24), Cipher.AES: (16, 24, 32)}
 _MAKERS: dict[Cipher, type[BlockKey]] = {Cipher.TDES: TdesKey, Cipher.AES: AesKey}
-_ENCIPHER, _DECIPHER, _CHAIN, _CMAC = Use.ENCIPHER, Use.DECIPHER, Use.CHAIN, Use.CMAC
 _ENCIPHERMENT_VARIANT = bytes(octet ^ 0x45 for octet in range(256))  # X9.143:2021, 7.2.1, as translation tables
 _MAC_VARIANT = bytes(octet ^ 0x4D for octet in range(256))
 _ENCIPHERMENT, _AUTHENTICATION, _COUNTER_MODE = 0, 1, 2  # key usage in the derivation input, 7.3.2; ISO 20038, A.3
@@ -43,18 +44,28 @@ _INPUTS: dict[tuple[int, str, int], tuple[bytes, ...]] = {
 """What is authenticated to derive a key: counter, purpose, 00, algorithm, length in bits (7.3.2, tables 27 and 28)."""
 
 
-class Bound(ABC):
-    """One binding under one protection key: its two keys as contexts, each made when first needed and then kept."""
+_same, _number = hmac.compare_digest, int.from_bytes  # without looking them up several times per block
 
-    __slots__ = ("_cipher", "_mac", "_opener", "_protection", "_sealer")
+Context = Callable[[Octets], bytes]
+"""An entry of a live context: whole blocks in, as many out."""
+
+# A broken block would stay in a live context and spoil whatever comes next under the same protection key.
+_WHOLE_BLOCKS = "header and key are not whole cipher blocks"
+_BROKEN = ("enciphered key", _WHOLE_BLOCKS)
+
+
+class Bound(ABC):
+    """One binding under one protection key: its keys as contexts, each made when first needed and then kept."""
+
+    __slots__ = ("_cipher", "_opener", "_protection", "_sealer", "_series")
 
     def __init__(self, cipher: Cipher, protection: ClearKey) -> None:
         """``protection`` stays its owner's and is read whenever another context is needed."""
         self._cipher = cipher
         self._protection = protection
-        self._mac: BlockKey | None = None
-        self._opener: BlockKey | None = None
-        self._sealer: BlockKey | None = None
+        self._series = KeySeries(_MAKERS[cipher], len(protection))
+        self._opener: Context | None = None
+        self._sealer: Context | None = None
 
     @abstractmethod
     def open(self, front: bytes, payload: bytes, received: bytes) -> bytes:
@@ -66,120 +77,150 @@ class Bound(ABC):
 
     def wipe(self) -> None:
         """Drop the contexts."""
-        for key in (self._mac, self._opener, self._sealer):
-            if key is not None:
-                key.wipe()
-
-
-class _MacKey(TdesKey):
-    """A KBMK. Its one use is CBC from zeros over whole blocks, so it skips what :meth:`cbc_encipher` has to ask."""
-
-    __slots__ = ()
-
-    def tail(self, data: bytes) -> bytes:
-        """The last block of ``data``, whole blocks, enciphered in CBC from zeros."""
-        first = int.from_bytes(data[:8], "big") ^ self._chain_state
-        last = self._chain(first.to_bytes(8, "big") + data[8:])[-8:]
-        self._chain_state = int.from_bytes(last, "big")
-        return last
+        self._opener = self._sealer = None
+        self._protection = ClearKey(b"")
+        self._series.wipe()
 
 
 class _Variant(Bound):
-    __slots__ = ("_kbmk",)
+    """A live CBC context goes on from its last block; what it would add is added once more beforehand."""
+
+    __slots__ = ("_mac", "_mac_state", "_open_state", "_seal_state")
 
     def __init__(self, cipher: Cipher, protection: ClearKey) -> None:
         super().__init__(cipher, protection)
-        self._kbmk: _MacKey | None = None
-
-    def open(self, front: bytes, payload: bytes, received: bytes) -> bytes:
-        if not hmac.compare_digest(self._authenticator(front + payload), received):
-            raise IntegrityError(NOT_AUTHENTIC)
-        opener = self._opener
-        if opener is None:
-            opener = self._opener = self._key(_DECIPHER)
-        return opener.cbc_decipher(front[:8], payload)
-
-    def seal(self, front: bytes, clear: bytearray) -> bytes:
-        sealer = self._sealer
-        if sealer is None:
-            sealer = self._sealer = self._key(_CHAIN)
-        payload = sealer.cbc_encipher(front[:8], clear)
-        return payload + self._authenticator(front + payload)
-
-    def _authenticator(self, data: bytes) -> bytes:
-        mac = self._kbmk
-        if mac is None:
-            octets = self._octets(_MAC_VARIANT)
-            mac = self._mac = self._kbmk = _MacKey(octets, _CHAIN)
-            octets[:] = bytes(len(octets))
-        return mac.tail(data)[:4]
-
-    def _key(self, use: Use) -> BlockKey:
-        octets = self._octets(_ENCIPHERMENT_VARIANT)
-        key = TdesKey(octets, use)
-        octets[:] = bytes(len(octets))
-        return key
-
-    def _octets(self, variant: bytes) -> bytearray:
-        return bytearray(self._protection.reveal()).translate(variant)
-
-
-class _Derivation(Bound):
-    __slots__ = ()
-    _purpose = _ENCIPHERMENT
-    _sealing = _CHAIN
+        self._mac: Context | None = None
+        self._mac_state = self._open_state = self._seal_state = 0
 
     def open(self, front: bytes, payload: bytes, received: bytes) -> bytes:
         opener, mac = self._opener, self._mac
         if opener is None or mac is None:
-            opener, mac = self._derived(_DECIPHER)
+            opener, mac = self._made(self._series.unchain)
             self._opener = opener
-        clear = opener.cbc_decipher(received, payload)
-        if not hmac.compare_digest(mac.cmac(front + clear), received):
+        if (len(front) | len(payload)) & 7 or not payload:
+            raise DecodeError(*_BROKEN)
+        first = _number(front[:8], "big")
+        last = mac(b"".join(((first ^ self._mac_state).to_bytes(8, "big"), front[8:], payload)))[-8:]
+        self._mac_state = _number(last, "big")
+        if not _same(last[:4], received):
             raise IntegrityError(NOT_AUTHENTIC)
-        return clear
+        clear = opener(payload)
+        first ^= _number(clear[:8], "big") ^ self._open_state
+        self._open_state = _number(payload[-8:], "big")
+        return first.to_bytes(8, "big") + clear[8:]
 
     def seal(self, front: bytes, clear: bytearray) -> bytes:
         sealer, mac = self._sealer, self._mac
         if sealer is None or mac is None:
-            sealer, mac = self._derived(self._sealing)
+            sealer, mac = self._made(self._series.chain)
             self._sealer = sealer
-        tag = mac.cmac(front + clear)
-        return self._encipher(sealer, tag, clear) + tag
+        if (len(front) | len(clear)) & 7 or not clear:
+            raise EncodeError(_WHOLE_BLOCKS)
+        first = _number(front[:8], "big")
+        start = first ^ _number(clear[:8], "big") ^ self._seal_state
+        payload = sealer(b"".join((start.to_bytes(8, "big"), clear[8:])))
+        self._seal_state = _number(payload[-8:], "big")
+        last = mac(b"".join(((first ^ self._mac_state).to_bytes(8, "big"), front[8:], payload)))[-8:]
+        self._mac_state = _number(last, "big")
+        return payload + last[:4]
 
-    def _encipher(self, key: BlockKey, tag: bytes, clear: bytearray) -> bytes:
-        return key.cbc_encipher(tag, clear)
+    def wipe(self) -> None:
+        self._mac = None
+        super().wipe()
 
-    def _derived(self, use: Use) -> tuple[BlockKey, BlockKey]:
-        """KBEK for ``use``, and KBMK."""
-        maker, name, size = _MAKERS[self._cipher], self._cipher.value, len(self._protection)
-        source = maker(self._protection, _CMAC)
+    def _made(self, make: Callable[[Octets], Context]) -> tuple[Context, Context]:
+        """KBEK as ``make`` makes it, and KBMK."""
+        protection = bytearray(self._protection.reveal())
+        octets = protection.translate(_ENCIPHERMENT_VARIANT)
+        context, mac = make(octets), self._mac
+        if mac is None:
+            octets[:] = protection.translate(_MAC_VARIANT)
+            mac = self._mac = self._series.chain(octets)
+        protection[:] = octets[:] = bytes(len(octets))
+        self._series.wipe()
+        return context, mac
+
+
+class _Derivation(Bound):
+    """The authenticator is the initialisation vector; live contexts go on as in the variant binding."""
+
+    __slots__ = ("_authenticate", "_open_state", "_seal_state")
+    _purpose = _ENCIPHERMENT
+
+    def __init__(self, cipher: Cipher, protection: ClearKey) -> None:
+        super().__init__(cipher, protection)
+        self._authenticate: Callable[[bytes], bytes] | None = None
+        self._open_state = self._seal_state = 0
+
+    def open(self, front: bytes, payload: bytes, received: bytes) -> bytes:
+        opener, authenticate = self._opener, self._authenticate
+        if opener is None or authenticate is None:
+            opener, authenticate = self._made(self._series.unchain)
+            self._opener = opener
+        size = len(received)
+        if len(payload) % size or not payload:
+            raise DecodeError(*_BROKEN)
+        clear = opener(payload)
+        first = _number(clear[:size], "big") ^ _number(received, "big") ^ self._open_state
+        self._open_state = _number(payload[-size:], "big")
+        clear = first.to_bytes(size, "big") + clear[size:]
+        if not _same(authenticate(front + clear), received):
+            raise IntegrityError(NOT_AUTHENTIC)
+        return clear
+
+    def seal(self, front: bytes, clear: bytearray) -> bytes:
+        sealer, authenticate = self._sealer, self._authenticate
+        if sealer is None or authenticate is None:
+            sealer, authenticate = self._made(self._series.chain)
+            self._sealer = sealer
+        tag = authenticate(front + clear)
+        size = len(tag)
+        if len(clear) % size or not clear:
+            raise EncodeError(_WHOLE_BLOCKS)
+        first = _number(clear[:size], "big") ^ _number(tag, "big") ^ self._seal_state
+        payload = sealer(b"".join((first.to_bytes(size, "big"), clear[size:])))
+        self._seal_state = _number(payload[-size:], "big")
+        return payload + tag
+
+    def wipe(self) -> None:
+        self._authenticate = None
+        super().wipe()
+
+    def _made(self, make: Callable[[Octets], Context]) -> tuple[Context, Callable[[bytes], bytes]]:
+        """KBEK as ``make`` makes it, and KBMK."""
+        series, name, size = self._series, self._cipher.value, len(self._protection)
+        source = series.cmac(self._protection.reveal())
         octets = _derive(source, size, _INPUTS[self._purpose, name, size])
-        key = maker(octets, use)
-        if self._mac is None:
+        context, authenticate = make(octets), self._authenticate
+        if authenticate is None:
             octets[:] = _derive(source, size, _INPUTS[_AUTHENTICATION, name, size])
-            self._mac = maker(octets, _CMAC)
+            authenticate = self._authenticate = series.cmac(octets)
         octets[:] = bytes(size)
-        return key, self._mac
+        series.wipe()
+        return context, authenticate
 
 
 class _CounterMode(_Derivation):
     __slots__ = ()
     _purpose = _COUNTER_MODE
-    _sealing = _ENCIPHER
 
     def open(self, front: bytes, payload: bytes, received: bytes) -> bytes:
-        sealer, mac = self._sealer, self._mac
-        if sealer is None or mac is None:
-            sealer, mac = self._derived(_ENCIPHER)
-            self._sealer = sealer
-        clear = _count(sealer, received, payload)
-        if not hmac.compare_digest(mac.cmac(front + clear), received):
+        count, authenticate = self._sealer, self._authenticate
+        if count is None or authenticate is None:
+            count, authenticate = self._made(self._series.encipher)
+            self._sealer = count
+        clear = _count(count, received, payload)
+        if not _same(authenticate(front + clear), received):
             raise IntegrityError(NOT_AUTHENTIC)
         return clear
 
-    def _encipher(self, key: BlockKey, tag: bytes, clear: bytearray) -> bytes:
-        return _count(key, tag, clear)
+    def seal(self, front: bytes, clear: bytearray) -> bytes:
+        count, authenticate = self._sealer, self._authenticate
+        if count is None or authenticate is None:
+            count, authenticate = self._made(self._series.encipher)
+            self._sealer = count
+        tag = authenticate(front + clear)
+        return _count(count, tag, clear) + tag
 
 
 _BINDINGS: dict[Binding, type[Bound]] = {
@@ -203,24 +244,24 @@ def derived_keys(cipher: Cipher, binding: Binding, protection: ClearKey) -> tupl
         return both
     name, size = cipher.value, len(protection)
     purpose = _COUNTER_MODE if binding is Binding.DERIVATION_CTR else _ENCIPHERMENT
-    with _MAKERS[cipher](protection, _CMAC) as source:
+    with _MAKERS[cipher](protection, Use.CMAC) as source:
         return (
-            ClearKey(_derive(source, size, _INPUTS[purpose, name, size])),
-            ClearKey(_derive(source, size, _INPUTS[_AUTHENTICATION, name, size])),
+            ClearKey(_derive(source.cmac, size, _INPUTS[purpose, name, size])),
+            ClearKey(_derive(source.cmac, size, _INPUTS[_AUTHENTICATION, name, size])),
         )
 
 
-def _derive(source: BlockKey, size: int, inputs: tuple[bytes, ...]) -> bytearray:
-    derived = bytearray().join(map(source.cmac, inputs))
+def _derive(cmac: Callable[[bytes], bytes], size: int, inputs: tuple[bytes, ...]) -> bytearray:
+    derived = bytearray().join(map(cmac, inputs))
     del derived[size:]  # of AES-192 the second block gives only half
     return derived
 
 
-def _count(cipher: BlockKey, counter: bytes, data: bytes | bytearray) -> bytes:
+def _count(encipher: Context, counter: bytes, data: bytes | bytearray) -> bytes:
     """CTR mode from ``counter``, a whole block counted up (ISO/IEC 10116:2017, 10)."""
-    size = cipher.block_octets
-    start, top = int.from_bytes(counter, "big"), 1 << 8 * size
+    size = len(counter)
+    start, top = _number(counter, "big"), 1 << 8 * size
     blocks = -(-len(data) // size)
-    stream = cipher.encipher(b"".join(((start + step) % top).to_bytes(size, "big") for step in range(blocks)))
-    mixed = int.from_bytes(stream[: len(data)], "big") ^ int.from_bytes(data, "big")
+    stream = encipher(b"".join(((start + step) % top).to_bytes(size, "big") for step in range(blocks)))
+    mixed = _number(stream[: len(data)], "big") ^ _number(data, "big")
     return mixed.to_bytes(len(data), "big")

@@ -39,6 +39,7 @@ from protocols.keyblock.optional import OptionalBlock, Reading
 FIXED = 16
 LONGEST = 9_999  # characters: four decimal digits
 _FIELDS = re.compile(r"[0-9A-Za-z]{2}[0-9A-Za-z][0-9A-Za-z][0-9A-Za-z]{2}[0-9A-Za-z]")
+_TAIL = re.compile(r"[0-9A-Za-z]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,15 @@ def encode(header: Header, binary_octets: int, randomness: bytes = b"") -> str:
     """
     form = header.form
     fields = f"{header.usage}{header.algorithm}{header.mode}{header.key_version}{header.exportability}"
-    if not _FIELDS.fullmatch(fields) or not (header.context + header.reserved).isalnum():
+    tail = f"{header.context}{header.reserved}"
+    fits = len(header.usage) == len(header.key_version) == 2 and len(header.algorithm) == len(header.mode) == 1
+    if not fits or not _FIELDS.fullmatch(fields) or len(header.context) != 1 or not _TAIL.fullmatch(tail):
         raise EncodeError("a header's fields are letters and digits in their fixed lengths")
     blocks, count = optional.encode(header.optional, form.block_octets, randomness) if header.optional else ("", 0)
     size = FIXED + len(blocks) + 2 * binary_octets
     if size > LONGEST:
         raise EncodeError(f"a key block of {size} characters, {LONGEST} at most")
-    return f"{header.version}{size:04}{fields}{count:02}{header.context}{header.reserved}{blocks}"
+    return f"{header.version}{size:04}{fields}{count:02}{tail}{blocks}"
 
 
 class Fixed(NamedTuple):

@@ -10,12 +10,14 @@ Nothing here deciphers, and no rule is silent: every finding names its rule, and
 refuse and those that only deserve a look. What no rule knows is refused.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 from protocols.errors import DecodeError
 from protocols.keyblock import optional
@@ -32,7 +34,7 @@ from protocols.keyblock.codes import (
     usage_words,
 )
 from protocols.keyblock.header import Header
-from protocols.primitives import is_single_strength
+from protocols.primitives import is_single_strength, with_odd_parity
 from protocols.secret import ClearKey
 
 EFFECTIVE_BITS: Mapping[tuple[Cipher, int], int] = MappingProxyType(
@@ -122,7 +124,7 @@ class Policy:
         found = [Finding("edition", words, refuses=False) for words in forgiven]
         found += self._version(header)
         found += self._purpose(header)
-        found += self._strength(header, len(key), protection_octets)
+        found += self._strength(header, _octets_that_count(header, key), protection_octets)
         found += self._single(header, key)
         found += self._life(header, now)
         if header.is_component and not self.components:
@@ -153,7 +155,9 @@ class Policy:
         return Verdict(tuple(found))
 
     def _version(self, header: Header) -> list[Finding]:
-        form, floor = FORMS[header.version], FORMS[self.least_version]
+        form, floor = FORMS.get(header.version), FORMS[self.least_version]
+        if form is None:
+            return [Finding("version", f"version {header.version} is not known, {floor.version} or better expected")]
         if form.seniority < floor.seniority:
             return [Finding("version", f"version {header.version} ({form.words}), {floor.version} or better expected")]
         return []
@@ -183,7 +187,8 @@ class Policy:
         bits = EFFECTIVE_BITS.get((cipher, octets)) if cipher is not None else None
         if bits is None:
             return []
-        found, over = [], EFFECTIVE_BITS.get((FORMS[header.version].cipher, protection_octets), 0)
+        form = FORMS.get(header.version)
+        found, over = [], EFFECTIVE_BITS.get((form.cipher, protection_octets), 0) if form is not None else 0
         if bits < self.least_bits:
             found.append(Finding("strength", f"the key is worth {bits} bits, {self.least_bits} expected"))
         if bits > over:
@@ -202,7 +207,7 @@ class Policy:
         try:
             moments = [optional.time_of(block) for block in header.optional if block.identifier in ("TC", "TS")]
             ends = [_not_after(block) for block in header.optional if block.identifier == "CT"]
-        except (DecodeError, ValueError):
+        except DecodeError:
             return [Finding("age", "a time or certificate in the block cannot be read")]
         if any(end < now for end in ends):
             found.append(Finding("certificate", "the certificate in the block has expired"))
@@ -241,6 +246,20 @@ def narrowing(before: Header, after: Header) -> list[Finding]:
     return found
 
 
+def _octets_that_count(header: Header, key: ClearKey) -> int:
+    """Length of the key, but a TDES key of triple length whose outer parts are equal is one of double length."""
+    if header.algorithm != Algorithm.TDES or len(key) != 24:
+        return len(key)
+    octets = with_odd_parity(key)
+    equal = octets[:8] == octets[16:]
+    octets[:] = bytes(24)
+    return 16 if equal else 24
+
+
 def _not_after(block: optional.OptionalBlock) -> datetime:
     certificates = optional.certificates_of(block)
-    return min(x509.load_der_x509_certificate(octets).not_valid_after_utc for octets in certificates)
+    try:
+        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+            return min(x509.load_der_x509_certificate(octets).not_valid_after_utc for octets in certificates)
+    except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning):
+        raise DecodeError("optional block CT", "it holds what is no X.509 certificate") from None

@@ -8,6 +8,7 @@ is the key's length in bits, two octets, the key, and random fill. X9.143:2021 f
 algorithm, which hides the length; TR-31 asked only for whole cipher blocks, and payment HSMs still write that.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple, NoReturn, Self
 
@@ -15,7 +16,7 @@ from protocols.errors import DecodeError, EncodeError
 from protocols.keyblock import header as header_text
 from protocols.keyblock.binding import KEY_LENGTHS, NOT_AUTHENTIC, Bound, bind
 from protocols.keyblock.codes import FORMS, HIDDEN_OCTETS, KEY_OCTETS, Binding, Cipher, Form
-from protocols.keyblock.header import FIXED, Header
+from protocols.keyblock.header import FIXED, LONGEST, Header
 from protocols.keyblock.optional import Reading
 from protocols.primitives import KeyOctets
 from protocols.secret import ClearKey, Secret
@@ -24,6 +25,9 @@ __all__ = ["NOT_AUTHENTIC", "ProtectionKey", "Unwrapped", "randomness_needed"]
 
 LARGEST_KEY = 4_096  # octets: a PKCS#1 RSA key of 4096 bits has 2,400; more does not fit into a block's length field
 LENGTH_OCTETS = 2
+_NOT_HEX = "not an even number of upper-case hexadecimal digits"
+_unhex = bytes.fromhex
+_tuple = tuple.__new__  # a named tuple's own __new__ costs twice as much
 _STRICT = Reading(strict=True)  # raises and keeps nothing, so one serves all
 
 
@@ -39,7 +43,10 @@ _HIDING = {
     for form in FORMS.values()
     for algorithm, octets in HIDDEN_OCTETS.items()
 }  # by version and algorithm: the enciphered octets that hide the key's length
-_KEY_OCTETS = {str(algorithm): frozenset(lengths) for algorithm, lengths in KEY_OCTETS.items()}
+_KEY_ENDS = {
+    str(algorithm): {(8 * octets).to_bytes(LENGTH_OCTETS, "big"): LENGTH_OCTETS + octets for octets in lengths}
+    for algorithm, lengths in KEY_OCTETS.items()
+}  # by algorithm, and by what the length field says in bits: where the key ends
 _SHARING = {version: "AC" if version in "AC" else version for version in FORMS}  # versions with the same arithmetic
 
 
@@ -96,16 +103,23 @@ class ProtectionKey:
             header, start = header_text.decode(text, reading)
             front = text[:start].encode()
         bound = self._bound.get(form.version) or self._bind(form)
-        binary = _binary(text, start)
+        digits = text[start:]
+        try:
+            binary = _unhex(digits)
+        except ValueError:
+            binary = b""
+        # Upper case only (X9.143:2021, 4): else one block would have many texts. fromhex also skips white space.
+        if 2 * len(binary) != len(digits) or digits.upper() != digits:
+            raise DecodeError(f"key block, from character {start}", _NOT_HEX)
         size = len(binary) - form.mac_octets
         if size != hiding:
             _judge_size(size, header, form, reading)
         clear = bound.open(front, binary[:size], binary[size:])
-        octets = clear[0] << 5 | clear[1] >> 3
-        if octets not in lengths or clear[1] & 7 or octets > size - LENGTH_OCTETS:
-            _judge_key(clear, octets, header, form, reading)
-        key = ClearKey(clear[LENGTH_OCTETS : LENGTH_OCTETS + octets])
-        return Unwrapped(header, key, () if strict else tuple(reading.forgiven))
+        end = lengths.get(clear[:LENGTH_OCTETS], LONGEST)
+        if end > size:
+            end = LENGTH_OCTETS + _judge_key(clear, header, form, reading)
+        key = ClearKey(clear[LENGTH_OCTETS:end])
+        return _tuple(Unwrapped, (header, key, () if strict else tuple(reading.forgiven)))
 
     def wrap(self, header: Header, key: KeyOctets, randomness: bytes, *, hide_length: bool = True) -> str:
         """A block of ``key`` with ``header`` (X9.143:2021, 7). Sending side.
@@ -170,11 +184,11 @@ def randomness_needed(header: Header, key_octets: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _plan(text: str) -> tuple[Header, Form, bytes, int, int | None, frozenset[int]]:
+def _plan(text: str) -> tuple[Header, Form, bytes, int, int | None, Mapping[bytes, int]]:
     """What the first 16 characters settle; they recur from block to block.
 
     Header, form, the characters as octets, the block's length (-1 if optional blocks follow), the enciphered octets
-    that hide the key's length, and the lengths that a key of the algorithm may have.
+    that hide the key's length, and where a key of the algorithm ends, by its length field.
     """
     header, length, count = header_text.fixed(text)
     return (
@@ -183,20 +197,8 @@ def _plan(text: str) -> tuple[Header, Form, bytes, int, int | None, frozenset[in
         text.encode(),
         -1 if count else length,
         _HIDING.get(header.version + header.algorithm),
-        _KEY_OCTETS.get(header.algorithm, frozenset()),
+        _KEY_ENDS.get(header.algorithm, {}),
     )
-
-
-def _binary(text: str, start: int) -> bytes:
-    digits = text[start:]
-    try:
-        octets = bytes.fromhex(digits)
-    except ValueError:
-        octets = b""
-    # Upper case only (X9.143:2021, 4): else one block would have many texts. fromhex also skips white space.
-    if 2 * len(octets) != len(digits) or digits.upper() != digits:
-        raise DecodeError(f"key block, from character {start}", "not an even number of upper-case hexadecimal digits")
-    return octets
 
 
 def _judge_size(size: int, header: Header, form: Form, reading: Reading) -> None:
@@ -213,8 +215,9 @@ def _judge_size(size: int, header: Header, form: Form, reading: Reading) -> None
         raise DecodeError(where, "header and key are not whole cipher blocks, which this version's MAC is made over")
 
 
-def _judge_key(clear: bytes, octets: int, header: Header, form: Form, reading: Reading) -> None:
-    """What is wrong with an authentic clear text: it was wrapped so by someone who holds the protection key."""
+def _judge_key(clear: bytes, header: Header, form: Form, reading: Reading) -> int:
+    """Octets of the key in an authentic clear text, or what is wrong: the holder of the protection key wrapped it."""
+    octets = clear[0] << 5 | clear[1] >> 3
     if clear[1] & 7 or not 1 <= octets <= len(clear) - LENGTH_OCTETS:
         raise DecodeError("wrapped key", "its length field does not fit the block")
     lengths = KEY_OCTETS.get(header.algorithm)
@@ -226,3 +229,4 @@ def _judge_key(clear: bytes, octets: int, header: Header, form: Form, reading: R
         raise DecodeError("wrapped key", f"{octets} octets, one of {lengths} expected for this algorithm")
     else:
         reading.fault("wrapped key", "a single DES key under the algorithm triple DES")
+    return octets

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys under the TEST LMK and under transport keys, bit for bit as published."""
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 
-from hsm_sim.engine.key_types import KEY_TYPES, key_type
+from hsm_sim.engine.key_types import KEY_TYPES, KeyType, Use, key_type
 from hsm_sim.engine.refusal import Reason, Refused
-from hsm_sim.engine.wrapping import VariantLmk, WrappedKey, WrappingKey
+from hsm_sim.engine.wrapping import SCHEME_VARIANTS, VariantLmk, WrappedKey, WrappingKey
 from protocols.hsm.codes import SCHEME_OCTETS, KeyScheme
 from protocols.primitives import TdesKey, check_value
 from protocols.secret import ClearKey
@@ -48,6 +49,34 @@ def test_every_type_and_scheme_as_psec_computes_it(code: str, scheme: KeyScheme)
     wrapped = LMK.wrap(ClearKey(clear), key_type(code), scheme)
     assert tag + wrapped.cryptogram.hex().upper() == oracle.under(oracle.lmk(code), clear, tag)
     assert LMK.unwrap(wrapped, key_type(code)) == ClearKey(clear)
+
+
+@pytest.mark.parametrize("scheme", list(SCHEME_OCTETS))
+def test_every_pair_in_every_variant_as_psec_computes_it(scheme: KeyScheme) -> None:
+    """15 pairs in 10 variants under each scheme, those that no type in use has as well."""
+    tag = "" if scheme is KeyScheme.SINGLE else scheme.value
+    clear = oracle.key(scheme.octets)
+    for pair, variant in itertools.product(range(15), range(10)):
+        kind = KeyType(f"{variant}{pair:02X}", "any", Use.DATA)
+        wrapped = LMK.wrap(ClearKey(clear), kind, scheme)
+        assert tag + wrapped.cryptogram.hex().upper() == oracle.under(oracle.lmk(kind.code), clear, tag)
+        assert LMK.unwrap(wrapped, kind) == ClearKey(clear)
+
+
+@pytest.mark.parametrize("scheme", list(SCHEME_OCTETS))
+@pytest.mark.parametrize("octets", [16, 24])
+def test_transport_keys_take_the_same_variants(scheme: KeyScheme, octets: int) -> None:
+    tag = "" if scheme is KeyScheme.SINGLE else scheme.value
+    transport, clear = oracle.key(octets), oracle.key(scheme.octets)
+    wrapped = WrappingKey(ClearKey(transport)).wrap(ClearKey(clear), scheme)
+    assert tag + wrapped.cryptogram.hex().upper() == oracle.under(transport, clear, tag)
+    assert WrappingKey(ClearKey(transport)).unwrap(wrapped) == ClearKey(clear)
+
+
+def test_all_published_values_are_here() -> None:
+    assert len(VECTORS) == 31
+    assert {vector["input"].get("scheme") for vector in VECTORS} == {"U", "T", "Z", None}
+    assert set(SCHEME_OCTETS) == set(SCHEME_VARIANTS) == {KeyScheme(letter) for letter in "UTXYZ"}
 
 
 def test_no_type_unwraps_what_another_wrapped() -> None:

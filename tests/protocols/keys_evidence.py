@@ -14,6 +14,7 @@ COVERS = (
     "protocols/emv/issuer_script.py",
     "protocols/emv/oda.py",
     "protocols/errors.py",
+    "protocols/key_series.py",
     "protocols/keyblock",
     "protocols/mac.py",
     "protocols/octets.py",

@@ -124,6 +124,15 @@ def test_the_policy_speaks_and_does_not_decide() -> None:
             "none of algorithm A",
         ),
         ([*WRAP, "--algorithm", "A", "--version", "F"], "", 2, "--version: not one of"),
+        (
+            [*WRAP, "--algorithm", "T", "--optional", "KS=short", *KEYS],
+            f"{KBPK}\n{TEST_KEY}",
+            2,
+            "(KS, initial key serial number of TDES DUKPT): 20 hexadecimal digits expected",
+        ),
+        (["show", "--block", "D0016P0AE00E0000"], "", 2, "from character 16: 38 hexadecimal digits or more expected"),
+        (["show", "--block", "D0054P0AE00E0000" + "0" * 37 + "G"], "", 2, "from character 16: 38 hexadecimal digits"),
+        (["unwrap", "--block", "D0016P0AE00E0000", "--key-file", "-"], KBPK, 2, "38 hexadecimal digits or more"),
     ],
 )  # fmt: skip
 def test_refusals(words: list[str], lines: str, code: int, said: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from protocols.keyblock.codes import FORMS
 from protocols.keyblock.x9143 import ProtectionKey
+from protocols.secret import ClearKey
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 TEST_TDES = bytes.fromhex("89E88CF7931444F334BD7547FC3F380C")
@@ -29,6 +30,11 @@ class Sample:
     def protection(self) -> ProtectionKey:
         """Its protection key."""
         return ProtectionKey(FORMS[self.text[0]].cipher, self.kbpk)
+
+    @property
+    def key(self) -> ClearKey:
+        """The key in it."""
+        return ClearKey.from_hex(self.expected)
 
 
 def _load(file: str) -> dict[str, Sample]:

@@ -36,7 +36,7 @@ def test_components_of_odd_parity(count: int) -> None:
     assert subject.join(parts, odd_parity=True) == ClearKey(KEY)
 
 
-def test_a_published_example_of_three_components() -> None:
+def test_three_components_added_by_hand() -> None:
     """The exclusive or is what anybody computes; the check value is the one of the key 0123456789ABCDEFFEDCBA98..."""
     parts = [bytes.fromhex("01" * 16), bytes.fromhex("23" * 16)]
     key = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")

@@ -3,6 +3,7 @@
 """Headers and optional blocks as text: round trips, both lengths, every kind's form, and what is refused."""
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -67,6 +68,21 @@ def test_other_versions_are_refused(version: str) -> None:
         decoded(f"{version}0016P0TE00N0000")
     with pytest.raises(EncodeError):
         subject.encode(Header(version, "P0", "T", "E"), 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"usage": "P"}, {"usage": "P", "algorithm": "0T"}, {"usage": "P0T", "algorithm": ""}, {"mode": ""},
+        {"mode": "E0", "key_version": "0"}, {"key_version": "0"}, {"key_version": "000", "exportability": ""},
+        {"exportability": "NN"}, {"exportability": ""}, {"context": ""}, {"context": "", "reserved": "00"},
+        {"context": "\u00b2"}, {"reserved": "\u00e9"}, {"reserved": ""}, {"usage": "P\u0660"}, {"mode": "\n"},
+    ],
+)  # fmt: skip
+def test_fields_have_their_own_lengths(changes: dict[str, str]) -> None:
+    """Together they might still have the right length, and the block would say something else than the header does."""
+    with pytest.raises(EncodeError, match="fixed lengths"):
+        subject.encode(replace(Header("B", "P0", "T", "E"), **changes), 0)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,25 @@ def test_replicated_halves() -> None:
     assert judged(Header("D", "P0", "A", "E"), EQUAL, 32).permitted  # an AES key has no parts
 
 
+def test_a_double_length_key_written_as_a_triple_one_is_worth_no_more() -> None:
+    first, second, third = b"\x01\x23\x45\x67\x89\xab\xcd\xef", bytes(range(16, 24)), bytes(range(32, 40))
+    outer = bytes((first[0] ^ 1, *first[1:]))  # another parity bit, the same DES key
+    for key in (first + second + first, first + second + outer):
+        verdict = judged(key=ClearKey(key), protection=24, least_bits=112)
+        assert "the key is worth 80 bits" in verdict.explain()
+        assert rules(verdict) == {"strength"}
+        assert judged(key=ClearKey(key), protection=16).permitted
+    assert judged(key=ClearKey(first + second + third), protection=24, least_bits=112).permitted
+
+
+def test_a_version_that_no_table_knows_is_refused() -> None:
+    odd = replace(PIN_KEY, version="9")
+    assert "version" in rules(judged(odd))
+    assert "version 9 is not known" in judged(odd).explain()
+    assert "export" in exported(PIN_KEY, odd)
+    assert "strength" in exported(PIN_KEY, odd, export_forms=frozenset("9"))
+
+
 def test_mode_n_is_noted() -> None:
     verdict = judged(replace(PIN_KEY, mode="N"))
     assert verdict.permitted
@@ -134,6 +153,24 @@ def test_an_expired_certificate_in_the_block() -> None:
     assert policy.judge_import(header, key, 16, datetime(2020, 12, 31, tzinfo=UTC)).permitted
     broken = header.with_blocks([OptionalBlock("CT", "00AAAA")])
     assert rules(policy.judge_import(broken, key, 16, NOW)) == {"age"}
+
+
+@pytest.mark.parametrize("name", ["tr31-17", "tr31-18"])
+def test_a_certificate_that_cannot_be_read_is_a_finding(name: str) -> None:
+    """Every octet of real certificates changed: a verdict each time, never a foreign error or a warning."""
+    sample = GOOD[name]
+    header = sample.protection().unwrap(sample.text).header
+    carried = header.first("CT")
+    assert carried is not None
+    certificate, refused = optional.certificates_of(carried)[0], 0
+    for place, octet in enumerate(certificate):
+        for change in (0x01, 0x02, 0x80, 0xFF):
+            changed = certificate[:place] + bytes((octet ^ change,)) + certificate[place + 1 :]
+            verdict = Policy().judge_import(
+                header.with_blocks([optional.certificates_block([changed])]), ClearKey(bytes(8)), 32, NOW
+            )
+            refused += "cannot be read" in verdict.explain()
+    assert refused > 100
 
 
 def test_what_a_lenient_reader_forgave_is_noted() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from protocols.errors import DecodeError, IntegrityError
 from protocols.keyblock import binding, optional
-from protocols.keyblock.codes import FORMS
+from protocols.keyblock.codes import FORMS, Binding, Cipher
 from protocols.keyblock.header import Header
 from protocols.keyblock.x9143 import ProtectionKey
-from protocols.primitives import TdesKey
+from protocols.secret import ClearKey
 from tests.protocols.keyblock.samples import GOOD, STANDARD, UIC, VECTORS, WRAPPED, Sample
 
 LENGTH_SHOWS = "the length of the key is not hidden"
@@ -101,10 +101,8 @@ def test_wrapping_bit_for_bit(entry: dict[str, Any]) -> None:
 
 def test_the_derived_keys_that_a_manual_prints() -> None:
     entry = json.loads((VECTORS / "uic_key_blocks.json").read_text())["vectors"][0]
-    with TdesKey(bytes.fromhex(entry["input"]["kbpk"])) as source:
-        for name, purpose in (("kbek", 0), ("kbmk", 1)):
-            made = binding._derive(source, 16, binding._INPUTS[purpose, "TDES", 16])
-            assert made.hex().upper() == entry[name]
+    made = binding.derived_keys(Cipher.TDES, Binding.DERIVATION_CBC, ClearKey.from_hex(entry["input"]["kbpk"]))
+    assert made == (ClearKey.from_hex(entry["kbek"]), ClearKey.from_hex(entry["kbmk"]))
 
 
 def test_a_block_of_the_standard_made_again() -> None:

@@ -3,6 +3,7 @@
 """Key blocks made and broken: round trips, every octet changed, every truncation, and the words of a refusal."""
 
 import copy
+import itertools
 import pickle
 
 import pytest
@@ -85,6 +86,7 @@ def test_every_changed_character_is_refused(sample: Sample, strict: bool) -> Non
         for other in changed_forms(character):
             with pytest.raises(ProtocolError):
                 guard.unwrap(sample.text[:place] + other + sample.text[place + 1 :], strict=strict)
+        assert guard.unwrap(sample.text, strict=False).key == sample.key, "a refused block spoiled the next one"
 
 
 @pytest.mark.parametrize("sample", LONG.values(), ids=LONG)
@@ -94,6 +96,7 @@ def test_every_changed_character_of_a_long_block_is_refused(sample: Sample) -> N
         other = chr(ord(character) ^ 1)
         with pytest.raises(ProtocolError):
             guard.unwrap(sample.text[:place] + other + sample.text[place + 1 :], strict=False)
+    assert guard.unwrap(sample.text, strict=False).key == sample.key
 
 
 @pytest.mark.parametrize("sample", GOOD.values(), ids=GOOD)
@@ -108,6 +111,7 @@ def test_every_truncation_and_extension_is_refused(sample: Sample) -> None:
         longer = f"{sample.text[0]}{len(sample.text + more):04}{sample.text[5:]}{more}"
         with pytest.raises(ProtocolError):
             guard.unwrap(longer, strict=False)
+    assert guard.unwrap(sample.text, strict=False).key == sample.key
 
 
 @pytest.mark.parametrize("version", FORMS)
@@ -177,12 +181,36 @@ def test_too_much_fill_where_none_hides_a_length(version: str) -> None:
     assert "fill more than needed" in guard.unwrap(text, strict=False).forgiven[0]
 
 
-def test_a_variant_block_cannot_be_misaligned() -> None:
-    """The CBC-MAC of versions A and C covers whole blocks; a lenient reader has nothing to be lenient with."""
-    guard = protection("A")
-    body = "A0082P0TE00N0100LB06xy" + "00" * 28
-    with pytest.raises(DecodeError):
-        guard.unwrap(f"A{len(body):04}" + body[5:], strict=False)
+@pytest.mark.parametrize("version", FORMS)
+def test_a_misaligned_block_spoils_nothing(version: str) -> None:
+    """Header or key of broken cipher blocks, which a lenient reader lets come far: refused, and the next one opens."""
+    guard, form = protection(version), FORMS[version]
+    good = guard.wrap(Header(version, "P0", "T", "E"), TEST_KEY, FILL)
+    for length, octets in itertools.product(range(20), (*range(24, 48), 64)):
+        front = OptionalBlock("10", "x" * length).encode()
+        size = 16 + len(front) + 2 * (octets + form.mac_octets)
+        with pytest.raises(ProtocolError):
+            guard.unwrap(f"{version}{size:04}P0TE00N0100{front}" + "5A" * (octets + form.mac_octets), strict=False)
+        assert guard.unwrap(good).key == ClearKey(TEST_KEY)
+
+
+@pytest.mark.parametrize(
+    "version", [version for version, form in FORMS.items() if form.binding is not Binding.DERIVATION_CTR]
+)
+def test_broken_blocks_never_reach_a_live_context(version: str) -> None:
+    """The same once more behind the codec: even a caller that forgets to check spoils nothing."""
+    guard, form = protection(version), FORMS[version]
+    good = guard.wrap(Header(version, "P0", "T", "E"), TEST_KEY, FILL)
+    bound, tag = guard._bind(form), bytes(form.mac_octets)
+    for front, payload in ((bytes(16), b""), (bytes(16), bytes(form.block_octets + 1)), (bytes(16), bytes(7))):
+        with pytest.raises(DecodeError, match="whole cipher blocks"):
+            bound.open(front, payload, tag)
+        with pytest.raises(EncodeError, match="whole cipher blocks"):
+            bound.seal(front, bytearray(payload))
+    if form.binding is Binding.VARIANT:  # its MAC is made over header and key in one
+        with pytest.raises(DecodeError, match="whole cipher blocks"):
+            bound.open(bytes(17), bytes(32), tag)
+    assert guard.unwrap(good).key == ClearKey(TEST_KEY)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +279,14 @@ def test_versions_of_one_arithmetic_share_their_keys() -> None:
     guard.wrap(Header("B", "P0", "T", "E"), TEST_KEY, FILL)
     assert guard._bound["B"] is not guard._bound["A"]
     assert FORMS["A"].binding is FORMS["C"].binding is Binding.VARIANT
+
+
+@pytest.mark.parametrize("version", FORMS)
+def test_a_large_authentic_block_still_has_to_say_how_long_its_key_is(version: str) -> None:
+    block = FORMS[version].block_octets
+    guard, text = sealed(version, b"\xff\xf9" + bytes(4_112 // block * block - 2), algorithm="H")
+    with pytest.raises(DecodeError, match="length field"):
+        guard.unwrap(text, strict=False)
 
 
 @pytest.mark.parametrize("key", [TEST_TDES_TRIPLE, TEST_TDES])
