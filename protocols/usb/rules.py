@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
 from hashlib import sha256
+from typing import NamedTuple
 
 from protocols.errors import EncodeError
 
@@ -95,9 +96,11 @@ class IdPattern:
         return f"{self.vendor}:{self.product}"
 
 
-@dataclass(frozen=True, slots=True)
-class InterfacePattern:
-    """Interface class, subclass, protocol (USB 2.0, 9.6.5); None is ``*``. A device's own have no None."""
+class InterfacePattern(NamedTuple):
+    """Interface class, subclass, protocol (USB 2.0, 9.6.5); None is ``*``. A device's own have no None.
+
+    A tuple, because the evaluator looks every interface of every device up in tables.
+    """
 
     base: int
     sub: int | None = None
