@@ -11,6 +11,7 @@ A rule's text may hold any octet a device shows. In Python it is text decoded as
 ``\\xhh``, so that no terminal and no log is at the mercy of a device's product name.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
@@ -189,18 +190,19 @@ class RuleSet:
     """The rules of one file or policy, in order."""
 
     rules: tuple[Rule, ...]
+    prefix: str = ""
+    """What stands before each rule's id, such as the name of the exception that the rules are of."""
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """The name of each rule in verdicts and audit records: its label where that is its alone, else ``line N``."""
         labels = [rule.label for rule in self.rules]
-        counted: dict[str | None, int] = {}
-        for label in labels:
-            counted[label] = counted.get(label, 0) + 1
-        return tuple(
-            printable(label) if label and counted[label] == 1 and label != IMPLICIT else f"line {rule.line or place}"
-            for place, (label, rule) in enumerate(zip(labels, self.rules, strict=True), 1)
-        )
+        counted = Counter(labels)
+        found = []
+        for place, (label, rule) in enumerate(zip(labels, self.rules, strict=True), 1):
+            alone = label and counted[label] == 1 and label != IMPLICIT
+            found.append(self.prefix + (printable(label) if label and alone else f"line {rule.line or place}"))
+        return tuple(found)
 
     def print(self, dialect: Dialect = Dialect.TILLGUARD) -> str:
         """The rules as a file, one a line."""

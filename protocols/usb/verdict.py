@@ -48,6 +48,8 @@ class Verdict:
     """A keyboard on probation: most keys a second, and least scatter of the gaps in per cent."""
     until_s: int | None = None
     """When the rule ends, in seconds since 1970."""
+    why: str = ""
+    """The reason, where it is not what a rule or its absence says."""
 
     @property
     def authorises(self) -> bool:
@@ -63,6 +65,8 @@ class Verdict:
 def reason(verdict: Verdict) -> str:
     """A verdict's reason: what fitted, and what comes with it."""
     done = _DONE[verdict.target]
+    if verdict.why:
+        return f"{done}: {verdict.why}"
     if verdict.rule is None:
         return f"{done}: no rule fits it, and what no rule names is {done}"
     fitted = [words for one in verdict.rule.attributes if (words := _fitted(one, verdict.device))]
