@@ -26,7 +26,7 @@ class Tree:
     def show(self) -> None:
         """Make the files say what the bus has: new devices appear, gone ones go, changed ones are written anew."""
         devices = self._bus.devices
-        for port in [port for port in self._shown if port not in devices]:
+        for port in sorted((port for port in self._shown if port not in devices), key=len, reverse=True):
             self._drop(port)
         for port in sorted(devices, key=len):
             one = devices[port]
@@ -45,7 +45,7 @@ class Tree:
                 self._drop(port)
                 continue
             one = self._bus.devices.get(port)
-            if one is None or port == "usb1":
+            if one is None:
                 continue
             allowed = _read(folder / "authorized") == "1"
             self._bus.authorise(port, allowed)

@@ -92,9 +92,8 @@ def _keys(texts: bytes) -> dict[str, str]:
         name, equals, value = part.decode("utf-8", "surrogateescape").partition("=")
         if not equals or not name:
             raise DecodeError(f"uevent, text {place}", "KEY=value expected")
-        if name in keys:
-            raise DecodeError(f"uevent, text {place}", "a key stands twice")
-        keys[name] = value
+        if keys.setdefault(name, value) != value:
+            raise DecodeError(f"uevent, text {place}", "a key stands twice with two values")
     return keys
 
 

@@ -41,6 +41,9 @@ class Rung(Protocol):
     def events(self, sent: Sequence[bytes]) -> list[Uevent]:
         """What the guard receives of the events that the twin sent."""
 
+    def lose(self) -> None:
+        """Send an event that the guard does not receive."""
+
 
 class TwinBus:
     """The virtual bus as the guard's bus, without a file between them."""
@@ -98,6 +101,9 @@ class InMemory:
 
     def events(self, sent: Sequence[bytes]) -> list[Uevent]:
         return [decode(one) for one in sent]
+
+    def lose(self) -> None:
+        self.twin.lose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,7 @@ class Player:
         return self._sent(self.rung.twin.unplug(self._where[name]))
 
     def _lose(self) -> list[Outcome]:
-        self.rung.twin.lose()
+        self.rung.lose()
         return []
 
     def _wait(self, seconds: str) -> list[Outcome]:

@@ -80,12 +80,10 @@ class Guard:
         """What an event brings: one verdict, none, or after a gap in the events all of them."""
         if self._watch.lost_before(event):
             return self.rescan(now)
-        if not event.is_usb_device:
-            return []
-        if event.action == "remove":
+        if event.action == "remove":  # who goes need not say what it was: that a port of ours is named is enough
             self._forget(event.port)
             return []
-        if event.action not in ("add", "change"):
+        if not event.is_usb_device or event.action not in ("add", "change"):
             return []
         raw = self._bus.read(event.port)
         if raw is None:
@@ -100,8 +98,10 @@ class Guard:
         return [self._carry_out(self.policy.decide(found, now))]
 
     def _forget(self, port: str) -> None:
-        self._hashes.pop(port, None)
-        self.policy.forget(port)
+        """A device is gone, and with a hub all that hung from it."""
+        for known in [one for one in self._hashes if one == port or one.startswith(f"{port}.")]:
+            self._hashes.pop(known)
+            self.policy.forget(known)
 
     def _carry_out(self, verdict: Verdict) -> Outcome:
         port = verdict.device.port

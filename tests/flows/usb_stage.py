@@ -43,6 +43,9 @@ class FakeSysfs:
     def events(self, sent: Sequence[bytes]) -> list[Uevent]:
         return [decode(one) for one in sent]
 
+    def lose(self) -> None:
+        self.twin.lose()
+
 
 def missed(told: Story, rung: object, without: str = "") -> list[str]:
     """What a story expected in vain."""
