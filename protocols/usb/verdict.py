@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from protocols.usb.classes import with_name
 from protocols.usb.device import Device
+from protocols.usb.matching import as_matched
 from protocols.usb.rules import IMPLICIT, Attribute, InterfacePattern, Operator, Rule, Target, printable, quoted
 
 _FITS = {
@@ -69,7 +70,7 @@ def reason(verdict: Verdict) -> str:
         return f"{done}: {verdict.why}"
     if verdict.rule is None:
         return f"{done}: no rule fits it, and what no rule names is {done}"
-    fitted = [words for one in verdict.rule.attributes if (words := _fitted(one, verdict.device))]
+    fitted = [words for one in as_matched(verdict.rule) if (words := _fitted(one, verdict.device))]
     fitted += [_condition(str(one)) for one in verdict.rule.conditions]
     said = f"{done} by rule {verdict.rule_id}: {', '.join(fitted) or 'it fits every device'}"
     if verdict.live is not None:
@@ -104,11 +105,13 @@ def _fitted(attribute: Attribute, device: Device) -> str:
     if attribute.name == "with-interface":
         shown = ", ".join(with_name(one) for one in device.interfaces) or "none"
         how = {
-            Operator.ONE_OF: "one of its interfaces is wanted",
-            Operator.ALL_OF: "all wanted interfaces are there",
+            Operator.ONE_OF: "one of its interfaces is named",
+            Operator.ALL_OF: "all named interfaces are there",
             Operator.MATCH_ALL: "all its interfaces are listed",
         }.get(attribute.operator, "its interfaces are exactly these")
         return f"{how}: {shown}"
+    if attribute.name == "with-connect-type" and not device.connect_type:
+        return "the kernel says nothing of its port"
     claimed = {
         "id": f"{device.vendor}:{device.product}",
         "serial": quoted(device.serial),

@@ -108,7 +108,7 @@ def run_explain(options: argparse.Namespace, voice: Voice) -> int:
     said = [device.words()]
     for one in found.tried:
         why = "decides" if one.decided else "; ".join(one.lacks) or "fits, but an earlier rule decided"
-        said.append(f"  {one.line:>4}  {one.rule_id:<28}{why}")
+        said.append(f"  {one.line:>4}  {one.rule_id:<28} {why}")
     said.append(found.verdict.reason)
     tried = [
         {"rule": one.rule_id, "line": one.line, "decided": one.decided, "lacks": list(one.lacks)} for one in found.tried

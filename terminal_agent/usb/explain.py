@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from protocols.usb.conditions import Situation, meaning, until
 from protocols.usb.device import Device
 from protocols.usb.matching import as_matched, matcher
-from protocols.usb.rules import Attribute, Dialect, InterfacePattern, Rule, printable, quoted
+from protocols.usb.rules import Attribute, Dialect, Operator, Rule, printable, quoted
 from protocols.usb.verdict import Verdict
 from terminal_agent.usb.policy import Now, Policy
 
@@ -73,8 +73,7 @@ def _unlike(attribute: Attribute, device: Device) -> str:
         "via-role": quoted(device.role),
         "with-interface": "{ " + " ".join(map(str, device.interfaces)) + " }",
     }[attribute.name]
-    wanted = " ".join(
-        str(one) if not isinstance(one, str) else quoted(one) if not isinstance(one, InterfacePattern) else str(one)
-        for one in attribute.values
-    )
-    return f"{attribute.name} is {shown}, not {attribute.operator} {{ {wanted} }}"
+    listed = [quoted(one) if isinstance(one, str) else str(one) for one in attribute.values]
+    if len(listed) == 1 and attribute.operator is Operator.EQUALS:
+        return f"{attribute.name} is {shown}, not {listed[0]}"
+    return f"{attribute.name} is {shown}, not {attribute.operator} {{ {' '.join(listed)} }}"

@@ -17,6 +17,7 @@ from terminal_agent.usb.document import PORT
 
 LARGEST = 32 << 20  # some thousand devices with all their descriptors in hexadecimal
 MOST_DEVICES = 4_096
+_CONTROLLER = "/devices/pci0000:00/0000:00:14.0"  # of a device that does not say what it hangs from
 _ESCAPES = {"n": "\n", "\\": "\\", "t": "\t", "r": "\r"}
 
 
@@ -41,7 +42,7 @@ def read_tree(text: str) -> list[Raw]:
 
 def write_tree(raws: Sequence[Raw]) -> str:
     """A tree in that format, hubs first."""
-    blocks = []
+    blocks = [f"P: {path}\nE: SUBSYSTEM=pci\n" for path in sorted({raw.controller_path or _CONTROLLER for raw in raws})]
     for raw in sorted(raws, key=lambda one: (not one.port.startswith("usb"), len(one.port), one.port)):
         lines = [f"P: {_path(raw)}", "E: DEVTYPE=usb_device", "E: SUBSYSTEM=usb"]
         texts = {"idVendor": raw.vendor, "idProduct": raw.product, "product": raw.name, "serial": raw.serial}
@@ -125,7 +126,7 @@ def _controller(path: str) -> str:
 
 
 def _path(raw: Raw) -> str:
-    controller = raw.controller_path or "/devices/pci0000:00/0000:00:14.0"
+    controller = raw.controller_path or _CONTROLLER
     if raw.port.startswith("usb"):
         return f"{controller}/{raw.port}"
     bus, _, chain = raw.port.partition("-")
