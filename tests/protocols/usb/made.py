@@ -12,8 +12,8 @@ IDS = ("1234:5678", "1234:*", "*:*", "abcd:0001", "ABCD:0001", "ABCD:*", "abcd:*
 INTERFACES = ("08:06:50", "08:06:*", "08:*:*", "03:01:01", "03:01:02", "03:*:*", "09:00:00", "0B:00:00", "ff:ff:ff")
 OPERATORS = ("equals", "equals-ordered", "all-of", "one-of", "none-of", "match-all")
 CERTAIN = ("true", "false", "!true", "!false", "true(x)", "rule-applied", "rule-evaluated(10)", "!rule-applied(00:10)",
-           "random(1.5)", "random(-1)", "allowed-matches(id 1234:5678)", "localtime(00:00-23:59)")  # fmt: skip
-"""Conditions whose result in usbguard depends on no moment; localtime of a day leaves its last minute out."""
+           "random(1.5)", "random(-1)", "allowed-matches(id 1234:5678)", "localtime(00:00:00-23:59:00)")  # fmt: skip
+"""Conditions whose result in usbguard depends on no moment, but for the first second of a day."""
 WRITTEN = (*CERTAIN, "localtime(08:00-18:00)", "localtime(8:5)", "localtime( 08:00-)", "localtime(22:00-06:00)",
            "localtime(08:00:30)", "localtime(24:00)", "random", "random(0.5)", "random(x)", "random(7)", "true()",
            "rule-applied(x)", "rule-applied(90)", "allowed-matches(x)", "allowed-matches(with-interface 09:*:*)",
