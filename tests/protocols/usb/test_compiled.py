@@ -5,6 +5,8 @@
 from dataclasses import replace
 from random import Random
 
+import pytest
+
 from protocols.usb.compiled import CompiledEvaluator
 from protocols.usb.conditions import Situation
 from protocols.usb.device import Device
@@ -12,10 +14,12 @@ from protocols.usb.evaluate import PlainEvaluator
 from protocols.usb.rule_text import parse_rules
 from protocols.usb.rules import Target
 from tests.protocols.usb import made
+from tests.protocols.usb_evidence import CASES, recorded
 
 CONDITIONS = ("true", "false", "!true", "localtime(08:00-18:00)", "localtime(22:00-06:00)", "service-window(night)",
               "rule-applied", "rule-evaluated(10)", "random(0.5)", "keystroke-rate(30)",
               "allowed-matches(id 1234:*)")  # fmt: skip
+DEVICES = 30
 ROLES = ("payment", "service", "")
 
 
@@ -50,15 +54,25 @@ def device(rng: Random) -> Device:
     return replace(one, interfaces=()) if rng.random() < 0.05 else one
 
 
-def test_the_same_verdicts() -> None:
-    rng = Random(5)
+def verdicts_agree(policies: int, seed: int) -> None:
+    rng = Random(seed)
     targets: set[Target] = set()
-    for _ in range(600):
+    for _ in range(policies):
         rules = parse_rules("\n".join(line(rng) for _ in range(rng.choice((0, 1, 5, 20, 70)))))
         implicit = rng.choice((Target.BLOCK, Target.REJECT))
         plain, compiled = PlainEvaluator(rules, implicit_target=implicit), CompiledEvaluator(rules, implicit)
-        for _ in range(30):
+        for _ in range(DEVICES):
             shown, now = device(rng), situation(rng)
             assert compiled.judge(shown, now) == plain.judge(shown, now)
             targets.add(plain.judge(shown, now).target)
     assert targets == {Target.ALLOW, Target.BLOCK, Target.REJECT, Target.ALLOW_INTERFACE}
+
+
+def test_the_same_verdicts() -> None:
+    verdicts_agree(400, 5)
+
+
+@pytest.mark.long
+def test_the_same_verdicts_long() -> None:
+    with recorded("the compiled evaluator against the plain one", 79):
+        verdicts_agree(CASES // DEVICES + 1, 79)

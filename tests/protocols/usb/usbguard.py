@@ -12,6 +12,7 @@ from protocols.usb.device import Device
 from protocols.usb.rules import quoted
 
 PARSER = "usbguard-rule-parser"
+AT_ONCE = 50  # lines handed over at once: what is left of them is handed over again after a bad one
 SOURCE = Path(__file__).with_name("oracle.cpp")
 
 
@@ -21,7 +22,7 @@ def parsed(lines: Sequence[str]) -> list[str | None]:
     with tempfile.TemporaryDirectory(prefix="tillguard-oracle-") as folder:
         file = Path(folder) / "rules"
         while len(results) < len(lines):
-            rest = lines[len(results) :]
+            rest = lines[len(results) : len(results) + AT_ONCE]
             file.write_bytes("".join(f"{line}\n" for line in rest).encode("utf-8", "surrogateescape"))
             done = subprocess.run([PARSER, "-f", str(file)], capture_output=True, check=False)
             said = done.stdout.decode("utf-8", "surrogateescape").split("INPUT: ")[1:]
