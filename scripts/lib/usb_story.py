@@ -70,8 +70,9 @@ class TwinBus:
     def read_all(self) -> list[Raw]:
         return [raw for port in self._twin.devices if (raw := self.read(port)) is not None]
 
-    def lock_roots(self) -> None:
+    def lock_roots(self) -> list[str]:
         self._twin.authorized_default = self._twin.interface_authorized_default = False
+        return []
 
     def authorise(self, port: str, allowed: bool) -> None:
         self._twin.authorise(port, allowed)

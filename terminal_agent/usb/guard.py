@@ -7,6 +7,7 @@ authorised: a verdict that cannot be carried out, duties (a disk that may only b
 nobody here can see to, an event that was lost.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,7 +33,7 @@ class Bus(Protocol):
 
     def read_all(self) -> Sequence[Raw]: ...
     def read(self, port: str) -> Raw | None: ...
-    def lock_roots(self) -> None: ...
+    def lock_roots(self) -> Sequence[str]: ...
     def authorise(self, port: str, allowed: bool) -> None: ...
     def interfaces(self, port: str) -> Sequence[tuple[int, int]]: ...
     def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None: ...
@@ -57,10 +58,12 @@ class Guard:
         self._watch = SequenceWatch()
         self._hashes: dict[str, str] = {}
         self.policy = policy
+        self.open_roots: tuple[str, ...] = ()
+        """What could not be locked at start, in words: there a new device lives until it is judged. An alarm."""
 
     def start(self, now: Now) -> list[Outcome]:
         """Lock the root hubs, then judge what is there."""
-        self._bus.lock_roots()
+        self.open_roots = tuple(self._bus.lock_roots())
         return self.rescan(now)
 
     def rescan(self, now: Now) -> list[Outcome]:
@@ -118,6 +121,9 @@ class Guard:
             _WRITES[verdict.target](self._bus, verdict)
         except AgentError as fault:
             self.policy.forget(port)
+            if verdict.authorises:  # half a verdict is none
+                with contextlib.suppress(AgentError):
+                    self._bus.authorise(port, False)
             return Outcome(verdict, False, fault.what)
         return Outcome(verdict, True)
 

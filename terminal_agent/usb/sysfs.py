@@ -66,12 +66,19 @@ class Sysfs:
         """All devices that are there."""
         return [raw for port in self.ports() if (raw := self.read(port)) is not None]
 
-    def lock_roots(self) -> None:
-        """No new device and no new interface lives unless somebody says so: both defaults of every root hub to 0."""
+    def lock_roots(self) -> list[str]:
+        """No new device and no new interface lives unless somebody says so: both defaults of every root hub to 0.
+
+        What could not be locked is told, and the others are locked all the same.
+        """
+        faults = []
         for port in self.ports():
-            if port.startswith("usb"):
-                for name in ("authorized_default", "interface_authorized_default"):
+            for name in ("authorized_default", "interface_authorized_default") if port.startswith("usb") else ():
+                try:
                     self._write(self._folder(port) / name, "0")
+                except SysfsError as fault:
+                    faults.append(fault.what)
+        return faults
 
     def authorise(self, port: str, allowed: bool) -> None:
         """The device lives or not; :class:`SysfsError` where the kernel did not take it."""

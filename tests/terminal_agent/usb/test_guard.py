@@ -91,6 +91,29 @@ def test_what_the_kernel_does_not_keep_is_no_success(tmp_path: Path) -> None:
     assert "1-1" not in machine.guard.policy.memory.allowed
 
 
+def test_half_a_verdict_is_none(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, policy('allow id 0781:5567 label "s"'))
+    machine.guard.start(NOW)
+    datagram = machine.bus.plug("1-1", STICK)
+    machine.tree.show()
+    folder = tmp_path / machine.bus.path("1-1").lstrip("/")
+    (folder / "1-1:1.0/authorized").unlink()
+    (outcome,) = machine.guard.event(decode(datagram), NOW)
+    assert not outcome.carried_out
+    assert (folder / "authorized").read_text().strip() == "0"
+
+
+def test_a_root_hub_that_cannot_be_locked_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, deny_all("test"))
+    (tmp_path / machine.bus.path("usb1").lstrip("/") / "interface_authorized_default").unlink()
+    machine.bus.plug("1-1", STICK)
+    machine.tree.show()
+    assert len(machine.guard.start(NOW)) == 2
+    machine.tree.settle()
+    assert not machine.bus.authorized_default
+    assert ["interface_authorized_default: No such file" in words for words in machine.guard.open_roots] == [True]
+
+
 def test_a_device_that_is_gone_when_its_event_comes(tmp_path: Path) -> None:
     machine = Machine(tmp_path, policy('allow id 0781:5567 label "s"'))
     machine.guard.start(NOW)
