@@ -27,6 +27,7 @@ examples:
   scripts/demo --wrong-pin       declined: the issuer does not know that PIN
   scripts/demo --tampered-arqc   declined: the card's cryptogram was changed on its way
   scripts/demo --replay          the second payment is declined: a cloned pad sends an old PIN block again
+  scripts/demo --usb             a night at the till: a stick, a bad keyboard, a service window; verdicts in words
   scripts/demo --trace           also the bytes of every wire, redacted by type
   scripts/demo --keep            leaves everything running and says how to talk to it
 
@@ -325,6 +326,7 @@ def main() -> int:
     kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
     kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
     kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
+    kind.add_argument("--usb", action="store_true", help="no payment: a story of the USB bus and its policy")
     parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
     parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
     parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
@@ -332,6 +334,10 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
     options = parser.parse_args()
     screen = Screen(as_json=options.json, trace=options.trace)
+    if options.usb:
+        import usb_demo  # the agent's USB room, which no payment needs
+
+        return usb_demo.play(usb_demo.STORY, screen.title, screen.line, screen.data, screen.paint)
     folder = Path(tempfile.mkdtemp(prefix="tillguard-demo-"))
     screen.line(screen.paint("Tillguard: one contactless payment with an encrypted PIN, from tap to approved", "1"))
     demo = Demo(options, screen, folder)

@@ -32,7 +32,7 @@ def test_holds_packages_and_data_and_no_test_code(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"protocols", "device_profiles", "hsm_sim", "terminal_agent", "fleet_console", "tillguard"}
-    for kind in ("cards", "readers", "pinpads", "acquirers"):
+    for kind in ("cards", "readers", "pinpads", "acquirers", "usb"):
         assert any(name.startswith(f"device_profiles/data/{kind}/") and name.endswith(".toml") for name in names), kind
     assert not [name for name in names if "soft" in name.split("/") or name.rsplit("/", 1)[-1].startswith("test_")]
     assert all(f"{package}/py.typed" in names for package in tops)

@@ -82,6 +82,25 @@ def test_declined_with_its_reason(tmp_path: Path, option: str, headline: str, lo
     assert log in done.stdout
 
 
+def test_the_usb_story_in_words(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--usb")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "blocked by rule service port",
+        "allowed in part by rule service stick",
+        "without a driver: 03:01:01 (keyboard)",
+        "rejected by rule nothing that types or stores by the pad",
+        "rejected by rule no network",
+        "live on the bus: 0 input, 0 disks",
+    ):
+        assert words in done.stdout
+    assert "is not so" not in done.stdout
+    documents = lines(demo(tmp_path, "--usb", "--json"))
+    assert documents[-1] == {"story": "a-night-at-the-till", "missed": 0}
+    stick = [one for one in documents if one.get("port") == "1-6"]
+    assert [(one["target"], one["disks"]) for one in stick] == [("block", 0), ("allow-interface", 1), ("block", 0)]
+
+
 def test_the_same_as_data_with_the_traffic_of_every_wire(tmp_path: Path) -> None:
     done = demo(tmp_path, "--json", "--trace")
     assert done.returncode == 0, done.stderr

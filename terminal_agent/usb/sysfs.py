@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""USB devices in sysfs: read, authorise, deauthorise, remove, and read back. The only file of the room that touches it.
+
+The root is an argument, so that the same code runs on a copy of a tree. Names come from the folder itself and must be
+ports; nothing that a device says of itself ever becomes part of a path. Every read has a bound. Nothing waits: an
+attribute that is not there is empty.
+"""
+
+import os
+from pathlib import Path
+
+from protocols.usb.descriptors import LARGEST
+from terminal_agent.errors import AgentError
+from terminal_agent.usb.describe import Raw
+from terminal_agent.usb.document import PORT
+
+LONGEST_TEXT = 4_096  # a page: what sysfs gives at most for a text
+MOST_DEVICES = 4_096  # 127 a bus and some dozens of buses; more is no machine
+
+
+class SysfsError(AgentError):
+    """sysfs could not be read or written, or did not keep what was written."""
+
+
+class Sysfs:
+    """One tree: ``root`` is ``/sys`` on a terminal."""
+
+    def __init__(self, root: Path = Path("/sys")) -> None:
+        self._root = root
+        self._devices = root / "bus/usb/devices"
+
+    def ports(self) -> list[str]:
+        """The devices that are there, hubs before what hangs from them."""
+        try:
+            names = [name for name in os.listdir(self._devices) if PORT.fullmatch(name)]  # noqa: PTH208 - names, not paths
+        except OSError as fault:
+            raise SysfsError(
+                f"{self._devices}: {fault.strerror}", "is there a USB host controller, and is sysfs mounted?"
+            ) from None
+        if len(names) > MOST_DEVICES:
+            raise SysfsError(f"{self._devices}: more than {MOST_DEVICES} devices", "is this a sysfs?")
+        return sorted(names, key=lambda name: (not name.startswith("usb"), len(name), name))
+
+    def read(self, port: str) -> Raw | None:
+        """What sysfs says of one device; None where it is gone."""
+        folder = self._folder(port)
+        vendor, product = self._text(folder / "idVendor"), self._text(folder / "idProduct")
+        octets = self._octets(folder / "descriptors", LARGEST + 1)
+        if vendor is None or product is None or octets is None:
+            return None
+        authorized = self._text(folder / "authorized")
+        return Raw(
+            port=port,
+            vendor=vendor,
+            product=product,
+            descriptors=octets,
+            name=self._text(folder / "product") or "",
+            serial=self._text(folder / "serial") or "",
+            connect_type=self._text(folder / "port/connect_type") or "",
+            controller_path=self._controller(port),
+            authorized=None if authorized is None else authorized == "1",
+        )
+
+    def read_all(self) -> list[Raw]:
+        """All devices that are there."""
+        return [raw for port in self.ports() if (raw := self.read(port)) is not None]
+
+    def lock_roots(self) -> list[str]:
+        """No new device and no new interface lives unless somebody says so: both defaults of every root hub to 0.
+
+        What could not be locked is told, and the others are locked all the same.
+        """
+        faults = []
+        for port in self.ports():
+            for name in ("authorized_default", "interface_authorized_default") if port.startswith("usb") else ():
+                try:
+                    self._write(self._folder(port) / name, "0")
+                except SysfsError as fault:
+                    faults.append(fault.what)
+        return faults
+
+    def authorise(self, port: str, allowed: bool) -> None:
+        """The device lives or not; :class:`SysfsError` where the kernel did not take it."""
+        self._write(self._folder(port) / "authorized", "1" if allowed else "0")
+
+    def interfaces(self, port: str) -> list[tuple[int, int]]:
+        """Configuration and number of the interfaces that the kernel has now; none while the device is barred."""
+        found = []
+        for name in self._names(self._folder(port)):
+            head, colon, tail = name.partition(":")
+            configuration, dot, number = tail.partition(".")
+            if head == port and colon and dot and configuration.isdecimal() and number.isdecimal():
+                found.append((int(configuration), int(number)))
+        return sorted(found)
+
+    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None:
+        """One interface lives or not; when it does, the kernel is asked to look for its driver."""
+        name = f"{port}:{place[0]}.{place[1]}"
+        self._write(self._folder(port) / name / "authorized", "1" if allowed else "0")
+        probe = self._root / "bus/usb/drivers_probe"
+        if allowed and probe.exists():
+            self._write(probe, name, kept=False)
+
+    def remove(self, port: str) -> None:
+        """The device is cut off until it is plugged anew."""
+        self._write(self._folder(port) / "remove", "1", kept=False)
+
+    def _folder(self, port: str) -> Path:
+        if not PORT.fullmatch(port):
+            raise SysfsError("a port that is none", "such as 1-4.2 or usb1")
+        return self._devices / port
+
+    def _controller(self, port: str) -> str:
+        """Path below sysfs of the host controller: what the root hub of the device's bus hangs from."""
+        root_hub = port if port.startswith("usb") else f"usb{port.partition('-')[0]}"
+        try:
+            real = os.path.realpath(self._devices / root_hub, strict=True)
+        except OSError:
+            return ""
+        base = os.path.realpath(self._root)
+        above = str(Path(real).parent)
+        return above.removeprefix(base) if above.startswith(base) else ""
+
+    def _names(self, folder: Path) -> list[str]:
+        try:
+            return os.listdir(folder)  # noqa: PTH208 - names, not paths
+        except OSError:
+            return []
+
+    def _text(self, path: Path) -> str | None:
+        octets = self._octets(path, LONGEST_TEXT)
+        return None if octets is None else octets.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def _octets(self, path: Path, most: int) -> bytes | None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            found = b""
+            while len(found) < most and (piece := os.read(descriptor, most - len(found))):
+                found += piece
+            return found
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def _write(self, path: Path, text: str, *, kept: bool = True) -> None:
+        """Write one attribute; where it is ``kept``, read it back."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                os.write(descriptor, text.encode("ascii"))
+            finally:
+                os.close(descriptor)
+        except OSError as fault:
+            raise SysfsError(f"{path}: {fault.strerror}", "is the device still there, and is this root?") from None
+        if kept and self._text(path) != text:
+            raise SysfsError(f"{path}: does not keep what was written", "the kernel refused; see its log")
