@@ -62,7 +62,7 @@ class PrivatePcscd:
 
     def __enter__(self) -> Self:
         names = [word for name in self._readers for word in ("--reader", name)]
-        self.daemon = self._start("pcscd", "pcscd", "--dir", str(self._folder), *names)
+        self.daemon = self._start("pcscd", "pcscd", "--kind", "real", "--dir", str(self._folder), *names)
         self.socket = str(self.daemon.ready["socket"])
         if self._folder == _FOLDER:
             os.environ["PCSCLITE_CSOCK_NAME"] = self.socket
