@@ -18,6 +18,7 @@ Orders on stdin, one a line; names as given, without the service's numbers:
   plug NAME[=CARD]       plug-keypad NAME[=CARD]       unplug NAME
   kill (as a crash would)   start   stop
 Or by signal: SIGUSR1 kills, SIGUSR2 starts.
+Behind a card's name: ;fault=NAME  ;transmission=t0|t1  ;after-use=stay|leave|return  ;behaviour=NAME
 
 --kind real: pcscd itself with vpcd's readers, in mounts and a network of its own; needs pcscd and vsmartcard-vpcd, and
 root or user namespaces. Its cards are further commands, and it knows the orders kill, start and stop:
@@ -44,8 +45,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--behaviour", default="right-pin", choices=("right-pin", "wrong-pin", "cancel", "silent"),
         help="what the person at the PIN pads does (right-pin)",
     )  # fmt: skip
-    parser.add_argument("--transmission", choices=("t0", "t1"), help="how contact cards speak (default t1)")
-    parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the cards (default none)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="folder for its socket and files (a fresh one)")
     parser.add_argument("--json", action="store_true", help="answer as JSON lines")
     parser.add_argument("--trace", action="store_true", help="say what goes over the cards, redacted; or pcscd's log")
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         from device_profiles.serve import pcscd_desk
 
         folder = args.dir or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tillguard-pcscd-")))
-        options = pcscd_desk.Options(args.behaviour, args.transmission, args.fault, args.json, args.trace)
+        options = pcscd_desk.Options(args.behaviour, as_json=args.json, trace=args.trace)
         desk = pcscd_desk.Desk(options)
         readers_ = [desk.reader(name, keypad=False) for name in args.reader]
         readers_ += [desk.reader(name, keypad=True) for name in args.keypad]

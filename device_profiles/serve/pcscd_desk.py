@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`device-twin pcscd`: the person at the desk of the pcscd twin, who plugs readers and inserts cards as ordered."""
 
+import asyncio
 import os
 import re
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from device_profiles.card_profile import CardProfile, load_card
+from device_profiles.card_profile import load_card
 from device_profiles.serve.card_choice import made
 from device_profiles.serve.orders import STOP, Orders
 from device_profiles.serve.pcscd import PcscdServer
@@ -25,6 +27,15 @@ from tillguard.voice import Fault, Voice
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()\[\]-]{0,99}", re.ASCII)
 KEY_PACE_S = 0.002
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "fault": (),
+    "transmission": ("t0", "t1"),
+    "after-use": ("stay", "leave", "return"),
+    "behaviour": tuple(one.value for one in Behaviour),
+}
+
+
+BACK_S = 0.05  # how long a card stays out that returns: this service misses nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +45,21 @@ class Options:
     behaviour: str = "right-pin"
     transmission: str | None = None
     fault: str = "none"
+    after_use: str = "stay"
     as_json: bool = False
     trace: bool = False
 
 
-class Traced:
-    """``card``, with its traffic told."""
+class Told:
+    """``card``, with its traffic told, and that it was powered down after use."""
 
-    def __init__(self, card: ContactCard, told: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self, card: ContactCard, told: Callable[[str, bytes], None] | None, used: Callable[[], None] | None
+    ) -> None:
         self._card = card
         self._told = told
+        self._used = used
+        self._in_use = False
 
     @property
     def atr(self) -> bytes:
@@ -57,9 +73,15 @@ class Traced:
     def power_off(self) -> None:
         """No power."""
         self._card.power_off()
+        if self._in_use and self._used is not None:
+            self._in_use = False
+            self._used()
 
     def apdu(self, command: bytes) -> bytes:
         """The card's answer."""
+        self._in_use = True
+        if self._told is None:
+            return self._card.apdu(command)
         self._told(">", command)
         answer = self._card.apdu(command)
         self._told("<", answer)
@@ -73,6 +95,7 @@ class Desk:
         self._options = options
         self._voice = Voice("device-twin", as_json=options.as_json)
         self._cards: dict[str, ContactCard] = {}
+        self._server: PcscdServer | None = None
         self._orders: dict[str, Callable[[PcscdServer, str], None]] = {
             "insert": self._insert,
             "remove": self._remove,
@@ -85,7 +108,7 @@ class Desk:
         }
 
     def reader(self, words: str, *, keypad: bool) -> VirtualReader:
-        """A reader by ``NAME[=CARD]``, its card in it."""
+        """A reader by ``NAME[=CARD]``, its card in it; see :meth:`_card` for what may follow the card's name."""
         name, _, card = words.partition("=")
         if not _NAME.fullmatch(name):
             what = f"--reader {name}: letters, digits, spaces and . _ - ( ) [ ] expected, at most 100"
@@ -101,7 +124,8 @@ class Desk:
         if not 1 <= len(names) <= MOST_READERS or len(set(names)) != len(names):
             raise Fault(f"--reader: 1 to {MOST_READERS} different names expected", exit_code=Exit.USAGE)
         orders = Orders({signal.SIGUSR1: "kill", signal.SIGUSR2: "start"})
-        server = PcscdServer(folder, readers, lambda event, name: self._said(event, name))
+        server = PcscdServer(folder, readers, self._said)
+        self._server = server
         try:
             server.start()
             document: dict[str, object] = {"event": "ready", "twin": "pcscd", "kind": "twin"}
@@ -173,20 +197,46 @@ class Desk:
             server.start()
             self._said("daemon.started", "")
 
-    def _card(self, reader: VirtualReader, name: str) -> ContactCard:
+    def _card(self, reader: VirtualReader, words: str) -> ContactCard:
+        """A card by ``CARD[;fault=NAME][;transmission=t0|t1][;after-use=stay|leave|return][;behaviour=NAME]``."""
+        name, *more = words.split(";")
+        changes: dict[str, Any] = {}
+        for one in more:
+            key, _, value = one.partition("=")
+            known = _CHOICES.get(key)
+            if known is None or (known and value not in known):
+                choices = "; ".join(f"{key}={'|'.join(values) or 'NAME'}" for key, values in _CHOICES.items())
+                raise Fault(f"'{one}': not understood", f"behind a card's name: {choices}", Exit.USAGE)
+            changes[key.replace("-", "_")] = value
+        options = replace(self._options, **changes)
         profile = load_card(name)
-        transmission = self._options.transmission if profile.contact is not None else None
-        card = made(profile, name, self._options.fault, transmission)
+        card = made(profile, name, options.fault, options.transmission if profile.contact is not None else None)
         if reader.keypad is not None:
-            reader.keypad.person = self._person(profile)
-        if self._options.trace:
-            card = Traced(card, lambda direction, octets: self._traffic(reader.name, direction, octets))
+            pin = Pin.from_text(profile.cardholder.test_pin)
+            reader.keypad.person = Cardholder(pin, Behaviour(options.behaviour), KEY_PACE_S)
+        told = (lambda direction, octets: self._traffic(reader.name, direction, octets)) if options.trace else None
+        used = None if options.after_use == "stay" else lambda: self._was_used(reader, options.after_use == "return")
+        if told is not None or used is not None:
+            card = Told(card, told, used)
         self._cards[reader.name] = card
         return card
 
-    def _person(self, profile: CardProfile) -> Cardholder:
-        pin = Pin.from_text(profile.cardholder.test_pin)
-        return Cardholder(pin, Behaviour(self._options.behaviour), KEY_PACE_S)
+    def _was_used(self, reader: VirtualReader, returns: bool) -> None:
+        """The cardholder takes the card, and may come again."""
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._take_out, reader)
+        if returns:
+            loop.call_later(BACK_S, self._put_back, reader)
+
+    def _take_out(self, reader: VirtualReader) -> None:
+        if self._server is not None and reader.card is not None:
+            self._server.remove(reader)
+            self._said("card.removed", reader.name)
+
+    def _put_back(self, reader: VirtualReader) -> None:
+        if self._server is not None and reader.card is None and reader in self._server.readers:
+            self._server.insert(reader, self._cards[reader.name])
+            self._said("card.inserted", reader.name)
 
     def _traffic(self, name: str, direction: str, octets: bytes) -> None:
         text = (redacted_command if direction == ">" else redacted_response)(octets)
