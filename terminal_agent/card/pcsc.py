@@ -13,12 +13,11 @@ own. A conversation is carried by the worker at one go. Three rules beyond the p
 
 import asyncio
 import contextlib
-import fnmatch
-import re
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TypeVar
 
+from device_profiles.catalog import named
 from device_profiles.model import CardInterface, PcscSettings, ReaderProfile
 from protocols.emv.redaction import redacted_command, redacted_response
 from protocols.pcsc.features import Feature, PinVerify
@@ -84,9 +83,7 @@ def wanted(settings: PcscSettings, line: str) -> PcscSettings:
 
 def matching(pattern: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names that contain ``pattern``; ``*`` and ``?`` are wildcards, brackets are not: reader names have them."""
-    literal = pattern.replace("[", "[[]")
-    wanted = re.compile(fnmatch.translate(f"*{literal}*"), re.IGNORECASE)
-    return tuple(name for name in names if wanted.match(name))
+    return tuple(name for name in names if named(pattern, name))
 
 
 def _listed(names: tuple[str, ...]) -> str:
