@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pinpad": ("device_profiles.serve.pinpad_command", "a PIN pad on a pseudo terminal, and a person at its keys"),
     "card": ("device_profiles.serve.card_command", "a card in a virtual PC/SC reader (vpcd)"),
     "pcscd": ("device_profiles.serve.pcscd_command", "a PC/SC service with virtual readers, our own or the real pcscd"),
+    "ccid": ("device_profiles.serve.ccid_command", "a CCID reader on a pseudo terminal, for pcscd's own driver"),
     "acquirer": ("device_profiles.serve.acquirer_command", "an acquirer and issuer host, ISO 8583 over TCP"),
     "broker": ("device_profiles.serve.broker_command", "an MQTT broker with mutual TLS"),
     "pki": ("device_profiles.serve.pki_command", "TEST certificates for every end of every TLS line"),

@@ -23,6 +23,7 @@ Behind a card's name: ;fault=NAME  ;transmission=t0|t1  ;after-use=stay|leave|re
 --kind real: pcscd itself with vpcd's readers, in mounts and a network of its own; needs pcscd and vsmartcard-vpcd, and
 root or user namespaces. Its cards are further commands, and it knows the orders kill, start and stop:
   device-twin card --vpcd 127.0.0.1:35963 --network-of PID --card test-visa-contact
+With --serial "NAME=PATH:KIND" it drives a reader of device-twin ccid with Debian's libccidtwin instead.
 """
 
 
@@ -41,6 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=CARD]",
         help="the same with a PIN pad; not with --kind real",
     )
+    parser.add_argument(
+        "--serial", action="append", default=[], metavar="NAME=PATH:KIND",
+        help="with --kind real: a serial reader of device-twin ccid",
+    )  # fmt: skip
     parser.add_argument(
         "--behaviour", default="right-pin", choices=("right-pin", "wrong-pin", "cancel", "silent"),
         help="what the person at the PIN pads does (right-pin)",
@@ -66,9 +71,14 @@ def run(args: argparse.Namespace) -> int:
                 raise Fault("--kind real: readers of vpcd have no PIN pad and no card at start", hint, Exit.USAGE)
             program = real_pcscd.find()
             folder = args.dir or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tillguard-pcscd-")))
-            readers = real_pcscd.prepare(folder, tuple(args.reader or ["Tillguard Contact"]))
+            serial = tuple(real_pcscd.SerialReader.parse(words) for words in args.serial)
+            names = tuple(args.reader or ([] if serial else ["Tillguard Contact"]))
+            readers = real_pcscd.prepare(folder, names, serial)
             return asyncio.run(pcscd_real.serve(program, folder, readers, as_json=args.json, trace=args.trace))
         from device_profiles.serve import pcscd_desk
+
+        if args.serial:
+            raise Fault("--serial: only the real pcscd has drivers", "add --kind real", Exit.USAGE)
 
         folder = args.dir or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tillguard-pcscd-")))
         options = pcscd_desk.Options(args.behaviour, as_json=args.json, trace=args.trace)

@@ -4,8 +4,8 @@
 
 A generator of commands that is sent answers. It looks for the directory of contact cards, then of contactless ones,
 then for applications by the identifiers that it is given; selects each, asks for its processing options with zeros for
-whatever else the card wants to know, and reads the records that the card names. Reading them counts as the beginning of a
-payment: the card's transaction counter goes up by one for each application.
+whatever else the card wants to know, and reads the records that the card names. Reading them counts as the beginning of
+a payment: the card's transaction counter goes up by one for each application.
 """
 
 from collections.abc import Generator, Sequence
@@ -29,7 +29,7 @@ COMMON_AIDS = tuple(
 
 NOTHING = tlv.Objects()
 _SAID = {int(Tag.TTQ): bytes.fromhex("36004000")}
-"""What a contactless card is told of the terminal: chip, online and PINs; to one that is told nothing it says nothing."""
+"""What a contactless card is told of the terminal: chip, online and PINs. To one that can nothing it says nothing."""
 Turns = Generator[bytes, bytes, "Card"]
 
 

@@ -118,13 +118,15 @@ def test_javax_smartcardio_sees_the_card_go() -> None:
         environment = os.environ | {"PCSCLITE_CSOCK_NAME": twin.socket}
         with subprocess.Popen(java(NAME, "absent"), env=environment, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
-            while not client.stdout.readline().startswith("features"):
+            while not client.stdout.readline().startswith("waiting"):
                 assert client.poll() is None
             card.remove()
             assert client.stdout.readline() == "absent true\n"
             assert client.wait(10) == 0
 
 
-def test_opensc_knows_our_keypad() -> None:
+def test_others_know_our_keypad() -> None:
     with TwinPcscd("--keypad", "Till Pad=test-visa-contact") as twin:
         assert "PIN pad" in twin.client("opensc-tool", "-l").stdout
+        said = twin.client(*java("Till Pad", "features")).stdout
+        assert "features 060442330006070442330007" in said

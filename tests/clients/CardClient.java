@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A client of javax.smartcardio: waits for a card in the reader whose name begins as the first argument says, connects,
-// sends the commands that follow, and prints what it saw. With "absent" instead of commands it waits until the card is
-// gone again. Nothing of the project is in it: it judges our virtual readers from outside.
+// sends the commands that follow, and prints what it saw. With "features" as the last word it asks the reader for its
+// features, with "absent" it waits until the card is gone again. Nothing of the project is in it: it judges our virtual readers from outside.
 
 import java.util.HexFormat;
 import javax.smartcardio.Card;
@@ -28,15 +28,18 @@ public class CardClient {
         System.out.println("protocol " + card.getProtocol());
         System.out.println("atr " + hex.formatHex(card.getATR().getBytes()));
         card.beginExclusive();
-        for (int place = 1; place < words.length && !words[place].equals("absent"); place++) {
+        for (int place = 1; place < words.length && !words[place].matches("features|absent"); place++) {
             CommandAPDU command = new CommandAPDU(hex.parseHex(words[place]));
             System.out.println("answer " + hex.formatHex(card.getBasicChannel().transmit(command).getBytes()));
         }
         card.endExclusive();
-        byte[] features = card.transmitControlCommand(0x42000000 + 3400, new byte[0]);
-        System.out.println("features " + hex.formatHex(features));
-        System.out.flush();
-        if (words[words.length - 1].equals("absent")) {
+        String last = words[words.length - 1];
+        if (last.equals("features")) {
+            byte[] features = card.transmitControlCommand(0x42000000 + 3400, new byte[0]);
+            System.out.println("features " + hex.formatHex(features));
+        }
+        if (last.equals("absent")) {
+            System.out.println("waiting");
             System.out.println("absent " + chosen.waitForCardAbsent(10_000));
         }
         card.disconnect(true);
