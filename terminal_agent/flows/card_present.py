@@ -9,7 +9,7 @@ the machine waits, and the acquirer's answer goes back to the card, which has th
 from collections.abc import Awaitable, Callable, Generator
 
 from protocols.pan import Pan
-from terminal_agent.card.port import CardError, CardReader
+from terminal_agent.card.port import CardError, CardReader, converse
 from terminal_agent.emv import (
     AskPin,
     ContactTransaction,
@@ -29,12 +29,7 @@ async def tap(reader: CardReader, terminal: EmvTerminal, request: TransactionReq
     """The whole of a contactless card's part; raises :class:`CardError` where reader or card fail."""
     machine = contactless(terminal, request)
     try:
-        command = next(machine)
-        while True:
-            command = machine.send(await reader.transmit(command))
-    except StopIteration as stop:
-        outcome: EmvOutcome = stop.value
-        return outcome
+        return await converse(reader, machine)
     finally:
         machine.close()
 
@@ -67,16 +62,26 @@ class InsertedCard:
     async def _run(
         self, machine: Generator[bytes | AskPin, bytes | PinAnswer, EmvOutcome], ask_for_pin: AskForPin | None
     ) -> EmvOutcome:
+        said: PinAnswer | None = None
         try:
-            wanted = next(machine)
             while True:
-                if isinstance(wanted, AskPin):
-                    said = await ask_for_pin(wanted.pan) if ask_for_pin else PinAnswer.UNAVAILABLE
-                    wanted = machine.send(said)
-                else:
-                    wanted = machine.send(await self._reader.transmit(wanted))
-        except StopIteration as stop:
-            outcome: EmvOutcome = stop.value
-            return outcome
+                reached = await converse(self._reader, _until_asked(machine, said))
+                if isinstance(reached, EmvOutcome):
+                    return reached
+                said = await ask_for_pin(reached.pan) if ask_for_pin else PinAnswer.UNAVAILABLE
         finally:
             machine.close()
+
+
+def _until_asked(
+    machine: Generator[bytes | AskPin, bytes | PinAnswer, EmvOutcome], said: PinAnswer | None
+) -> Generator[bytes, bytes, AskPin | EmvOutcome]:
+    """The machine's commands up to where it needs a person or has ended: what the reader can carry at one go."""
+    try:
+        wanted = next(machine) if said is None else machine.send(said)
+        while not isinstance(wanted, AskPin):
+            wanted = machine.send((yield wanted))
+    except StopIteration as stop:
+        outcome: EmvOutcome = stop.value
+        return outcome
+    return wanted
