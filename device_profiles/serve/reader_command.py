@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from device_profiles.model import ReaderProfile
+    from device_profiles.serve.pty import SerialTwin, Watcher
     from device_profiles.twins.reader import Hand
+    from tillguard.voice import Voice
 
 EPILOG = """examples:
   device-twin reader --model pn532 --card test-visa-like --link ./reader
+  device-twin reader --model vivotech2 --card test-visa-like --link ./reader
   device-twin reader --card test-visa-like --fault tampered-arqc --json --trace
 """
 
@@ -42,17 +45,13 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand | None") -> int:
     from device_profiles.serve.pty import PtyServer
-    from device_profiles.serve.serial_tracer import SerialTracer
     from device_profiles.serve.signals import until_signalled
-    from device_profiles.twins.reader import ReaderTwin
-    from protocols.serial.pn532 import Event, FrameFramer
-    from protocols.serial.pn532_codec import redacted_event
     from tillguard.voice import Voice
 
     voice = Voice("device-twin", as_json=args.json)
-    tracer = SerialTracer[Event]("reader", FrameFramer, redacted_event, voice) if args.trace else None
     stop = until_signalled()
-    server = PtyServer(ReaderTwin(hand), tracer, args.link)
+    twin, tracer = _twin(profile, hand, voice)
+    server = PtyServer(twin, tracer if args.trace else None, args.link)
     voice.answer(
         {
             "event": "ready",
@@ -65,6 +64,30 @@ async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand
     )
     await server.run(stop)
     return 0
+
+
+def _twin(profile: "ReaderProfile", hand: "Hand | None", voice: "Voice") -> "tuple[SerialTwin, Watcher]":
+    """The twin that a profile names, and what tells its wire in redacted words."""
+    from device_profiles.model import ReaderProtocol
+    from device_profiles.serve.serial_tracer import SerialTracer
+    from tillguard.exits import Exit
+    from tillguard.voice import Fault
+
+    if profile.protocol is ReaderProtocol.PN532:
+        from device_profiles.twins.reader import ReaderTwin
+        from protocols.serial import pn532
+        from protocols.serial.pn532_codec import redacted_event
+
+        return ReaderTwin(hand), SerialTracer[pn532.Event]("reader", pn532.FrameFramer, redacted_event, voice)
+    if profile.protocol is ReaderProtocol.VIVOTECH2:
+        from device_profiles.serve.vivotech2_tracer import Vivotech2Tracer
+        from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
+
+        high_first = profile.vivotech2.crc_high_first
+        return Vivotech2ReaderTwin(hand, high_first), Vivotech2Tracer(high_first, voice)
+    raise Fault(
+        f"--model: {profile.model} is no reader on a serial line", "its twin is made by device-twin card", Exit.USAGE
+    )
 
 
 def _hand(args: argparse.Namespace) -> "Hand | None":

@@ -34,7 +34,10 @@ Everything is simulated, every key is a public TEST key, nothing leaves this mac
 """
 
 
-def profile_text(folder: Path, reader: str, pad: str, acquirer: str, broker: str) -> str:
+READERS = {"pn532": "PN532", "vivotech2": "ViVOtech2 reader"}
+
+
+def profile_text(model: str, reader: str, pad: str, acquirer: str, broker: str) -> str:
     """The terminal profile of the demonstration, as a person would write it."""
     return f"""\
 # Made by scripts/demo. Real hardware: change the two lines below to /dev/ttyUSB0 and so on.
@@ -45,7 +48,7 @@ state = "state"
 socket = "agent.sock"
 
 [reader]
-model = "pn532"
+model = "{model}"
 line = "{reader}"
 
 [pad]
@@ -148,7 +151,7 @@ class Demo:
         )
         hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
         reader = start(
-            "reader", "device-twin", "reader", "--model", "pn532", "--card", "test-visa-like",
+            "reader", "device-twin", "reader", "--model", options.reader, "--card", "test-visa-like",
             "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--link", str(folder / "reader"), "--json",
         )  # fmt: skip
         pad = start(
@@ -179,7 +182,11 @@ class Demo:
         pad.wait_ready()
         profile.write_text(
             profile_text(
-                folder, str(folder / "reader"), str(folder / "pad"), acquirer.wait_ready()["address"], broker_address
+                options.reader,
+                str(folder / "reader"),
+                str(folder / "pad"),
+                acquirer.wait_ready()["address"],
+                broker_address,
             )
         )
         start("agent", "terminal-agent", "run", "--profile", str(profile), "--json", *trace)
@@ -203,7 +210,7 @@ class Demo:
         at = ready.get("address") or ready.get("line") or Path(ready.get("socket", "")).name
         more = {
             "hsm-sim": "payment HSM simulator; its master keys are public TEST keys",
-            "reader": "PN532 with a TEST contactless card in its field",
+            "reader": f"{READERS[self.options.reader]} with a TEST contactless card in its field",
             "pad": "IPP PIN pad, DUKPT-loaded with TEST keys; encrypts the PIN by itself",
             "acquirer": "ISO 8583 host over TLS; verifies everything through hsm-sim",
             "broker": f"{ready.get('kind', '')}, MQTT 5 over TLS, client certificate required",
@@ -325,6 +332,7 @@ def main() -> int:
     kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
     kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
     kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
+    parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
     parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
     parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
     parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")

@@ -67,6 +67,14 @@ def test_approved(tmp_path: Path) -> None:
     assert "4000009999990016" not in done.stdout + done.stderr
 
 
+def test_approved_on_another_reader(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--reader", "vivotech2", "--trace")
+    assert done.returncode == 0, done.stderr
+    for words in ("APPROVED  EUR 42.00", "ViVOtech2 reader", "pass-through on", "found A_ISO_DEP"):
+        assert words in done.stdout + done.stderr
+    assert "4000009999990016" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("option", "headline", "log"),
     [
