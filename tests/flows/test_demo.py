@@ -75,6 +75,14 @@ def test_approved_on_another_reader(tmp_path: Path) -> None:
     assert "4000009999990016" not in done.stdout + done.stderr
 
 
+def test_approved_on_another_pad(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--pad", "ipp-verifone", "--trace")
+    assert done.returncode == 0, done.stderr
+    for words in ("APPROVED  EUR 42.00", "KSN FFFF9876543220E00001", "08 2", "field of 16", "session key check value"):
+        assert words in done.stdout + done.stderr
+    assert "4000009999990016" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("option", "headline", "log"),
     [

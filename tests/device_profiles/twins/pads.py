@@ -14,6 +14,8 @@ from protocols.secret import Pin
 TEST_PAN = Pan("4000009999990016")
 TEST_PIN = "7391"
 PROFILE = catalog.pinpad("ipp-uic")
+VERIFONE = catalog.pinpad("ipp-verifone")
+LOADS = {"ipp-uic": "test-bank", "ipp-verifone": "test-bank-verifone"}
 
 
 class RecordingEngine:
@@ -35,7 +37,7 @@ def pad(behaviour: Behaviour | None = Behaviour.RIGHT_PIN, profile: PinpadProfil
 def recorded_pad(
     behaviour: Behaviour | None = Behaviour.RIGHT_PIN, profile: PinpadProfile = PROFILE
 ) -> tuple[PinpadTwin, RecordingEngine]:
-    load = load_pinpad("test-bank")
+    load = load_pinpad(LOADS[profile.model])
     keys = PinpadKeys(load)
     engine = RecordingEngine(keys)
     person = None if behaviour is None else Cardholder(Pin.from_text(TEST_PIN), behaviour)
