@@ -53,20 +53,18 @@ async def _serve(
 ) -> int:
     from device_profiles.serve.pad_memory import PadMemory
     from device_profiles.serve.pty import PtyServer
-    from device_profiles.serve.serial_tracer import SerialTracer
     from device_profiles.serve.signals import until_signalled
+    from device_profiles.serve.wire_words import pad_words
     from device_profiles.twins.pinpad import PinpadTwin
     from device_profiles.twins.pinpad_faults import PINPAD_FAULTS
     from device_profiles.twins.pinpad_keys import PinpadKeys
-    from protocols.serial.framer import Event, PacketFramer
-    from protocols.serial.ipp_codec import redacted_event
     from tillguard.voice import Voice
 
     voice = Voice("device-twin", as_json=args.json)
     keys = PinpadKeys(load)
     memory = PadMemory(args.state, keys) if args.state else None
     twin = PinpadTwin(profile, load.serial, keys, PINPAD_FAULTS[args.fault](keys), cardholder)
-    tracer = SerialTracer[Event]("pad", PacketFramer, redacted_event, voice) if args.trace else None
+    tracer = pad_words(profile, voice) if args.trace else None
 
     def watch(direction: str, octets: bytes) -> None:
         if direction == "<" and memory is not None:

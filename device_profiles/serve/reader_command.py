@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from device_profiles.model import ReaderProfile
-    from device_profiles.serve.pty import SerialTwin, Watcher
+    from device_profiles.serve.pty import SerialTwin
     from device_profiles.twins.reader import Hand
-    from tillguard.voice import Voice
 
 EPILOG = """examples:
   device-twin reader --model pn532 --card test-visa-like --link ./reader
@@ -46,12 +45,13 @@ def run(args: argparse.Namespace) -> int:
 async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand | None") -> int:
     from device_profiles.serve.pty import PtyServer
     from device_profiles.serve.signals import until_signalled
+    from device_profiles.serve.wire_words import reader_words
     from tillguard.voice import Voice
 
     voice = Voice("device-twin", as_json=args.json)
     stop = until_signalled()
-    twin, tracer = _twin(profile, hand, voice)
-    server = PtyServer(twin, tracer if args.trace else None, args.link)
+    words = reader_words(profile, voice)
+    server = PtyServer(_twin(profile, hand), words if args.trace else None, args.link)
     voice.answer(
         {
             "event": "ready",
@@ -66,28 +66,17 @@ async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand
     return 0
 
 
-def _twin(profile: "ReaderProfile", hand: "Hand | None", voice: "Voice") -> "tuple[SerialTwin, Watcher]":
-    """The twin that a profile names, and what tells its wire in redacted words."""
+def _twin(profile: "ReaderProfile", hand: "Hand | None") -> "SerialTwin":
+    """The twin that a profile names."""
     from device_profiles.model import ReaderProtocol
-    from device_profiles.serve.serial_tracer import SerialTracer
-    from tillguard.exits import Exit
-    from tillguard.voice import Fault
 
-    if profile.protocol is ReaderProtocol.PN532:
-        from device_profiles.twins.reader import ReaderTwin
-        from protocols.serial import pn532
-        from protocols.serial.pn532_codec import redacted_event
-
-        return ReaderTwin(hand), SerialTracer[pn532.Event]("reader", pn532.FrameFramer, redacted_event, voice)
     if profile.protocol is ReaderProtocol.VIVOTECH2:
-        from device_profiles.serve.vivotech2_tracer import Vivotech2Tracer
         from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
 
-        high_first = profile.vivotech2.crc_high_first
-        return Vivotech2ReaderTwin(hand, high_first), Vivotech2Tracer(high_first, voice)
-    raise Fault(
-        f"--model: {profile.model} is no reader on a serial line", "its twin is made by device-twin card", Exit.USAGE
-    )
+        return Vivotech2ReaderTwin(hand, profile.vivotech2.crc_high_first)
+    from device_profiles.twins.reader import ReaderTwin
+
+    return ReaderTwin(hand)
 
 
 def _hand(args: argparse.Namespace) -> "Hand | None":
