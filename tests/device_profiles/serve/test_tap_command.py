@@ -30,7 +30,7 @@ TWIN = [sys.executable, "-m", "device_profiles.cli"]
 
 @asynccontextmanager
 async def tap(*words: str, ends: bool = False) -> AsyncIterator[list[str]]:
-    """`device-twin tap …` for the time of the block, or till it ends by itself; what it said stands in the list then."""
+    """`device-twin tap …` for the time of the block, or till it `ends` by itself; what it said stands in the list."""
     process = await asyncio.create_subprocess_exec(
         *TWIN, "tap", *words, "--json", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
