@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "what the running agent knows of its devices and links",
     "watch": "print the agent's events as they happen",
     "audit": "check the audit chain of a terminal",
+    "line": "list the serial ports that are there, and how a profile names them",
     "profile": "check a terminal profile without starting anything",
 }
 
