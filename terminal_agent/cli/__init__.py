@@ -19,7 +19,8 @@ COMMANDS = {
     "watch": "print the agent's events as they happen",
     "audit": "check the audit chain of a terminal",
     "line": "list the serial ports that are there, and how a profile names them",
-    "profile": "check a terminal profile without starting anything",
+    "pad": "check a connected PIN pad against its profile",
+    "profile": "begin a profile, or check one without starting anything",
 }
 
 EXAMPLES = """\
