@@ -6,9 +6,9 @@ import difflib
 from pathlib import Path
 from typing import TypeVar
 
-from device_profiles.model import PinpadProfile, ReaderProfile
+from device_profiles.model import AbecsProfile, PadProfile, PinpadProfile, PinpadProtocol, ReaderProfile
 from tillguard.exits import Exit
-from tillguard.settings import load
+from tillguard.settings import load, parse, read
 from tillguard.voice import Fault
 
 T = TypeVar("T")
@@ -43,6 +43,10 @@ def reader(name_or_path: str) -> ReaderProfile:
     return load(find("readers", name_or_path), ReaderProfile)
 
 
-def pinpad(name_or_path: str) -> PinpadProfile:
-    """The profile of a PIN pad."""
-    return load(find("pinpads", name_or_path), PinpadProfile)
+def pinpad(name_or_path: str) -> PadProfile:
+    """The profile of a PIN pad; its ``protocol`` says of which family."""
+    path = find("pinpads", name_or_path)
+    document = read(path)
+    if document.get("protocol") == PinpadProtocol.ABECS.value:
+        return parse(document, AbecsProfile, path)
+    return parse(document, PinpadProfile, path)

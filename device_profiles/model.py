@@ -52,6 +52,7 @@ class PinpadProtocol(Enum):
     """How a PIN pad is spoken to."""
 
     IPP = "ipp"
+    ABECS = "abecs"
 
 
 def _within(name: str, value: float, least: float, most: float) -> None:
@@ -188,8 +189,49 @@ class IppTimers:
 
 
 @dataclass(frozen=True, slots=True)
+class AbecsSettings:
+    """How an ABECS pad is driven. Times in seconds; key indexes are places in the pad."""
+
+    pin_key_index: int
+    """Place of the DUKPT key for PINs."""
+    data_key_index: int
+    """Place of the master key under which MAC session keys come."""
+    ack_s: float = 2.0
+    reply_s: float = 10.0
+    octet_s: float = 0.5
+    sends: int = 3
+    pin_message: str = "ENTER PIN"
+    """What the pad shows below the amount while it asks."""
+
+    def __post_init__(self) -> None:
+        for name in ("ack_s", "reply_s", "octet_s"):
+            _within(name.replace("_", "-"), getattr(self, name), 0.005, 60)
+        _within("sends", self.sends, 1, 10)
+        for name in ("pin_key_index", "data_key_index"):
+            _within(name.replace("_", "-"), getattr(self, name), 0, 99)
+        if len(self.pin_message) > PIN_MESSAGE_CHARACTERS or not (
+            self.pin_message.isascii() and self.pin_message.isprintable()
+        ):
+            raise ValueError(f"pin-message: up to {PIN_MESSAGE_CHARACTERS} printable ASCII characters expected")
+
+
+PIN_MESSAGE_CHARACTERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AbecsProfile:
+    """One model of ABECS PIN pad. It enciphers by itself; no profile can make it give a PIN in clear."""
+
+    model: str
+    title: str
+    protocol: PinpadProtocol
+    line: LineSettings
+    abecs: AbecsSettings
+
+
+@dataclass(frozen=True, slots=True)
 class PinpadProfile:
-    """One model of PIN pad on a serial line. It enciphers by itself; no profile can make it give a PIN in clear."""
+    """One model of IPP PIN pad. It enciphers by itself; no profile can make it give a PIN in clear."""
 
     model: str
     title: str
@@ -197,3 +239,6 @@ class PinpadProfile:
     line: LineSettings
     timers: IppTimers
     dialect: Dialect
+
+
+PadProfile = PinpadProfile | AbecsProfile

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chooses, by the profile of a serial device, what tells its wire in redacted words. Reads no wire itself."""
 
-from device_profiles.model import PinpadProfile, ReaderProfile, ReaderProtocol
+from device_profiles.model import AbecsProfile, PadProfile, ReaderProfile, ReaderProtocol
 from device_profiles.serve.pty import Watcher
 from device_profiles.serve.serial_tracer import SerialTracer
 from tillguard.exits import Exit
@@ -23,8 +23,13 @@ def reader_words(profile: ReaderProfile, voice: Voice) -> Watcher:
     raise Fault(f"{profile.model} is no reader on a serial line", "name one that has a [line]", Exit.USAGE)
 
 
-def pad_words(profile: PinpadProfile, voice: Voice) -> Watcher:
+def pad_words(profile: PadProfile, voice: Voice) -> Watcher:
     """What tells a PIN pad's wire."""
+    if isinstance(profile, AbecsProfile):
+        from protocols.serial import abecs
+        from protocols.serial.abecs_messages import redacted_command, redacted_response
+
+        return SerialTracer[abecs.Event]("pad", abecs.PacketFramer, redacted_command, voice, redacted_response)
     from protocols.serial.framer import Event, PacketFramer
     from protocols.serial.ipp_codec import redacted_event
 

@@ -35,7 +35,11 @@ Everything is simulated, every key is a public TEST key, nothing leaves this mac
 
 
 READERS = {"pn532": "PN532", "vivotech2": "ViVOtech2 reader"}
-PADS = {"ipp-uic": "test-bank", "ipp-verifone": "test-bank-verifone"}  # model and what it was loaded with
+PADS = {
+    "ipp-uic": "test-bank",
+    "ipp-verifone": "test-bank-verifone",
+    "abecs": "test-bank-abecs",
+}  # model and what it was loaded with
 
 
 def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str) -> str:
@@ -174,6 +178,7 @@ class Demo:
             "acquirer", "device-twin", "acquirer", "--hsm", hsm.wait_ready()["address"], "--port", "0",
             "--tls-ca", str(folder / "pki/ca.pem"), "--tls-certificate", str(folder / "pki/acquirer.pem"),
             "--tls-key", str(folder / "pki/acquirer.key"), "--json",
+            "--mac", "tdes-cbc" if options.pad == "abecs" else "retail",
         )  # fmt: skip
         profile = self.folder / "terminal.toml"
         broker_address = broker.wait_ready()["address"]

@@ -10,7 +10,7 @@ from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
 if TYPE_CHECKING:
-    from device_profiles.model import PinpadProfile
+    from device_profiles.model import PadProfile
     from terminal_agent.pad.inspection import Finding
 
 EXAMPLES = """examples:
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     return int(Exit.OK if sound else Exit.FAILED)
 
 
-async def _walk(options: argparse.Namespace, profile: "PinpadProfile", voice: Voice) -> "list[Finding]":
+async def _walk(options: argparse.Namespace, profile: "PadProfile", voice: Voice) -> "list[Finding]":
     from terminal_agent.line.url import open_line
     from terminal_agent.pad.inspection import inspect
 

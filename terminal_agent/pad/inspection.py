@@ -9,11 +9,11 @@ pad that answers otherwise than its profile says gets the line of the profile to
 from dataclasses import dataclass
 from enum import Enum
 
-from device_profiles.model import PinpadProfile
+from device_profiles.model import AbecsProfile, PadProfile
 from protocols.pan import Pan
 from protocols.serial.ipp import SESSION_KEY_OCTETS, Display
 from terminal_agent.line.port import Line
-from terminal_agent.pad.ipp import open_pad
+from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.port import PadAbsent, PadError, PadRefused, PinCancelled, PinEntered, PinPad, Trace
 
 TEST_PAN = Pan("4000009999990016")
@@ -39,9 +39,7 @@ class Finding:
     cure: str = ""
 
 
-async def inspect(
-    profile: PinpadProfile, line: Line, *, pin_s: float = 0.0, trace: Trace | None = None
-) -> list[Finding]:
+async def inspect(profile: PadProfile, line: Line, *, pin_s: float = 0.0, trace: Trace | None = None) -> list[Finding]:
     """Every finding, in order; ``pin_s`` above zero asks a person for a PIN of a TEST card for so long.
 
     :class:`PadAbsent` while nothing is known of the pad becomes a finding too; the line is closed in any case.
@@ -70,28 +68,34 @@ async def inspect(
     return found
 
 
-async def _display(pad: PinPad, profile: PinpadProfile) -> list[Finding]:
-    if profile.dialect.display is Display.NOTHING:
-        return [Finding("display", Verdict.UNTRIED, "the profile says that a host may show nothing")]
+async def _display(pad: PinPad, profile: PadProfile) -> list[Finding]:
+    words = TEST_WORDS
+    if not isinstance(profile, AbecsProfile):
+        if profile.dialect.display is Display.NOTHING:
+            return [Finding("display", Verdict.UNTRIED, "the profile says that a host may show nothing")]
+        words = TEST_WORDS[: profile.dialect.display_characters]
     try:
-        await pad.show(TEST_WORDS[: profile.dialect.display_characters])
+        await pad.show(words)
     except PadRefused as fault:
         return [Finding("display", Verdict.DIFFERS, fault.what, "correct dialect.display")]
     return [Finding("display", Verdict.FITS, f"took '{TEST_WORDS}'; look whether it shows it")]
 
 
-async def _mac(pad: PinPad, profile: PinpadProfile) -> Finding:
-    slot = profile.dialect.mac_slot or profile.dialect.mac_select
+async def _mac(pad: PinPad, profile: PadProfile) -> Finding:
+    if isinstance(profile, AbecsProfile):
+        slot, key = f"{profile.abecs.data_key_index:02d}", "abecs.data-key-index"
+    else:
+        slot, key = profile.dialect.mac_slot or profile.dialect.mac_select, "dialect.mac-slot"
     try:
         await pad.mac(TEST_SESSION_KEY, b"terminal-agent pad check")
     except PadRefused as fault:
-        return Finding("MAC", Verdict.DIFFERS, fault.what, f"load slot {slot or '?'}, or correct dialect.mac-slot")
+        return Finding("MAC", Verdict.DIFFERS, fault.what, f"load slot {slot or '?'}, or correct {key}")
     except PadError as fault:
-        return Finding("MAC", Verdict.DIFFERS, fault.what, "compare dialect.mac-… with the pad's manual")
+        return Finding("MAC", Verdict.DIFFERS, fault.what, f"compare {key} with the pad's manual")
     return Finding("MAC", Verdict.FITS, f"slot {slot} makes one; whether the key is right only the acquirer can tell")
 
 
-async def _pin(pad: PinPad, profile: PinpadProfile, pin_s: float) -> Finding:
+async def _pin(pad: PinPad, profile: PadProfile, pin_s: float) -> Finding:
     if pin_s <= 0:
         return Finding("PIN entry", Verdict.UNTRIED, "needs a person: --pin asks for one, of a TEST card")
     try:

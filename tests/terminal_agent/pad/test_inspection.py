@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from device_profiles.model import PinpadProfile
+from device_profiles.model import PadProfile, PinpadProfile
 from device_profiles.twins.pinpad_cardholder import Behaviour
 from protocols.serial.ipp import Display
 from terminal_agent.pad.inspection import Finding, Verdict, inspect
-from tests.device_profiles.twins.pads import PROFILE, VERIFONE, pad, recorded_pad
+from tests.device_profiles.twins.pads import ABECS, PROFILE, VERIFONE, any_pad, pad
 from tests.terminal_agent.line.twin_line import TwinLine
 from tests.virtual_time import run
 
@@ -20,7 +20,7 @@ def changed(profile: PinpadProfile = PROFILE, **knobs: Any) -> PinpadProfile:
     return dataclasses.replace(profile, dialect=dataclasses.replace(profile.dialect, **knobs))
 
 
-def walked(twin: Any, profile: PinpadProfile = PROFILE, pin_s: float = 0.0) -> dict[str, Finding]:
+def walked(twin: Any, profile: PadProfile = PROFILE, pin_s: float = 0.0) -> dict[str, Finding]:
     async def main() -> list[Finding]:
         line = TwinLine(twin)
         findings = await inspect(profile, line, pin_s=pin_s)
@@ -30,9 +30,9 @@ def walked(twin: Any, profile: PinpadProfile = PROFILE, pin_s: float = 0.0) -> d
     return {finding.subject: finding for finding in run(main())}
 
 
-@pytest.mark.parametrize("profile", [PROFILE, VERIFONE], ids=lambda profile: profile.model)
-def test_a_twin_fits_its_own_profile(profile: PinpadProfile) -> None:
-    twin, engine = recorded_pad(profile=profile)
+@pytest.mark.parametrize("profile", [PROFILE, VERIFONE, ABECS], ids=lambda profile: profile.model)
+def test_a_twin_fits_its_own_profile(profile: PadProfile) -> None:
+    twin, engine = any_pad(profile)
     findings = walked(twin, profile)
     assert {name: finding.verdict for name, finding in findings.items()} == {
         "line": Verdict.FITS,
