@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
 
 from device_profiles.catalog import find
@@ -14,6 +15,13 @@ from protocols.pan import Pan
 from tillguard.settings import load
 
 _NO_TERMINALS: Mapping[str, str] = MappingProxyType({})
+
+
+class MacKind(Enum):
+    """How its terminals' pads MAC: ISO/IEC 9797-1, algorithm 3, or algorithm 1 with TDES; padding method 1."""
+
+    RETAIL = "retail"
+    TDES_CBC = "tdes-cbc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class AcquirerProfile:
     dialect: str = "ascii-1987"
     ksn_field: int = 62
     """The element that carries the key serial number."""
+    mac: MacKind = MacKind.RETAIL
 
     def __post_init__(self) -> None:
         if self.dialect not in DIALECTS:

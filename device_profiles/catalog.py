@@ -8,9 +8,16 @@ import re
 from pathlib import Path
 from typing import TypeVar
 
-from device_profiles.model import PinpadProfile, ReaderProfile, ReaderProtocol
+from device_profiles.model import (
+    AbecsProfile,
+    PadProfile,
+    PinpadProfile,
+    PinpadProtocol,
+    ReaderProfile,
+    ReaderProtocol,
+)
 from tillguard.exits import Exit
-from tillguard.settings import load
+from tillguard.settings import load, parse, read
 from tillguard.voice import Fault
 
 T = TypeVar("T")
@@ -63,6 +70,10 @@ def named(pattern: str, name: str) -> bool:
     return re.match(fnmatch.translate(f"*{literal}*"), name, re.IGNORECASE) is not None
 
 
-def pinpad(name_or_path: str) -> PinpadProfile:
-    """The profile of a PIN pad."""
-    return load(find("pinpads", name_or_path), PinpadProfile)
+def pinpad(name_or_path: str) -> PadProfile:
+    """The profile of a PIN pad; its ``protocol`` says of which family."""
+    path = find("pinpads", name_or_path)
+    document = read(path)
+    if document.get("protocol") == PinpadProtocol.ABECS.value:
+        return parse(document, AbecsProfile, path)
+    return parse(document, PinpadProfile, path)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 COMMANDS: dict[str, tuple[str, str]] = {
     "reader": ("device_profiles.serve.reader_command", "a card reader on a pseudo terminal, and a card to tap"),
     "pinpad": ("device_profiles.serve.pinpad_command", "a PIN pad on a pseudo terminal, and a person at its keys"),
+    "tap": ("device_profiles.serve.tap_command", "records, plays again or alters what goes over a serial wire"),
     "card": ("device_profiles.serve.card_command", "a card in a virtual PC/SC reader (vpcd)"),
     "pcscd": ("device_profiles.serve.pcscd_command", "a PC/SC service with virtual readers, our own or the real pcscd"),
     "ccid": ("device_profiles.serve.ccid_command", "a CCID reader on a pseudo terminal, for pcscd's own driver"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from protocols.serial.ipp import Dialect
+from protocols.serial.vivotech2 import HIGH_FIRST
 
 BAUD_RATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 
@@ -24,6 +25,7 @@ class ReaderProtocol(Enum):
     """How a card reader is spoken to."""
 
     PN532 = "pn532"
+    VIVOTECH2 = "vivotech2"
     PCSC = "pcsc"
 
 
@@ -70,6 +72,7 @@ class PinpadProtocol(Enum):
     """How a PIN pad is spoken to."""
 
     IPP = "ipp"
+    ABECS = "abecs"
 
 
 _USB_NUMBER = re.compile("[0-9A-F]{4}:[0-9A-F]{4}", re.ASCII)
@@ -122,6 +125,34 @@ class Pn532Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Vivotech2Settings:
+    """How a ViVOtech2 reader is driven. Times in seconds."""
+
+    reply_s: float = 1.0
+    exchange_s: float = 6.0
+    """A card may ask for a frame waiting time of up to 4.9 s (ISO/IEC 14443-4)."""
+    octet_s: float = 0.05
+    """A frame that stands still for so long is broken."""
+    poll_s: float = 0.5
+    """One search for a card; a wait that is broken off is felt at the reader for so long."""
+    again_s: float = 0.2
+    """How long to wait when a card of another sort lies at the reader."""
+    sends: int = 3
+    beeps: int = 1
+    """Short beeps when a card was found; 0 for none."""
+    crc_high_first: tuple[int, ...] = tuple(sorted(HIGH_FIRST))
+    """Commands whose requests carry the CRC high octet first."""
+
+    def __post_init__(self) -> None:
+        for name in ("reply_s", "exchange_s", "octet_s", "poll_s", "again_s"):
+            _within(name.replace("_", "-"), getattr(self, name), 0.005, 60)
+        _within("sends", self.sends, 1, 10)
+        _within("beeps", self.beeps, 0, 4)
+        if not all(0 <= command <= 0xFF for command in self.crc_high_first):
+            raise ValueError("crc-high-first lists commands of 0x00 to 0xFF")
+
+
+@dataclass(frozen=True, slots=True)
 class PcscSettings:
     """How a reader is used through the PC/SC service. Times in seconds."""
 
@@ -161,6 +192,7 @@ class ReaderProfile:
     line: LineSettings | None = None
     """Only for a reader on a serial line."""
     pn532: Pn532Settings = field(default_factory=Pn532Settings)
+    vivotech2: Vivotech2Settings = field(default_factory=Vivotech2Settings)
     pcsc: PcscSettings = field(default_factory=PcscSettings)
     tier: Tier = Tier.GENERIC
     usb: tuple[str, ...] = ()
@@ -200,8 +232,49 @@ class IppTimers:
 
 
 @dataclass(frozen=True, slots=True)
+class AbecsSettings:
+    """How an ABECS pad is driven. Times in seconds; key indexes are places in the pad."""
+
+    pin_key_index: int
+    """Place of the DUKPT key for PINs."""
+    data_key_index: int
+    """Place of the master key under which MAC session keys come."""
+    ack_s: float = 2.0
+    reply_s: float = 10.0
+    octet_s: float = 0.5
+    sends: int = 3
+    pin_message: str = "ENTER PIN"
+    """What the pad shows below the amount while it asks."""
+
+    def __post_init__(self) -> None:
+        for name in ("ack_s", "reply_s", "octet_s"):
+            _within(name.replace("_", "-"), getattr(self, name), 0.005, 60)
+        _within("sends", self.sends, 1, 10)
+        for name in ("pin_key_index", "data_key_index"):
+            _within(name.replace("_", "-"), getattr(self, name), 0, 99)
+        if len(self.pin_message) > PIN_MESSAGE_CHARACTERS or not (
+            self.pin_message.isascii() and self.pin_message.isprintable()
+        ):
+            raise ValueError(f"pin-message: up to {PIN_MESSAGE_CHARACTERS} printable ASCII characters expected")
+
+
+PIN_MESSAGE_CHARACTERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AbecsProfile:
+    """One model of ABECS PIN pad. It enciphers by itself; no profile can make it give a PIN in clear."""
+
+    model: str
+    title: str
+    protocol: PinpadProtocol
+    line: LineSettings
+    abecs: AbecsSettings
+
+
+@dataclass(frozen=True, slots=True)
 class PinpadProfile:
-    """One model of PIN pad on a serial line. It enciphers by itself; no profile can make it give a PIN in clear."""
+    """One model of IPP PIN pad. It enciphers by itself; no profile can make it give a PIN in clear."""
 
     model: str
     title: str
@@ -209,3 +282,6 @@ class PinpadProfile:
     line: LineSettings
     timers: IppTimers
     dialect: Dialect
+
+
+PadProfile = PinpadProfile | AbecsProfile

@@ -21,6 +21,8 @@ class SlotUse(Enum):
     """What the key of a slot is for."""
 
     MAC = "mac"
+    DATA = "data"
+    """Of ABECS pads: working keys for the encipherment of data come under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class LoadData:
     def __post_init__(self) -> None:
         if not self.serial.isalnum():
             raise ValueError("serial must be letters and digits")
-        if not all(len(one.slot) == 1 and one.slot.isalnum() for one in self.master_keys):
-            raise ValueError("a slot is one letter or digit")
+        if not all(len(one.slot) in (1, 2) and one.slot.isalnum() for one in self.master_keys):
+            raise ValueError("a slot is one or two letters or digits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,18 @@ class PinpadLoad:
     initial_ksn: TdesKsn
     test_initial_key: ClearKey
     test_mac_keys: dict[str, ClearKey]
+    test_data_keys: dict[str, ClearKey]
 
 
 def load_pinpad(name_or_path: str) -> PinpadLoad:
     """The load of that name among this package's data, or of a user's own file."""
     path = find("pinpads/loads", name_or_path)
     data = load(path, LoadData)
-    mac_keys = {one.slot: _key(one.test_key, path) for one in data.master_keys if one.use is SlotUse.MAC}
-    return PinpadLoad(data.serial, _ksn(data.initial_ksn, path), _key(data.test_initial_key, path), mac_keys)
+    keys: dict[SlotUse, dict[str, ClearKey]] = {use: {} for use in SlotUse}
+    for one in data.master_keys:
+        keys[one.use][one.slot] = _key(one.test_key, path)
+    initial = _key(data.test_initial_key, path)
+    return PinpadLoad(data.serial, _ksn(data.initial_ksn, path), initial, keys[SlotUse.MAC], keys[SlotUse.DATA])
 
 
 def _ksn(text: str, path: Path) -> TdesKsn:

@@ -38,7 +38,8 @@ class Device:
     model: str
     """A model of the catalogue (``device-twin list``), or the path of a profile of your own."""
     line: str
-    """``/dev/ttyUSB0``; ``socket://host:port`` for a serial server; ``pcsc:PART OF ITS NAME`` for a PC/SC reader."""
+    """``/dev/ttyUSB0`` or ``usb:VVVV:PPPP:SERIAL``; ``socket://host:port`` or ``rfc2217://host:port`` for a serial
+    server; ``pcsc:PART OF ITS NAME`` for a PC/SC reader."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,17 @@ LARGEST_FILE = 1 << 20  # a settings file of more than 1 MiB is a mistake
 
 def load(path: Path, shape: type[T]) -> T:
     """Read ``path`` into ``shape``; raises :class:`Fault` that names the file, the key's path and the cure."""
+    return parse(read(path), shape, path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The document of a TOML file, of whatever shape; raises :class:`Fault` that names the file and the cure."""
     try:
         with path.open("rb") as file:
             octets = file.read(LARGEST_FILE + 1)  # a device says that it is empty and never ends
         if len(octets) > LARGEST_FILE:
             raise Fault(f"{path}: larger than 1 MiB", "is this the right file?", Exit.USAGE)
-        document = tomllib.loads(octets.decode("utf-8"))
+        return tomllib.loads(octets.decode("utf-8"))
     except FileNotFoundError:
         raise Fault(f"{path}: no such file", "check the path", Exit.USAGE) from None
     except (OSError, UnicodeDecodeError) as fault:
@@ -38,7 +43,6 @@ def load(path: Path, shape: type[T]) -> T:
         raise Fault(f"{path}: cannot be read: {reason}", "check the file's type and rights", Exit.USAGE) from None
     except tomllib.TOMLDecodeError as fault:
         raise Fault(f"{path}: not valid TOML: {_without_content(str(fault))}", "mend that line", Exit.USAGE) from None
-    return parse(document, shape, path)
 
 
 def parse(document: Mapping[str, Any], shape: type[T], path: Path) -> T:

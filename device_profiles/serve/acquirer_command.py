@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="own address (127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="own port; 0 takes any free one (default)")
     parser.add_argument("--profile", default="test-bank", help="an acquirer profile, by name or path (test-bank)")
+    parser.add_argument("--mac", choices=("retail", "tdes-cbc"), help="how its terminals MAC (as the profile says)")
     parser.add_argument("--script", type=Path, metavar="FILE", help="rules by which it misbehaves, TOML")
     parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="CA of the terminals' certificates; turns TLS on")
     parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="own certificate")

@@ -10,10 +10,11 @@ import json
 import os
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from device_profiles.acquirer_profile import AcquirerProfile, load_acquirer
+from device_profiles.acquirer_profile import AcquirerProfile, MacKind, load_acquirer
 from device_profiles.serve.signals import until_signalled
 from device_profiles.serve.tcp import Bank, HsmLink, server_context
 from device_profiles.twins.acquirer import Event, Host
@@ -31,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.port < 65536:
         raise Fault(f"--port {args.port}: not a port", "0 to 65535; 0 takes any free one", Exit.USAGE)
     profile = load_acquirer(args.profile)
+    if args.mac:
+        profile = replace(profile, mac=MacKind(args.mac))
     script = load(args.script, Script) if args.script else Script()
     security = _security(args)
     ledger = _restored(args.state) if args.state else Ledger()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from device_profiles.model import PinpadProfile
+    from device_profiles.model import PadProfile
     from device_profiles.pinpad_load import PinpadLoad
     from device_profiles.twins.pinpad_cardholder import Cardholder
 
@@ -49,24 +49,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(
-    args: argparse.Namespace, profile: "PinpadProfile", load: "PinpadLoad", cardholder: "Cardholder | None"
+    args: argparse.Namespace, profile: "PadProfile", load: "PinpadLoad", cardholder: "Cardholder | None"
 ) -> int:
+    from device_profiles.model import AbecsProfile
     from device_profiles.serve.pad_memory import PadMemory
     from device_profiles.serve.pty import PtyServer
-    from device_profiles.serve.serial_tracer import SerialTracer
     from device_profiles.serve.signals import until_signalled
+    from device_profiles.serve.wire_words import pad_words
+    from device_profiles.twins.abecs_pad import AbecsPadTwin
     from device_profiles.twins.pinpad import PinpadTwin
     from device_profiles.twins.pinpad_faults import PINPAD_FAULTS
     from device_profiles.twins.pinpad_keys import PinpadKeys
-    from protocols.serial.framer import Event, PacketFramer
-    from protocols.serial.ipp_codec import redacted_event
     from tillguard.voice import Voice
 
     voice = Voice("device-twin", as_json=args.json)
     keys = PinpadKeys(load)
     memory = PadMemory(args.state, keys) if args.state else None
-    twin = PinpadTwin(profile, load.serial, keys, PINPAD_FAULTS[args.fault](keys), cardholder)
-    tracer = SerialTracer[Event]("pad", PacketFramer, redacted_event, voice) if args.trace else None
+    engine = PINPAD_FAULTS[args.fault](keys)
+    twin = (
+        AbecsPadTwin(profile, load.serial, keys, engine, cardholder)
+        if isinstance(profile, AbecsProfile)
+        else PinpadTwin(profile, load.serial, keys, engine, cardholder)
+    )
+    tracer = pad_words(profile, voice) if args.trace else None
 
     def watch(direction: str, octets: bytes) -> None:
         if direction == "<" and memory is not None:

@@ -116,14 +116,15 @@ class PtyServer:
             answer = self._twin.feed(octets, now) if octets else self._twin.tick(now)
             if self._watcher is not None:
                 self._watcher("<", answer)
-            self._say(answer)
+            self.say(answer)
             self._arm()
         except Exception as fault:
             self._loop.remove_reader(self._ours)
             if not self._failed.done():
                 self._failed.set_exception(fault)
 
-    def _say(self, octets: bytes) -> None:
+    def say(self, octets: bytes) -> None:
+        """Octets that the device says unasked."""
         # A line without a listener loses what it cannot hold; so does this one.
         with contextlib.suppress(BlockingIOError):
             if octets:

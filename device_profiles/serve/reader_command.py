@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from device_profiles.model import ReaderProfile
+    from device_profiles.serve.pty import SerialTwin
     from device_profiles.twins.reader import Hand
 
 EPILOG = """examples:
   device-twin reader --model pn532 --card test-visa-like --link ./reader
+  device-twin reader --model vivotech2 --card test-visa-like --link ./reader
   device-twin reader --card test-visa-like --fault tampered-arqc --json --trace
 """
 
@@ -42,17 +44,14 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand | None") -> int:
     from device_profiles.serve.pty import PtyServer
-    from device_profiles.serve.serial_tracer import SerialTracer
     from device_profiles.serve.signals import until_signalled
-    from device_profiles.twins.reader import ReaderTwin
-    from protocols.serial.pn532 import Event, FrameFramer
-    from protocols.serial.pn532_codec import redacted_event
+    from device_profiles.serve.wire_words import reader_words
     from tillguard.voice import Voice
 
     voice = Voice("device-twin", as_json=args.json)
-    tracer = SerialTracer[Event]("reader", FrameFramer, redacted_event, voice) if args.trace else None
     stop = until_signalled()
-    server = PtyServer(ReaderTwin(hand), tracer, args.link)
+    words = reader_words(profile, voice)
+    server = PtyServer(_twin(profile, hand), words if args.trace else None, args.link)
     voice.answer(
         {
             "event": "ready",
@@ -65,6 +64,19 @@ async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand
     )
     await server.run(stop)
     return 0
+
+
+def _twin(profile: "ReaderProfile", hand: "Hand | None") -> "SerialTwin":
+    """The twin that a profile names."""
+    from device_profiles.model import ReaderProtocol
+
+    if profile.protocol is ReaderProtocol.VIVOTECH2:
+        from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
+
+        return Vivotech2ReaderTwin(hand, profile.vivotech2.crc_high_first)
+    from device_profiles.twins.reader import ReaderTwin
+
+    return ReaderTwin(hand)
 
 
 def _hand(args: argparse.Namespace) -> "Hand | None":

@@ -22,16 +22,24 @@ class Framer(Protocol[E_co]):
 class SerialTracer(Generic[E]):
     """One framer per direction, so that neither direction's pieces disturb the other."""
 
-    def __init__(self, wire: str, framer: Callable[[], Framer[E]], words: Callable[[E], str], voice: Voice) -> None:
+    def __init__(
+        self,
+        wire: str,
+        framer: Callable[[], Framer[E]],
+        words: Callable[[E], str],
+        voice: Voice,
+        words_back: Callable[[E], str] | None = None,
+    ) -> None:
+        """``words_back`` for what comes from the device, where the two directions do not read alike."""
         self._wire = wire
         self._framers = {">": framer(), "<": framer()}
-        self._words = words
+        self._words = {">": words, "<": words_back or words}
         self._voice = voice
 
     def __call__(self, direction: str, octets: bytes) -> None:
         """Tell what these octets complete."""
         for event in self._framers[direction].feed(octets):
-            text = self._words(event)
+            text = self._words[direction](event)
             if self._voice.as_json:
                 self._voice.data({"event": "traffic", "wire": self._wire, "direction": direction, "text": text})
             else:

@@ -67,6 +67,7 @@ class Host:
     def __init__(self, profile: AcquirerProfile, ledger: Ledger, script: Script | None = None) -> None:
         self._keys = profile.keys_under_test_lmk
         self._dialect = profile.speech
+        self._mac = profile.mac
         self._ledger = ledger
         self._issuer = Issuer(profile, ledger)
         self._director = Director(script or Script())
@@ -113,7 +114,7 @@ class Host:
         if key is None:
             return waiting.without_mac()
         try:
-            return waiting.with_mac((yield from hsm.mac(key, waiting.octets_to_mac)))
+            return waiting.with_mac((yield from hsm.mac(key, waiting.octets_to_mac, self._mac)))
         except (HsmGone, HsmRefused):
             return waiting.without_mac()
 
@@ -169,7 +170,7 @@ class Host:
             return "the terminal has no session key: it must sign on", {"mac": "not checked"}, None
         if message.mac is None:
             return "the message carries no MAC", {"mac": "absent"}, key
-        good = yield from hsm.mac_is_good(key, received.octets_to_mac, message.mac)
+        good = yield from hsm.mac_is_good(key, received.octets_to_mac, message.mac, self._mac)
         return ("", {"mac": "good"}, key) if good else ("the MAC is wrong", {"mac": "wrong"}, key)
 
     # Card messages

@@ -8,8 +8,9 @@ question; it returns a plain value, and an HSM that refuses to answer it is an :
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from device_profiles.acquirer_profile import MacKind
 from protocols.acquirer.values import SessionKey
 from protocols.hsm.codes import ErrorCode, PinBlockCode
 from protocols.hsm.commands import BU, BV, EC, HA, HB, KQ, KR, M6, M7, M8, CheckValueOptions, TmkOptions
@@ -54,14 +55,18 @@ def new_session_key(master: KeyField) -> Dialogue[tuple[SessionKey, KeyField]]:
     return SessionKey(made.under_tmk.cryptogram, value.check_value), made.under_lmk
 
 
-def mac(key: KeyField, octets: bytes) -> Dialogue[bytes]:
-    """The retail MAC of 8 octets, padding method 1 (M6)."""
-    return _fields((yield M6(key=key, data=octets)), "M6", M7).mac
+_ALGORITHMS: dict[MacKind, Literal["1", "3"]] = {MacKind.RETAIL: "3", MacKind.TDES_CBC: "1"}
 
 
-def mac_is_good(key: KeyField, octets: bytes, received: bytes) -> Dialogue[bool]:
+def mac(key: KeyField, octets: bytes, kind: MacKind) -> Dialogue[bytes]:
+    """The MAC of 8 octets, padding method 1 (M6)."""
+    return _fields((yield M6(key=key, data=octets, algorithm=_ALGORITHMS[kind])), "M6", M7).mac
+
+
+def mac_is_good(key: KeyField, octets: bytes, received: bytes, kind: MacKind) -> Dialogue[bool]:
     """Whether a MAC verifies (M8)."""
-    return _outcome((yield M8(key=key, data=octets, mac=received)), "M8", (ErrorCode.VERIFICATION_FAILED,))
+    ask = M8(key=key, data=octets, mac=received, algorithm=_ALGORITHMS[kind])
+    return _outcome((yield ask), "M8", (ErrorCode.VERIFICATION_FAILED,))
 
 
 def pin_in_zone(bdk: KeyField, zone: KeyField, ksn: bytes, block: bytes, pan: Pan) -> Dialogue[bytes | None]:

@@ -96,6 +96,7 @@ class PinpadTwin:
         self._pan: Pan | None = None
         self._digits = bytearray()
         self._fingers: deque[tuple[float, int]] = deque()
+        self._selected = ""
         self._mac_next = 0
         self._mac_chaining = bytes(BLOCK_OCTETS)
         self._shown: deque[Shown] = deque(maxlen=KEPT_DISPLAYS)
@@ -201,7 +202,8 @@ class PinpadTwin:
                 return _ACK + self._answer(SerialNumber(self._serial), now)
             case CheckKey(slot):
                 return _ACK + self._answer(KeyPresence(self._keys.has_slot(slot)), now)
-            case SelectKey():
+            case SelectKey(slot):
+                self._selected = slot  # an empty slot is selected without a word, as in the field
                 return _ACK
             case ShowText(words):
                 if _AMOUNT.fullmatch(words):
@@ -233,7 +235,7 @@ class PinpadTwin:
         return self._answer(PinRefusal(PIN_KEY_USED_UP) if enciphered is None else PinBlock(*enciphered), now)
 
     def _mac(self, request: RequestMac) -> MacResult:
-        slot = self._dialect.mac_slot
+        slot = self._dialect.mac_slot or self._selected
         if not self._keys.has_slot(slot):
             return MacResult(MAC_NO_KEY)
         if request.sequence == 0:

@@ -35,6 +35,7 @@ class PinpadKeys:
         self._initial_ksn = load.initial_ksn
         self._originator = TdesOriginator(load.test_initial_key, load.initial_ksn)
         self._mac_keys = {slot: TdesKey(key, Use.DECIPHER) for slot, key in load.test_mac_keys.items()}
+        self._data_keys = {slot: TdesKey(key, Use.DECIPHER) for slot, key in load.test_data_keys.items()}
 
     def has_slot(self, slot: str) -> bool:
         """Whether a master key is in a slot."""
@@ -61,6 +62,19 @@ class PinpadKeys:
         finally:
             clear[:] = bytes(len(clear))
         return key.last(chaining, data, Padding.ZEROS) if last else key.middle(chaining, data)
+
+    def has_data_slot(self, slot: str) -> bool:
+        """Whether a master key for data is in a slot."""
+        return slot in self._data_keys
+
+    def encipher_data(self, slot: str, working_key: bytes, iv: bytes, data: bytes) -> bytes:
+        """TDES in CBC under a working key deciphered by the slot's key; whole blocks."""
+        clear = bytearray(self._data_keys[slot].decipher(working_key))
+        try:
+            with TdesKey(clear, Use.CHAIN) as key:
+                return key.cbc_encipher(iv, data)
+        finally:
+            clear[:] = bytes(len(clear))
 
     def memory(self) -> OriginatorState:
         """What a power cycle must not lose."""

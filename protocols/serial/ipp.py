@@ -55,6 +55,8 @@ class Dialect:
     """The pad leaves out the leading F of a KSN."""
     mac_slot: str = ""
     """Slot of the MAC master key in Z66; empty: the packet has no such field."""
+    mac_select: str = ""
+    """Slot to select by 08 before a MAC, for a dialect whose Z66 names none."""
     mac_last_flag: str = "6"
     mac_more_flag: str = "7"
     display: Display = Display.NOTHING
@@ -69,6 +71,8 @@ class Dialect:
             raise ValueError(f"longest-packet must be 64 to {LARGEST_PACKET}")
         if not 0 <= self.pin_time_unit_s <= 60:
             raise ValueError("pin-time-unit-s must be 0 to 60")
+        if len(self.mac_select) > 1 or (self.mac_select and self.mac_slot):
+            raise ValueError("mac-select is one character, and only where mac-slot is empty")
         if len(self.mac_slot) > 1 or len(self.mac_last_flag) != 1 or len(self.mac_more_flag) != 1:
             raise ValueError("mac-slot, mac-last-flag and mac-more-flag are one character each")
         if self.mac_last_flag == self.mac_more_flag:

@@ -35,7 +35,15 @@ Everything is simulated, every key is a public TEST key, nothing leaves this mac
 """
 
 
-def profile_text(folder: Path, reader: str, pad: str, acquirer: str, broker: str) -> str:
+READERS = {"pn532": "PN532", "vivotech2": "ViVOtech2 reader"}
+PADS = {
+    "ipp-uic": "test-bank",
+    "ipp-verifone": "test-bank-verifone",
+    "abecs": "test-bank-abecs",
+}  # model and what it was loaded with
+
+
+def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str) -> str:
     """The terminal profile of the demonstration, as a person would write it."""
     return f"""\
 # Made by scripts/demo. Real hardware: change the two lines below to /dev/ttyUSB0 and so on.
@@ -46,11 +54,11 @@ state = "state"
 socket = "agent.sock"
 
 [reader]
-model = "pn532"
+model = "{models[0]}"
 line = "{reader}"
 
 [pad]
-model = "ipp-uic"
+model = "{models[1]}"
 line = "{pad}"
 
 [emv]
@@ -149,11 +157,12 @@ class Demo:
         )
         hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
         reader = start(
-            "reader", "device-twin", "reader", "--model", "pn532", "--card", "test-visa-like",
+            "reader", "device-twin", "reader", "--model", options.reader, "--card", "test-visa-like",
             "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--link", str(folder / "reader"), "--json",
         )  # fmt: skip
         pad = start(
-            "pad", "device-twin", "pinpad", "--model", "ipp-uic", "--cardholder", "test-visa-like",
+            "pad", "device-twin", "pinpad", "--model", options.pad, "--load", PADS[options.pad],
+            "--cardholder", "test-visa-like",
             "--behaviour", "wrong-pin" if options.wrong_pin else "right-pin",
             "--fault", "replay" if options.replay else "none", "--link", str(folder / "pad"), "--json",
         )  # fmt: skip
@@ -170,6 +179,7 @@ class Demo:
             "acquirer", "device-twin", "acquirer", "--hsm", hsm.wait_ready()["address"], "--port", "0",
             "--tls-ca", str(folder / "pki/ca.pem"), "--tls-certificate", str(folder / "pki/acquirer.pem"),
             "--tls-key", str(folder / "pki/acquirer.key"), "--json",
+            "--mac", "tdes-cbc" if options.pad == "abecs" else "retail",
         )  # fmt: skip
         profile = self.folder / "terminal.toml"
         broker_address = broker.wait_ready()["address"]
@@ -180,7 +190,11 @@ class Demo:
         pad.wait_ready()
         profile.write_text(
             profile_text(
-                folder, str(folder / "reader"), str(folder / "pad"), acquirer.wait_ready()["address"], broker_address
+                (options.reader, options.pad),
+                str(folder / "reader"),
+                str(folder / "pad"),
+                acquirer.wait_ready()["address"],
+                broker_address,
             )
         )
         start("agent", "terminal-agent", "run", "--profile", str(profile), "--json", *trace)
@@ -204,8 +218,8 @@ class Demo:
         at = ready.get("address") or ready.get("line") or Path(ready.get("socket", "")).name
         more = {
             "hsm-sim": "payment HSM simulator; its master keys are public TEST keys",
-            "reader": "PN532 with a TEST contactless card in its field",
-            "pad": "IPP PIN pad, DUKPT-loaded with TEST keys; encrypts the PIN by itself",
+            "reader": f"{READERS[self.options.reader]} with a TEST contactless card in its field",
+            "pad": f"{self.options.pad} PIN pad, DUKPT-loaded with TEST keys; encrypts the PIN by itself",
             "acquirer": "ISO 8583 host over TLS; verifies everything through hsm-sim",
             "broker": f"{ready.get('kind', '')}, MQTT 5 over TLS, client certificate required",
             "fleet-console": "head office, watching",
@@ -327,6 +341,8 @@ def main() -> int:
     kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
     kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
     kind.add_argument("--usb", action="store_true", help="no payment: a story of the USB bus and its policy")
+    parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
+    parser.add_argument("--pad", default="ipp-uic", choices=PADS, help="PIN pad (default ipp-uic)")
     parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
     parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
     parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")

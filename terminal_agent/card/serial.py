@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Contactless readers on a serial line: the PN532 (high speed UART). Frames and messages are in protocols/serial.
+"""Contactless readers on a serial line; here the PN532 (high speed UART). Frames and messages are in protocols/serial.
 
 The chip acknowledges each command, then answers it. What is lost on the way is repeated, with one exception: an APDU is
 never sent twice, since a card may have counted or signed it. If its answer cannot be had, the card is lost.
@@ -39,6 +39,7 @@ from protocols.serial.pn532_messages import (
     status_words,
 )
 from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent, Trace
+from terminal_agent.card.vivotech2 import Vivotech2Reader
 from terminal_agent.line.port import Line, LineGone
 
 MOST_PIECES = 1024  # a card that gives a response octet by octet only wants to keep the till busy
@@ -253,8 +254,9 @@ class Pn532Reader:
         return asyncio.get_running_loop().time()
 
 
-_DRIVERS: dict[ReaderProtocol, Callable[[ReaderProfile, Line, Trace | None], Pn532Reader]] = {
-    ReaderProtocol.PN532: Pn532Reader
+_DRIVERS: dict[ReaderProtocol, Callable[[ReaderProfile, Line, Trace | None], Pn532Reader | Vivotech2Reader]] = {
+    ReaderProtocol.PN532: Pn532Reader,
+    ReaderProtocol.VIVOTECH2: Vivotech2Reader,
 }
 
 

@@ -21,7 +21,9 @@ COMMANDS = {
     "usb": "the USB policy: learn, lint, simulate, explain, sign, put on trial",
     "reader": "list, watch and diagnose card readers behind the PC/SC service",
     "card": "look into a card, send it commands, record and replay",
-    "profile": "check a terminal profile without starting anything",
+    "line": "list the serial ports that are there, and how a profile names them",
+    "pad": "check a connected PIN pad against its profile",
+    "profile": "begin a profile, or check one without starting anything",
 }
 
 EXAMPLES = """\

@@ -1,29 +1,106 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""``terminal-agent profile check``: reads a terminal profile as the agent would. Opens no device."""
+"""``terminal-agent profile``: begins a profile from one that is known, and reads one as the agent would.
+
+A profile is that of a terminal, a reader or a PIN pad; its content says which. Opens no device.
+"""
 
 import argparse
 from pathlib import Path
 
-from tillguard.voice import Voice
+from tillguard.exits import Exit
+from tillguard.voice import Fault, Voice
+
+EXAMPLES = """examples:
+  terminal-agent profile new pinpad mypad.toml --like ipp-uic
+  terminal-agent profile new terminal terminal.toml
+  terminal-agent profile validate mypad.toml
+  terminal-agent profile check terminal.toml
+"""
+KINDS = {"terminal": "terminals", "reader": "readers", "pinpad": "pinpads"}
+LIKE = {"terminal": "example", "reader": "pn532", "pinpad": "ipp-uic"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.description = "examples:\n  terminal-agent profile check terminal.toml"
+    parser.description = EXAMPLES
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    check = verbs.add_parser("check", help="say what the profile means, or what is wrong with it", allow_abbrev=False)
-    check.add_argument("file", type=Path, help="the terminal profile")
-    check.add_argument("--json", action="store_true", help="the answer as JSON")
+    new = verbs.add_parser("new", help="write a new profile that begins as one of ours", allow_abbrev=False)
+    new.add_argument("kind", choices=KINDS, help="what the profile is of")
+    new.add_argument("file", type=Path, help="the file to write; an existing one is left alone")
+    new.add_argument("--like", metavar="MODEL", help="the model to begin with")
+    new.add_argument("--json", action="store_true", help="the answer as JSON")
+    for verb, summary in (
+        ("validate", "say what a profile of any kind means, or what is wrong with it"),
+        ("check", "the same, for a terminal's profile"),
+    ):
+        sub = verbs.add_parser(verb, help=summary, allow_abbrev=False)
+        sub.add_argument("file", type=Path, help="the profile")
+        sub.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 for a sound profile; a fault names file, key and cure."""
+    voice = Voice("terminal-agent", as_json=options.json)
+    if options.verb == "new":
+        return _new(options, voice)
+    kind = "terminal" if options.verb == "check" else _kind(options.file)
+    said = {"terminal": _terminal, "reader": _reader, "pinpad": _pinpad}[kind](options.file)
+    voice.answer(
+        {"file": str(options.file), "sound": True, "kind": kind, **said},
+        f"{options.file}: sound\n" + "\n".join(f"  {name:<10}{value}" for name, value in said.items()),
+    )
+    return 0
+
+
+def _new(options: argparse.Namespace, voice: Voice) -> int:
+    from device_profiles import catalog
+
+    source = catalog.find(KINDS[options.kind], options.like or LIKE[options.kind])
+    if not source.is_file():
+        raise Fault(f"{source}: no such file", "leave --like out, or name a model of the catalogue", Exit.USAGE)
+    text = source.read_text(encoding="utf-8")
+    try:
+        with options.file.open("x", encoding="utf-8") as made:
+            made.write(text)
+    except FileExistsError:
+        raise Fault(f"{options.file}: exists already", "choose another name; nothing was changed", Exit.USAGE) from None
+    except OSError as fault:
+        raise Fault(
+            f"{options.file}: cannot be written: {fault.strerror}", "choose another place", Exit.USAGE
+        ) from None
+    voice.answer(
+        {"file": str(options.file), "kind": options.kind, "like": source.stem},
+        f"{options.file}: begins as {source.stem}; edit it, then: terminal-agent profile validate {options.file}",
+    )
+    return 0
+
+
+def _kind(path: Path) -> str:
+    """What a profile is of, by its keys; whatever else is wrong with it is for its own reading to say."""
+    from device_profiles.model import PinpadProtocol, ReaderProtocol
+    from tillguard.settings import read
+
+    document = read(path)
+    if "terminal" in document:
+        return "terminal"
+    protocols = {one.value: "reader" for one in ReaderProtocol} | {one.value: "pinpad" for one in PinpadProtocol}
+    kind = protocols.get(str(document.get("protocol")))
+    if kind is None:
+        raise Fault(
+            f"{path}: neither a terminal's profile nor a device's",
+            f"a terminal has [terminal]; a device has protocol = one of: {', '.join(protocols)}",
+            Exit.USAGE,
+        )
+    return kind
+
+
+def _terminal(path: Path) -> dict[str, str]:
     from terminal_agent.processes.profile import load, models
 
-    profile = load(options.file)
-    found = models(profile, options.file)
-    said = {
+    profile = load(path)
+    found = models(profile, path)
+    return {
         "terminal": profile.terminal.id,
         "reader": f"{found.reader.title} on {profile.reader.line}",
         "pad": f"{found.pad.title} on {profile.pad.line}",
@@ -32,8 +109,24 @@ def run(options: argparse.Namespace) -> int:
         "broker": profile.report.broker,
         "state": str(profile.terminal.state),
     }
-    Voice("terminal-agent", as_json=options.json).answer(
-        {"file": str(options.file), "sound": True, **said},
-        f"{options.file}: sound\n" + "\n".join(f"  {name:<10}{value}" for name, value in said.items()),
-    )
-    return 0
+
+
+def _reader(path: Path) -> dict[str, str]:
+    from device_profiles import catalog
+
+    profile = catalog.reader(_as_path(path))
+    line = f"{profile.line.baud} baud" if profile.line else f"PC/SC, name {profile.pcsc.name}"
+    return {"model": profile.model, "title": profile.title, "protocol": profile.protocol.value, "line": line}
+
+
+def _pinpad(path: Path) -> dict[str, str]:
+    from device_profiles import catalog
+
+    profile = catalog.pinpad(_as_path(path))
+    line = f"{profile.line.baud} baud, {profile.line.data_bits} bits, parity {profile.line.parity.value}"
+    return {"model": profile.model, "title": profile.title, "protocol": profile.protocol.value, "line": line}
+
+
+def _as_path(path: Path) -> str:
+    """A path that the catalogue cannot take for a model's name."""
+    return str(path.absolute())

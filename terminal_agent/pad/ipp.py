@@ -23,7 +23,9 @@ from protocols.serial.ipp import (
     NO_ERROR,
     PIECES,
     Cancel,
+    CheckKey,
     Display,
+    KeyPresence,
     MacResult,
     Message,
     PinBlock,
@@ -32,6 +34,7 @@ from protocols.serial.ipp import (
     Reply,
     RequestMac,
     RequestPin,
+    SelectKey,
     SerialNumber,
     ShowText,
 )
@@ -90,6 +93,19 @@ class IppPad:
         if not isinstance(reply, SerialNumber):
             raise PadError("the pad answered the question for its serial number with something else")
         self.serial = reply.serial
+        if self._dialect.mac_select:
+            await self._select_mac_key(self._dialect.mac_select)
+
+    async def _select_mac_key(self, slot: str) -> None:
+        """A pad may select an empty slot without a word, so it is asked first."""
+        async with self._lock:
+            reply = await self._asked(CheckKey(slot), {"04"})
+            if not isinstance(reply, KeyPresence) or not reply.present:
+                raise PadRefused(
+                    f"the pad has no MAC master key in slot {slot}",
+                    "load it, or correct dialect.mac-select in its profile",
+                )
+            await self._run(State.TELLING, SelectKey(slot))
 
     async def enter_pin(self, pan: Pan, amount_words: str, timeout_s: float) -> PinOutcome:
         """See :class:`terminal_agent.pad.port.PinPad`."""

@@ -39,7 +39,7 @@ from terminal_agent.host.port import HostError
 from terminal_agent.host.tcp import AcquirerLink
 from terminal_agent.line.port import Line
 from terminal_agent.line.url import open_line
-from terminal_agent.pad.ipp import open_pad
+from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.port import PadError, PinPad
 from terminal_agent.processes.profile import Models, TerminalProfile, load, models
 from terminal_agent.report.outbox import Outbox

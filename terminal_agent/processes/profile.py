@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_profiles import catalog
-from device_profiles.model import PinpadProfile, ReaderProfile, ReaderProtocol
+from device_profiles.model import PadProfile, ReaderProfile, ReaderProtocol
 from protocols.currency import LARGEST_MINOR
 from terminal_agent.config import Device, Identity, Waits
 from terminal_agent.emv import EmvTerminal
@@ -70,7 +70,7 @@ class Models:
     """The device models that a profile names."""
 
     reader: ReaderProfile
-    pad: PinpadProfile
+    pad: PadProfile
 
 
 def load(path: Path) -> TerminalProfile:

@@ -1,22 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Serial wires: decoding a frame, and what a driver adds to an exchange over a pseudo terminal."""
+"""Serial wires: decoding a frame beside construct's compiled parsers, and what a driver adds to an exchange."""
 
 import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable
 
+import construct
+
 from device_profiles import catalog
 from device_profiles.serve.pty import PtyServer
-from protocols.octets import lrc
+from protocols.octets import crc16, lrc
 from protocols.serial.framer import Control, Envelope, Packet, PacketFramer
 from protocols.serial.ipp import ReadSerial, SerialNumber
 from protocols.serial.ipp_codec import encode
 from protocols.serial.pn532 import CHIP_TO_HOST, Frame, FrameFramer
+from protocols.serial.vivotech2 import TAG
+from protocols.serial.vivotech2 import Frame as NeoFrame
+from protocols.serial.vivotech2 import FrameFramer as NeoFramer
 from terminal_agent.line.tty import open_tty
 from terminal_agent.pad.ipp import IppPad, open_pad
-from tests.bench.row import Row, cpu_us
+from tests.bench.row import Row, side_by_side
 
 ROUNDS = 1500
 PROFILE = catalog.pinpad("ipp-uic")
@@ -68,23 +73,50 @@ async def _exchanges() -> tuple[float, float]:
     return raw, driven
 
 
+IPP_PARSER = construct.Struct(
+    "start" / construct.Const(b"\x02"),
+    "covered" / construct.RawCopy(construct.Struct("body" / construct.Bytes(60), "end" / construct.Const(b"\x03"))),
+    "lrc" / construct.Checksum(construct.Byte, lrc, construct.this.covered.data),
+).compile()
+PN532_PARSER = construct.Struct(
+    "start" / construct.Const(b"\x00\x00\xff"),
+    "size" / construct.Byte,
+    "size_check" / construct.Checksum(construct.Byte, lambda size: -size & 0xFF, construct.this.size),
+    "content" / construct.Bytes(construct.this.size),
+    "check" / construct.Checksum(construct.Byte, lambda data: -sum(data) & 0xFF, construct.this.content),
+    "end" / construct.Const(b"\x00"),
+).compile()
+NEO_PARSER = construct.Struct(
+    "covered"
+    / construct.RawCopy(
+        construct.Struct(
+            "tag" / construct.Const(TAG),
+            "command" / construct.Byte,
+            "status" / construct.Byte,
+            "size" / construct.Int16ub,
+            "data" / construct.Bytes(construct.this.size),
+        )
+    ),
+    "crc" / construct.Checksum(construct.Int16ub, lambda data: crc16(data, 0xFFFF), construct.this.covered.data),
+).compile()
+
+
 def rows() -> list[Row]:
     """Frame decoding in CPU time, the driver's share in wall time."""
     packet = Packet(Envelope.TRANSACTION, bytes(range(0x20, 0x5C))).encode()
     frame = Frame(CHIP_TO_HOST, b"\x41\x00" + bytes(range(53))).encode()
-    assert len(packet) == len(frame) == 63
-    packets, frames = PacketFramer(), FrameFramer()
-    floor = cpu_us(lambda: lrc(packet))
+    neo = NeoFrame(0x2C, 0x00, bytes(range(47))).encode()
+    if {len(packet), len(frame), len(neo)} != {63}:
+        raise RuntimeError("the measured frames have 63 octets")
+    packets, frames, neos = PacketFramer(), FrameFramer(), NeoFramer()
+    decoded = (
+        ("IPP packet decoded with LRC, 63 octets", lambda: packets.feed(packet), lambda: IPP_PARSER.parse(packet)),
+        ("PN532 frame decoded with checks, 63 octets", lambda: frames.feed(frame), lambda: PN532_PARSER.parse(frame)),
+        ("ViVOtech2 frame decoded with CRC, 63 octets", lambda: neos.feed(neo), lambda: NEO_PARSER.parse(neo)),
+    )
+    found = []
+    for name, ours, theirs in decoded:
+        own, peer = side_by_side(ours, theirs)
+        found.append(Row(name, own, "us", "construct, compiled", peer, 4.0))
     raw, driven = asyncio.run(_exchanges())
-    return [
-        Row(
-            "IPP packet decoded with LRC, 63 octets",
-            cpu_us(lambda: packets.feed(packet)),
-            "us",
-            "LRC alone",
-            floor,
-            4.0,
-        ),
-        Row("PN532 frame decoded with checks, 63 octets", cpu_us(lambda: frames.feed(frame)), "us", target=4.0),
-        Row("PIN pad driver added to an exchange", driven - raw, "us", "bare PTY exchange", raw, 60.0),
-    ]
+    return [*found, Row("PIN pad driver added to an exchange", driven - raw, "us", "bare PTY exchange", raw, 60.0)]

@@ -70,7 +70,7 @@ def test_what_does_not_fit_is_named(kind: str, old: str, new: str, words: str, t
         ('initial-ksn = "FFFF9876543210E00000"', 'initial-ksn = "FFFF98"'),
         ('test-initial-key = "72DD', 'test-initial-key = "72'),
         ('serial = "TGUIC0000001"', 'serial = "TG UIC"'),
-        ('slot = "B"', 'slot = "BB"'),
+        ('slot = "B"', 'slot = "BBB"'),
     ],
 )
 def test_a_broken_load_never_quotes_a_key(old: str, new: str, tmp_path: Path) -> None:

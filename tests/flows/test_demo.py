@@ -67,6 +67,29 @@ def test_approved(tmp_path: Path) -> None:
     assert "4000009999990016" not in done.stdout + done.stderr
 
 
+def test_approved_on_another_reader(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--reader", "vivotech2", "--trace")
+    assert done.returncode == 0, done.stderr
+    for words in ("APPROVED  EUR 42.00", "ViVOtech2 reader", "pass-through on", "found A_ISO_DEP"):
+        assert words in done.stdout + done.stderr
+    assert "4000009999990016" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pad", "said"),
+    [
+        ("ipp-verifone", ("KSN FFFF9876543220E00001", "08 2", "field of 16")),
+        ("abecs", ("KSN FFFF9876543240E00001", "OPN success", "GPN method 3, key 01, PAN 400000******0016")),
+    ],
+)
+def test_approved_on_another_pad(tmp_path: Path, pad: str, said: tuple[str, ...]) -> None:
+    done = demo(tmp_path, "--pad", pad, "--trace")
+    assert done.returncode == 0, done.stderr
+    for words in ("APPROVED  EUR 42.00", "session key check value", *said):
+        assert words in done.stdout + done.stderr
+    assert "4000009999990016" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("option", "headline", "log"),
     [

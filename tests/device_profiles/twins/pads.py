@@ -3,8 +3,9 @@
 """A pad twin with TEST keys, and an engine that remembers what it enciphered."""
 
 from device_profiles import catalog
-from device_profiles.model import PinpadProfile
+from device_profiles.model import AbecsProfile, PadProfile, PinpadProfile
 from device_profiles.pinpad_load import load_pinpad
+from device_profiles.twins.abecs_pad import AbecsPadTwin
 from device_profiles.twins.pinpad import PinpadTwin
 from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
 from device_profiles.twins.pinpad_keys import PinEngine, PinpadKeys
@@ -13,7 +14,20 @@ from protocols.secret import Pin
 
 TEST_PAN = Pan("4000009999990016")
 TEST_PIN = "7391"
-PROFILE = catalog.pinpad("ipp-uic")
+
+
+def _ipp(name: str) -> PinpadProfile:
+    profile = catalog.pinpad(name)
+    assert isinstance(profile, PinpadProfile)
+    return profile
+
+
+PROFILE = _ipp("ipp-uic")
+VERIFONE = _ipp("ipp-verifone")
+_ABECS = catalog.pinpad("abecs")
+assert isinstance(_ABECS, AbecsProfile)
+ABECS = _ABECS
+LOADS = {"ipp-uic": "test-bank", "ipp-verifone": "test-bank-verifone", "abecs": "test-bank-abecs"}
 
 
 class RecordingEngine:
@@ -35,8 +49,22 @@ def pad(behaviour: Behaviour | None = Behaviour.RIGHT_PIN, profile: PinpadProfil
 def recorded_pad(
     behaviour: Behaviour | None = Behaviour.RIGHT_PIN, profile: PinpadProfile = PROFILE
 ) -> tuple[PinpadTwin, RecordingEngine]:
-    load = load_pinpad("test-bank")
+    load = load_pinpad(LOADS[profile.model])
     keys = PinpadKeys(load)
     engine = RecordingEngine(keys)
     person = None if behaviour is None else Cardholder(Pin.from_text(TEST_PIN), behaviour)
     return PinpadTwin(profile, load.serial, keys, engine, person), engine
+
+
+def abecs_pad(
+    behaviour: Behaviour | None = Behaviour.RIGHT_PIN, profile: AbecsProfile = ABECS
+) -> tuple[AbecsPadTwin, RecordingEngine]:
+    load = load_pinpad(LOADS["abecs"])
+    keys = PinpadKeys(load)
+    engine = RecordingEngine(keys)
+    person = None if behaviour is None else Cardholder(Pin.from_text(TEST_PIN), behaviour)
+    return AbecsPadTwin(profile, load.serial, keys, engine, person), engine
+
+
+def any_pad(profile: PadProfile) -> tuple[PinpadTwin | AbecsPadTwin, RecordingEngine]:
+    return abecs_pad(profile=profile) if isinstance(profile, AbecsProfile) else recorded_pad(profile=profile)

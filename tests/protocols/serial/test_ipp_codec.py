@@ -188,6 +188,8 @@ def test_a_packet_longer_than_the_pad_takes_is_not_sent() -> None:
     [
         {"longest_packet": 10},
         {"mac_slot": "BB"},
+        {"mac_select": "22"},
+        {"mac_select": "2"},  # beside the mac_slot that this dialect has
         {"mac_last_flag": "7"},
         {"pin_time_unit_s": 61},
         {"closing_eot": ("7",)},

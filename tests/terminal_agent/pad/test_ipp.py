@@ -25,12 +25,14 @@ from terminal_agent.pad.port import (
     PinOutcome,
     PinTimedOut,
 )
-from tests.device_profiles.twins.pads import PROFILE, TEST_PAN, RecordingEngine, pad, recorded_pad
+from tests.device_profiles.twins.pads import PROFILE, TEST_PAN, VERIFONE, RecordingEngine, pad, recorded_pad
 from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, Spoil, TwinLine, flip, lose
 from tests.virtual_time import run
 
 SESSION_KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 KSN_1 = bytes.fromhex("FFFF9876543210E00001")
+KSNS = {"ipp-uic": KSN_1, "ipp-verifone": bytes.fromhex("FFFF9876543220E00001")}
+DIALECTS = pytest.mark.parametrize("profile", [PROFILE, VERIFONE], ids=lambda profile: profile.model)
 
 
 async def opened(line: TwinLine, profile: PinpadProfile = PROFILE) -> IppPad:
@@ -39,33 +41,35 @@ async def opened(line: TwinLine, profile: PinpadProfile = PROFILE) -> IppPad:
     return driver
 
 
-async def entered(line: TwinLine, timeout_s: float = 30.0) -> PinOutcome:
-    driver = await opened(line)
+async def entered(line: TwinLine, timeout_s: float = 30.0, profile: PinpadProfile = PROFILE) -> PinOutcome:
+    driver = await opened(line, profile)
     try:
         return await driver.enter_pin(TEST_PAN, "EUR 42.00", timeout_s)
     finally:
         await driver.close()
 
 
+@DIALECTS
 @pytest.mark.parametrize("carriage", [WHOLE, OCTET_BY_OCTET, DELAYED], ids=["whole", "octets", "delayed"])
-def test_a_pin_is_entered(carriage: Carriage) -> None:
+def test_a_pin_is_entered(carriage: Carriage, profile: PinpadProfile) -> None:
     async def main() -> None:
-        twin, engine = recorded_pad()
-        outcome = await entered(TwinLine(twin, carriage))
+        twin, engine = recorded_pad(profile=profile)
+        outcome = await entered(TwinLine(twin, carriage), profile=profile)
         assert isinstance(outcome, PinEntered)
         assert (outcome.ksn, outcome.block) == engine.made[0]
-        assert (outcome.ksn, outcome.block_format) == (KSN_1, 0)
+        assert (outcome.ksn, outcome.block_format) == (KSNS[profile.model], 0)
 
     run(main())
 
 
 @pytest.mark.parametrize("carriage", [WHOLE, OCTET_BY_OCTET, DELAYED], ids=["whole", "octets", "delayed"])
 @pytest.mark.parametrize("size", [0, 1, 8, 104, 105, 700])
-def test_a_mac_is_made_in_pieces(size: int, carriage: Carriage) -> None:
+@DIALECTS
+def test_a_mac_is_made_in_pieces(size: int, carriage: Carriage, profile: PinpadProfile) -> None:
     data = bytes(range(256)) * 3
 
     async def main() -> bytes:
-        driver = await opened(TwinLine(pad(), carriage))
+        driver = await opened(TwinLine(pad(profile=profile), carriage), profile)
         mac = await driver.mac(SESSION_KEY, data[:size])
         await driver.close()
         return mac
@@ -288,6 +292,18 @@ def test_a_slot_without_a_key_refuses_to_mac() -> None:
         driver = await opened(TwinLine(pad(profile=profile)), profile)
         with pytest.raises(PadRefused, match="holds no key"):
             await driver.mac(SESSION_KEY, b"data")
+
+    run(main())
+
+
+def test_a_pad_without_the_mac_key_to_select_is_not_opened() -> None:
+    async def main() -> None:
+        profile = dataclasses.replace(VERIFONE, dialect=dataclasses.replace(VERIFONE.dialect, mac_select="3"))
+        line = TwinLine(pad(profile=profile))
+        with pytest.raises(PadRefused, match="no MAC master key in slot 3") as caught:
+            await open_pad(profile, line)
+        assert "mac-select" in caught.value.hint
+        assert not line.plugged
 
     run(main())
 

@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The twin of an ABECS PIN pad: firmware as a machine fed with octets, keys and time. No port, no clock of its own.
+
+It answers a good packet with ACK and a bad one with NAK, does one command at a time, repeats its response on NAK, and
+answers CAN with EOT whatever it was doing. A PIN leaves it only enciphered; while it asks, the host's words stand above
+the pad's own. Source: Pinpad Abecs, protocol 2.12, 2.2.2 and 3.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from device_profiles.model import AbecsProfile
+from device_profiles.twins.pinpad import KEPT_DISPLAYS, Shown
+from device_profiles.twins.pinpad_cardholder import Cardholder, Key
+from device_profiles.twins.pinpad_keys import PinEngine, PinpadKeys
+from protocols.errors import DecodeError
+from protocols.secret import PIN_DIGITS, Pin
+from protocols.serial.abecs import Control, Event, Packet, PacketFramer
+from protocols.serial.abecs_messages import (
+    BLOCK_OCTETS,
+    LONGEST_ENCIPHER,
+    MASTER_TDES_CBC,
+    UNKNOWN_COMMAND,
+    WORKING_KEY_OCTETS,
+    Command,
+    Parameter,
+    PinBlock,
+    PinMethod,
+    PinRequest,
+    Response,
+    Status,
+    decode_command,
+    decode_parameters,
+    decode_pin_request,
+    parameters,
+)
+from protocols.serial.framer import Damaged
+
+IDLE_WORDS = "WELCOME"
+IDLE_ENTRY_S = 60.0  # a person who does nothing for so long (GPN)
+MOST_NAKS = 3
+_ACK, _NAK, _EOT = (bytes((control,)) for control in (Control.ACK, Control.NAK, Control.EOT))
+_PROPERTIES = {Parameter.MODEL: b"TEST ABECS TWIN", Parameter.MAKER: b"TILLGUARD", Parameter.SPECIFICATION: b"2.12"}
+
+
+class AbecsPadTwin:
+    """One pad. Feed it octets, tell it the time; it returns octets."""
+
+    def __init__(
+        self, profile: AbecsProfile, serial: str, keys: PinpadKeys, engine: PinEngine, cardholder: Cardholder | None
+    ) -> None:
+        """``engine`` is ``keys`` or a fault in front of it. Without a cardholder, keys come by :meth:`press`."""
+        self._settings = profile.abecs
+        self._serial = serial
+        self._keys = keys
+        self._engine = engine
+        self._cardholder = cardholder
+        self._framer = PacketFramer()
+        self._open = False
+        self._heard_at = 0.0
+        self._asked: PinRequest | None = None
+        self._digits = bytearray()
+        self._fingers: deque[tuple[float, int]] = deque()
+        self._idle_at = 0.0
+        self._last = b""
+        self._naks = 0
+        self._shown: deque[Shown] = deque(maxlen=KEPT_DISPLAYS)
+        self._show(IDLE_WORDS)
+
+    def feed(self, octets: bytes, now: float) -> bytes:
+        """Octets from the host; returns what the pad says at once."""
+        out = self.tick(now)
+        self._heard_at = now
+        return out + b"".join(self._hear(event, now) for event in self._framer.feed(octets))
+
+    def tick(self, now: float) -> bytes:
+        """What became due by ``now``: fingers on keys, time limits, a packet that never ended."""
+        out = b""
+        if self._framer.unfinished and now >= self._heard_at + self._settings.octet_s:
+            out += b"".join(self._hear(event, now) for event in self._framer.lapse())
+        while self._fingers and self._fingers[0][0] <= now:
+            when, key = self._fingers.popleft()
+            out += self.press(key, when)
+        if self._asked is not None and now >= self._idle_at:
+            out += self._respond("GPN", Status.TIMEOUT)
+        return out
+
+    @property
+    def due(self) -> float | None:
+        """When :meth:`tick` has something to do next."""
+        times = [self._fingers[0][0]] if self._fingers else []
+        if self._framer.unfinished:
+            times.append(self._heard_at + self._settings.octet_s)
+        if self._asked is not None:
+            times.append(self._idle_at)
+        return min(times, default=None)
+
+    def press(self, key: int, now: float) -> bytes:
+        """A key of the keypad goes down: 0 to 9, or a :class:`Key`."""
+        asked = self._asked
+        if asked is None:
+            return b""
+        self._idle_at = now + IDLE_ENTRY_S
+        match key:
+            case Key.CANCEL:
+                return self._respond("GPN", Status.CANCEL)
+            case Key.CLEAR:
+                self._forget_digits()
+            case Key.ENTER if asked.least <= len(self._digits):
+                return self._entered(asked)
+            case Key.ENTER:
+                return b""
+            case digit if len(self._digits) < min(asked.most, PIN_DIGITS[-1]):
+                self._digits.append(digit)
+        self._show(f"{asked.message} {'*' * len(self._digits)}".rstrip())
+        return b""
+
+    def drain_shown(self) -> list[Shown]:
+        """Changes of the display since the last call."""
+        shown = list(self._shown)
+        self._shown.clear()
+        return shown
+
+    def _hear(self, event: Event, now: float) -> bytes:
+        if isinstance(event, Damaged):
+            return _NAK
+        if isinstance(event, Packet):
+            return self._packet(event, now)
+        if event is Control.CAN:
+            self._stop_asking()
+            self._last = b""
+            return _EOT
+        if event is Control.NAK and self._last:
+            self._naks += 1
+            return self._last if self._naks < MOST_NAKS else b""
+        return b""
+
+    def _packet(self, packet: Packet, now: float) -> bytes:
+        self._stop_asking()
+        self._last = b""
+        try:
+            command = decode_command(packet)
+        except DecodeError:
+            return _ACK + self._respond(UNKNOWN_COMMAND, Status.BAD_CALL)
+        obey = _OBEYED.get(command.name)
+        if obey is None:
+            return _ACK + self._respond(UNKNOWN_COMMAND, Status.BAD_CALL)
+        if not self._open and command.name != "OPN":
+            return _ACK + self._respond(command.name, Status.BAD_CALL)
+        try:
+            return _ACK + obey(self, command, now)
+        except DecodeError:
+            return _ACK + self._respond(command.name, Status.BAD_PARAMETER)
+
+    def _obey_open(self, command: Command, now: float) -> bytes:
+        if command.blocks:
+            return self._respond("OPN", Status.BAD_PARAMETER)  # the enciphered session is not offered
+        self._open = True
+        return self._respond("OPN", Status.OK)
+
+    def _obey_close(self, command: Command, now: float) -> bytes:
+        self._open = False
+        self._show(IDLE_WORDS)
+        return self._respond("CLX", Status.OK)
+
+    def _obey_display(self, command: Command, now: float) -> bytes:
+        text = command.blocks[0].decode("ascii", "replace") if len(command.blocks) == 1 else "\x00"
+        if len(text) != 32 or not (text.isascii() and text.isprintable()):
+            return self._respond("DSP", Status.BAD_PARAMETER)
+        self._show(text.strip())
+        return self._respond("DSP", Status.OK)
+
+    def _obey_info(self, command: Command, now: float) -> bytes:
+        asked = decode_parameters(command.blocks, "GIX").get(Parameter.IDENTIFIERS)
+        have = _PROPERTIES | {
+            Parameter.SERIAL_NUMBER: self._serial.encode("ascii"),
+            Parameter.MASTER_KEYS_FOR_DATA: self._map(lambda place: self._keys.has_data_slot(f"{place:02d}")),
+            Parameter.DUKPT_KEYS_FOR_PINS: self._map(lambda place: place == self._settings.pin_key_index),
+        }
+        if asked is not None:
+            wanted = [int.from_bytes(asked[place : place + 2], "big") for place in range(0, len(asked), 2)]
+            have = {name: value for name, value in have.items() if name in wanted}
+        return self._respond("GIX", Status.OK, parameters(have))
+
+    def _obey_pin(self, command: Command, now: float) -> bytes:
+        request = decode_pin_request(command)
+        if request.method is not PinMethod.DUKPT_TDES or request.key_index != self._settings.pin_key_index:
+            return self._respond("GPN", Status.KEY_MISSING)
+        self._asked = request
+        self._idle_at = now + IDLE_ENTRY_S
+        self._show(request.message)
+        if self._cardholder is not None:
+            self._fingers = deque((now + after, key) for after, key in self._cardholder.answer())
+        return b""
+
+    def _obey_encipher(self, command: Command, now: float) -> bytes:
+        given = decode_parameters(command.blocks, "EBX")
+        data, iv = given.get(Parameter.DATA_IN, b""), given.get(Parameter.IV, bytes(BLOCK_OCTETS))
+        working_key = given.get(Parameter.WORKING_KEY, b"")
+        slot = given.get(Parameter.KEY_INDEX, b"").decode("ascii", "replace")
+        if not data or not slot or not working_key or Parameter.DATA_METHOD not in given:
+            return self._respond("EBX", Status.MISSING_PARAMETER)
+        sound = len(data) % BLOCK_OCTETS == 0 and len(data) <= LONGEST_ENCIPHER and len(iv) == BLOCK_OCTETS
+        if not sound or len(working_key) != WORKING_KEY_OCTETS or given[Parameter.DATA_METHOD] != MASTER_TDES_CBC:
+            return self._respond("EBX", Status.BAD_PARAMETER)
+        if not self._keys.has_data_slot(slot):
+            return self._respond("EBX", Status.KEY_MISSING)
+        out = self._keys.encipher_data(slot, working_key, iv, data)
+        return self._respond("EBX", Status.OK, parameters({Parameter.DATA_OUT: out}))
+
+    def _entered(self, asked: PinRequest) -> bytes:
+        with Pin(self._digits) as pin:
+            enciphered = self._engine.encipher_pin(pin, asked.pan)
+        if enciphered is None:
+            return self._respond("GPN", Status.KEY_MISSING)  # the key is used up
+        ksn, block = enciphered
+        return self._respond("GPN", Status.OK, PinBlock(block, ksn).data())
+
+    def _respond(self, name: str, status: Status, *blocks: bytes) -> bytes:
+        self._stop_asking()
+        self._naks = 0
+        self._last = Response(name, status, blocks).packet().encode()
+        return self._last
+
+    def _stop_asking(self) -> None:
+        if self._asked is not None:
+            self._show(IDLE_WORDS)
+        self._asked = None
+        self._fingers.clear()
+        self._forget_digits()
+
+    def _forget_digits(self) -> None:
+        self._digits[:] = bytes(len(self._digits))
+        self._digits = bytearray()
+
+    def _show(self, text: str) -> None:
+        self._shown.append(Shown(text))
+
+    @staticmethod
+    def _map(present: Callable[[int], bool]) -> bytes:
+        return b"".join(b"1" if present(place) else b"0" for place in range(100))
+
+
+_OBEYED: dict[str, Callable[[AbecsPadTwin, Command, float], bytes]] = {
+    "OPN": AbecsPadTwin._obey_open,
+    "CLX": AbecsPadTwin._obey_close,
+    "DSP": AbecsPadTwin._obey_display,
+    "GIX": AbecsPadTwin._obey_info,
+    "GPN": AbecsPadTwin._obey_pin,
+    "EBX": AbecsPadTwin._obey_encipher,
+}

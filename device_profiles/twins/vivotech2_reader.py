@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The twin of a ViVOtech2 reader in pass-through mode: a machine fed with octets and time. No port, no clock.
+
+The reader answers requests in the order of their coming, one at a time: what is heard during a search waits for its
+end. It carries APDUs as they are and runs no kernel of its own. Outside pass-through mode it knows no card. Source: NEO
+2 Interface Developer's Guide (2019), 3.2 and 8.12 to 8.15. The person with the card is
+:class:`device_profiles.twins.reader.Hand`.
+"""
+
+from collections import deque
+from collections.abc import Collection
+
+from device_profiles.twins.card import CardTorn
+from device_profiles.twins.reader import Hand
+from protocols.errors import DecodeError
+from protocols.serial.vivotech2 import HIGH_FIRST, LONGEST_DATA, Frame, FrameFramer
+from protocols.serial.vivotech2_messages import (
+    ALL_LEDS,
+    LEDS,
+    Beep,
+    CardType,
+    Exchange,
+    GetVersion,
+    PassThrough,
+    Ping,
+    PollForToken,
+    RefusedError,
+    Request,
+    SetLed,
+    SetPolling,
+    Status,
+    Token,
+    decode_request,
+    reply_frame,
+)
+
+VERSION = b"TEST NEO 2 twin 1.00"
+OCTET_S = 0.05  # a frame that stands still for so long is forgotten
+MOST_WAITING = 8
+ISO_DEP = 0x20
+
+
+class Vivotech2ReaderTwin:
+    """One reader with its antenna, LEDs and buzzer. Feed it octets, tell it the time; it returns octets."""
+
+    def __init__(self, hand: Hand | None, high_first: Collection[int] = HIGH_FIRST) -> None:
+        self.lit: set[int] = set()
+        self.beeps = 0
+        self._hand = hand
+        self._framer = FrameFramer(high_first)
+        self._waiting: deque[Frame] = deque()
+        self._heard_at = 0.0
+        self._through = False
+        self._present = False
+        self._active = False
+        self._arrival: float | None = None
+        self._poll: PollForToken | None = None
+        self._poll_ends = 0.0
+
+    def feed(self, octets: bytes, now: float) -> bytes:
+        """Octets from the terminal; returns what the reader says at once."""
+        out = self.tick(now)
+        self._heard_at = now
+        for event in self._framer.feed(octets):
+            if isinstance(event, Frame) and len(self._waiting) < MOST_WAITING:
+                self._waiting.append(event)
+        return out + self._work(now)
+
+    def tick(self, now: float) -> bytes:
+        """What became due by ``now``: the card arrives, the search ends."""
+        if self._framer.unfinished and now >= self._heard_at + OCTET_S:
+            self._framer.lapse()
+        if self._arrival is not None and now >= self._arrival:
+            self.insert()
+        return self._work(now)
+
+    @property
+    def due(self) -> float | None:
+        """When :meth:`tick` has something to do next."""
+        times = [self._arrival] if self._arrival is not None else []
+        if self._poll is not None:
+            times.append(self._poll_ends)
+        if self._framer.unfinished:
+            times.append(self._heard_at + OCTET_S)
+        return min(times, default=None)
+
+    def insert(self) -> None:
+        """The card comes into the field."""
+        self._arrival = None
+        self._present = self._hand is not None
+
+    def remove(self) -> None:
+        """The card leaves the field."""
+        self._arrival = None
+        self._present = False
+        self._deactivate()
+
+    def _work(self, now: float) -> bytes:
+        out = self._searched(now)
+        while self._waiting and self._poll is None:
+            frame = self._waiting.popleft()
+            try:
+                request = decode_request(frame)
+            except RefusedError as refused:
+                out += Frame(frame.command, refused.status).encode()
+                continue
+            except DecodeError:
+                out += Frame(frame.command, Status.MALFORMED_DATA).encode()
+                continue
+            out += self._obey(request, now)
+        return out
+
+    def _obey(self, request: Request, now: float) -> bytes:
+        match request:
+            case Ping() | SetPolling():
+                return _said(request)
+            case GetVersion():
+                return _said(request, data=VERSION)
+            case PassThrough(on):
+                self._through = on
+                self.remove()
+                return _said(request)
+            case PollForToken() | Exchange() | SetLed() | Beep() if not self._through:
+                return _said(request, Status.SUB_COMMAND_NOT_ALLOWED)
+            case PollForToken(seconds):
+                self._deactivate()
+                self._poll, self._poll_ends = request, now + seconds
+                if not self._present and self._hand is not None and self._arrival is None:
+                    self._arrival = now + self._hand.after_s
+                return self._searched(now)
+            case Exchange(apdu):
+                return self._exchanged(request, apdu)
+            case SetLed(led, on):
+                changed = set(LEDS) - {ALL_LEDS} if led == ALL_LEDS else {led}
+                self.lit = self.lit | changed if on else self.lit - changed
+                return _said(request)
+            case Beep(times):
+                self.beeps += times
+                return _said(request)
+
+    def _searched(self, now: float) -> bytes:
+        poll, hand = self._poll, self._hand
+        if poll is None:
+            return b""
+        if self._present and hand is not None:
+            self._poll = None
+            card = hand.card.power_on()
+            self._active = True
+            kind = CardType.A_ISO_DEP if card.sak & ISO_DEP else CardType.A_OTHER
+            return _said(poll, data=Token(kind, card.uid).data())
+        if now >= self._poll_ends:
+            self._poll = None
+            return _said(poll, Status.TIMEOUT)
+        return b""
+
+    def _exchanged(self, request: Exchange, apdu: bytes) -> bytes:
+        hand = self._hand
+        if hand is None or not self._active:
+            return _said(request, Status.FAILED)
+        try:
+            response = hand.card.apdu(apdu)
+        except CardTorn:
+            self.remove()
+            return _said(request, Status.TIMEOUT)
+        return _said(request, data=response) if len(response) <= LONGEST_DATA else _said(request, Status.TOO_LONG)
+
+    def _deactivate(self) -> None:
+        if self._active and self._hand is not None:
+            self._hand.card.power_off()
+        self._active = False
+
+
+def _said(request: Request, status: Status = Status.OK, data: bytes = b"") -> bytes:
+    return reply_frame(request, status, data).encode()

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Walks a connected PIN pad along its profile and says what fits. Asks nobody for a PIN unless it is told to.
+
+Each finding is one question to the pad. What cannot be told without a person or a real key is said to be untried; a
+pad that answers otherwise than its profile says gets the line of the profile to correct.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from device_profiles.model import AbecsProfile, PadProfile
+from protocols.pan import Pan
+from protocols.serial.ipp import SESSION_KEY_OCTETS, Display
+from terminal_agent.line.port import Line
+from terminal_agent.pad.drivers import open_pad
+from terminal_agent.pad.port import PadAbsent, PadError, PadRefused, PinCancelled, PinEntered, PinPad, Trace
+
+TEST_PAN = Pan("4000009999990016")
+TEST_WORDS = "EUR 42.00"
+TEST_SESSION_KEY = bytes(range(SESSION_KEY_OCTETS))  # a cryptogram like any other: what it deciphers to is of no use
+
+
+class Verdict(Enum):
+    """How an answer of the pad compares with its profile."""
+
+    FITS = "fits"
+    DIFFERS = "differs"
+    UNTRIED = "untried"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about the pad, in words; ``cure`` only where it differs."""
+
+    subject: str
+    verdict: Verdict
+    words: str
+    cure: str = ""
+
+
+async def inspect(profile: PadProfile, line: Line, *, pin_s: float = 0.0, trace: Trace | None = None) -> list[Finding]:
+    """Every finding, in order; ``pin_s`` above zero asks a person for a PIN of a TEST card for so long.
+
+    :class:`PadAbsent` while nothing is known of the pad becomes a finding too; the line is closed in any case.
+    """
+    try:
+        pad = await open_pad(profile, line, trace)
+    except PadAbsent as fault:
+        cure = fault.hint or "correct [line] in the profile"
+        return [Finding("line", Verdict.DIFFERS, fault.what, f"{cure}; then [line] in the profile")]
+    except PadError as fault:
+        return [
+            Finding("identity", Verdict.DIFFERS, fault.what, fault.hint or "is this a pad of the profile's family?")
+        ]
+    found = [
+        Finding("line", Verdict.FITS, f"answers at {profile.line.baud} baud"),
+        Finding("identity", Verdict.FITS, f"serial number {getattr(pad, 'serial', '')}"),
+    ]
+    try:
+        found += await _display(pad, profile)
+        found.append(await _mac(pad, profile))
+        found.append(await _pin(pad, profile, pin_s))
+    except PadAbsent as fault:
+        found.append(Finding("line", Verdict.DIFFERS, f"the pad fell silent: {fault.what}", fault.hint))
+    finally:
+        await pad.close()
+    return found
+
+
+async def _display(pad: PinPad, profile: PadProfile) -> list[Finding]:
+    words = TEST_WORDS
+    if not isinstance(profile, AbecsProfile):
+        if profile.dialect.display is Display.NOTHING:
+            return [Finding("display", Verdict.UNTRIED, "the profile says that a host may show nothing")]
+        words = TEST_WORDS[: profile.dialect.display_characters]
+    try:
+        await pad.show(words)
+    except PadRefused as fault:
+        return [Finding("display", Verdict.DIFFERS, fault.what, "correct dialect.display")]
+    return [Finding("display", Verdict.FITS, f"took '{TEST_WORDS}'; look whether it shows it")]
+
+
+async def _mac(pad: PinPad, profile: PadProfile) -> Finding:
+    if isinstance(profile, AbecsProfile):
+        slot, key = f"{profile.abecs.data_key_index:02d}", "abecs.data-key-index"
+    else:
+        slot, key = profile.dialect.mac_slot or profile.dialect.mac_select, "dialect.mac-slot"
+    try:
+        await pad.mac(TEST_SESSION_KEY, b"terminal-agent pad check")
+    except PadRefused as fault:
+        return Finding("MAC", Verdict.DIFFERS, fault.what, f"load slot {slot or '?'}, or correct {key}")
+    except PadError as fault:
+        return Finding("MAC", Verdict.DIFFERS, fault.what, f"compare {key} with the pad's manual")
+    return Finding("MAC", Verdict.FITS, f"slot {slot} makes one; whether the key is right only the acquirer can tell")
+
+
+async def _pin(pad: PinPad, profile: PadProfile, pin_s: float) -> Finding:
+    if pin_s <= 0:
+        return Finding("PIN entry", Verdict.UNTRIED, "needs a person: --pin asks for one, of a TEST card")
+    try:
+        outcome = await pad.enter_pin(TEST_PAN, TEST_WORDS, pin_s)
+    except PadRefused as fault:
+        return Finding("PIN entry", Verdict.DIFFERS, fault.what, "load a DUKPT key, or compare dialect.pin-… ")
+    except PadError as fault:
+        return Finding("PIN entry", Verdict.DIFFERS, fault.what, "compare dialect.pin-reply with the pad's manual")
+    if isinstance(outcome, PinEntered):
+        return Finding(
+            "PIN entry", Verdict.FITS, f"KSN {outcome.ksn.hex().upper()}, block of {len(outcome.block)} octets"
+        )
+    ended = "was cancelled at the pad" if isinstance(outcome, PinCancelled) else "nobody entered one in time"
+    return Finding("PIN entry", Verdict.FITS, f"asked for; {ended}")

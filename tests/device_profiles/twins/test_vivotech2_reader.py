@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Invariant: the twin answers every sound request once, in order, and knows a card only in pass-through mode."""
+
+import pytest
+
+from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
+from protocols.serial.vivotech2 import Frame, FrameFramer, request_octets
+from protocols.serial.vivotech2_messages import (
+    Beep,
+    CardType,
+    Exchange,
+    GetVersion,
+    PassThrough,
+    Ping,
+    PollForToken,
+    Request,
+    SetLed,
+    SetPolling,
+    Status,
+    decode_token,
+    request_frame,
+)
+from tests.device_profiles.twins.hands import hand
+
+
+def asked(twin: Vivotech2ReaderTwin, *requests: Request, now: float = 0.0) -> list[Frame]:
+    octets = b"".join(request_octets(request_frame(request)) for request in requests)
+    return heard(twin.feed(octets, now))
+
+
+def heard(octets: bytes) -> list[Frame]:
+    events = FrameFramer().feed(octets)
+    assert all(isinstance(event, Frame) for event in events)
+    return events  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "request_", [PollForToken(1.0), Exchange(b"\x00\xa4\x00\x00"), SetLed(1, True), Beep(1)], ids=repr
+)
+def test_outside_pass_through_mode_there_is_no_card(request_: Request) -> None:
+    twin = Vivotech2ReaderTwin(hand()[0])
+    assert asked(twin, request_) == [Frame(request_.name[0], Status.SUB_COMMAND_NOT_ALLOWED)]
+
+
+def test_what_waits_is_answered_in_order() -> None:
+    twin = Vivotech2ReaderTwin(None)
+    assert [frame.command for frame in asked(twin, PassThrough(True), PollForToken(0.5), Ping(), GetVersion())] == [
+        0x2C
+    ]
+    assert twin.due == pytest.approx(0.5)
+    replies = heard(twin.tick(0.5))
+    assert [(reply.command, reply.detail) for reply in replies] == [(0x2C, 0x08), (0x18, 0), (0x29, 0)]
+
+
+def test_a_card_is_found_used_and_let_go() -> None:
+    person, card = hand(after_s=0.2)
+    twin = Vivotech2ReaderTwin(person)
+    assert len(asked(twin, SetPolling(), PassThrough(True), PollForToken(1.0))) == 2
+    assert twin.due == pytest.approx(0.2)
+    (found,) = heard(twin.tick(0.2))
+    assert decode_token(found.data).kind is CardType.A_ISO_DEP
+    (answer,) = asked(twin, Exchange(b"\x00\xa4\x00\x01"))
+    assert answer.data == b"\x00\xa4\x00\x01\x90\x00"
+    assert card.powered == 1
+    asked(twin, PassThrough(False))
+    assert card.powered == 0
+    asked(twin, PassThrough(True))
+    assert asked(twin, Exchange(b"\x00\xa4\x00\x01")) == [Frame(0x2C, Status.FAILED)]
+
+
+def test_lights_and_sounds() -> None:
+    twin = Vivotech2ReaderTwin(None)
+    asked(twin, PassThrough(True), SetLed(255, True), SetLed(2, False), Beep(3))
+    assert twin.lit == {0, 1, 3}
+    assert twin.beeps == 3
+
+
+def test_damaged_and_unknown_requests() -> None:
+    twin = Vivotech2ReaderTwin(None)
+    spoiled = bytearray(request_octets(request_frame(Ping())))
+    spoiled[-1] ^= 1
+    assert twin.feed(bytes(spoiled), 0.0) == b""
+    assert heard(twin.feed(request_octets(Frame(0x77, 0)), 0.0)) == [Frame(0x77, Status.UNKNOWN_COMMAND)]
+    assert heard(twin.feed(request_octets(Frame(0x2C, 0x77)), 0.0)) == [Frame(0x2C, Status.UNKNOWN_SUB_COMMAND)]
+
+
+def test_half_a_frame_is_forgotten() -> None:
+    twin = Vivotech2ReaderTwin(None)
+    ping = request_octets(request_frame(Ping()))
+    twin.feed(ping[:9], 0.0)
+    assert twin.due == pytest.approx(0.05)
+    twin.tick(0.05)
+    assert heard(twin.feed(ping, 0.1)) == [Frame(0x18, 0)]
+
+
+def test_the_crcs_order_is_the_profiles() -> None:
+    twin = Vivotech2ReaderTwin(None, high_first=())
+    frame = request_frame(PassThrough(True))
+    assert twin.feed(request_octets(frame), 0.0) == b""
+    assert heard(twin.feed(request_octets(frame, ()), 0.0)) == [Frame(0x2C, 0)]
