@@ -46,7 +46,7 @@ ATTACK = Attack(
     cases=(
         Case(
             "halves made equal",
-            soft=lambda folder: hsm.variant(folder, single_length_posing="true"),
+            soft=lambda folder: hsm.soft_in_variants(folder, single_length_posing="true"),
             hardened=unit,
             strike=make_the_halves_equal,
             alert="host.refused A1",
@@ -54,7 +54,7 @@ ATTACK = Attack(
         ),
         Case(
             "halves made equal, usual settings",
-            soft=lambda folder: hsm.variant(folder, single_length_posing="true"),
+            soft=lambda folder: hsm.soft_in_variants(folder, single_length_posing="true"),
             hardened=hsm.variant,
             strike=make_the_halves_equal,
             alert="host.refused 75",
