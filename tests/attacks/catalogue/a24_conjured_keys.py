@@ -77,7 +77,7 @@ ATTACK = Attack(
         ),
         Case(
             "noise used",
-            soft=hsm.variant,
+            soft=hsm.soft_in_variants,
             hardened=unit,
             strike=use_noise,
             alert="host.refused A4",
