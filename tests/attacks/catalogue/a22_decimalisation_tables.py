@@ -108,7 +108,7 @@ ATTACK = Attack(
     cases=(
         Case(
             "two digits swapped",
-            soft=lambda folder: hsm.variant(folder, encrypted_tables="false"),
+            soft=lambda folder: hsm.soft_in_variants(folder, encrypted_tables="false"),
             hardened=unit,
             strike=send_swapped_tables,
             alert="host.refused 25",
@@ -116,7 +116,7 @@ ATTACK = Attack(
         ),
         Case(
             "zeros and a one",
-            soft=lambda folder: hsm.variant(folder, encrypted_tables="false", table_checks="false"),
+            soft=lambda folder: hsm.soft_in_variants(folder, encrypted_tables="false", table_checks="false"),
             hardened=unit,
             strike=send_tables_of_zeros,
             alert="host.refused 25",

@@ -67,7 +67,7 @@ ATTACK = Attack(
     cases=(
         Case(
             "through format 1",
-            soft=lambda folder: hsm.blocks(folder, AnyTranslation),
+            soft=lambda folder: hsm.soft_in_blocks(folder, AnyTranslation),
             hardened=unit,
             strike=through_a_format_without_account,
             alert="host.refused 69",
@@ -75,7 +75,7 @@ ATTACK = Attack(
         ),
         Case(
             "to format 2",
-            soft=lambda folder: hsm.blocks(folder, AnyTranslation),
+            soft=lambda folder: hsm.soft_in_blocks(folder, AnyTranslation),
             hardened=unit,
             strike=to_the_block_that_cards_take,
             alert="host.refused 69",
@@ -83,7 +83,7 @@ ATTACK = Attack(
         ),
         Case(
             "to another account",
-            soft=lambda folder: hsm.variant(folder, account_change="true"),
+            soft=lambda folder: hsm.soft_in_variants(folder, account_change="true"),
             hardened=unit,
             strike=move_it_to_another_account,
             alert="host.refused 29",
@@ -91,7 +91,7 @@ ATTACK = Attack(
         ),
         Case(
             "by the error codes",
-            soft=lambda folder: hsm.blocks(folder, TalkativeTranslation),
+            soft=lambda folder: hsm.soft_in_blocks(folder, TalkativeTranslation),
             hardened=unit,
             strike=tell_causes_apart,
             alert="host.refused 20",

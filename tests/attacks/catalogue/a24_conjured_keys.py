@@ -69,7 +69,7 @@ ATTACK = Attack(
     cases=(
         Case(
             "noise imported",
-            soft=lambda folder: hsm.variant(folder, correct_parity="true"),
+            soft=lambda folder: hsm.soft_in_variants(folder, correct_parity="true"),
             hardened=unit,
             strike=import_noise,
             alert="host.refused A1",
@@ -77,7 +77,7 @@ ATTACK = Attack(
         ),
         Case(
             "noise used",
-            soft=hsm.variant,
+            soft=hsm.soft_in_variants,
             hardened=unit,
             strike=use_noise,
             alert="host.refused A4",

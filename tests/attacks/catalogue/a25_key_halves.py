@@ -46,7 +46,7 @@ ATTACK = Attack(
     cases=(
         Case(
             "halves made equal",
-            soft=lambda folder: hsm.variant(folder, single_length_posing="true"),
+            soft=lambda folder: hsm.soft_in_variants(folder, single_length_posing="true"),
             hardened=unit,
             strike=make_the_halves_equal,
             alert="host.refused A1",
@@ -54,15 +54,15 @@ ATTACK = Attack(
         ),
         Case(
             "halves made equal, usual settings",
-            soft=lambda folder: hsm.variant(folder, single_length_posing="true"),
-            hardened=hsm.variant,
+            soft=lambda folder: hsm.soft_in_variants(folder, single_length_posing="true"),
+            hardened=hsm.soft_in_variants,
             strike=make_the_halves_equal,
             alert="host.refused 75",
             told=TELLER,
         ),
         Case(
             "halves of two keys",
-            soft=hsm.variant,
+            soft=hsm.soft_in_variants,
             hardened=unit,
             strike=join_halves_of_two_keys,
             alert="host.refused A1",
@@ -70,7 +70,7 @@ ATTACK = Attack(
         ),
         Case(
             "halves swapped under the LMK",
-            soft=hsm.variant,
+            soft=hsm.soft_in_variants,
             hardened=unit,
             strike=use_halves_under_the_lmk,
             alert="host.refused A1",

@@ -106,7 +106,7 @@ ATTACK = Attack(
         ),
         Case(
             "older version",
-            soft=lambda folder: hsm.blocks(folder, AnyVersion),
+            soft=lambda folder: hsm.soft_in_blocks(folder, AnyVersion),
             hardened=unit,
             strike=send_an_old_version,
             alert="host.refused B2",

@@ -48,13 +48,13 @@ def as_bad_as_can_be(limits: Limits = NO_LIMITS, lmks: Mapping[str, str] | None 
     return Settings(test_lmks=lmks or {"00": "variant"}, policy=PolicySettings(settings=named), fraud=limits)
 
 
-def variant(folder: Path, make: type[Simulator] = Simulator, **policy: str) -> Opened:
+def soft_in_variants(folder: Path, make: type[Simulator] = Simulator, **policy: str) -> Opened:
     """SOFT: a variant LMK and single settings as an owner may leave them."""
     closed = policy.get("encrypted_tables", "true") == "true"
     return unit(folder, as_bad_as_can_be(**policy), make=make, held=in_variants, names_types=True, closed_tables=closed)
 
 
-def blocks(folder: Path, make: type[Simulator], limits: Limits = NO_LIMITS, **policy: str) -> Opened:
+def soft_in_blocks(folder: Path, make: type[Simulator], limits: Limits = NO_LIMITS, **policy: str) -> Opened:
     """SOFT: an AES key block LMK, with a part replaced."""
     return unit(folder, as_bad_as_can_be(limits, AES_BLOCKS, **policy), make=make)
 
@@ -167,14 +167,14 @@ class UnboundLmk(BlockLmk):
         """As :func:`unbound_block` writes it."""
         if header is None:
             raise Refused(Reason.LMK_SCHEME)
-        text = unbound(bytes(key.reveal()), header)
+        text = without_binding(bytes(key.reveal()), header)
         return WrappedKey(KeyScheme.KEY_BLOCK, text.encode())
 
 
 _OCTETS = bytes.fromhex(TEST_AES_LMK)
 
 
-def unbound(clear: bytes, header: BlockHeader) -> str:
+def without_binding(clear: bytes, header: BlockHeader) -> str:
     """A key in a block of that kind, without its tag."""
     body = (8 * len(clear)).to_bytes(2, "big") + clear
     body += bytes(-len(body) % 16)
@@ -185,7 +185,7 @@ def unbound(clear: bytes, header: BlockHeader) -> str:
 def unbound_block(kind: str, clear: bytes, mode: str | None = None, exportability: str = "E") -> str:
     """A key field under that LMK."""
     _, usage, usual = KINDS[kind]
-    return "S" + unbound(clear, BlockHeader(usage, "T", mode or usual, "00", exportability, "00"))
+    return "S" + without_binding(clear, BlockHeader(usage, "T", mode or usual, "00", exportability, "00"))
 
 
 class Unbound(Simulator):
