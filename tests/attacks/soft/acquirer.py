@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from device_profiles.twins.acquirer_ledger import Ledger
-from protocols.hsm.commands import CM
+from protocols.hsm.commands import EC
+from protocols.hsm.commands.pins import G0
 from tests.device_profiles import acquirer_bench as foreign
 from tests.device_profiles.acquirer_bench import Hsm
 
@@ -29,7 +30,7 @@ class UnboundHsm(Hsm):
 
     def answer(self, request: Any) -> Any:
         """See :class:`Hsm`."""
-        return super().answer(replace(request, account=NO_ACCOUNT[:12]) if isinstance(request, CM) else request)
+        return super().answer(replace(request, account=NO_ACCOUNT[:12]) if isinstance(request, G0 | EC) else request)
 
 
 class UnboundPad:
