@@ -7,6 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from tillguard.arguments import Parser
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "reader": ("device_profiles.serve.reader_command", "a card reader on a pseudo terminal, and a card to tap"),
     "pinpad": ("device_profiles.serve.pinpad_command", "a PIN pad on a pseudo terminal, and a person at its keys"),
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _without_command(words)
     module_name, summary = COMMANDS[words[0]]
     module = importlib.import_module(module_name)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"device-twin {words[0]}", description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.configure(parser)
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _without_command(words: list[str]) -> int:
     listed = "\n".join(f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="device-twin",
         description="Virtual devices and far ends of every wire of a terminal.",
         epilog=EXAMPLES + listed,

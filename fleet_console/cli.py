@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from tillguard.arguments import Parser
 from tillguard.voice import Fault, run
 
 EXAMPLES = """\
@@ -32,7 +33,7 @@ def _command(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fleet-console",
         description="What head office sees of its terminals.",
         epilog=EXAMPLES,

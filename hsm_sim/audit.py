@@ -19,7 +19,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from protocols.audit_chain import ChainError, Head, Record, Summary, Value, genesis, link, parse, verify
+from protocols.audit_chain import LONGEST_LINE, ChainError, Head, Record, Summary, Value, genesis, link, parse, verify
 from protocols.errors import ProtocolError
 
 CHAIN = "hsm-sim"
@@ -174,12 +174,16 @@ class _Last:
 
 def _verified(path: Path, remembered: Head | None = None, watch: _Last | None = None) -> Summary:
     try:
-        with path.open("rb") as lines:
+        if not path.is_file():
+            path.open("rb").close()  # says why, where it is not there
+            raise AuditError(f"{path}: not a file", "name the audit.jsonl of a state folder")
+        with path.open("rb") as stored:
+            lines = iter(lambda: stored.readline(LONGEST_LINE + 1), b"")  # a file without line ends is no audit
             return verify(CHAIN, lines if watch is None else watch(lines), remembered)
     except ChainError as fault:
-        raise AuditError(f"{path.name}: {fault}", INQUIRY, damaged=True) from None
+        raise AuditError(f"{path}: {fault}", INQUIRY, damaged=True) from None
     except OSError as fault:
-        raise AuditError(f"{path.name}: {fault.strerror}", "check the path and its rights") from None
+        raise AuditError(f"{path}: {fault.strerror}", "check the path and its rights") from None
 
 
 def _open(path: Path) -> tuple[int, int]:
@@ -192,13 +196,13 @@ def _open(path: Path) -> tuple[int, int]:
             os.fsync(folder)
             os.close(folder)
     except OSError as fault:
-        raise AuditError(f"{path.name}: {fault.strerror}", "check the state folder, its rights and its disk") from None
+        raise AuditError(f"{path}: {fault.strerror}", "check the state folder, its rights and its disk") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return descriptor, _cut_torn_line(descriptor)
     except OSError:
         os.close(descriptor)
-        raise AuditError(f"{path.name} is open in another process", IN_USE) from None
+        raise AuditError(f"{path} is open in another process", IN_USE) from None
 
 
 def _cut_torn_line(descriptor: int) -> int:

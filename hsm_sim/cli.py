@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tillguard.arguments import Parser
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice, run
 
@@ -19,8 +20,13 @@ EXAMPLES = """examples:
                                            keeps keys, counters and its audit in that folder
   hsm-sim console --state ~/hsm            give orders to that unit: authorise, settings, keys, audit
   hsm-sim audit ~/hsm/audit.jsonl          verify an audit that no unit has open
+  hsm-sim rewrap --config old.toml --new-config new.toml
+                                           another passphrase or token for the vault of a stopped unit
   hsm-sim commands                         what it answers, and how well each layout is attested
   hsm-sim tool pinblock --help             a calculator for TEST data: PIN blocks, DUKPT, MACs, card codes
+"""
+ABOUT = """
+A payment HSM simulator with TEST master keys: it computes for real and protects nothing.
 """
 
 
@@ -31,20 +37,32 @@ def main(argv: list[str] | None = None) -> int:
         from hsm_sim.tool.command import main as calculate
 
         return calculate(words[1:])
-    given = _parser().parse_args(words)
+    parser = _parser()
+    given = parser.parse_args(words)
+    if given.noun is None:
+        parser.print_help(sys.stderr)
+        return int(Exit.USAGE)
     return run(COMMAND, lambda: _run(given), as_json=given.json)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=COMMAND,
-        description="A payment HSM simulator with TEST master keys: it computes for real and protects nothing.",
-        epilog=EXAMPLES,
+        description=EXAMPLES + ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    nouns = parser.add_subparsers(dest="noun", metavar="COMMAND", required=True)
+    nouns = parser.add_subparsers(dest="noun", metavar="COMMAND")
 
-    serve = nouns.add_parser("serve", help="answer host commands over TCP until stopped")
+    def noun(name: str, summary: str) -> argparse.ArgumentParser:
+        lines = [line for line in EXAMPLES.splitlines() if line.startswith(f"  hsm-sim {name}")]
+        return nouns.add_parser(
+            name,
+            help=summary,
+            description="\n".join(["examples:", *lines, "", summary]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    serve = noun("serve", "answer host commands over TCP until stopped")
     serve.add_argument("--port", type=int, metavar="N", help="TCP port, 0 for any free one (default 1500)")
     serve.add_argument("--listen", metavar="ADDRESS", help="IP address to listen on (default 127.0.0.1)")
     serve.add_argument("--header-octets", type=int, metavar="N", help="length of the message header (default 4)")
@@ -58,23 +76,21 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--trace", action="store_true", help="print every command and answer in redacted words")
     serve.add_argument("--json", action="store_true", help="print JSON lines")
 
-    commands = nouns.add_parser("commands", help="list the host commands with layout and evidence")
+    commands = noun("commands", "list the host commands with layout and evidence")
     commands.add_argument("code", nargs="?", metavar="CODE", help="one command only")
     commands.add_argument("--json", action="store_true", help="print one JSON document")
 
-    console = nouns.add_parser(
-        "console", help="give orders to a running unit; without words: a prompt, or a script on standard input"
-    )
+    console = noun("console", "give orders to a running unit; without words: a prompt, or a script on standard input")
     console.add_argument("--state", type=Path, metavar="FOLDER", required=True, help="the unit's state folder")
     console.add_argument("--json", action="store_true", help="print one JSON document for each order")
     console.add_argument("words", nargs="*", metavar="WORD", help="an order; see: hsm-sim console --state FOLDER help")
 
-    audit = nouns.add_parser("audit", help="verify an audit file, also against a head that was remembered elsewhere")
+    audit = noun("audit", "verify an audit file, also against a head that was remembered elsewhere")
     audit.add_argument("file", type=Path, metavar="FILE")
     audit.add_argument("--remembered", metavar="HEAD", help="as `audit verify` showed it: name:records:hash")
     audit.add_argument("--json", action="store_true", help="print one JSON document")
 
-    rewrap = nouns.add_parser("rewrap", help="let another passphrase or token open the vault of a stopped unit")
+    rewrap = noun("rewrap", "let another passphrase or token open the vault of a stopped unit")
     rewrap.add_argument("--config", type=Path, metavar="FILE", required=True, help="the settings that open it now")
     rewrap.add_argument("--new-config", type=Path, metavar="FILE", required=True, help="the settings that shall")
     rewrap.add_argument("--json", action="store_true", help="print one JSON document")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from protocols.audit_chain import ChainError, Damage, Head, Record, Summary, link, parse, verify
+from protocols.audit_chain import LONGEST_LINE, ChainError, Damage, Head, Record, Summary, link, parse, verify
 from protocols.errors import DecodeError
 from protocols.telemetry.events import Event
 from terminal_agent.errors import AgentError
@@ -151,8 +151,9 @@ def _chain(terminal: str) -> str:
 
 def _verified(path: Path, chain: str, remembered: Head | None) -> Summary:
     try:
-        with path.open("rb") as lines:
-            return verify(chain, lines, remembered)
+        with path.open("rb") as stored:
+            # A file without line ends is no log: it is not read whole to learn that.
+            return verify(chain, iter(lambda: stored.readline(LONGEST_LINE + 1), b""), remembered)
     except ChainError as error:
         raise AuditBroken(f"audit log {path}: {error}", _KEEP_IT) from None
     except OSError as fault:

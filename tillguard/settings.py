@@ -66,7 +66,7 @@ def _table(value: object, shape: Any, path: Path, key: str) -> Any:
     hints = get_type_hints(shape)
     known = {field.name.replace("_", "-"): field for field in fields(shape)}
     known |= {field.name: field for field in fields(shape)}
-    names = [field.name for field in fields(shape)]
+    names = [field.name.replace("_", "-") for field in fields(shape)]
     taken: dict[str, Any] = {}
     for name, item in value.items():
         here = f"{key}.{name}" if key else name

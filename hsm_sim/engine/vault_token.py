@@ -72,7 +72,11 @@ class ByToken:
 
     def _session(self, *, write: bool) -> Any:
         try:
-            token = pkcs11.lib(self._module).get_token(token_label=self._token)
+            library = pkcs11.lib(self._module)
+        except (PKCS11Error, RuntimeError):
+            raise TokenError(f"{self._module}: cannot be loaded as a PKCS#11 module") from None
+        try:
+            token = library.get_token(token_label=self._token)
             return token.open(user_pin=bytes(self._pin.reveal()).decode("utf-8", "replace"), rw=write)
         except (PKCS11Error, RuntimeError) as fault:
             raise TokenError(f"token {self._token}: {type(fault).__name__}") from None

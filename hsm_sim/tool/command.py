@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from hsm_sim.tool import NOUNS
+from tillguard import arguments
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice, run
 
@@ -33,35 +34,15 @@ nouns:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are faults, and which never quotes what was typed."""
+class Parser(arguments.Parser):
+    """An argument parser whose errors come out of ``parse_args`` as faults; a key typed by mistake is told apart."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in our words; of argparse's only those that hold none of the person's."""
-        head, _, rest = message.partition(": ")
-        if head == "unrecognized arguments":
-            what = "an argument that is not known here"
-            hint = f"keys and PINs are never arguments; run: {self.prog} --help"
-        elif rest.startswith("invalid choice"):
-            what, hint = f"{head}: not one of the known values", f"one of: {self._choices(head)}"
-        elif head == "the following arguments are required" or rest == "expected one argument":
-            what, hint = message, f"run: {self.prog} --help"
-        elif message.startswith("one of the arguments"):
-            what, hint = message, "give one of them"
-        elif rest.startswith("not allowed with argument"):
-            what, hint = message, "give one of the two"
-        elif rest.startswith("invalid int value"):
-            what, hint = f"{head}: a whole number expected", f"run: {self.prog} --help"
-        else:
-            what, hint = "arguments not understood", f"run: {self.prog} --help"
-        raise Fault(what, hint, Exit.USAGE)
-
-    def _choices(self, head: str) -> str:
-        for action in self._actions:
-            names = [*action.option_strings, str(action.metavar), action.dest]
-            if action.choices is not None and head.removeprefix("argument ") in ("/".join(names[:-2]), *names):
-                return ", ".join(map(str, action.choices))
-        return f"run: {self.prog} --help"
+        """See :class:`tillguard.arguments.Parser`."""
+        fault = self.fault(message)
+        if message.startswith("unrecognized arguments"):
+            fault.hint = f"keys and PINs are never arguments; {fault.hint}"
+        raise fault
 
 
 def main(words: list[str]) -> int:

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import sys
 
+from tillguard.arguments import Parser
 from tillguard.exits import Exit
 from tillguard.voice import run
 
@@ -39,7 +40,7 @@ This is an agent, not a certified device: no PCI, EMV or scheme approval is clai
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     words = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="terminal-agent",
         description=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
