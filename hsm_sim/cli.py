@@ -104,6 +104,10 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _serve(given: argparse.Namespace, voice: Voice) -> int:
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the event loop listens: a stop during the start is clean too
+        signal.signal(number, lambda *_: sys.exit(int(Exit.OK)))
     from dataclasses import replace
 
     from hsm_sim.config import Settings, Vault

@@ -6,6 +6,7 @@ Secrets are never words: they are asked for one by one, without echo on a termin
 """
 
 import getpass
+import io
 import json
 import os
 import shlex
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
@@ -23,6 +24,8 @@ SOCKET = "console.sock"
 PROMPT = "hsm> "
 LEAVE = ("quit", "exit")
 WAIT_S = 60.0
+LONGEST_ORDER = 4096
+"""Characters of a line: an order, or a secret that one asked for."""
 LONGEST_SOCKET = 107
 """Octets of the path of a Unix socket (unix(7))."""
 _NOT_THERE = "start one: hsm-sim serve --state FOLDER, and name the same folder here"
@@ -91,15 +94,26 @@ class Line:
 
 def run_console(path: Path, words: Sequence[str], voice: Voice) -> int:
     """One order, a script on standard input, or a prompt; gives the exit code."""
-    talk = sys.stdin
+    talk = sys.stdin if sys.stdin is not None else io.StringIO()  # closed by whoever started this
     with Line(path) as line:
         if words:
             if talk.isatty():
                 return _one(line, words, voice, lambda asked: getpass.getpass(f"{asked}: "))
-            return _one(line, words, voice, lambda asked: talk.readline().strip())
+            return _one(line, words, voice, lambda asked: _read(talk).strip())
         if talk.isatty():
             return _prompt(line, voice)
-        return _script(line, voice, (text for text in talk))
+        return _script(line, voice, iter(lambda: _read(talk), ""))
+
+
+def _read(talk: TextIO) -> str:
+    """The next line; a :class:`Fault` for one that is no order, before it is taken in whole."""
+    try:
+        text = talk.readline(LONGEST_ORDER + 1)
+    except UnicodeDecodeError:
+        raise Fault("standard input is not text", "write orders as: help", Exit.USAGE) from None
+    if len(text) > LONGEST_ORDER:
+        raise Fault(f"a line longer than {LONGEST_ORDER} characters", "write orders as: help", Exit.USAGE)
+    return text
 
 
 def _one(line: Line, words: Sequence[str], voice: Voice, bring: Bring) -> int:
@@ -138,6 +152,8 @@ def _prompt(line: Line, voice: Voice) -> int:
 
 
 def _words(text: str) -> list[str]:
+    if text.isspace():
+        return []
     try:
         return shlex.split(text, comments=True)
     except ValueError:

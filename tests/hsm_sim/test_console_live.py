@@ -96,6 +96,21 @@ def test_components_that_run_out_leave_nothing(unit: Running, folder: Path) -> N
     assert console(folder, "keys", "list").stdout == "no keys\n"
 
 
+def test_input_that_is_no_order(unit: Running, folder: Path) -> None:
+    argv = command_line("console", "--state", str(folder / "s"))
+    long = subprocess.run(argv, input=b"x" * 3_000_000, capture_output=True, timeout=20, check=False)
+    assert long.returncode == 2
+    assert b"longer than 4096 characters" in long.stderr
+    empty = subprocess.run(argv, input=b"\n" * 100_000, capture_output=True, timeout=20, check=False)
+    assert (empty.returncode, empty.stderr) == (0, b"")
+    binary = subprocess.run(argv, input=b"\xff\xfe\n", capture_output=True, timeout=20, check=False)
+    assert b"Traceback" not in binary.stderr
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *argv], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
 def test_authorising_for_a_host(unit: Running, folder: Path) -> None:
     with RawClient(unit.address()) as host:
         assert host.ask(live.AUTHORISED["A4"])[2:4] == b"17"
