@@ -20,7 +20,6 @@ from terminal_agent.usb.describe import Unreadable
 from terminal_agent.usb.document import Day, ExceptionText, PolicyText, Window, policy_of
 
 _DAYS = tuple(Day)
-_NO_DEVICES: tuple[Device, ...] = ()
 UNREADABLE = "unreadable"  # the rule id of a device whose descriptors do not add up
 _TOUCHES_TIME = {"localtime", "rule-applied", "rule-evaluated"}
 
@@ -63,6 +62,8 @@ class Memory:
     evaluated: dict[str, float] = field(default_factory=dict)
     cadences: dict[str, Cadence] = field(default_factory=dict)
     """Port to how the keyboard there has typed."""
+    seen: dict[str, str] = field(default_factory=dict)
+    """Port to the second hash of the device there."""
 
 
 class Policy:
@@ -114,7 +115,7 @@ class Policy:
             now.utc_s,
             now.offset_s,
             now.steady_s,
-            tuple(memory.allowed.values()) if memory.allowed else _NO_DEVICES,
+            tuple(one for one in memory.allowed.values() if one.port != port),  # others: none stands for itself
             memory.applied,
             memory.evaluated,
             self.windows(now),
@@ -138,8 +139,12 @@ class Policy:
 
     def decide(self, device: Device | Unreadable, now: Now) -> Verdict:
         """The verdict, remembered for later conditions."""
-        found = self.judge(device, now)
         memory = self.memory
+        shows = device.hash2 if isinstance(device, Device) else ""
+        if memory.seen.setdefault(device.port, shows) != shows:  # another device: how the one before typed is not its
+            memory.seen[device.port] = shows
+            memory.cadences.pop(device.port, None)
+        found = self.judge(device, now)
         memory.allowed.pop(device.port, None)
         if found.rule is not None:
             memory.applied[found.rule_id] = now.steady_s
@@ -156,6 +161,7 @@ class Policy:
         """A device is gone."""
         self.memory.allowed.pop(port, None)
         self.memory.cadences.pop(port, None)
+        self.memory.seen.pop(port, None)
 
     def next_change(self, now: Now) -> int | None:
         """The next moment, in seconds since 1970, at which a verdict may change with nothing plugged; None if never."""

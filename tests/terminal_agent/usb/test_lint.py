@@ -116,6 +116,8 @@ def test_a_need_that_nothing_allows() -> None:
         ("title = 'x'\nrules = ''\n[windows.x]\nopens = '1'\ncloses = '02:00'", "two times such as"),
         ("title = 'x'\nrules = ''\n[windows.x]\nopens = '01:00'\ncloses = '02:00'\ndays = ['Monday']", "not one of"),
         ("title = 'x'\nrules = ''\n[[needs]]\nwhat = 'x'\nmatch = 'pad'", r"needs\[0\].match"),
+        ("title = 'a\u009bb'\nrules = ''", "title: 1 to 200 printable"),
+        ("title = ''\nrules = ''", "title: 1 to 200 printable"),
         ("title = ", "not valid TOML"),
         ("#" * (1 << 20) + "##", "larger than 1 MiB"),
     ],
