@@ -76,6 +76,8 @@ def test_usbguard_never_rules_over_the_machine_that_tests_with_it(checkout: Path
     script = ". scripts/lib/env.sh; TG_UNITS=units; tg_mask usbguard.service; tg_mask usbguard.service\n"
     subprocess.run(["sh", "-c", script, "scripts/x"], cwd=checkout, check=True)
     assert (checkout / "units/usbguard.service").readlink() == Path("/dev/null")
-    script = ". scripts/lib/env.sh; id() { echo 1000; }; dpkg-query() { false; }; tg_debian usbguard\n"
+    (checkout / "tools").mkdir()
+    (checkout / "tools/dpkg-query").symlink_to("/bin/false")
+    script = ". scripts/lib/env.sh; id() { echo 1000; }; PATH=tools:$PATH; tg_debian usbguard\n"
     done = subprocess.run(["sh", "-c", script, "scripts/x"], cwd=checkout, capture_output=True, text=True, check=False)
     assert "as root: systemctl mask usbguard usbguard-dbus && apt-get install" in done.stderr
