@@ -155,7 +155,11 @@ def _patterns(attribute: Attribute | None) -> list[InterfacePattern]:
 
 
 def _only_hubs(attribute: Attribute | None) -> bool:
-    return bool(attribute) and all(one.base == HUB for one in _patterns(attribute))
+    """Whether what fits is a hub and nothing besides: what hangs from it is judged by itself."""
+    closed = (Operator.EQUALS, Operator.EQUALS_ORDERED, Operator.MATCH_ALL)
+    return (
+        attribute is not None and attribute.operator in closed and all(one.base == HUB for one in _patterns(attribute))
+    )
 
 
 def _risky(attribute: Attribute | None) -> bool:

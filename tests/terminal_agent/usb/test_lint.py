@@ -80,6 +80,11 @@ def test_there_are_profiles_and_they_say_what_is_needed() -> None:
         ("block id 0781:5567", [("unlabelled", "note", "line 2")]),
         ('block with-interface one-of { 03:*:* } label "a"', []),
         ('block label "a"', []),
+        ('allow id 05e3:0608 with-interface match-all { 09:00:00 09:00:01 } label "a"', []),
+        (
+            'allow id 05e3:0608 via-port "1-1" with-interface one-of { 09:00:00 } label "a"',
+            [("open-interfaces", "error", "a")],
+        ),
     ],
 )  # fmt: skip
 def test_what_is_found(rules: str, expected: list[tuple[str, str, str]]) -> None:
