@@ -20,6 +20,7 @@ from terminal_agent.usb.describe import Unreadable
 from terminal_agent.usb.document import Day, ExceptionText, PolicyText, Window, policy_of
 
 _DAYS = tuple(Day)
+_NONE_OPEN: frozenset[str] = frozenset()
 UNREADABLE = "unreadable"  # the rule id of a device whose descriptors do not add up
 _TOUCHES_TIME = {"localtime", "rule-applied", "rule-evaluated"}
 
@@ -80,6 +81,8 @@ class Policy:
         conditions = {condition.name for _, rule in self.rules() for condition in rule.conditions}
         self._asks_evaluated = "rule-evaluated" in conditions
         self._asks_time = bool(conditions & _TOUCHES_TIME)
+        self._asks_windows = "service-window" in conditions
+        self._asks_others = "allowed-matches" in conditions
 
     def with_granted(self, granted: Sequence[Granted]) -> "Policy":
         """The same policy beside other exceptions; what happened under it stays known."""
@@ -109,17 +112,18 @@ class Policy:
         return frozenset(found)
 
     def situation(self, now: Now, port: str = "") -> Situation:
-        """The world as the conditions see it, for a device at ``port``."""
+        """The world as the conditions see it, for a device at ``port``; what no rule asks for is left out."""
         memory = self.memory
         return Situation(
             now.utc_s,
             now.offset_s,
             now.steady_s,
-            tuple(one for one in memory.allowed.values() if one.port != port),  # others: none stands for itself
+            # others alone: no device stands for itself
+            tuple([one for one in memory.allowed.values() if one.port != port]) if self._asks_others else (),
             memory.applied,
             memory.evaluated,
-            self.windows(now),
-            memory.cadences.get(port),
+            self.windows(now) if self._asks_windows else _NONE_OPEN,
+            memory.cadences.get(port) if memory.cadences else None,
             now.chance,
         )
 
