@@ -2,17 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ed25519 (RFC 8032) by ``cryptography``: the signing and verifying that signed.py asks for. Makes no key."""
 
-from base64 import b64decode
-from binascii import Error as BinasciiError
-
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from protocols.errors import DecodeError, IntegrityError
-
-PUBLIC_OCTETS = 32
-_DER = bytes.fromhex("302a300506032b6570032100")  # SubjectPublicKeyInfo of id-Ed25519 (RFC 8410, 4)
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -22,20 +16,6 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def public_from_pem(text: str, where: str) -> bytes:
-    """The 32 octets of a public key in PEM (RFC 8410, 10.2), as ``openssl pkey -pubout`` writes it."""
-    lines = [line.strip() for line in text.strip().splitlines()]
-    if len(lines) < 3 or lines[0] != "-----BEGIN PUBLIC KEY-----" or lines[-1] != "-----END PUBLIC KEY-----":
-        raise DecodeError(where, "a public key in PEM expected")
-    try:
-        octets = b64decode("".join(lines[1:-1]), validate=True)
-    except (BinasciiError, ValueError):
-        raise DecodeError(where, "base64 within the PEM expected") from None
-    if len(octets) != len(_DER) + PUBLIC_OCTETS or not octets.startswith(_DER):
-        raise DecodeError(where, "an Ed25519 public key expected")
-    return octets[len(_DER) :]
 
 
 class SigningKey:

@@ -49,7 +49,8 @@ def decided(rules: RuleSet, place: int, device: Device) -> Verdict:
         return Verdict(rule.target, rules.ids[place], device, rule, place)
     live = _live(rule, device) if rule.target is Target.ALLOW_INTERFACE else None
     storage = rule.attribute("with-storage")
-    rates = [keystroke_limits(one.parameter) for one in rule.conditions if one.name == "keystroke-rate"]
+    limits = [one for one in rule.conditions if one.name == "keystroke-rate" and not one.negated]
+    rates = [keystroke_limits(one.parameter) for one in limits]
     return Verdict(
         rule.target,
         rules.ids[place],

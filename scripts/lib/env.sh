@@ -7,7 +7,7 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 VENV="$ROOT/.venv"
 
 # Daemons and independent clients of the tests and the lab, and what pyscard, which has no Linux wheel, is built with.
-TG_DAEMONS="mosquitto mosquitto-clients openssl curl procps pcscd libccid vsmartcard-vpcd opensc pcsc-tools softhsm2 usbguard libusbguard-dev umockdev g++ default-jre-headless"
+TG_DAEMONS="mosquitto mosquitto-clients openssl curl procps pcscd libccid vsmartcard-vpcd opensc pcsc-tools softhsm2 usbguard libusbguard-dev umockdev g++ default-jre-headless libusb-1.0-0"
 TG_PYSCARD="gcc libc6-dev python3-dev libpcsclite-dev"
 
 tg_fail() { # what, cure
@@ -55,6 +55,15 @@ tg_env() {
     print_sum > "$stamp"
 }
 
+# tg_mask UNIT…: these services never start on this machine, whoever enables them. usbguard, left to itself, would bar
+# the machine's own keyboard at the next start; only its programs are wanted, as oracles of the tests.
+tg_mask() {
+    for unit in "$@"; do
+        place="${TG_UNITS:-/etc/systemd/system}/$unit"
+        [ -e "$place" ] || [ -L "$place" ] || { mkdir -p "${place%/*}" && ln -s /dev/null "$place"; }
+    done
+}
+
 # tg_debian PACKAGE…: installs Debian packages where this is root on apt, else names them.
 tg_debian() {
     missing=""
@@ -67,6 +76,7 @@ tg_debian() {
         export DEBIAN_FRONTEND=noninteractive
         # shellcheck disable=SC2086  # a list of names
         log=$(mktemp)
+        case "$missing " in *" usbguard "*) tg_mask usbguard.service usbguard-dbus.service ;; esac
         # The daemons are wanted as programs: a policy keeps their services from being started by their installation.
         policy=/usr/sbin/policy-rc.d
         if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod 755 "$policy"; else policy=""; fi
@@ -77,6 +87,8 @@ tg_debian() {
         [ "$done" = 0 ] || { tail -n 5 "$log" >&2; tg_fail "apt-get could not install:$missing" "see $log"; }
         rm -f "$log"
     else
-        tg_fail "these Debian packages are needed:$missing" "as root: apt-get install --no-install-recommends$missing"
+        first=""
+        case "$missing " in *" usbguard "*) first="systemctl mask usbguard usbguard-dbus && " ;; esac
+        tg_fail "these Debian packages are needed:$missing" "as root: ${first}apt-get install --no-install-recommends$missing"
     fi
 }

@@ -24,13 +24,15 @@ DEFAULT_ROOT = Path("/sys")
 def text_of(path: Path, most: int = LARGEST) -> str:
     """A file as text; octets that are no UTF-8 stay what they are."""
     try:
-        if path.stat().st_size > most:
-            raise Fault(f"{path}: larger than {most} octets", "is this the right file?", Exit.USAGE)
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+        with path.open("rb") as file:
+            octets = file.read(most + 1)
     except FileNotFoundError:
         raise Fault(f"{path}: no such file", "check the path", Exit.USAGE) from None
     except OSError as fault:
         raise Fault(f"{path}: {fault.strerror}", "check the file and its rights", Exit.USAGE) from None
+    if len(octets) > most:
+        raise Fault(f"{path}: larger than {most} octets", "is this the right file?", Exit.USAGE)
+    return octets.decode("utf-8", "surrogateescape")
 
 
 def policy(path: Path, dialect: Dialect = Dialect.TILLGUARD) -> PolicyText:

@@ -14,8 +14,10 @@ from protocols.usb.rule_text import parse_query, parse_rules
 from protocols.usb.rules import Dialect, IdPattern, InterfacePattern, RuleSet, printable
 from protocols.usb.verdict import Verdict
 from terminal_agent.cli import usb_files
+from terminal_agent.errors import AgentError
 from terminal_agent.usb.describe import Unreadable, role_of
 from terminal_agent.usb.explain import explain
+from terminal_agent.usb.libusb import views
 from terminal_agent.usb.policy import Now, Policy
 from terminal_agent.usb.recorded import write_tree
 from tillguard.exits import Exit
@@ -28,6 +30,9 @@ def configure_list(parser: argparse.ArgumentParser) -> None:
     """Options of ``usb list``."""
     parser.add_argument("--policy", type=Path, metavar="FILE", help="also say what this policy makes of each")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write the tree to a file, for simulate and learn")
+    parser.add_argument(
+        "--descriptors", action="store_true", help="also the descriptors, by libusb where it is present"
+    )
     usb_files.add_tree(parser)
     usb_files.add_moment(parser)
 
@@ -42,11 +47,15 @@ def run_list(options: argparse.Namespace, voice: Voice) -> int:
     devices = usb_files.devices(raws, text.file.ports if text else ())
     policy, now = (usb_files.in_force(text, options), usb_files.moment(options)) if text else (None, None)
     alive = {raw.port: raw.authorized for raw in raws}
+    seen = _views() if options.descriptors else {}
     said, documents = [], []
     for one in devices:
         verdict = policy.decide(one, now) if policy and now else None
         documents.append(document(one, verdict) | {"authorized": alive[one.port]})
         said += _lines(voice, one, alive[one.port], verdict)
+        if one.port in seen:
+            documents[-1]["descriptors"] = seen[one.port]
+            said += [f"      {voice.paint(line, 'dim')}" for line in seen[one.port].split("\n")]
     voice.answer({"devices": documents}, "\n".join(said) if said else "no USB device is there")
     return 0
 
@@ -166,6 +175,13 @@ def document(one: Device | Unreadable, verdict: Verdict | None) -> dict[str, obj
     if verdict is not None:
         found |= {"target": str(verdict.target), "rule": verdict.rule_id, "reason": verdict.reason}
     return found
+
+
+def _views() -> dict[str, str]:
+    try:
+        return views()
+    except AgentError as fault:
+        raise Fault(fault.what, fault.hint, Exit.ABSENT) from None
 
 
 def _at(options: argparse.Namespace, policy: Policy, now: Now) -> Device | Unreadable:

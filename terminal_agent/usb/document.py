@@ -29,6 +29,12 @@ PORT = re.compile(r"(?:usb\d{1,3}|\d{1,3}-\d{1,3}(?:\.\d{1,3}){0,5})", re.ASCII)
 _PATTERN = re.compile(r"(?:[0-9A-Za-z:._-]{1,64}/\d{1,3}(?:\.\d{1,3}){0,5}|\d{1,3}-\d{1,3}(?:\.\d{1,3}){0,5})(\.\*)?")
 
 
+def _readable(name: str, text: str) -> None:
+    """Words that are printed for people hold nothing that moves a cursor."""
+    if not text or len(text) > 200 or not text.isprintable():
+        raise ValueError(f"{name}: 1 to 200 printable characters expected")
+
+
 class Day(StrEnum):
     """Days of the week."""
 
@@ -88,6 +94,9 @@ class Need:
     operator_input: bool = False
     """Whether an operator types or touches on it: one such must stay."""
 
+    def __post_init__(self) -> None:
+        _readable("what", self.what)
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
@@ -101,6 +110,7 @@ class PolicyFile:
     needs: tuple[Need, ...] = ()
 
     def __post_init__(self) -> None:
+        _readable("title", self.title)
         if not all(window_name(name) for name in self.windows):
             raise ValueError("windows: names of small letters, digits and hyphens expected")
 
@@ -114,6 +124,7 @@ class ExceptionFile:
     windows: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _readable("reason", self.reason)
         if not self.rules and not self.windows:
             raise ValueError("rules or windows: at least one of them expected")
         if not all(window_name(name) for name in self.windows):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from protocols.usb.device import Device
 from protocols.usb.rules import Target
 from protocols.usb.uevent import SequenceWatch, Uevent
 from protocols.usb.verdict import Verdict
@@ -74,7 +75,7 @@ class Guard:
             self._forget(port)
         outcomes = []
         for one in described:
-            if hasattr(one, "hash"):
+            if isinstance(one, Device):
                 self._hashes[one.port] = one.hash
             outcomes.append(self._carry_out(self.policy.decide(one, now)))
         return outcomes
@@ -96,7 +97,7 @@ class Guard:
         if above is None and not raw.port.startswith("usb"):
             return self.rescan(now)  # its hub was never seen: events came in another order than devices
         found = describe(raw, above or "", self.policy.text.file.ports)
-        if hasattr(found, "hash"):
+        if isinstance(found, Device):
             self._hashes[found.port] = found.hash
         return [self._carry_out(self.policy.decide(found, now))]
 

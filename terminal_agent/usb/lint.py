@@ -5,7 +5,7 @@
 An error is something that cannot have been meant; a warning is something that is seldom meant; a note is worth knowing.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,7 @@ from protocols.usb.compare import covers, disjoint, never_fits
 from protocols.usb.conditions import until
 from protocols.usb.matching import as_matched, single_value
 from protocols.usb.rule_text import parse_query
-from protocols.usb.rules import Attribute, InterfacePattern, Operator, Rule, RuleSet, Target
+from protocols.usb.rules import Attribute, InterfacePattern, Operator, Rule, RuleSet, Target, quoted
 from terminal_agent.usb.document import PolicyText
 from terminal_agent.usb.policy import Now
 
@@ -61,6 +61,14 @@ def _finding(rules: RuleSet, place: int, kind: str, weight: Weight, words: str) 
     return Finding(kind, weight, rules.ids[place], rules.rules[place].line or place + 1, words)
 
 
+def _exact_id(rule: Rule) -> str:
+    """The one vendor and product that a rule is about, in small letters; nothing where it is about more, or any."""
+    found = rule.attribute("id")
+    if found is None or len(found.values) != 1 or found.operator is Operator.NONE_OF or "*" in str(found.values[0]):
+        return ""
+    return str(found.values[0]).lower()
+
+
 def _unconditional(rule: Rule) -> bool:
     """Whether a rule decides always, as far as time and conditions go."""
     return not rule.conditions and until(rule) is None
@@ -68,6 +76,11 @@ def _unconditional(rule: Rule) -> bool:
 
 def _dead(rules: RuleSet, now: Now) -> Iterator[Finding]:
     """Rules that never decide, for whatever reason."""
+    deciding = {place for place, rule in enumerate(rules.rules) if _unconditional(rule) and not never_fits(rule)}
+    shadows: dict[str, list[int]] = defaultdict(list)
+    """Rules by the one id that they name, the others under nothing: of two that name different ids none covers."""
+    for place, rule in enumerate(rules.rules):
+        shadows[_exact_id(rule)].append(place)
     for place, rule in enumerate(rules.rules):
         if why := never_fits(rule):
             yield _finding(rules, place, "unreachable", Weight.ERROR, f"no device can fit it: {why}")
@@ -79,8 +92,11 @@ def _dead(rules: RuleSet, now: Now) -> Iterator[Finding]:
             yield _finding(
                 rules, place, "constant", Weight.WARNING, "its condition is always the same: remove it, or the rule"
             )
-        for before, other in enumerate(rules.rules[:place]):
-            if not never_fits(other) and _unconditional(other) and covers(other, rule):
+        same_id = _exact_id(rule)
+        before_it = sorted(shadows[same_id] + shadows[""]) if same_id else range(place)
+        for before in before_it:
+            other = rules.rules[before]
+            if before < place and before in deciding and covers(other, rule):
                 same = other.target is rule.target
                 yield _finding(
                     rules,
@@ -139,7 +155,11 @@ def _patterns(attribute: Attribute | None) -> list[InterfacePattern]:
 
 
 def _only_hubs(attribute: Attribute | None) -> bool:
-    return bool(attribute) and all(one.base == HUB for one in _patterns(attribute))
+    """Whether what fits is a hub and nothing besides: what hangs from it is judged by itself."""
+    closed = (Operator.EQUALS, Operator.EQUALS_ORDERED, Operator.MATCH_ALL)
+    return (
+        attribute is not None and attribute.operator in closed and all(one.base == HUB for one in _patterns(attribute))
+    )
 
 
 def _risky(attribute: Attribute | None) -> bool:
@@ -154,7 +174,9 @@ def _words(text: PolicyText) -> Iterator[Finding]:
     for place, rule in enumerate(rules.rules):
         for role in _values(rule, "via-role") - roles - {""}:
             known = ", ".join(sorted(roles)) or "none"
-            yield _finding(rules, place, "role", Weight.ERROR, f"no port has the role '{role}'; there are: {known}")
+            yield _finding(
+                rules, place, "role", Weight.ERROR, f"no port has the role {quoted(role)}; there are: {known}"
+            )
         if rule.label and labels[rule.label] > 1:
             yield _finding(
                 rules, place, "label", Weight.WARNING, "its label stands more than once; verdicts name the line"

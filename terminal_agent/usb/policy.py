@@ -20,7 +20,7 @@ from terminal_agent.usb.describe import Unreadable
 from terminal_agent.usb.document import Day, ExceptionText, PolicyText, Window, policy_of
 
 _DAYS = tuple(Day)
-_NO_DEVICES: tuple[Device, ...] = ()
+_NONE_OPEN: frozenset[str] = frozenset()
 UNREADABLE = "unreadable"  # the rule id of a device whose descriptors do not add up
 _TOUCHES_TIME = {"localtime", "rule-applied", "rule-evaluated"}
 
@@ -63,6 +63,8 @@ class Memory:
     evaluated: dict[str, float] = field(default_factory=dict)
     cadences: dict[str, Cadence] = field(default_factory=dict)
     """Port to how the keyboard there has typed."""
+    seen: dict[str, str] = field(default_factory=dict)
+    """Port to the second hash of the device there."""
 
 
 class Policy:
@@ -79,6 +81,8 @@ class Policy:
         conditions = {condition.name for _, rule in self.rules() for condition in rule.conditions}
         self._asks_evaluated = "rule-evaluated" in conditions
         self._asks_time = bool(conditions & _TOUCHES_TIME)
+        self._asks_windows = "service-window" in conditions
+        self._asks_others = "allowed-matches" in conditions
 
     def with_granted(self, granted: Sequence[Granted]) -> "Policy":
         """The same policy beside other exceptions; what happened under it stays known."""
@@ -108,17 +112,18 @@ class Policy:
         return frozenset(found)
 
     def situation(self, now: Now, port: str = "") -> Situation:
-        """The world as the conditions see it, for a device at ``port``."""
+        """The world as the conditions see it, for a device at ``port``; what no rule asks for is left out."""
         memory = self.memory
         return Situation(
             now.utc_s,
             now.offset_s,
             now.steady_s,
-            tuple(memory.allowed.values()) if memory.allowed else _NO_DEVICES,
+            # others alone: no device stands for itself
+            tuple([one for one in memory.allowed.values() if one.port != port]) if self._asks_others else (),
             memory.applied,
             memory.evaluated,
-            self.windows(now),
-            memory.cadences.get(port),
+            self.windows(now) if self._asks_windows else _NONE_OPEN,
+            memory.cadences.get(port) if memory.cadences else None,
             now.chance,
         )
 
@@ -138,8 +143,12 @@ class Policy:
 
     def decide(self, device: Device | Unreadable, now: Now) -> Verdict:
         """The verdict, remembered for later conditions."""
-        found = self.judge(device, now)
         memory = self.memory
+        shows = device.hash2 if isinstance(device, Device) else ""
+        if memory.seen.setdefault(device.port, shows) != shows:  # another device: how the one before typed is not its
+            memory.seen[device.port] = shows
+            memory.cadences.pop(device.port, None)
+        found = self.judge(device, now)
         memory.allowed.pop(device.port, None)
         if found.rule is not None:
             memory.applied[found.rule_id] = now.steady_s
@@ -156,6 +165,7 @@ class Policy:
         """A device is gone."""
         self.memory.allowed.pop(port, None)
         self.memory.cadences.pop(port, None)
+        self.memory.seen.pop(port, None)
 
     def next_change(self, now: Now) -> int | None:
         """The next moment, in seconds since 1970, at which a verdict may change with nothing plugged; None if never."""

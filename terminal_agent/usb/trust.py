@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocols.ed25519 import public_from_pem
 from protocols.errors import DecodeError
+from protocols.public_key import public_from_pem
 from protocols.signed import Person, Trust, key_id
 from tillguard import settings
 from tillguard.exits import Exit

@@ -20,6 +20,8 @@ from protocols.usb.device import Device
 from protocols.usb.evaluate import PlainEvaluator
 from protocols.usb.identity import device_hash, device_hash_v2
 from protocols.usb.rule_text import parse_rules
+from terminal_agent.usb.document import policy_of
+from terminal_agent.usb.policy import Now, Policy
 from tests.bench.row import Row, side_by_side
 from tests.protocols.usb import made, usbguard
 
@@ -42,6 +44,8 @@ def rows() -> list[Row]:
         lambda: [mixed.judge(one, NOW) for one in shown],
         lambda: plain.judge(last, NOW),
     )
+    till = Policy(policy_of(rules, "bench"))
+    whole_us, _ = side_by_side(lambda: till.decide(last, Now(43_200)), lambda: compiled.judge(last, NOW))
     theirs = _usbguard_us(lines[:RULES], last)
     text = "\n".join(lines)
     parse_us, compile_us, reason_us = side_by_side(
@@ -56,6 +60,7 @@ def rows() -> list[Row]:
         Row("verdict, 200 rules, the last one fits", last_us, "µs", "libusbguard", theirs, 10.0),
         Row("verdict, 200 rules, none fits", stranger_us, "µs", "libusbguard", theirs, 10.0),
         Row("verdict, 200 mixed rules", mixed_us / len(shown), "µs", "libusbguard", theirs, 10.0),
+        Row("the agent's whole decision, remembered", whole_us, "µs", "verdict alone", last_us, 10.0),
         Row("the same rule by rule (plain evaluator)", plain_us, "µs", "compiled", last_us),
         Row("verdict and its reason in words", reason_us, "µs", "verdict alone", last_us),
         Row("parse of 770 rules", parse_us / 1000, "ms", "usbguard-rule-parser", _their_parser_ms(lines), 30.0),

@@ -341,6 +341,7 @@ def test_keys_under_a_passphrase(capsys: pytest.CaptureFixture[str], office: Pat
     [
         ["lint", "/nowhere.toml"],
         ["lint", "/etc"],
+        ["lint", "/dev/zero"],
         ["verify", TILL, "--trust", TILL],
         ["status", "--trust", "/nowhere", "--terminal", "X"],
         ["simulate", TILL, "/dev/null/x"],

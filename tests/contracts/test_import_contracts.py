@@ -25,6 +25,7 @@ PLANTED = {
     "agent-rooms": ("terminal_agent/card/port.py", "import terminal_agent.pad.port"),
     "aiomqtt-once": ("terminal_agent/report/outbox.py", "import aiomqtt"),
     "sealed-has-no-way-out": ("terminal_agent/sealed/__init__.py", "import socket"),
+    "usb-without-libraries": ("terminal_agent/usb/document.py", "import protocols.ed25519"),
 }
 # Further ways to break the layered contract: a room that looks up, and a module that no layer names.
 ALSO_PLANTED = [

@@ -10,8 +10,9 @@ from random import Random
 
 import pytest
 
-from protocols.ed25519 import SigningKey, public_from_pem, verify
+from protocols.ed25519 import SigningKey, verify
 from protocols.errors import DecodeError, EncodeError, IntegrityError, ProtocolError
+from protocols.public_key import public_from_pem
 from protocols.signed import (
     LARGEST,
     Cause,

@@ -7,7 +7,14 @@ import contextlib
 from tests import evidence
 
 AREA = "usb"
-COVERS = ("protocols/errors.py", "protocols/octets.py", "protocols/signed.py", "protocols/usb", "terminal_agent/usb")
+COVERS = (
+    "protocols/errors.py",
+    "protocols/octets.py",
+    "protocols/public_key.py",
+    "protocols/signed.py",
+    "protocols/usb",
+    "terminal_agent/usb",
+)
 CASES = 100_000
 AGAINST = {
     "rule lines against usbguard-rule-parser": CASES,

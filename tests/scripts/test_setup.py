@@ -70,3 +70,14 @@ def test_a_foreign_debian_or_user_is_told_the_packages(checkout: Path) -> None:
     done = subprocess.run(["sh", "-c", script, "scripts/x"], cwd=checkout, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "as root: apt-get install --no-install-recommends no-such-package-of-ours" in done.stderr
+
+
+def test_usbguard_never_rules_over_the_machine_that_tests_with_it(checkout: Path) -> None:
+    script = ". scripts/lib/env.sh; TG_UNITS=units; tg_mask usbguard.service; tg_mask usbguard.service\n"
+    subprocess.run(["sh", "-c", script, "scripts/x"], cwd=checkout, check=True)
+    assert (checkout / "units/usbguard.service").readlink() == Path("/dev/null")
+    (checkout / "tools").mkdir()
+    (checkout / "tools/dpkg-query").symlink_to("/bin/false")
+    script = ". scripts/lib/env.sh; id() { echo 1000; }; PATH=tools:$PATH; tg_debian usbguard\n"
+    done = subprocess.run(["sh", "-c", script, "scripts/x"], cwd=checkout, capture_output=True, text=True, check=False)
+    assert "as root: systemctl mask usbguard usbguard-dbus && apt-get install" in done.stderr

@@ -70,9 +70,9 @@ def rule_line(rng: Random, conditions: tuple[str, ...] = CERTAIN, *, neat: bool 
 
 
 def any_line(rng: Random) -> str:
-    """A line that may be a rule: about a third are none."""
-    line = rule_line(rng, WRITTEN, neat=rng.random() < 0.5)
-    for _ in range(rng.choice((0, 0, 0, 0, 1, 2))):
+    """A line that may be a rule: about one in seven is none."""
+    line = rule_line(rng, WRITTEN if rng.random() < 0.3 else CERTAIN, neat=rng.random() < 0.5)
+    for _ in range(rng.choice((0, 0, 0, 0, 0, 0, 0, 0, 1, 2))):
         place = rng.randrange(len(line) + 1)
         line = line[:place] + rng.choice(ODD) + line[place + rng.choice((0, 0, 1, 3)) :]
     if rng.random() < 0.1:

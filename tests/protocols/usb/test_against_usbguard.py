@@ -14,7 +14,7 @@ from protocols.usb.rules import Dialect, print_rule
 from tests.protocols.usb import made, usbguard
 from tests.protocols.usb_evidence import CASES, recorded
 
-LINES = 12_000
+LINES = 10_000
 POLICIES, DEVICES = 1_000, 12
 NOON = Situation(utc_s=12 * 3600)
 
@@ -33,7 +33,7 @@ def lines_agree(count: int, seed: int) -> None:
     lines = [made.any_line(rng) for _ in range(count)]
     theirs = usbguard.parsed(lines)
     assert [(line, ours(line)) for line in lines] == list(zip(lines, theirs, strict=True))
-    assert count * 0.5 < sum(one is not None for one in theirs) < count * 0.9  # neither all good nor all bad
+    assert count * 0.7 < sum(one is not None for one in theirs) < count * 0.95  # neither all good nor all bad
 
 
 def test_the_same_lines_are_rules_and_print_alike() -> None:

@@ -11,6 +11,7 @@ import pytest
 from device_profiles.serve.sysfs import Tree
 from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usbbus import CONTROLLER, ROOT, UsbBus
+from protocols.usb.conditions import Cadence
 from protocols.usb.device import Device
 from protocols.usb.uevent import Uevent, decode
 from terminal_agent.usb.describe import Raw, Unreadable, describe_all, parent_port, role_of
@@ -112,6 +113,31 @@ def test_a_root_hub_that_cannot_be_locked_is_told_and_the_rest_is_done(tmp_path:
     machine.tree.settle()
     assert not machine.bus.authorized_default
     assert ["interface_authorized_default: No such file" in words for words in machine.guard.open_roots] == [True]
+
+
+def test_no_device_stands_for_itself(tmp_path: Path) -> None:
+    only_one = 'allow with-interface 03:01:01 if !allowed-matches(with-interface 03:01:01) label "only one"'
+    machine = Machine(tmp_path, policy(only_one))
+    machine.guard.start(NOW)
+    assert machine.plug("1-1", KEYBOARD) == ["allow"]
+    assert machine.plug("1-2", KEYBOARD) == ["block"]
+    for _ in range(3):
+        machine.guard.rescan(NOW)
+        machine.tree.settle()
+        assert [machine.bus.devices[port].authorized for port in ("1-1", "1-2")] == [True, False]
+
+
+def test_another_device_does_not_inherit_how_the_one_before_typed(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, policy('allow with-interface one-of { 03:*:* } if keystroke-rate(30) label "k"'))
+    machine.guard.start(NOW)
+    machine.plug("1-1", KEYBOARD)
+    machine.guard.policy.memory.cadences["1-1"] = Cadence(8.0, 40.0)
+    machine.guard.rescan(NOW)
+    assert "1-1" in machine.guard.policy.memory.cadences
+    (datagram,) = machine.bus.change("1-1", replace(KEYBOARD, interfaces=(((3, 1, 1),), ((3, 0, 0),))))
+    machine.tree.show()
+    machine.guard.event(decode(datagram), NOW)
+    assert "1-1" not in machine.guard.policy.memory.cadences
 
 
 def test_a_device_that_is_gone_when_its_event_comes(tmp_path: Path) -> None:

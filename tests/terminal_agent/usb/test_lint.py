@@ -80,6 +80,11 @@ def test_there_are_profiles_and_they_say_what_is_needed() -> None:
         ("block id 0781:5567", [("unlabelled", "note", "line 2")]),
         ('block with-interface one-of { 03:*:* } label "a"', []),
         ('block label "a"', []),
+        ('allow id 05e3:0608 with-interface match-all { 09:00:00 09:00:01 } label "a"', []),
+        (
+            'allow id 05e3:0608 via-port "1-1" with-interface one-of { 09:00:00 } label "a"',
+            [("open-interfaces", "error", "a")],
+        ),
     ],
 )  # fmt: skip
 def test_what_is_found(rules: str, expected: list[tuple[str, str, str]]) -> None:
@@ -116,6 +121,8 @@ def test_a_need_that_nothing_allows() -> None:
         ("title = 'x'\nrules = ''\n[windows.x]\nopens = '1'\ncloses = '02:00'", "two times such as"),
         ("title = 'x'\nrules = ''\n[windows.x]\nopens = '01:00'\ncloses = '02:00'\ndays = ['Monday']", "not one of"),
         ("title = 'x'\nrules = ''\n[[needs]]\nwhat = 'x'\nmatch = 'pad'", r"needs\[0\].match"),
+        ("title = 'a\u009bb'\nrules = ''", "title: 1 to 200 printable"),
+        ("title = ''\nrules = ''", "title: 1 to 200 printable"),
         ("title = ", "not valid TOML"),
         ("#" * (1 << 20) + "##", "larger than 1 MiB"),
     ],

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The signed policy on disk: trial, confirmation, the way back, exceptions; nothing unreadable lets a device in."""
 
+import contextlib
 import json
 from dataclasses import replace
 from itertools import product
@@ -145,6 +146,41 @@ def test_an_unreadable_policy_falls_back_to_the_last_signed_one(
     (tmp_path / "usb/before.signed").write_bytes(b"also damaged")
     assert store.in_force(NOW).version == 0
     assert target(store) == "block"
+
+
+class Death(BaseException):
+    """The machine stops."""
+
+
+@pytest.mark.parametrize("writes", range(6))
+@pytest.mark.parametrize("step_of", ["offer", "confirm"])
+def test_death_between_any_two_writes_leaves_a_policy_in_force(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int, step_of: str
+) -> None:
+    kept(store, 7)
+    if step_of == "confirm":
+        store.offer(policy(8, "block"), NOW, 60)
+    write, left = Store._write, [writes]
+
+    def dying(self: Store, name: str, octets: bytes) -> None:
+        if not left[0]:
+            raise Death
+        left[0] -= 1
+        write(self, name, octets)
+
+    with monkeypatch.context() as patch, contextlib.suppress(Death):
+        patch.setattr(Store, "_write", dying)
+        if step_of == "offer":
+            store.offer(policy(8, "block"), NOW, 60)
+        else:
+            store.confirm(NOW)
+    again = Store(tmp_path / "usb", "TG000001", TRUST, verify, "boot-2")
+    found = again.in_force(Now(10_010, steady_s=5.0))
+    assert found.version in (7, 8)
+    assert found.state is State.KEPT
+    again.offer(policy(9), Now(10_010, steady_s=5.0), 60)
+    again.confirm(Now(10_020, steady_s=15.0))
+    assert again.in_force(Now(10_020, steady_s=15.0)).version == 9
 
 
 def test_a_damaged_trial_is_no_trial(store: Store, tmp_path: Path) -> None:
