@@ -9,9 +9,9 @@ asked. :data:`TRANSITIONS` says which step follows which, :data:`WORK` what each
 capability                                 here
 =========================================  =======================================================================
 directory, list of applications            done; the cardholder is not asked to choose: the first by priority
-offline data authentication                not done, and said so in TVR; therefore nothing is ever approved offline
-cardholder verification                    online PIN, signature, none; offline PIN fails as at a terminal without it
-risk management                            floor limit, random selection, velocity; no exception file
+offline data authentication                SDA, DDA, CDA; what SDA proves is never enough to approve offline
+cardholder verification                    online PIN, offline PIN plain and enciphered, signature, none
+risk management                            floor limit, random selection, velocity, exception file, forced online
 issuer authentication, scripts 71 and 72   done
 referrals, advice messages                 not done: a reserved cryptogram type ends the transaction
 =========================================  =======================================================================
@@ -23,9 +23,10 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from protocols.errors import DecodeError
-from terminal_agent.emv import contact_completion, contact_selection, contact_steps
+from terminal_agent.emv import contact_completion, contact_oda, contact_selection, contact_steps
+from terminal_agent.emv.authorities import Authorities
 from terminal_agent.emv.contact_application import ROLLS
-from terminal_agent.emv.contact_run import Ask, AskPin, ContactRun, PinAnswer, Said, Turn
+from terminal_agent.emv.contact_run import Ask, ContactRun, Said, Turn
 from terminal_agent.emv.issuer_answer import IssuerAnswer
 from terminal_agent.emv.outcome import Alert, Decision, EmvOutcome
 from terminal_agent.emv.request import TransactionRequest
@@ -69,6 +70,7 @@ TRANSITIONS: Mapping[tuple[Step, Turn], Step] = MappingProxyType(
         (Step.RISK, Turn.DONE): Step.ANALYSIS,
         (Step.ANALYSIS, Turn.DONE): Step.FIRST_CRYPTOGRAM,
         (Step.FIRST_CRYPTOGRAM, Turn.ONLINE): Step.ONLINE,
+        (Step.FIRST_CRYPTOGRAM, Turn.REFUSED): Step.SECOND_CRYPTOGRAM,
         (Step.FIRST_CRYPTOGRAM, Turn.DECIDED): Step.COMPLETED,
         (Step.FIRST_CRYPTOGRAM, Turn.STOPPED): Step.STOPPED,
         (Step.ONLINE, Turn.DONE): Step.ISSUER_AUTHENTICATION,
@@ -83,7 +85,7 @@ TRANSITIONS: Mapping[tuple[Step, Turn], Step] = MappingProxyType(
 
 ENDS = frozenset({Step.ONLINE, Step.COMPLETED, Step.STOPPED})
 
-Done: TypeAlias = "Turn | Generator[bytes, bytes, Turn] | Generator[AskPin, PinAnswer, Turn]"
+Done: TypeAlias = "Turn | Generator[bytes, bytes, Turn] | Generator[Ask, Said, Turn]"
 """How a step ends: at once, or after talking to the card or the cardholder."""
 
 WORK: Mapping[Step, Callable[[ContactRun], Done]] = MappingProxyType(
@@ -91,7 +93,7 @@ WORK: Mapping[Step, Callable[[ContactRun], Done]] = MappingProxyType(
         Step.SELECTION: contact_selection.select_application,
         Step.OPTIONS: contact_steps.processing_options,
         Step.RECORDS: contact_steps.application_records,
-        Step.AUTHENTICATION: contact_steps.offline_authentication,
+        Step.AUTHENTICATION: contact_oda.offline_authentication,
         Step.RESTRICTIONS: contact_steps.processing_restrictions,
         Step.VERIFICATION: contact_steps.cardholder_verification,
         Step.RISK: contact_steps.risk_management,
@@ -116,11 +118,20 @@ class ContactTransaction:
     has been decided, unless :attr:`concluded` says so.
     """
 
-    def __init__(self, terminal: EmvTerminal, request: TransactionRequest, roll: int) -> None:
-        """``roll``: a fresh random number from 1 to 99, which selects payments under the floor limit (10.6.2)."""
+    def __init__(
+        self,
+        terminal: EmvTerminal,
+        request: TransactionRequest,
+        roll: int,
+        authorities: Authorities | None = None,
+    ) -> None:
+        """``roll``: a fresh random number from 1 to 99, which selects payments under the floor limit (10.6.2).
+
+        ``authorities``: the payment systems' keys; without any, offline data authentication fails.
+        """
         if roll not in ROLLS:
             raise ValueError("roll: 1 to 99 expected")
-        self._run = ContactRun(terminal, request, roll)
+        self._run = ContactRun(terminal, request, roll, authorities or Authorities())
         self.step = Step.SELECTION
 
     @property

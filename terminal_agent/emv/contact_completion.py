@@ -30,7 +30,13 @@ def take_answer(run: ContactRun) -> Turn:
     trail, issuer = run.trail, run.issuer
     trail.note("decision", "online authorisation", "Book 3, 10.9")
     if issuer is None:
-        facts = action.Facts(run.tvr, action.ActionCodes.of(run.application, run.card), False, run.authenticated)
+        facts = action.Facts(
+            run.tvr,
+            action.ActionCodes.of(run.application, run.card),
+            False,
+            run.authenticated,
+            foreign=run.request.currency != run.terminal.currency,
+        )
         rule = action.choose(facts)
         run.wanted = rule.wanted
         code = UNABLE_APPROVED if rule.wanted is CryptogramType.TC else UNABLE_DECLINED
@@ -96,6 +102,8 @@ def second_cryptogram(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     if kind not in card_decision.SECOND_ANSWERS[run.wanted]:
         said = f"the card was asked for a {run.wanted.name} and gave another: {kind.words}"
         return run.stop(Decision.ENDED, said, source, Alert.CRYPTOGRAM_TYPE)
+    if run.disbelief:
+        return run.decided(Decision.DECLINED, run.disbelief, "Book 2, 6.6.2")
     if kind is CryptogramType.TC:
         words = "approved by issuer and card" if run.issuer is not None else "approved by terminal and card, no issuer"
         return run.decided(Decision.APPROVED, words, source)

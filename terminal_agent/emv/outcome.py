@@ -26,6 +26,9 @@ class Cvm(StrEnum):
     NONE = "none"
     ONLINE_PIN = "online-pin"
     SIGNATURE = "signature"
+    OFFLINE_PIN = "offline-pin"
+    """The card has verified it."""
+    OFFLINE_PIN_AND_SIGNATURE = "offline-pin-and-signature"
     CDCVM = "consumer-device"
 
 
@@ -40,6 +43,14 @@ class Alert(StrEnum):
     QUALIFIERS_DIFFER = "card.qualifiers-differ"
     CRYPTOGRAM_TYPE = "card.cryptogram-type"
     """The card gave more than it was asked for: a TC where the issuer was to decide."""
+    AUTHENTICATION_FAILED = "card.authentication-failed"
+    """Offline data authentication failed: the card's data or its key are not what an issuer certified."""
+    PLAIN_PIN_REFUSED = "card.plain-pin-refused"
+    """A list that nobody signed wanted the PIN in clear at the card."""
+    PIN_CONTRADICTED = "card.pin-contradicted"
+    """The card was said to have verified a PIN, and says itself that it did not: a wedge between card and terminal."""
+    FOREIGN_OFFLINE = "card.foreign-currency-offline"
+    """Without the rule for other currencies this payment would have been approved offline."""
     ISSUER_REFUSED = "card.issuer-authentication-failed"
     """The card does not believe the issuer's answer."""
 

@@ -7,22 +7,54 @@ the machine waits, and the acquirer's answer goes back to the card, which has th
 """
 
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
 
 from protocols.pan import Pan
 from terminal_agent.card.port import CardError, CardReader
 from terminal_agent.emv import (
+    AskApplication,
     AskPin,
+    Authorities,
     ContactTransaction,
     EmvOutcome,
     EmvTerminal,
     IssuerAnswer,
     PinAnswer,
+    PinAtReader,
+    PinToEncipher,
     TransactionRequest,
     contactless,
 )
+from terminal_agent.emv.contact_run import Ask, Said
 
-AskForPin = Callable[[Pan], Awaitable[PinAnswer]]
-"""Has the cardholder enter the PIN at the pad; raises what ends the payment."""
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What the machine may need of a person, each by way of the device that has it; None where no device has.
+
+    Each raises what ends the payment, such as a cardholder who cancels.
+    """
+
+    online: Callable[[Pan], Awaitable[PinAnswer]]
+    """Has the PIN entered at the pad, which enciphers it for the issuer."""
+    at_reader: Callable[[PinAtReader], Awaitable[bytes | PinAnswer]] | None = None
+    """Has the PIN entered at the reader, which sends it to the card; the card's status word."""
+    enciphered: Callable[[PinToEncipher], Awaitable[bytes | PinAnswer]] | None = None
+    """Has the PIN entered at the vault's pad; the octets for the card."""
+    choose: Callable[[AskApplication], Awaitable[int | PinAnswer]] | None = None
+    """Has the cardholder choose an application."""
+
+    async def give(self, wanted: AskPin | PinAtReader | PinToEncipher | AskApplication) -> bytes | PinAnswer | int:
+        """What became of a wish of the machine's."""
+        match wanted:
+            case AskPin(pan):
+                return await self.online(pan)
+            case PinAtReader():
+                return await self.at_reader(wanted) if self.at_reader else PinAnswer.UNAVAILABLE
+            case PinToEncipher():
+                return await self.enciphered(wanted) if self.enciphered else PinAnswer.UNAVAILABLE
+            case AskApplication():
+                return await self.choose(wanted) if self.choose else PinAnswer.UNAVAILABLE
 
 
 async def tap(reader: CardReader, terminal: EmvTerminal, request: TransactionRequest) -> EmvOutcome:
@@ -42,14 +74,21 @@ async def tap(reader: CardReader, terminal: EmvTerminal, request: TransactionReq
 class InsertedCard:
     """One card with contacts, from its selection to its last cryptogram."""
 
-    def __init__(self, reader: CardReader, terminal: EmvTerminal, request: TransactionRequest, roll: int) -> None:
-        """``roll``: see :class:`ContactTransaction`."""
+    def __init__(
+        self,
+        reader: CardReader,
+        terminal: EmvTerminal,
+        request: TransactionRequest,
+        roll: int,
+        authorities: Authorities | None = None,
+    ) -> None:
+        """``roll`` and ``authorities``: see :class:`ContactTransaction`."""
         self._reader = reader
-        self._transaction = ContactTransaction(terminal, request, roll)
+        self._transaction = ContactTransaction(terminal, request, roll, authorities)
 
-    async def ask(self, ask_for_pin: AskForPin) -> EmvOutcome:
-        """Up to the first cryptogram; raises :class:`CardError`, and whatever ``ask_for_pin`` raises."""
-        return await self._run(self._transaction.first(), ask_for_pin)
+    async def ask(self, hands: Hands) -> EmvOutcome:
+        """Up to the first cryptogram; raises :class:`CardError`, and whatever ``hands`` raise."""
+        return await self._run(self._transaction.first(), hands)
 
     async def tell(self, answer: IssuerAnswer | None) -> EmvOutcome:
         """Take the acquirer's answer to the card, or that there is none, and hear its last word.
@@ -64,17 +103,14 @@ class InsertedCard:
                 raise
             return concluded
 
-    async def _run(
-        self, machine: Generator[bytes | AskPin, bytes | PinAnswer, EmvOutcome], ask_for_pin: AskForPin | None
-    ) -> EmvOutcome:
+    async def _run(self, machine: Generator[Ask, Said, EmvOutcome], hands: Hands | None) -> EmvOutcome:
         try:
             wanted = next(machine)
             while True:
-                if isinstance(wanted, AskPin):
-                    said = await ask_for_pin(wanted.pan) if ask_for_pin else PinAnswer.UNAVAILABLE
-                    wanted = machine.send(said)
-                else:
+                if isinstance(wanted, bytes):
                     wanted = machine.send(await self._reader.transmit(wanted))
+                else:
+                    wanted = machine.send(await hands.give(wanted) if hands else PinAnswer.UNAVAILABLE)
         except StopIteration as stop:
             outcome: EmvOutcome = stop.value
             return outcome

@@ -23,6 +23,7 @@ from terminal_agent.card.port import CardError, CardLost, CardPresence, CardRead
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.emv import (
     Alert,
+    Authorities,
     Cvm,
     Decision,
     EmvOutcome,
@@ -36,7 +37,7 @@ from terminal_agent.emv.contact_application import ROLLS
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.card_present import InsertedCard, tap
+from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.advice import Offline
@@ -154,8 +155,9 @@ class Payment:
     async def _inserted(self, reader: CardReader) -> _End:
         """A card with contacts stays until it has said its last word, on whatever the acquirer answers."""
         roll = ROLLS[int.from_bytes(self._till.entropy(8)) % len(ROLLS)]
-        inserted = InsertedCard(reader, self._till.terminal, self._request(), roll)
-        card = await inserted.ask(self._pin_for_card)
+        till = self._till
+        inserted = InsertedCard(reader, till.terminal, self._request(), roll, till.authorities)
+        card = await inserted.ask(Hands(self._pin_for_card))
         self._show(card, "contact")
         if card.decision is Decision.APPROVED:
             return self._approved_offline(card, OFFLINE_APPROVED)
@@ -318,6 +320,7 @@ class Till:
         clock: Clock,
         entropy: Callable[[int], bytes],
         timeouts: Timeouts,
+        authorities: Authorities | None = None,
     ) -> None:
         self.terminal = terminal
         self.reader = reader
@@ -328,6 +331,7 @@ class Till:
         self.clock = clock
         self.entropy = entropy
         self.timeouts = timeouts
+        self.authorities = authorities
         self.current: Payment | None = None
 
     def begin(self, amount: int, currency: Currency) -> Payment:

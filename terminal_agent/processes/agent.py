@@ -141,6 +141,7 @@ class Agent:
             self._clock,
             secrets.token_bytes,
             waits,
+            found.authorities,
         )
         self._api = ApiServer(profile.terminal.socket, Methods(self._methods()))
         self._recorder.listen(self._publish)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_profiles import catalog
+from device_profiles.ca_keys import Use, load_ca_keys
 from device_profiles.model import PinpadProfile, ReaderProfile, ReaderProtocol
 from protocols.currency import LARGEST_MINOR
 from terminal_agent.config import Device, Identity, Waits
-from terminal_agent.emv import EmvTerminal
+from terminal_agent.emv import Authorities, EmvTerminal, TrustedKey, Withdrawn
 from terminal_agent.host.tcp import Endpoint, TlsFiles
 from terminal_agent.report.settings import ReportSettings
 from tillguard import settings
@@ -67,10 +68,12 @@ class TerminalProfile:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The device models that a profile names."""
+    """The device models and the lists of keys that a profile names."""
 
     reader: ReaderProfile
     pad: PinpadProfile
+    authorities: Authorities
+    """The payment systems' keys of the lists that it names."""
 
 
 def load(path: Path) -> TerminalProfile:
@@ -96,8 +99,12 @@ def _files(profile: TerminalProfile) -> tuple[Path, ...]:
 
 
 def models(profile: TerminalProfile, path: Path) -> Models:
-    """Look the device models up; paths of own profiles are taken from the profile's folder."""
-    found = Models(catalog.reader(_model(profile.reader.model, path)), catalog.pinpad(_model(profile.pad.model, path)))
+    """Look the device models and key lists up; paths of own profiles are taken from the profile's folder."""
+    found = Models(
+        catalog.reader(_model(profile.reader.model, path)),
+        catalog.pinpad(_model(profile.pad.model, path)),
+        authorities(profile, path),
+    )
     behind_service = found.reader.protocol is ReaderProtocol.PCSC
     if behind_service != profile.reader.line.startswith(PCSC_LINE):
         expected = f"{PCSC_LINE}PART OF THE READER'S NAME" if behind_service else "a line such as /dev/ttyUSB0"
@@ -107,6 +114,28 @@ def models(profile: TerminalProfile, path: Path) -> Models:
             Exit.USAGE,
         )
     return found
+
+
+def authorities(profile: TerminalProfile, path: Path) -> Authorities:
+    """The payment systems' keys that the profile names; lists of live and of TEST keys never go together."""
+    lists = {name: load_ca_keys(_model(name, path)) for name in profile.emv.ca_keys}
+    if len({found.kind for found in lists.values()}) > 1:
+        live = ", ".join(sorted(name for name, found in lists.items() if found.kind is Use.LIVE))
+        raise Fault(
+            f"{path}: emv.ca-keys: lists of live keys ({live}) together with lists of TEST keys",
+            "a terminal takes real cards or TEST cards: anybody can make a card under a TEST key",
+            Exit.USAGE,
+        )
+    try:
+        return Authorities.together(
+            Authorities(
+                tuple(TrustedKey(key.ca_key(), key.last_day) for key in found.keys),
+                tuple(Withdrawn(*gone.octets()) for gone in found.withdrawn),
+            )
+            for found in lists.values()
+        )
+    except ValueError as fault:
+        raise Fault(f"{path}: emv.ca-keys: {fault}", "keep the right one", Exit.USAGE) from None
 
 
 def _model(name: str, path: Path) -> str:

@@ -196,7 +196,7 @@ FINDING = Tvr.EXPIRED
         (NOTHING._replace(denial=FINDING), False, True, False, "denial"),
         (NOTHING._replace(online=FINDING), True, True, False, "online"),
         (NOTHING._replace(online=FINDING), True, False, True, "unverified"),
-        (NOTHING._replace(online=FINDING), True, True, True, "online"),
+        (NOTHING._replace(online=FINDING), True, True, True, "unverified"),
         (NOTHING, True, False, False, "unproven-online"),
         (NOTHING, True, True, False, "offline"),
         (NOTHING._replace(default=FINDING), False, True, False, "default"),
@@ -219,11 +219,24 @@ def test_nothing_unproven_is_ever_approved_offline() -> None:
             assert rule.wanted is not CryptogramType.TC
 
 
+def test_a_list_that_the_issuer_signed_may_allow_what_it_allows() -> None:
+    facts = Facts(FINDING, NOTHING._replace(online=FINDING), line=True, authenticated=True, unverified=True)
+    assert choose(facts).name == "unverified"
+    assert choose(facts._replace(list_proven=True)).name == "online"
+
+
+def test_nothing_is_approved_offline_in_another_currency() -> None:
+    for bits in itertools.product((Tvr(0), FINDING), repeat=4):
+        for line, authenticated, unverified, proven in itertools.product((True, False), repeat=4):
+            facts = Facts(bits[0], ActionCodes(*bits[1:]), line, authenticated, unverified, proven, foreign=True)
+            assert choose(facts).wanted is not CryptogramType.TC
+
+
 def test_every_rule_decides_somewhere() -> None:
     seen = set()
     for bits in itertools.product((Tvr(0), FINDING), repeat=4):
-        for line, authenticated, unverified in itertools.product((True, False), repeat=3):
-            seen.add(choose(Facts(bits[0], ActionCodes(*bits[1:]), line, authenticated, unverified)).name)
+        for flags in itertools.product((True, False), repeat=5):
+            seen.add(choose(Facts(bits[0], ActionCodes(*bits[1:]), *flags)).name)
     assert seen == {rule.name for rule in RULES}
 
 
