@@ -96,6 +96,8 @@ class EmvTerminal:
     """Whether the reader takes a PIN on keys of its own and hands it to the card in clear (PIN_DIRECT)."""
     enciphered_pin: bool = False
     """Whether the vault enciphers a PIN for the card."""
+    cardholder_choice: bool = False
+    """Whether the cardholder can be asked which application to use. No flow asks yet: see docs/emv.md."""
     ca_keys: tuple[str, ...] = ("tillguard-test",)
     """Lists of payment systems' keys: names among this package's, or paths of own files."""
     contact: tuple[ContactApplication, ...] = ()
