@@ -27,6 +27,7 @@ from terminal_agent.emv import contact_completion, contact_oda, contact_selectio
 from terminal_agent.emv.authorities import Authorities
 from terminal_agent.emv.contact_application import ROLLS
 from terminal_agent.emv.contact_run import Ask, ContactRun, Said, Turn
+from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.emv.issuer_answer import IssuerAnswer
 from terminal_agent.emv.outcome import Alert, Decision, EmvOutcome
 from terminal_agent.emv.request import TransactionRequest
@@ -124,14 +125,16 @@ class ContactTransaction:
         request: TransactionRequest,
         roll: int,
         authorities: Authorities | None = None,
+        exceptions: ExceptionFile | None = None,
     ) -> None:
         """``roll``: a fresh random number from 1 to 99, which selects payments under the floor limit (10.6.2).
 
-        ``authorities``: the payment systems' keys; without any, offline data authentication fails.
+        ``authorities``: the payment systems' keys; without any, offline data authentication fails. ``exceptions``: the
+        acquirer's list of cards that go online or are declined, as the action codes say.
         """
         if roll not in ROLLS:
             raise ValueError("roll: 1 to 99 expected")
-        self._run = ContactRun(terminal, request, roll, authorities or Authorities())
+        self._run = ContactRun(terminal, request, roll, authorities or Authorities(), exceptions)
         self.step = Step.SELECTION
 
     @property
@@ -149,11 +152,15 @@ class ContactTransaction:
             return self._run.outcome()
         return (yield from self._phase())
 
-    def second(self, answer: IssuerAnswer | None) -> Generator[Ask, Said, EmvOutcome]:
-        """From the acquirer's answer to the end; None where there was none, so that card and terminal decide."""
+    def second(self, answer: IssuerAnswer | None, *, failed: bool = False) -> Generator[Ask, Said, EmvOutcome]:
+        """From the acquirer's answer to the end; None where it could not be reached, so that card and terminal decide.
+
+        ``failed``: it may have been asked, and no answer can be used. Then the card is asked to decline: an approval
+        that a late answer may still contradict, or that is taken back, must not exist.
+        """
         if self.step is not Step.ONLINE:
             raise ValueError("nothing is waiting for the acquirer")
-        self._run.issuer = answer
+        self._run.issuer, self._run.authorisation_failed = answer, failed
         return (yield from self._phase())
 
     def _phase(self) -> Generator[Ask, Said, EmvOutcome]:

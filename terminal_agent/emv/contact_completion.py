@@ -29,7 +29,10 @@ def take_answer(run: ContactRun) -> Turn:
     """What the acquirer's answer, or its absence, means to the card (Book 3, 10.9; Book 4, Annex A6)."""
     trail, issuer = run.trail, run.issuer
     trail.note("decision", "online authorisation", "Book 3, 10.9")
-    if issuer is None:
+    if run.authorisation_failed:
+        code, run.wanted = UNABLE_DECLINED, CryptogramType.AAC
+        trail.note("issuer", "the authorisation failed: the card is asked to decline", "house rule")
+    elif issuer is None:
         facts = action.Facts(
             run.tvr,
             action.ActionCodes.of(run.application, run.card),
@@ -110,7 +113,8 @@ def second_cryptogram(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     if run.wanted is CryptogramType.TC:
         return run.decided(Decision.DECLINED, "declined by the card, whatever the issuer said", source)
     by_issuer = run.issuer is not None
-    said = "declined by the issuer" if by_issuer else "declined: the issuer could not be asked"
+    alone = "the authorisation failed" if run.authorisation_failed else "the issuer could not be asked"
+    said = "declined by the issuer" if by_issuer else f"declined: {alone}"
     return run.decided(Decision.DECLINED, said, source)
 
 

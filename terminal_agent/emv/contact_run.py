@@ -16,6 +16,7 @@ from terminal_agent.emv import de55
 from terminal_agent.emv.authorities import Authorities
 from terminal_agent.emv.card_data import CardData
 from terminal_agent.emv.contact_application import ContactApplication
+from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.emv.issuer_answer import IssuerAnswer
 from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Note, Trail
 from terminal_agent.emv.request import TransactionRequest
@@ -156,6 +157,7 @@ class ContactRun:
     request: TransactionRequest
     roll: int
     authorities: Authorities = field(default_factory=Authorities)
+    exceptions: ExceptionFile | None = None
     trail: Trail = field(default_factory=Trail)
     waiting: list[Candidate] | None = None
     """What may still be selected; None before the card was asked."""
@@ -178,6 +180,8 @@ class ContactRun:
     disbelief: str = ""
     """Why the card's cryptogram is not believed, where it is not: the payment is declined."""
     issuer: IssuerAnswer | None = None
+    authorisation_failed: bool = False
+    """The acquirer may have been asked, and its answer cannot be used: nothing is approved any more."""
     script_results: bytes = b""
     ending: Ending | None = None
 

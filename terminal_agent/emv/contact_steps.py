@@ -120,7 +120,7 @@ def risk_management(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     """Terminal risk management (Book 3, 10.6)."""
     foreign = run.request.currency != run.terminal.currency
     run.tvr |= yield from risk.assess(
-        run.application, run.request.amount, run.roll, run.card, run.trail, foreign=foreign
+        run.application, run.request, run.roll, run.card, run.trail, run.exceptions, foreign=foreign
     )
     run.tsi |= Tsi.TERMINAL_RISK_MANAGEMENT
     return Turn.DONE

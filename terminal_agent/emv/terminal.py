@@ -3,6 +3,7 @@
 """What the terminal is to a card: its place, abilities, limits and applications, as read from the profile. No state."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from protocols.currency import BY_NUMERIC
 from protocols.emv.bits import Ttq
@@ -76,6 +77,18 @@ class Combination:
 
 
 @dataclass(frozen=True, slots=True)
+class ExceptionSettings:
+    """``[emv.exceptions]``: the acquirer's list of stolen cards, and the key that its entries are made with.
+
+    ``file`` holds an entry a line, 64 hexadecimal digits; ``key_file`` the key in hexadecimal digits. See
+    :mod:`terminal_agent.emv.exception_file`.
+    """
+
+    file: Path
+    key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class EmvTerminal:
     """The profile's section ``[emv]``. Text fields are digits as the standards write them; limits are minor units."""
 
@@ -98,6 +111,7 @@ class EmvTerminal:
     """Whether the vault enciphers a PIN for the card."""
     cardholder_choice: bool = False
     """Whether the cardholder can be asked which application to use. No flow asks yet: see docs/emv.md."""
+    exceptions: ExceptionSettings | None = None
     ca_keys: tuple[str, ...] = ("tillguard-test",)
     """Lists of payment systems' keys: names among this package's, or paths of own files."""
     contact: tuple[ContactApplication, ...] = ()

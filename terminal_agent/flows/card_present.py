@@ -26,6 +26,7 @@ from terminal_agent.emv import (
     contactless,
 )
 from terminal_agent.emv.contact_run import Ask, Said
+from terminal_agent.emv.exception_file import ExceptionFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +82,25 @@ class InsertedCard:
         request: TransactionRequest,
         roll: int,
         authorities: Authorities | None = None,
+        exceptions: ExceptionFile | None = None,
     ) -> None:
-        """``roll`` and ``authorities``: see :class:`ContactTransaction`."""
+        """``roll``, ``authorities`` and ``exceptions``: see :class:`ContactTransaction`."""
         self._reader = reader
-        self._transaction = ContactTransaction(terminal, request, roll, authorities)
+        self._transaction = ContactTransaction(terminal, request, roll, authorities, exceptions)
 
     async def ask(self, hands: Hands) -> EmvOutcome:
         """Up to the first cryptogram; raises :class:`CardError`, and whatever ``hands`` raise."""
         return await self._run(self._transaction.first(), hands)
 
-    async def tell(self, answer: IssuerAnswer | None) -> EmvOutcome:
+    async def tell(self, answer: IssuerAnswer | None, *, failed: bool = False) -> EmvOutcome:
         """Take the acquirer's answer to the card, or that there is none, and hear its last word.
+
+        ``failed``: there is none, and the card is not to approve by itself either.
 
         A card that goes while scripts run has said it already. Raises :class:`CardError` where it goes before.
         """
         try:
-            return await self._run(self._transaction.second(answer), None)
+            return await self._run(self._transaction.second(answer, failed=failed), None)
         except CardError:
             concluded = self._transaction.concluded
             if concluded is None:

@@ -34,6 +34,7 @@ from terminal_agent.emv import (
     TransactionRequest,
 )
 from terminal_agent.emv.contact_application import ROLLS
+from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
@@ -156,7 +157,7 @@ class Payment:
         """A card with contacts stays until it has said its last word, on whatever the acquirer answers."""
         roll = ROLLS[int.from_bytes(self._till.entropy(8)) % len(ROLLS)]
         till = self._till
-        inserted = InsertedCard(reader, till.terminal, self._request(), roll, till.authorities)
+        inserted = InsertedCard(reader, till.terminal, self._request(), roll, till.authorities, till.exceptions)
         card = await inserted.ask(Hands(self._pin_for_card))
         self._show(card, "contact")
         if card.decision is Decision.APPROVED:
@@ -183,11 +184,11 @@ class Payment:
         try:
             return await self._authorise(card, "contact")
         except AgentError as fault:
+            books = isinstance(fault, HostUnreachable) and self._till.acquiring.takes_offline(self.amount)
             with contextlib.suppress(CardError):
-                final = await inserted.tell(None)
+                final = await inserted.tell(None, failed=not books)
                 self._tell(final.notes[len(card.notes) :])
-                approved = final.decision is Decision.APPROVED and self._till.acquiring.takes_offline(self.amount)
-                if approved and isinstance(fault, HostUnreachable):
+                if books and final.decision is Decision.APPROVED:
                     return self._approved_offline(final, UNABLE_APPROVED)
             raise
 
@@ -321,6 +322,7 @@ class Till:
         entropy: Callable[[int], bytes],
         timeouts: Timeouts,
         authorities: Authorities | None = None,
+        exceptions: ExceptionFile | None = None,
     ) -> None:
         self.terminal = terminal
         self.reader = reader
@@ -332,6 +334,7 @@ class Till:
         self.entropy = entropy
         self.timeouts = timeouts
         self.authorities = authorities
+        self.exceptions = exceptions
         self.current: Payment | None = None
 
     def begin(self, amount: int, currency: Currency) -> Payment:

@@ -142,6 +142,7 @@ class Agent:
             secrets.token_bytes,
             waits,
             found.authorities,
+            found.exceptions,
         )
         self._api = ApiServer(profile.terminal.socket, Methods(self._methods()))
         self._recorder.listen(self._publish)

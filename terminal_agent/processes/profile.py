@@ -11,6 +11,7 @@ from device_profiles.model import PinpadProfile, ReaderProfile, ReaderProtocol
 from protocols.currency import LARGEST_MINOR
 from terminal_agent.config import Device, Identity, Waits
 from terminal_agent.emv import Authorities, EmvTerminal, TrustedKey, Withdrawn
+from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.host.tcp import Endpoint, TlsFiles
 from terminal_agent.report.settings import ReportSettings
 from tillguard import settings
@@ -74,6 +75,7 @@ class Models:
     pad: PinpadProfile
     authorities: Authorities
     """The payment systems' keys of the lists that it names."""
+    exceptions: ExceptionFile | None = None
 
 
 def load(path: Path) -> TerminalProfile:
@@ -104,6 +106,7 @@ def models(profile: TerminalProfile, path: Path) -> Models:
         catalog.reader(_model(profile.reader.model, path)),
         catalog.pinpad(_model(profile.pad.model, path)),
         authorities(profile, path),
+        exceptions(profile),
     )
     behind_service = found.reader.protocol is ReaderProtocol.PCSC
     if behind_service != profile.reader.line.startswith(PCSC_LINE):
@@ -136,6 +139,22 @@ def authorities(profile: TerminalProfile, path: Path) -> Authorities:
         )
     except ValueError as fault:
         raise Fault(f"{path}: emv.ca-keys: {fault}", "keep the right one", Exit.USAGE) from None
+
+
+def exceptions(profile: TerminalProfile) -> ExceptionFile | None:
+    """The list of stolen cards that the profile names; a list that cannot be read is a fault, not an empty list."""
+    named = profile.emv.exceptions
+    if named is None:
+        return None
+    try:
+        key = bytes.fromhex(named.key_file.read_text(encoding="ascii").strip())
+        entries = [bytes.fromhex(line) for line in named.file.read_text(encoding="ascii").split()]
+        return ExceptionFile.of(key, entries)
+    except OSError as fault:
+        raise Fault(f"{fault.filename}: {fault.strerror}", "it is named in [emv.exceptions]", Exit.USAGE) from None
+    except ValueError:
+        hint = "a line of 64 hexadecimal digits for each card; a key of 32 hexadecimal digits at least"
+        raise Fault(f"{named.file}: no exception file, or {named.key_file} no key", hint, Exit.USAGE) from None
 
 
 def _model(name: str, path: Path) -> str:

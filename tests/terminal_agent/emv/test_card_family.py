@@ -22,7 +22,7 @@ from terminal_agent.emv import (
     PinAnswer,
 )
 from tests.terminal_agent.emv.contact_issuer import CardIssuer
-from tests.terminal_agent.emv.contact_session import Answer, application, authorities, request, terminal
+from tests.terminal_agent.emv.contact_session import Answer, application, authorities, drive, request, terminal
 
 KEYS = authorities()
 AIDS = ("A0000000031010", "A0000000041010", "A000000333010102")
@@ -282,3 +282,26 @@ def test_three_payments_in_a_row_and_then_the_issuer() -> None:
         except StopIteration as end:
             decisions.append(end.value.decision)
     assert decisions == [Decision.APPROVED] * 3 + [Decision.ONLINE]
+
+
+@pytest.mark.parametrize(("failed", "wanted", "code"), [(False, 0x40, b"Y3"), (True, 0x00, b"Z3")])
+def test_after_a_failed_authorisation_the_card_is_asked_to_decline(failed: bool, wanted: int, code: bytes) -> None:
+    """Unreachable, card and terminal may decide; with an answer that cannot be used, nothing may be approved."""
+    card = powered("test-visa-cda")
+    commands: list[bytes] = []
+
+    def answer(command: bytes) -> bytes:
+        commands.append(command)
+        return card.apdu(command)
+
+    settings = application(floor_limit=5_000, tac_online="0000000800", tac_default="0000000000")
+    shop = terminal(contact=(settings,), capabilities="E008C8", online_pin=False)
+    transaction = ContactTransaction(shop, request(forced_online=True), 50, KEYS)
+    assert drive(transaction.first(), answer)[0].decision is Decision.ONLINE
+    final, _ = drive(transaction.second(None, failed=failed), answer)
+    assert commands[-1][2] & 0xC0 == wanted
+    assert commands[-1][5:7] == code
+    assert final.decision is Decision.DECLINED, "this card approves nothing after asking for its issuer"
+    assert final.words == (
+        "declined: the authorisation failed" if failed else "declined by the card, whatever the issuer said"
+    )

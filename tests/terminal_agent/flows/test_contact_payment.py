@@ -141,7 +141,7 @@ async def test_where_nobody_could_be_asked_the_card_hears_so(shop: Open, fault: 
     assert instructions(till).count(Ins.GENERATE_AC) == 2
     assert till.reader.commands[-1][2] == 0x00, "asked for an AAC"
     assert till.reader.commands[-1][5:7] == b"Z3"
-    assert till.words("decision")[-1] == "declined: the issuer could not be asked"
+    assert till.words("decision")[-1] == "declined: the authorisation failed"
     assert (till.held > 0) == booked
     till.line.fault = None
     await till.settle()
