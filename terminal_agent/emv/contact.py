@@ -22,6 +22,9 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import TypeAlias
 
+from protocols.emv import tlv
+from protocols.emv.apdu import Command, Ins
+from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
 from terminal_agent.emv import contact_completion, contact_oda, contact_selection, contact_steps
 from terminal_agent.emv.authorities import Authorities
@@ -162,6 +165,17 @@ class ContactTransaction:
             raise ValueError("nothing is waiting for the acquirer")
         self._run.issuer, self._run.authorisation_failed = answer, failed
         return (yield from self._phase())
+
+    def was_sent(self, command: Command) -> None:
+        """In a replay: what the recorded terminal sent instead of this machine's last command, with other values.
+
+        A combined signature covers what was sent.
+        """
+        run = self._run
+        if command.ins == Ins.GENERATE_AC and run.cdol_data:
+            run.cdol_data = (*run.cdol_data[:-1], command.data)
+        elif command.ins == Ins.GET_PROCESSING_OPTIONS:
+            run.pdol_data = tlv.decode(command.data, where="recorded options").first(Tag.COMMAND_TEMPLATE) or b""
 
     def _phase(self) -> Generator[Ask, Said, EmvOutcome]:
         try:

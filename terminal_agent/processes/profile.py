@@ -105,7 +105,7 @@ def models(profile: TerminalProfile, path: Path) -> Models:
     found = Models(
         catalog.reader(_model(profile.reader.model, path)),
         catalog.pinpad(_model(profile.pad.model, path)),
-        authorities(profile, path),
+        authorities(profile.emv.ca_keys, path),
         exceptions(profile),
     )
     behind_service = found.reader.protocol is ReaderProtocol.PCSC
@@ -119,9 +119,9 @@ def models(profile: TerminalProfile, path: Path) -> Models:
     return found
 
 
-def authorities(profile: TerminalProfile, path: Path) -> Authorities:
-    """The payment systems' keys that the profile names; lists of live and of TEST keys never go together."""
-    lists = {name: load_ca_keys(_model(name, path)) for name in profile.emv.ca_keys}
+def authorities(named: tuple[str, ...], path: Path) -> Authorities:
+    """The payment systems' keys of the lists that a profile names; lists of live and TEST keys never go together."""
+    lists = {name: load_ca_keys(_model(name, path)) for name in named}
     if len({found.kind for found in lists.values()}) > 1:
         live = ", ".join(sorted(name for name, found in lists.items() if found.kind is Use.LIVE))
         raise Fault(
