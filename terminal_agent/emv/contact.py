@@ -129,15 +129,18 @@ class ContactTransaction:
         roll: int,
         authorities: Authorities | None = None,
         exceptions: ExceptionFile | None = None,
+        work: Mapping[Step, Callable[[ContactRun], Done]] | None = None,
     ) -> None:
         """``roll``: a fresh random number from 1 to 99, which selects payments under the floor limit (10.6.2).
 
         ``authorities``: the payment systems' keys; without any, offline data authentication fails. ``exceptions``: the
-        acquirer's list of cards that go online or are declined, as the action codes say.
+        acquirer's list of cards that go online or are declined, as the action codes say. ``work``: what each step
+        does, :data:`WORK` unless another composition is given.
         """
         if roll not in ROLLS:
             raise ValueError("roll: 1 to 99 expected")
         self._run = ContactRun(terminal, request, roll, authorities or Authorities(), exceptions)
+        self._work = work
         self.step = Step.SELECTION
 
     @property
@@ -180,7 +183,7 @@ class ContactTransaction:
     def _phase(self) -> Generator[Ask, Said, EmvOutcome]:
         try:
             while True:
-                done = WORK[self.step](self._run)
+                done = (self._work or WORK)[self.step](self._run)
                 turn = done if isinstance(done, Turn) else (yield from done)
                 self.step = TRANSITIONS[self.step, turn]
                 if self.step in ENDS:

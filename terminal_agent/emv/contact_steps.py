@@ -142,11 +142,22 @@ def action_analysis(run: ContactRun) -> Turn:
     rule = action.choose(facts)
     if rule.name == "unverified":
         run.trail.alert(Alert.CVM_MISSING)
-    if foreign and action.choose(facts._replace(foreign=False)).wanted is CryptogramType.TC:
+    if foreign and _approved_at_home(run, facts):
         run.trail.alert(Alert.FOREIGN_OFFLINE)
     run.wanted = rule.wanted
     run.trail.note("analysis", rule.words(facts), rule.source)
     return Turn.DONE
+
+
+def _approved_at_home(run: ContactRun, facts: action.Facts) -> bool:
+    """Whether the same number of the terminal's own currency would be asked for offline."""
+    under = run.request.amount + run.request.earlier < run.application.floor_limit
+    home = facts._replace(
+        foreign=False,
+        tvr=facts.tvr & ~Tvr.OVER_FLOOR_LIMIT if under else facts.tvr,
+        unverified=run.cvm is Cvm.NONE and run.request.amount >= run.application.cvm_limit,
+    )
+    return action.choose(home).wanted is CryptogramType.TC
 
 
 def first_cryptogram(run: ContactRun) -> Generator[bytes, bytes, Turn]:

@@ -8,6 +8,9 @@ from enum import StrEnum
 from protocols.emv.bits import Tsi, Tvr
 from protocols.pan import Pan, Track2
 
+NOTHING_SHARED = "Book B 3.3.2.7"
+"""The rule by which a contactless card without any usable application ends."""
+
 
 class Decision(StrEnum):
     """What is to happen now (EMV Contactless Book A 2.10, 6.2)."""
@@ -51,6 +54,10 @@ class Alert(StrEnum):
     """The card was said to have verified a PIN, and says itself that it did not: a wedge between card and terminal."""
     FOREIGN_OFFLINE = "card.foreign-currency-offline"
     """Without the rule for other currencies this payment would have been approved offline."""
+    WEAK_NUMBERS = "terminal.weak-numbers"
+    """The terminal's source of unpredictable numbers fails its health tests: it takes no more payments."""
+    FALLBACK_RATE = "terminal.fallback-rate"
+    """More chips fail here than chance makes fail: somebody may make them fail."""
     ISSUER_REFUSED = "card.issuer-authentication-failed"
     """The card does not believe the issuer's answer."""
 
@@ -91,6 +98,12 @@ class EmvOutcome:
     """The last one that the card made."""
     script_results: bytes = b""
     """Five octets for each issuer script (EMV 4.4 Book 4, Annex A5)."""
+
+    @property
+    def chip_failed(self) -> bool:
+        """Whether the chip gave nothing that a payment can be made of, as opposed to deciding something."""
+        nothing_shared = self.decision is Decision.OTHER_INTERFACE and self.notes[-1].source == NOTHING_SHARED
+        return self.decision is Decision.ENDED or nothing_shared
 
     @property
     def words(self) -> str:

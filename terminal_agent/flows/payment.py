@@ -9,7 +9,7 @@ owed back (books.py). The PIN is typed at the pad and enciphered there; this pro
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -35,6 +35,8 @@ from terminal_agent.emv import (
 )
 from terminal_agent.emv.contact_application import ROLLS
 from terminal_agent.emv.exception_file import ExceptionFile
+from terminal_agent.emv.fallback import Fallback, FallbackGuard, Interface
+from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
@@ -47,7 +49,6 @@ from terminal_agent.host.port import HostUnreachable
 from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut
 
 OFFLINE_APPROVED, UNABLE_APPROVED = "Y1", "Y3"  # EMV 4.4 Book 4, Annex A6: without asking, and after asking in vain
-UNPREDICTABLE_OCTETS = 4  # EMV 4.4 Book 3, Annex A1: tag 9F37
 
 
 class Ending(StrEnum):
@@ -139,14 +140,17 @@ class Payment:
         reader = Chaining(driver)
         try:
             presence = await self._present(reader)
+            self._may_fall_back(presence.interface)
             if presence.interface == "contact":
                 return await self._inserted(reader)
-            card = await tap(reader, self._till.terminal, self._request())
+            with self._chip("contactless"):
+                card = await tap(reader, self._till.terminal, self._request())
         except ReaderAbsent as fault:
             await self._till.reader.drop(driver, fault.what)
             raise
         finally:
             await self._release(driver)
+        self._chip_ended("contactless", card)
         self._show(card, "contactless")
         if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
             await self._enter_pin(card.pan)
@@ -158,7 +162,9 @@ class Payment:
         roll = ROLLS[int.from_bytes(self._till.entropy(8)) % len(ROLLS)]
         till = self._till
         inserted = InsertedCard(reader, till.terminal, self._request(), roll, till.authorities, till.exceptions)
-        card = await inserted.ask(Hands(self._pin_for_card))
+        with self._chip("contact"):
+            card = await inserted.ask(Hands(self._pin_for_card))
+        self._chip_ended("contact", card)
         self._show(card, "contact")
         if card.decision is Decision.APPROVED:
             return self._approved_offline(card, OFFLINE_APPROVED)
@@ -207,6 +213,27 @@ class Payment:
         self._step("card", "reader", presence.identity)
         return presence
 
+    def _may_fall_back(self, interface: Interface) -> None:
+        """Whether this card may stand in for one whose chip failed on the other interface."""
+        if self._till.fallbacks.presented(interface) is Fallback.REFUSED:
+            raise _End(Ending.FAILED, "chips fail here too often: the other interface is not tried; call the service")
+
+    @contextlib.contextmanager
+    def _chip(self, interface: Interface) -> Iterator[None]:
+        """A card that goes, or does not answer, counts as a chip that failed."""
+        try:
+            yield
+        except CardLost:
+            self._count(interface, chip_failed=True)
+            raise
+
+    def _chip_ended(self, interface: Interface, card: EmvOutcome) -> None:
+        self._count(interface, chip_failed=card.chip_failed)
+
+    def _count(self, interface: Interface, *, chip_failed: bool) -> None:
+        if self._till.fallbacks.ended(interface, chip_failed=chip_failed):
+            self._alert((Alert.FALLBACK_RATE,))
+
     async def _release(self, driver: CardReader) -> None:
         """Power the card down, whatever went before; what went before is what counts."""
         try:
@@ -223,8 +250,16 @@ class Payment:
             currency=f"{self.currency.numeric:03d}",
             date=now.date(),
             time=now.time(),
-            unpredictable_number=self._till.entropy(UNPREDICTABLE_OCTETS),
+            unpredictable_number=self._number(),
         )
+
+    def _number(self) -> bytes:
+        """9F37; a source that has become predictable ends every payment."""
+        try:
+            return self._till.numbers.next()
+        except PredictableNumbers as fault:
+            self._alert((Alert.WEAK_NUMBERS,))
+            raise _End(Ending.FAILED, f"no unpredictable number: {fault}; start the agent anew") from None
 
     def _show(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> None:
         """Tell what the machine found, and end here unless the acquirer is to be asked, or books what it was not."""
@@ -332,6 +367,8 @@ class Till:
         self.recorder = recorder
         self.clock = clock
         self.entropy = entropy
+        self.numbers = UnpredictableNumbers(entropy)
+        self.fallbacks = FallbackGuard()
         self.timeouts = timeouts
         self.authorities = authorities
         self.exceptions = exceptions
