@@ -93,9 +93,10 @@ def _by_recurrence(seen: list[bytes]) -> bytes:
 
 
 def harvest(degrade: Callable[[], Source], foretell: Foretell, near: int = 0) -> Callable[[Any], Any]:
-    """Wear the source out, watch some payments, and have the next numbers signed by a card that is elsewhere."""
+    """A strike with that source and that way to foretell; ``near``: how far off still serves."""
 
     async def strike(target: NumberedTerminal) -> bool:
+        """Wear the source out, watch some payments, and have the next numbers signed by a card that is elsewhere."""
         target.source = degrade()
         seen: list[bytes] = []
         right = 0
