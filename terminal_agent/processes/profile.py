@@ -63,8 +63,14 @@ class TerminalProfile:
     def __post_init__(self) -> None:
         if self.reader.line == self.pad.line:
             raise ValueError("reader.line and pad.line: two devices cannot share one line")
-        if self.emv.signature:
-            raise ValueError("emv.signature: no flow asks for a signature yet; leave it false")
+        for on, name, what in (
+            (self.emv.signature, "signature", "no flow asks for a signature"),
+            (self.emv.cardholder_choice, "cardholder-choice", "no flow lets the cardholder choose an application"),
+            (self.emv.offline_pin, "offline-pin", "no flow has the reader take a PIN for the card"),
+            (self.emv.enciphered_pin, "enciphered-pin", "no flow has the vault encipher a PIN for the card"),
+        ):
+            if on:
+                raise ValueError(f"emv.{name}: {what} yet; leave it false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Models:
 
     reader: ReaderProfile
     pad: PinpadProfile
-    authorities: Authorities
+    authorities: Authorities = field(default_factory=Authorities)
     """The payment systems' keys of the lists that it names."""
     exceptions: ExceptionFile | None = None
 
