@@ -40,6 +40,7 @@ from terminal_agent.host.port import HostError
 from terminal_agent.pad.port import PinEntered, PinOutcome
 from terminal_agent.report.outbox import Outbox
 from tests.device_profiles.acquirer_bench import NOW, TERMINAL, Bench, Pad, test_key
+from tests.terminal_agent.emv.contact_session import authorities
 
 PROFILE = load_card("test-visa-contact")
 ACCOUNT = "test-contact-cardholder"
@@ -143,13 +144,25 @@ class BenchLine:
 class Shop:
     """Everything of one terminal in ``folder``."""
 
-    def __init__(self, folder: Path, *faults: Fault, t0: bool = False, contact: bool = True) -> None:
-        self.twin = ContactCardTwin(PROFILE)
-        card: ContactCard = self.twin
+    def __init__(
+        self,
+        folder: Path,
+        *faults: Fault,
+        t0: bool = False,
+        contact: bool = True,
+        card: str = PROFILE.name,
+        offline_limit: int = 0,
+        **settings: Any,
+    ) -> None:
+        terminal_settings = settings.pop("terminal", {})
+        profile = load_card(card)
+        self._account = ACCOUNT if card == PROFILE.name else f"{card}-card"
+        self.twin = ContactCardTwin(profile)
+        inserted: ContactCard = self.twin
         if t0:
-            assert PROFILE.contact is not None
-            card = T0View(card, bytes.fromhex(PROFILE.contact.atr_t0))
-        self.reader = BenchReader(FaultyContactCard(card, *faults))
+            assert profile.contact is not None
+            inserted = T0View(inserted, bytes.fromhex(profile.contact.atr_t0))
+        self.reader = BenchReader(FaultyContactCard(inserted, *faults))
         self.pad = BenchPad()
         self.bank = Bench()
         self.line = BenchLine(self.bank)
@@ -166,7 +179,7 @@ class Shop:
         self._pad: Attached[Any] = Attached("pad", self._opener(self.pad), self.recorder)
         client = HostClient(DIALECTS["ascii-1987"], TERMINAL, "TILLGUARD-0001")
         self.acquiring = Acquiring(
-            client, self.line, self.journal, self.books, self._pad, self.recorder, self.clock, 1.0
+            client, self.line, self.journal, self.books, self._pad, self.recorder, self.clock, 1.0, offline_limit
         )
         visa = "A0000000031010"
         terminal = EmvTerminal(
@@ -174,7 +187,8 @@ class Shop:
             currency="978",
             serial_number=TERMINAL,
             aids=(Combination(visa, 500_000, 2_500),),
-            contact=(ContactApplication(visa, application_version="0096"),) if contact else (),
+            contact=(ContactApplication(visa, application_version="0096", **settings),) if contact else (),
+            **terminal_settings,
         )
         entropy = random.Random(8).randbytes
         self.till = Till(
@@ -187,6 +201,7 @@ class Shop:
             self.clock,
             entropy,
             Timeouts(),
+            authorities(),
         )
 
     @staticmethod
@@ -202,7 +217,7 @@ class Shop:
         await self._pad.open()
         finished = await self.till.begin(amount, BY_ALPHA["EUR"]).run()
         told = str([dict(event.fields) for event in self.events])
-        assert PROFILE.application.pan not in told
+        assert self.twin.profile.application.pan not in told
         return dict(finished.fields)
 
     async def settle(self) -> None:
@@ -219,7 +234,7 @@ class Shop:
     @property
     def held(self) -> int:
         """What the bank holds on the card's account."""
-        return self.bank.ledger.held.get(ACCOUNT, 0)
+        return self.bank.ledger.held.get(self._account, 0)
 
     def words(self, subject: str) -> list[str]:
         """What the EMV steps said of a subject, in order."""

@@ -9,12 +9,15 @@ it with its own key, and the second cryptogram decides.
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from device_profiles.twins.card_faults import Fault, torn_at
 from device_profiles.twins.contact_faults import CONTACT_FAULTS
 from protocols.emv.apdu import Ins
+from terminal_agent.emv.fallback import MOST_FAILED
+from terminal_agent.emv.unpredictable import UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.host.port import HostGarbled, HostSilent, HostUnreachable
 from terminal_agent.pad.port import PadAbsent, PinCancelled, PinOutcome, PinTimedOut
@@ -32,7 +35,7 @@ def shop(tmp_path: Path) -> Iterator[Open]:
     with contextlib.ExitStack() as stack:
         count = 0
 
-        def opened(*faults: Fault, **changes: bool) -> Shop:
+        def opened(*faults: Fault, **changes: Any) -> Shop:
             nonlocal count
             count += 1
             made = Shop(tmp_path / str(count), *faults, **changes)
@@ -203,3 +206,69 @@ async def test_no_pin_travels_to_the_card(shop: Open) -> None:
     assert fields["outcome"] == "approved"
     assert Ins.VERIFY not in instructions(till)
     assert len(till.pad.asked) == 1
+
+
+# Cards that are authenticated offline
+
+METHODS = {"test-visa-sda": "SDA", "test-visa-dda": "DDA", "test-visa-cda": "CDA"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("t0", [False, True], ids=["T=1", "T=0"])
+async def test_an_authenticated_card_is_approved_by_its_bank(shop: Open, name: str, t0: bool) -> None:
+    till = shop(card=name, t0=t0)
+    fields = await till.pay()
+    assert (fields["outcome"], fields["response_code"]) == ("approved", "00")
+    assert till.words("offline authentication")[-1].startswith(f"{METHODS[name]} succeeded")
+    assert till.held == 4_200
+    assert till.bank.event["checks"]["arqc"] == "good"
+    assert not [event for event in till.events if event.name == "payment.alert"]
+
+
+async def test_a_changed_card_that_signs_never_holds_money(shop: Open) -> None:
+    till = shop(CONTACT_FAULTS["cvm-list-emptied"](), card="test-visa-cda")
+    fields = await till.pay()
+    assert fields["outcome"] == "declined"
+    assert "card.authentication-failed" in alerts(till)
+    assert till.held == 0
+
+
+BY_CARD = {"floor_limit": 5_000, "tac_online": "0000000000", "tac_default": "0000000000"}
+NO_PAD = {"capabilities": "E008C8", "online_pin": False}
+
+
+async def test_a_signing_card_is_approved_offline_and_booked_later(shop: Open) -> None:
+    till = shop(card="test-visa-cda", offline_limit=5_000, terminal=NO_PAD, **BY_CARD)
+    fields = await till.pay()
+    assert (fields["outcome"], fields["response_code"]) == ("approved", "Y1")
+    assert till.words("offline authentication")[-1].startswith("CDA succeeded")
+    assert "0100" not in till.line.sent
+
+
+# What makes the terminal stop
+
+
+def alerts(till: Shop) -> list[object]:
+    return [event.fields["alert"] for event in till.events if event.name == "payment.alert"]
+
+
+async def test_a_source_of_numbers_that_repeats_itself_takes_no_more_payments(shop: Open) -> None:
+    till = shop()
+    till.till.numbers = UnpredictableNumbers(lambda octets: bytes(octets))
+    assert (await till.pay())["outcome"] == "approved"
+    for _ in range(2):
+        fields = await till.pay()
+        assert fields["outcome"] == "failed"
+        assert "no unpredictable number: the same number twice" in str(fields["reason"])
+    assert alerts(till) == ["terminal.weak-numbers"] * 2
+
+
+async def test_chips_that_fail_too_often_are_told_and_refuse_the_other_interface(shop: Open) -> None:
+    till = shop(CONTACT_FAULTS["truncated-gpo"]())
+    for _ in range(MOST_FAILED + 1):
+        assert (await till.pay())["outcome"] == "failed"
+    assert alerts(till).count("terminal.fallback-rate") == 1
+    till.till.fallbacks.ended("contactless", chip_failed=True)
+    fields = await till.pay()
+    assert "chips fail here too often" in str(fields["reason"])
+    assert "0100" not in till.line.sent
