@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from device_profiles.card_profile import Application, CardProfile, ContactChip
 from device_profiles.twins import card_rsa
-from device_profiles.twins.card import LAST_ATC
+from device_profiles.twins.card_answer import LAST_ATC, Refused
 from device_profiles.twins.card_cryptogram import CardCryptography, IssuerSays
 from device_profiles.twins.contact_personalisation import personalise, record_content
 from device_profiles.twins.contact_results import (
@@ -24,7 +24,7 @@ from device_profiles.twins.contact_results import (
     issuer_data,
 )
 from device_profiles.twins.contact_scripts import CardScripts
-from device_profiles.twins.contact_state import SCRIPTS, Memory, Refused, Session, State
+from device_profiles.twins.contact_state import SCRIPTS, Memory, Session, State
 from protocols.emv import apdu, dol, tlv
 from protocols.emv.apdu import Command, Ins
 from protocols.emv.bits import Aip, CryptogramType, CvmCode

@@ -10,14 +10,13 @@ Answers are whole, as under T=1; :mod:`device_profiles.twins.card_t0` shows the 
 """
 
 from device_profiles.card_profile import CardProfile
-from device_profiles.twins.card import CardTorn
+from device_profiles.twins.card_answer import CardTorn, Refused, answered
 from device_profiles.twins.contact_application import PaymentApplication
-from device_profiles.twins.contact_state import ALLOWED, SCRIPTS, Memory, Refused, Session, State
+from device_profiles.twins.contact_state import ALLOWED, SCRIPTS, Memory, Session, State
 from protocols.emv import apdu, dol, tlv
-from protocols.emv.apdu import Command, Ins, Response
+from protocols.emv.apdu import Command, Ins
 from protocols.emv.status import Status
 from protocols.emv.tags import Tag
-from protocols.errors import DecodeError
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -85,14 +84,9 @@ class ContactCardTwin:
         if self.state is State.OFF:
             raise CardTorn
         try:
-            data = self._answer(command)
-        except Refused as refused:
-            return Response(b"", refused.status).encode()
-        except DecodeError:
-            return Response(b"", Status.WRONG_LENGTH).encode()
+            return answered(self._answer, command)
         finally:
             self._power = self._selected.session.state
-        return Response(data, Status.OK).encode()
 
     def _answer(self, octets: bytes) -> bytes:
         command = Command.decode(octets)

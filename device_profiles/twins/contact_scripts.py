@@ -10,7 +10,8 @@ import hmac
 from typing import TYPE_CHECKING
 
 from device_profiles.card_profile import Application, CardProfile, Scheme
-from device_profiles.twins.contact_state import SCRIPTS, Refused
+from device_profiles.twins.card_answer import Refused
+from device_profiles.twins.contact_state import SCRIPTS
 from protocols.emv.apdu import Command, Ins
 from protocols.emv.card_keys import account_block_b, icc_master_key_a
 from protocols.emv.issuer_script import SCRIPT_KEYS, ScriptKeys, command_mac, counted_up, script_key

@@ -11,7 +11,6 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from protocols.emv.apdu import Ins
-from protocols.emv.status import Status
 
 
 class State(Enum):
@@ -108,11 +107,3 @@ class Session:
     script_failed: bool = False
     issuer: "tuple[bool, bool] | None" = None
     """Whether the issuer's proof was genuine, and whether it approves."""
-
-
-class Refused(Exception):
-    """A command that ends in a status word and changes nothing more."""
-
-    def __init__(self, status: Status | int) -> None:
-        super().__init__(status)
-        self.status = int(status)
