@@ -3,10 +3,12 @@
 """Finds profiles: by model name among the data of this package, or by path of a user's own file. Interprets nothing."""
 
 import difflib
+import fnmatch
+import re
 from pathlib import Path
 from typing import TypeVar
 
-from device_profiles.model import PinpadProfile, ReaderProfile
+from device_profiles.model import PinpadProfile, ReaderProfile, ReaderProtocol
 from tillguard.exits import Exit
 from tillguard.settings import load
 from tillguard.voice import Fault
@@ -41,6 +43,24 @@ def find(kind: str, name_or_path: str) -> Path:
 def reader(name_or_path: str) -> ReaderProfile:
     """The profile of a card reader."""
     return load(find("readers", name_or_path), ReaderProfile)
+
+
+def reader_of(name: str) -> ReaderProfile | None:
+    """The profile of the model that a PC/SC reader's name says, the most telling one; None for one we do not know."""
+    found: ReaderProfile | None = None
+    for model in names("readers"):
+        profile = reader(model)
+        if profile.protocol is not ReaderProtocol.PCSC or profile.pcsc.name == "*":
+            continue
+        if named(profile.pcsc.name, name) and (found is None or len(profile.pcsc.name) > len(found.pcsc.name)):
+            found = profile
+    return found
+
+
+def named(pattern: str, name: str) -> bool:
+    """Whether a name contains the pattern, in any case; ``*`` and ``?`` are wildcards, brackets are themselves."""
+    literal = pattern.replace("[", "[[]")
+    return re.match(fnmatch.translate(f"*{literal}*"), name, re.IGNORECASE) is not None
 
 
 def pinpad(name_or_path: str) -> PinpadProfile:

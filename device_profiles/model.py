@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a profile of a reader or pad says: frozen data, filled from one TOML per model. Opens and decides nothing."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -46,10 +48,32 @@ class Transmission(Enum):
     T1 = "T=1"
 
 
+class AtrRules(Enum):
+    """Which answers to reset a payment takes."""
+
+    EMV = "emv"
+    """Those that EMV has a terminal accept (EMV 4.3 Book 1, 8.3)."""
+    ISO = "iso"
+    """Whatever the service takes."""
+
+
+class Tier(Enum):
+    """What a profile rests on."""
+
+    SEEN = "seen on hardware"
+    REPLAYED = "replayed capture"
+    DATASHEET = "datasheet only"
+    GENERIC = "no model in particular"
+
+
 class PinpadProtocol(Enum):
     """How a PIN pad is spoken to."""
 
     IPP = "ipp"
+
+
+_USB_NUMBER = re.compile("[0-9A-F]{4}:[0-9A-F]{4}", re.ASCII)
+_OCTETS = re.compile("([0-9A-F]{2}){1,64}", re.ASCII)
 
 
 def _within(name: str, value: float, least: float, most: float) -> None:
@@ -103,7 +127,11 @@ class PcscSettings:
 
     name: str = "*"
     """Part of the reader's name as the service gives it; ``*`` and ``?`` as wildcards, case does not matter."""
+    serial: str = ""
+    """The reader's serial number, where several of one model are plugged in."""
     interface: CardInterface = CardInterface.CONTACT
+    atr_rules: AtrRules = AtrRules.EMV
+    """For cards with contacts; what a contactless reader shows as answer to reset it made up itself."""
     share: Sharing = Sharing.EXCLUSIVE
     """Shared use takes a transaction, so that no other program's commands come between ours."""
     protocols: tuple[Transmission, ...] = (Transmission.T0, Transmission.T1)
@@ -134,8 +162,23 @@ class ReaderProfile:
     """Only for a reader on a serial line."""
     pn532: Pn532Settings = field(default_factory=Pn532Settings)
     pcsc: PcscSettings = field(default_factory=PcscSettings)
+    tier: Tier = Tier.GENERIC
+    usb: tuple[str, ...] = ()
+    """Vendor and product numbers on USB, such as ``072F:2200``."""
+    keypad: bool = False
+    """Whether PINs can be typed on it."""
+    quirks: tuple[str, ...] = ()
+    """What a person has to know, a sentence each."""
+    escapes: Mapping[str, str] = field(default_factory=dict)
+    """Commands to the reader itself by name, in hexadecimal, such as for its lights and its buzzer."""
 
     def __post_init__(self) -> None:
+        for number in self.usb:
+            if not _USB_NUMBER.fullmatch(number):
+                raise ValueError("usb: vendor and product number in hexadecimal expected, such as 072F:2200")
+        for name, octets in self.escapes.items():
+            if not _OCTETS.fullmatch(octets):
+                raise ValueError(f"escapes.{name}: octets in hexadecimal expected")
         if (self.line is None) != (self.protocol is ReaderProtocol.PCSC):
             raise ValueError("[line]: expected for a reader on a serial line, and for no other")
 

@@ -39,8 +39,12 @@ class Twin(Station):
 
     def insert(self) -> None:
         """The person puts the card in."""
-        self.process.send_signal(signal.SIGUSR2)
+        self.insert_unseen()
         self.until("card.inserted")
+
+    def insert_unseen(self) -> None:
+        """The person puts the card in, whether or not there is a service that could see it."""
+        self.process.send_signal(signal.SIGUSR2)
 
     def until(self, event: str) -> dict[str, Any]:
         """The next line of that event."""
@@ -53,16 +57,24 @@ class Twin(Station):
 class PrivatePcscd:
     """One pcscd, and the cards of a test. Several tests may run side by side: each process has its own."""
 
-    def __init__(self, *readers: str, folder: Path | None = None, heard: Heard = lambda name, line: None) -> None:
-        """``heard`` is told every line that daemon and cards print."""
+    def __init__(
+        self,
+        *readers: str,
+        folder: Path | None = None,
+        heard: Heard = lambda name, line: None,
+        serial: tuple[str, ...] = (),
+    ) -> None:
+        """``heard`` is told every line that daemon and cards print. ``serial``: readers of ``device-twin ccid``."""
         self._heard = heard
-        self._readers = readers or (READER,)
+        self._serial = serial
+        self._readers = readers or (() if serial else (READER,))
         self._folder = folder or _FOLDER
         self._stations: list[Twin] = []
 
     def __enter__(self) -> Self:
         names = [word for name in self._readers for word in ("--reader", name)]
-        self.daemon = self._start("pcscd", "pcscd", "--dir", str(self._folder), *names)
+        names += [word for words in self._serial for word in ("--serial", words)]
+        self.daemon = self._start("pcscd", "pcscd", "--kind", "real", "--dir", str(self._folder), *names)
         self.socket = str(self.daemon.ready["socket"])
         if self._folder == _FOLDER:
             os.environ["PCSCLITE_CSOCK_NAME"] = self.socket

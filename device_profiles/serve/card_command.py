@@ -4,7 +4,6 @@
 
 import argparse
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,13 +42,14 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from device_profiles.serve import namespaces
+    from device_profiles.serve.card_choice import chosen
     from tillguard.exits import Exit
     from tillguard.voice import Fault
 
     host, _, port = args.vpcd.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise Fault(f"--vpcd {args.vpcd}: not an address", "write it as 127.0.0.1:35963", Exit.USAGE)
-    card = _card(args)
+    card = chosen(args.card, args.fault, args.transmission)
     if args.network_of is not None:
         namespaces.enter_network_of(args.network_of)
     return asyncio.run(_serve(args, card, host.strip("[]"), int(port)))
@@ -96,30 +96,3 @@ async def _serve(args: argparse.Namespace, card: "ContactCard", host: str, port:
     with contextlib.suppress(asyncio.CancelledError):
         await holding
     return 0
-
-
-def _card(args: argparse.Namespace) -> "ContactCard":
-    from device_profiles.card_profile import load_card
-    from device_profiles.twins.card import CardTwin
-    from device_profiles.twins.card_behind_reader import ContactlessInReader
-    from device_profiles.twins.card_faults import CARD_FAULTS, FaultyCard
-    from device_profiles.twins.card_t0 import T0View
-    from device_profiles.twins.contact_card import ContactCardTwin
-    from device_profiles.twins.contact_faults import CONTACT_FAULTS, FaultyContactCard
-    from tillguard.exits import Exit
-    from tillguard.voice import Fault
-
-    profile = load_card(args.card)
-    faults = CARD_FAULTS if profile.contact is None else CONTACT_FAULTS
-    if args.fault != "none" and args.fault not in faults:
-        raise Fault(f"--fault: no fault '{args.fault}'", f"one of: none, {', '.join(faults)}", Exit.USAGE)
-    wrong = [] if args.fault == "none" else [faults[args.fault]()]
-    if profile.contact is not None:
-        card: ContactCard = FaultyContactCard(ContactCardTwin(profile), *wrong)
-        return T0View(card, bytes.fromhex(profile.contact.atr_t0)) if args.transmission == "t0" else card
-    assert profile.contactless is not None  # a card has at least one chip
-    if args.transmission is not None:
-        raise Fault(f"--transmission: the card '{args.card}' is contactless", "leave it out", Exit.USAGE)
-    return ContactlessInReader(
-        FaultyCard(CardTwin(profile, os.urandom), *wrong), bytes.fromhex(profile.contactless.ats)
-    )

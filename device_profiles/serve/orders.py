@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a person or a test tells a serving twin while it runs: a word a line on stdin, or a signal. Does none of it."""
+"""What a person or a test tells a serving twin while it runs: an order a line on stdin, or a signal. Obeys none."""
 
 import asyncio
 import os
@@ -16,7 +16,10 @@ WAITING = 64
 
 
 class Orders:
-    """Words in one queue. Made in a running loop; SIGTERM and SIGINT say ``stop``, an end of stdin says nothing."""
+    """Orders in one queue, the first word of each in small letters. Made in a running loop.
+
+    SIGTERM and SIGINT say ``stop``, an end of stdin says nothing.
+    """
 
     def __init__(self, signals: Mapping[int, str]) -> None:
         """``signals`` gives the word that each further signal stands for."""
@@ -30,7 +33,7 @@ class Orders:
             self._loop.add_reader(self._from, self._read)
 
     async def next(self) -> str:
-        """The next word."""
+        """The next order."""
         return await self._words.get()
 
     def give(self, word: str) -> None:
@@ -51,9 +54,9 @@ class Orders:
         *lines, rest = (self._line + octets).split(b"\n")
         self._line = rest[-LARGEST_LINE:]
         for line in lines:
-            word = line.decode("ascii", "replace").strip().lower()
-            if word and self._words.qsize() < WAITING:
-                self.give(word)
+            first, _, more = line.decode("utf-8", "replace").strip().partition(" ")
+            if first and self._words.qsize() < WAITING:
+                self.give(f"{first.lower()} {more}".strip())
 
 
 def _stdin() -> int | None:

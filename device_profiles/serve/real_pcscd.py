@@ -3,9 +3,10 @@
 """The real pcscd with virtual readers, as a child of this process, registered nowhere. Speaks no PC/SC.
 
 This process first moves into mounts and a network of its own. There the daemon sees an empty /run but for a private
-folder in place of /run/pcscd, and no drivers but copies of vpcd: it can neither meet a system-wide pcscd nor take a
-real reader. The folder is outside too, so clients anywhere reach the daemon by ``PCSCLITE_CSOCK_NAME``; the ports of
-the readers, which vpcd opens on every address, are in the private network only. Cards enter it to be inserted.
+folder in place of /run/pcscd, and no drivers but copies of vpcd and libccidtwin: it can neither meet a system-wide
+pcscd nor take a real reader. The folder is outside too, so clients anywhere reach the daemon by
+``PCSCLITE_CSOCK_NAME``; the ports of vpcd's readers, which it opens on every address, are in the private network only.
+Cards enter it to be inserted.
 """
 
 import asyncio
@@ -33,8 +34,10 @@ FIRST_PORT = 35963  # vpcd's own default; each entry takes two
 MOST_READERS = 8  # pcscd 1.9: 16 slots, and a vpcd entry makes two
 _DRIVERS = Path("/usr/lib/pcsc/drivers")
 _VPCD = _DRIVERS / "serial/libifdvpcd.so"
+_CCIDTWIN = _DRIVERS / "serial/libccidtwin.so"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _INSTALL = "install them: apt-get install --no-install-recommends pcscd vsmartcard-vpcd"
+_INSTALL_CCID = "install it: apt-get install --no-install-recommends libccid"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,50}", re.ASCII)
 
 
@@ -44,6 +47,25 @@ class VirtualReader:
 
     name: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SerialReader:
+    """A reader on a serial line, driven by libccidtwin: its name, the line and the kind of reader."""
+
+    name: str
+    line: Path
+    kind: str
+
+    @classmethod
+    def parse(cls, words: str) -> "SerialReader":
+        """From ``NAME=PATH:KIND``."""
+        name, _, where = words.partition("=")
+        line, _, kind = where.rpartition(":")
+        if not _NAME.fullmatch(name) or not line or not kind.isalnum() or not Path(line).exists():
+            hint = 'start device-twin ccid first; write it as: --serial "Till Pad=./pad:GemPCPinPad"'
+            raise Fault(f"--serial {words}: NAME=PATH:KIND expected, and a line that is there", hint, Exit.USAGE)
+        return cls(name, Path(line).absolute(), kind)
 
 
 def find() -> str:
@@ -62,29 +84,24 @@ def options(program: str) -> tuple[str, ...]:
     return ("--foreground", *without_polkit)
 
 
-def prepare(folder: Path, names: tuple[str, ...]) -> tuple[VirtualReader, ...]:
+def prepare(folder: Path, names: tuple[str, ...], serial: tuple[SerialReader, ...] = ()) -> tuple[VirtualReader, ...]:
     """Write the daemon's configuration, then move this process into mounts and a network that show nothing else."""
     for name in names:
         if not _NAME.fullmatch(name):
             raise Fault("--reader: letters, digits, spaces, . _ - expected, at most 51", exit_code=Exit.USAGE)
-    if not 1 <= len(names) <= MOST_READERS or len(set(names)) != len(names):
+    if not 1 <= len(names) + len(serial) <= MOST_READERS or len(set(names)) != len(names):
         raise Fault(f"--reader: 1 to {MOST_READERS} different names expected", exit_code=Exit.USAGE)
+    if serial and not _CCIDTWIN.exists():
+        raise Fault("the driver of serial CCID readers (libccidtwin) is not installed", _INSTALL_CCID)
     for part in ("run", "readers", "drivers"):
         (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
     readers = []
     for number, name in enumerate(names):
-        # A copy of the driver for each: entries that share one share its slots, and only the last would work.
-        driver = folder / "drivers" / f"vpcd{number}.so"
-        shutil.copyfile(_VPCD, driver)
         port = FIRST_PORT + 2 * number
-        entry = (
-            f'FRIENDLYNAME "{name}"',
-            f"DEVICENAME /dev/null:0x{port:04X}",
-            f"LIBPATH {driver.absolute()}",
-            f"CHANNELID 0x{port:04X}",
-        )
-        (folder / "readers" / f"{number}").write_text("\n".join(entry) + "\n", "ascii")
+        _write_entry(folder, f"vpcd{number}", name, f"/dev/null:0x{port:04X}", f"0x{port:04X}", _VPCD)
         readers.append(VirtualReader(name, f"127.0.0.1:{port}"))
+    for number, reader in enumerate(serial):
+        _write_entry(folder, f"serial{number}", reader.name, f"{reader.line}:{reader.kind}", str(number + 1), _CCIDTWIN)
     namespaces.own_mounts_and_network()
     handle = os.open(folder / "run", os.O_PATH)  # reachable even where /run, emptied next, is above it
     namespaces.empty("/run")
@@ -93,6 +110,14 @@ def prepare(folder: Path, names: tuple[str, ...]) -> tuple[VirtualReader, ...]:
     os.close(handle)
     namespaces.empty(str(_DRIVERS))
     return tuple(readers)
+
+
+def _write_entry(folder: Path, file: str, name: str, device: str, channel: str, library: Path) -> None:
+    """One reader. A copy of the driver for each: of entries that share one, and so its slots, only the last works."""
+    driver = folder / "drivers" / f"{file}.so"
+    shutil.copyfile(library, driver)
+    entry = (f'FRIENDLYNAME "{name}"', f"DEVICENAME {device}", f"LIBPATH {driver.absolute()}", f"CHANNELID {channel}")
+    (folder / "readers" / file).write_text("\n".join(entry) + "\n", "ascii")
 
 
 class Pcscd:

@@ -105,7 +105,18 @@ class Lab(Demo):
         made = subprocess.run(argv, capture_output=True, text=True, check=False)
         if made.returncode:
             raise StationFailed(f"pki:\n{made.stderr.strip()}")
-        pcscd = start("pcscd", "device-twin", "pcscd", "--reader", READER, "--dir", str(folder / "pcscd"), "--json")
+        pcscd = start(
+            "pcscd",
+            "device-twin",
+            "pcscd",
+            "--kind",
+            "real",
+            "--reader",
+            READER,
+            "--dir",
+            str(folder / "pcscd"),
+            "--json",
+        )
         hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
         pad = start(
             "pad", "device-twin", "pinpad", "--model", "ipp-uic", "--cardholder", options.card,

@@ -40,7 +40,10 @@ def _die_with_parent() -> None:
 class Station:
     """One process that prints JSON lines; the first one with event ``ready`` says where it can be reached."""
 
-    def __init__(self, name: str, argv: list[str], on_line: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(
+        self, name: str, argv: list[str], on_line: Callable[[str, dict[str, Any]], None], *, obeys: bool = False
+    ) -> None:
+        """``obeys``: it takes orders on its stdin, see :meth:`order`."""
         self.name = name
         self.ready: dict[str, Any] = {}
         self.started = time.monotonic()
@@ -52,7 +55,7 @@ class Station:
         self._talk: list[str] = []
         self.process = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if obeys else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -85,6 +88,12 @@ class Station:
         except queue.Empty:
             return None
 
+    def order(self, words: str) -> None:
+        """Tell it something; only to one that obeys."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{words}\n")
+        self.process.stdin.flush()
+
     @property
     def talk(self) -> str:
         """What it has said on stderr so far."""
@@ -101,7 +110,7 @@ class Station:
                 self.process.wait()
         for thread in self._threads:
             thread.join(1)
-        for pipe in (self.process.stdout, self.process.stderr):
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
 

@@ -11,10 +11,13 @@ A card that never comes to an end of its answer counts as one whose answer is un
 """
 
 from collections.abc import Generator
+from typing import TypeVar
 
 from protocols.emv.apdu import EXTENDED_ANSWER, SHORT_ANSWER, Command, Response, get_response
 from protocols.errors import DecodeError
-from terminal_agent.card.port import CardLost, CardPresence, CardReader
+from terminal_agent.card.port import CardLost, CardPresence, CardReader, converse
+
+T = TypeVar("T")
 
 MORE_WAITS, RIGHT_LENGTH = 0x61, 0x6C  # SW1
 WARNINGS = (0x62, 0x63)  # SW1
@@ -61,6 +64,17 @@ def exchange(command: bytes) -> Generator[bytes, bytes, bytes]:
     raise EndlessAnswer
 
 
+def whole(turns: Generator[bytes, bytes, T]) -> Generator[bytes, bytes, T]:
+    """``turns`` as they are to be sent: every answer is whole before it is handed over."""
+    try:
+        command = next(turns)
+        while True:
+            command = turns.send((yield from exchange(command)))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
 class Chaining:
     """``reader``, whose answers are whole."""
 
@@ -71,16 +85,22 @@ class Chaining:
         """As the reader does."""
         return await self._reader.wait_for_card(timeout_s)
 
+    @property
+    def inner(self) -> CardReader:
+        """The reader below."""
+        return self._reader
+
     async def transmit(self, command: bytes) -> bytes:
         """One command and its whole answer; :class:`CardLost` too where the answer has no end."""
-        turns = exchange(command)
+        return await self._carried(exchange(command))
+
+    async def converse(self, turns: Generator[bytes, bytes, T]) -> T:
+        """Commands and their whole answers, at one go where the reader can."""
+        return await self._carried(whole(turns))
+
+    async def _carried(self, turns: Generator[bytes, bytes, T]) -> T:
         try:
-            send = next(turns)
-            while True:
-                send = turns.send(await self._reader.transmit(send))
-        except StopIteration as end:
-            answer: bytes = end.value
-            return answer
+            return await converse(self._reader, turns)
         except EndlessAnswer:
             raise CardLost("the card's answer has no end", "the card is broken or hostile: use another") from None
 

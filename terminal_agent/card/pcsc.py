@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers behind the PC/SC service. Commands go through as they are; 61xx and 6Cxx are a layer of their own.
 
-A reader is found by a part of its name, never by its place in a list. Two threads: one watches (pcsc_watch), one works
-(worker) and holds the card; each has a context of its own. Three rules beyond the port's:
+A reader is found by a part of its name and its serial number, never by its place in a list. Two threads: one watches
+for all readers (pcsc_watch), one works for this one (worker) and holds the card (pcsc_hold); each has a context of its
+own. A conversation is carried by the worker at one go. Three rules beyond the port's:
 
 * A card that has taken part in a payment must leave the reader before it counts as presented again.
 * A service that restarts while a card is waited for is ridden out; one that stays away is :class:`ReaderAbsent`.
@@ -11,14 +12,19 @@ A reader is found by a part of its name, never by its place in a list. Two threa
 """
 
 import asyncio
-import fnmatch
-import re
-from collections.abc import Callable
+import contextlib
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TypeVar
 
-from device_profiles.model import CardInterface, PcscSettings, ReaderProfile, Sharing, Transmission
+from device_profiles.catalog import named
+from device_profiles.model import CardInterface, PcscSettings, ReaderProfile
 from protocols.emv.redaction import redacted_command, redacted_response
+from protocols.pcsc.features import Feature, PinVerify
 from terminal_agent.card.pcsc_codes import (
     CARD_MUTE,
+    HANGING,
+    RESTART,
     SERVICE_GONE,
     START_THE_SERVICE,
     Code,
@@ -26,45 +32,58 @@ from terminal_agent.card.pcsc_codes import (
     as_card_error,
     words,
 )
-from terminal_agent.card.pcsc_watch import Table, Watch
+from terminal_agent.card.pcsc_hold import Abandoned, Hold, NotEmv, ShortAnswer
+from terminal_agent.card.pcsc_service import PcscService
+from terminal_agent.card.pcsc_watch import Table
 from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent, Trace
-from terminal_agent.card.scard import Card, Context, must_be_installed
+from terminal_agent.card.scard import must_be_installed
 from terminal_agent.card.worker import Worker
 
+T = TypeVar("T")
 SCHEME = "pcsc:"
+SERIAL = ";serial="
 OPEN_S = 3.0
 RETRY_S = 0.1
+LOOK_S = 1.0  # how often somebody who waits for a card looks whether the service still answers
+LET_GO_S = 2.0
 MOST_LISTED = 4  # readers named in an error
-CLOSE_S = 1.0
-_SHORT_CASE_4 = 6  # ISO/IEC 7816-4:2020, 5.2: header, Lc, at least one octet of data, Le
+IS_IT_A_CARD = 'use another card; a card that is no payment card needs atr-rules = "iso" in the reader\'s profile'
+PIN_MARGIN_S = 15.0  # a reader ends a PIN entry by itself; whoever waits for it gives it so much longer
 
 
-async def open_reader(profile: ReaderProfile, line: str, trace: Trace | None = None) -> CardReader:
+async def open_reader(
+    profile: ReaderProfile, line: str, trace: Trace | None = None, service: PcscService | None = None
+) -> CardReader:
     """The reader that ``line`` names as ``pcsc:PART OF ITS NAME``; bare ``pcsc:`` leaves the name to the model.
 
-    Raises :class:`ReaderAbsent`, with the readers that are there, when none or more than one matches.
+    ``;serial=NUMBER`` behind it tells readers of one model apart. ``service`` is the process's, where it has more than
+    one reader or opens one again and again. Raises :class:`ReaderAbsent`, with the readers that are there, when none or
+    more than one matches.
     """
     must_be_installed()
-    watch = Watch(Context)
-    reader = PcscReader(profile.pcsc, line.removeprefix(SCHEME).strip() or profile.pcsc.name, watch, Context, trace)
+    reader = PcscReader(wanted(profile.pcsc, line), service or PcscService(), trace)
     try:
         async with asyncio.timeout(OPEN_S):
-            await watch.changed()
-        reader.find(watch.look())
+            await reader.find_serial()
+        reader.find(reader.look())
     except TimeoutError:
         await reader.close()
-        raise ReaderAbsent("the PC/SC service does not answer", "restart it: systemctl restart pcscd") from None
+        raise ReaderAbsent(words(HANGING), RESTART) from None
     except BaseException:
         await reader.close()
         raise
     return reader
 
 
+def wanted(settings: PcscSettings, line: str) -> PcscSettings:
+    """The settings with the name and serial number of a line."""
+    name, _, serial = line.removeprefix(SCHEME).partition(SERIAL)
+    return replace(settings, name=name.strip() or settings.name, serial=serial.strip() or settings.serial)
+
+
 def matching(pattern: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names that contain ``pattern``; ``*`` and ``?`` are wildcards, brackets are not: reader names have them."""
-    literal = pattern.replace("[", "[[]")
-    wanted = re.compile(fnmatch.translate(f"*{literal}*"), re.IGNORECASE)
-    return tuple(name for name in names if wanted.match(name))
+    return tuple(name for name in names if named(pattern, name))
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -72,87 +91,30 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"'{name}'" for name in names[:MOST_LISTED]) + more
 
 
-class _Hold:
-    """The worker's side: a context and the card in it. Every method runs in the worker's thread."""
-
-    def __init__(self, settings: PcscSettings, establish: Callable[[], Context]) -> None:
-        self._settings = settings
-        self._establish = establish
-        self._context: Context | None = None
-        self._card: Card | None = None
-
-    def take(self, reader: str) -> Transmission | None:
-        """Connect, and begin a transaction where the card is shared; the protocol that was agreed on."""
-        self.let_go()
-        if self._context is None:
-            self._context = self._establish()
-        try:
-            card = self._context.connect(reader, self._settings.share, self._settings.protocols)
-        except PcscFault as fault:
-            if fault.code in SERVICE_GONE or fault.code == Code.INVALID_HANDLE:
-                self.drop()
-                raise PcscFault(Code.COMM_ERROR) from None  # a context of a service that has restarted since
-            raise
-        self._card = card
-        if self._settings.share is Sharing.SHARED:
-            card.begin()
-        return card.protocol
-
-    def exchange(self, command: bytes) -> bytes:
-        """One command and the card's raw response."""
-        if self._card is None:
-            raise PcscFault(Code.NO_SMARTCARD)
-        return self._card.transmit(as_sent(command, self._card.protocol))
-
-    def let_go(self) -> None:
-        """Power the card down and give it up; does nothing without one."""
-        card, self._card = self._card, None
-        if card is not None:
-            card.let_go()
-
-    def drop(self) -> None:
-        """Give the context up as well."""
-        self.let_go()
-        context, self._context = self._context, None
-        if context is not None:
-            context.release()
-
-
-def as_sent(command: bytes, protocol: Transmission | None) -> bytes:
-    """A command as it is handed to PC/SC: for T=0 without the Le of case 4, and case 1 with P3 = 00.
-
-    ISO/IEC 7816-3:2006, 12.2.1 to 12.2.5. Extended commands go through as they are: T=0 has no form for them.
-    """
-    if protocol is not Transmission.T0:
-        return command
-    if len(command) == 4:
-        return command + b"\0"
-    if len(command) >= _SHORT_CASE_4 and command[4] and len(command) == 6 + command[4]:
-        return command[:-1]
-    return command
+def _one(command: bytes) -> Generator[bytes, bytes, bytes]:
+    return (yield command)
 
 
 class PcscReader:
     """One reader of the PC/SC service. Made by :func:`open_reader`."""
 
-    def __init__(
-        self,
-        settings: PcscSettings,
-        pattern: str,
-        watch: Watch,
-        establish: Callable[[], Context],
-        trace: Trace | None = None,
-    ) -> None:
+    def __init__(self, settings: PcscSettings, service: PcscService, trace: Trace | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         self._settings = settings
-        self._pattern = pattern
-        self._watch = watch
+        self._service = service
+        self._view = service.view()
         self._worker = Worker("pcsc-cards")
-        self._hold = _Hold(settings, establish)
+        self._hold = Hold(settings, service.establish, self._loop.time)
         self._trace = trace
         self._lock = asyncio.Lock()
         self._connected = False
         self._closed = False
         self._used: tuple[int, int] | None = None
+        self._serials: dict[str, str] = {}
+
+    def look(self) -> Table:
+        """The newest table of readers."""
+        return self._view.look()
 
     def find(self, table: Table) -> str:
         """The name of the one reader that matches; raises :class:`ReaderAbsent` with what is there instead."""
@@ -160,15 +122,31 @@ class PcscReader:
             hint = START_THE_SERVICE if table.fault in SERVICE_GONE else as_card_error(table.fault).hint
             raise ReaderAbsent(words(table.fault), hint)
         names = tuple(table.slots)
-        found = matching(self._pattern, names)
+        pattern, serial = self._settings.name, self._settings.serial
+        found = matching(pattern, names)
+        said = f"'{pattern}'"
+        if serial:
+            found = tuple(name for name in found if f"({serial})" in name or self._serials.get(name) == serial)
+            said += f" with serial number {serial}"
         if len(found) == 1:
             return found[0]
         cure = "give a part of one name in the profile's line, enough to tell it from the others"
         if found:
-            raise ReaderAbsent(f"{len(found)} readers match '{self._pattern}': {_listed(found)}", cure)
+            more = f"{cure}, or add {SERIAL}NUMBER"
+            raise ReaderAbsent(f"{len(found)} readers match {said}: {_listed(found)}", more)
         if names:
-            raise ReaderAbsent(f"no reader matches '{self._pattern}'; present: {_listed(names)}", cure)
-        raise ReaderAbsent(f"no reader matches '{self._pattern}'; none is present", "plug one in; see pcsc_scan -r")
+            raise ReaderAbsent(f"no reader matches {said}; present: {_listed(names)}", cure)
+        raise ReaderAbsent(f"no reader matches {said}; none is present", "plug one in; see pcsc_scan -r")
+
+    async def find_serial(self) -> None:
+        """Wait for the first table; ask readers for their serial numbers where one is wanted and names tell none."""
+        await self._view.changed()
+        if not self._settings.serial:
+            return
+        for name in matching(self._settings.name, tuple(self._view.look().slots)):
+            if f"({self._settings.serial})" not in name and name not in self._serials:
+                with contextlib.suppress(PcscFault):
+                    self._serials[name] = await self._worker.do(lambda name=name: self._hold.serial(name))  # type: ignore[misc]
 
     async def wait_for_card(self, timeout_s: float) -> CardPresence | None:
         """See :class:`terminal_agent.card.port.CardReader`."""
@@ -188,29 +166,65 @@ class PcscReader:
 
     async def transmit(self, command: bytes) -> bytes:
         """See :class:`terminal_agent.card.port.CardReader`. Gives what the card said: 61xx and 6Cxx included."""
+        return await self.converse(_one(command))
+
+    async def converse(self, turns: Generator[bytes, bytes, T]) -> T:
+        """See :class:`terminal_agent.card.port.Conversing`: one hop to the worker and one back, for all of it."""
         async with self._lock:
             if not self._connected:
                 raise CardLost("no card is in the reader")
-            self._told(">", redacted_command, command)
-            try:
-                async with asyncio.timeout(self._settings.exchange_s):
-                    response = await self._worker.do(lambda: self._hold.exchange(command))
-            except TimeoutError:
-                self._connected = False
-                what = f"the reader did not answer within {self._settings.exchange_s:g} s"
-                raise ReaderAbsent(what, "unplug the reader and plug it in again") from None
-            except PcscFault as fault:
-                self._connected = False
-                raise as_card_error(fault.code) from None
-            except asyncio.CancelledError:
-                self._connected = False
-                self._worker.post(self._hold.let_go)
-                raise
-            if len(response) < 2:
-                self._connected = False
-                raise CardLost("the card's response has no status")
-            self._told("<", redacted_response, response)
-            return response
+            self._hold.begin()
+            future = self._worker.post(lambda: self._hold.converse(turns, self._hand_over))
+            return await self._outcome(future, self._settings.exchange_s)
+
+    async def takes_pins(self) -> bool:
+        """See :class:`terminal_agent.card.port.PinEntry`."""
+        async with self._lock:
+            name = self.find(self._view.look())
+            self._hold.begin()
+            features = await self._outcome(self._worker.post(lambda: self._hold.features(name)), LET_GO_S)
+            return Feature.VERIFY_PIN_DIRECT in features
+
+    async def enter_pin(self, asked: PinVerify) -> bytes:
+        """See :class:`terminal_agent.card.port.PinEntry`. The lock is held: the card has one thing to do at a time."""
+        async with self._lock:
+            if not self._connected:
+                raise CardLost("no card is in the reader")
+            self._hold.begin()
+            future = self._worker.post(lambda: self._hold.enter_pin(asked))
+            status = await self._outcome(future, asked.timeout_s + PIN_MARGIN_S)
+            if len(status) != 2:
+                raise CardLost("the reader did not say what came of the PIN entry")
+            return status
+
+    async def _outcome(self, future: "asyncio.Future[T]", patience_s: float) -> T:
+        """What the worker brings; an exchange that takes longer than ``patience_s`` hangs."""
+        try:
+            while True:
+                left = self._hold.since + patience_s - self._loop.time()
+                done, _ = await asyncio.wait({future}, timeout=max(left, 0.0))
+                if done:
+                    return future.result()
+                if self._loop.time() - self._hold.since >= patience_s:
+                    self._give_up()
+                    what = f"the reader did not answer within {patience_s:g} s"
+                    raise ReaderAbsent(what, "unplug the reader and plug it in again")
+        except PcscFault as fault:
+            self._connected = False
+            raise as_card_error(fault.code) from None
+        except ShortAnswer:
+            self._connected = False
+            raise CardLost("the card's response has no status") from None
+        except Abandoned:
+            raise CardLost("the conversation with the card was given up") from None
+        except asyncio.CancelledError:
+            self._give_up()
+            self._worker.post(self._hold.let_go)
+            raise
+
+    def _give_up(self) -> None:
+        self._connected = False
+        self._hold.abandon()
 
     async def release(self) -> None:
         """See :class:`terminal_agent.card.port.CardReader`."""
@@ -223,8 +237,8 @@ class PcscReader:
             return
         self._connected, self._closed = False, True
         self._worker.post(self._hold.drop)
-        await self._worker.close(CLOSE_S)
-        await self._watch.close()
+        await self._service.retire(self._worker)
+        await self._service.give_back(self._view)
 
     async def _next_card(self) -> CardPresence:
         """Try at every change; what stands in the way is raised once it has stood there for long enough."""
@@ -240,11 +254,15 @@ class PcscReader:
                     patience = self._settings.busy_s
             except ReaderAbsent as absent:
                 error, patience = absent, self._settings.patience_s
+            except NotEmv as refused:
+                raise CardError(
+                    f"the card's answer to reset is not one that EMV takes: {refused}", IS_IT_A_CARD
+                ) from None
             else:
                 if presence is not None:
                     return presence
                 since = None
-                await self._watch.changed()
+                await self._news_within(LOOK_S)
                 continue
             since = since or self._now()
             left = since + patience - self._now()
@@ -256,7 +274,7 @@ class PcscReader:
         """Take hold of a card that was not used yet; None where there is none now."""
         if self._closed:
             raise ReaderAbsent("the reader was given up", "open it anew")
-        table = self._watch.look()
+        table = self._view.look()
         name = self.find(table)
         slot = table.slots[name]
         if not slot.present or slot.visit == self._used:
@@ -265,6 +283,9 @@ class PcscReader:
             if slot.mute:
                 raise PcscFault(Code.UNRESPONSIVE_CARD)
             protocol = await self._worker.do(lambda: self._hold.take(name))
+        except NotEmv:
+            self._used = slot.visit
+            raise
         except PcscFault as fault:
             if fault.code in CARD_MUTE:
                 self._used = slot.visit
@@ -279,24 +300,31 @@ class PcscReader:
 
     async def _let_go(self) -> None:
         self._connected = False
-        if not self._closed:
-            await self._worker.do(self._hold.let_go)
+        if self._closed:
+            return
+        try:
+            async with asyncio.timeout(LET_GO_S):
+                await self._worker.do(self._hold.let_go)
+        except TimeoutError:
+            raise ReaderAbsent("the reader hangs in a call", "unplug the reader and plug it in again") from None
 
     async def _news_within(self, seconds: float) -> None:
         """Wait for a change, but not for longer than ``seconds``."""
         try:
             async with asyncio.timeout(max(seconds, 0.0)):
-                await self._watch.changed()
+                await self._view.changed()
         except TimeoutError:
             return
 
     def _used_card_stayed(self) -> bool:
-        return any(slot.present and slot.visit == self._used for slot in self._watch.look().slots.values())
+        return any(slot.present and slot.visit == self._used for slot in self._view.look().slots.values())
 
-    def _told(self, direction: str, redacted: Callable[[bytes], str], octets: bytes) -> None:
+    def _hand_over(self, direction: str, octets: bytes) -> None:
+        """In the worker's thread: the trace is the loop's."""
         if self._trace is not None:
-            self._trace("reader", direction, redacted(octets))
+            redacted = redacted_command if direction == ">" else redacted_response
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._trace, "reader", direction, redacted(octets))
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+    def _now(self) -> float:
+        return self._loop.time()

@@ -36,6 +36,7 @@ class Code(IntEnum):
     SERVICE_STOPPED = 0x8010001E
     NO_READERS_AVAILABLE = 0x8010002E
     COMM_DATA_LOST = 0x8010002F
+    UNSUPPORTED_FEATURE = 0x80100022
     UNSUPPORTED_CARD = 0x80100065
     UNRESPONSIVE_CARD = 0x80100066
     UNPOWERED_CARD = 0x80100067
@@ -43,6 +44,11 @@ class Code(IntEnum):
     REMOVED_CARD = 0x80100069
     SECURITY_VIOLATION = 0x8010006A
 
+
+HANGING = -1
+"""Our own mark for a service that does not come back from a call; no return code."""
+
+RESTART = "restart it: systemctl restart pcscd"
 
 CARD_GONE = frozenset(
     {
@@ -66,6 +72,7 @@ SERVICE_GONE = frozenset({Code.NO_SERVICE, Code.SERVICE_STOPPED, Code.COMM_ERROR
 
 _WORDS: Mapping[int, str] = MappingProxyType(
     {
+        HANGING: "the PC/SC service does not answer",
         Code.SHARING_VIOLATION: "another program holds the card",
         Code.NO_SMARTCARD: "no card is in the reader",
         Code.PROTO_MISMATCH: "the card speaks none of the protocols of the profile",
@@ -74,6 +81,7 @@ _WORDS: Mapping[int, str] = MappingProxyType(
         Code.UNKNOWN_READER: "the reader was unplugged",
         Code.READER_UNAVAILABLE: "the reader was unplugged",
         Code.NO_READERS_AVAILABLE: "no reader is plugged in",
+        Code.UNSUPPORTED_FEATURE: "the reader has no such feature",
         Code.NO_SERVICE: "the PC/SC service does not run",
         Code.SERVICE_STOPPED: "the PC/SC service was stopped",
         Code.COMM_ERROR: "the PC/SC service was lost",
@@ -108,6 +116,8 @@ def as_card_error(code: int) -> CardError:
         return CardLost(f"the card was lost: {words(code)}", HOLD_STILL)
     if code in SERVICE_GONE:
         return ReaderAbsent(words(code), START_THE_SERVICE)
+    if code == HANGING:
+        return ReaderAbsent(words(code), RESTART)
     if code in READER_GONE:
         return ReaderAbsent(words(code), "plug it in again; it is opened again by itself")
     if code in CARD_MUTE:

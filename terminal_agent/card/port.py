@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The port of every card reader, and its errors. Drives nothing itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
+from protocols.pcsc.features import PinVerify
 from terminal_agent.errors import AgentError
+
+T = TypeVar("T")
 
 Trace = Callable[[str, str, str], None]
 """Takes the wire, ``>`` to the device or ``<`` from it, and what went over it in words that are already redacted."""
@@ -51,3 +54,55 @@ class CardReader(Protocol):
     async def close(self) -> None:
         """Give the line up."""
         ...
+
+
+@runtime_checkable
+class Conversing(Protocol):
+    """A reader that can carry many commands at one go, without a hop between threads for each."""
+
+    async def converse(self, turns: Generator[bytes, bytes, T]) -> T:
+        """Send what ``turns`` yields, give it the answers, and return what it returns; errors as of ``transmit``."""
+        ...
+
+
+@runtime_checkable
+class Wrapped(Protocol):
+    """A layer around a reader."""
+
+    @property
+    def inner(self) -> CardReader:
+        """The reader below."""
+        ...
+
+
+@runtime_checkable
+class PinEntry(Protocol):
+    """A reader with a keypad of its own: a PIN goes from its keys to the card and never into this process."""
+
+    async def takes_pins(self) -> bool:
+        """Whether the reader that is plugged in has a keypad and says so."""
+        ...
+
+    async def enter_pin(self, asked: PinVerify) -> bytes:
+        """Have the PIN typed and verified; the status word of card or reader (PC/SC part 10, 2.5.4)."""
+        ...
+
+
+async def converse(reader: CardReader, turns: Generator[bytes, bytes, T]) -> T:
+    """Carry ``turns`` over any reader; at one go where the reader can."""
+    if isinstance(reader, Conversing):
+        return await reader.converse(turns)
+    try:
+        command = next(turns)
+        while True:
+            command = turns.send(await reader.transmit(command))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def pin_entry(reader: CardReader) -> PinEntry | None:
+    """The keypad of the reader below all layers; None where the driver knows none."""
+    while isinstance(reader, Wrapped):
+        reader = reader.inner
+    return reader if isinstance(reader, PinEntry) else None

@@ -4,10 +4,16 @@
 
 The only importer of pyscard, and only once a PC/SC reader is asked for: most terminals have none. The level above it
 in pyscard is left alone, since its monitor threads end for good when the service restarts.
+
+A trap of pyscard 2.3: where it lets libpcsclite allocate, it frees without giving the interpreter's lock away, and the
+library's own lock, which freeing needs, is held by another thread's SCardEstablishContext until the daemon answers. A
+daemon that hangs would so stop every thread of the process. Hence one lock of ours around these calls: whoever waits
+for it waits without the interpreter's.
 """
 
 import importlib
 import importlib.util
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,8 +32,10 @@ EVENT_COUNTER = 16  # pcsc-lite: above this bit, how often a card came or went
 _SHARE = {Sharing.EXCLUSIVE: 1, Sharing.SHARED: 2}
 _PROTOCOL = {Transmission.T0: 1, Transmission.T1: 2}
 _BY_NUMBER = {number: protocol for protocol, number in _PROTOCOL.items()}
-_LEAVE, _UNPOWER = 0, 2
+_LEAVE, _RESET, _UNPOWER = 0, 1, 2
+_DIRECT = 3
 _SCOPE_SYSTEM = 2
+_ENTRY = threading.Lock()
 
 
 class ReaderState(NamedTuple):
@@ -61,7 +69,9 @@ def _good(code: int) -> None:
 class Card:
     """A hold on a card. Every method belongs to one thread."""
 
-    def __init__(self, library: Any, handle: int, protocol: int) -> None:
+    def __init__(self, library: Any, handle: int, protocol: int, *, leave: bool = False) -> None:
+        """``leave``: the card is not powered down at the end."""
+        self._end = _LEAVE if leave else _UNPOWER
         self._scard = library
         self._handle = handle
         self._pci = protocol
@@ -79,11 +89,39 @@ class Card:
         _good(code)
         return bytes(answer)
 
+    def reset(self, share: Sharing, protocols: Sequence[Transmission]) -> None:
+        """A warm reset."""
+        wanted = sum(_PROTOCOL[protocol] for protocol in set(protocols))
+        code, protocol = self._scard.SCardReconnect(self._handle, _SHARE[share], wanted, _RESET)
+        _good(code)
+        self._pci = protocol
+        self.protocol = _BY_NUMBER.get(protocol)
+
+    @property
+    def atr(self) -> bytes:
+        """The card's answer to reset."""
+        with _ENTRY:
+            code, _, _, _, atr = self._scard.SCardStatus(self._handle)
+        _good(code)
+        return bytes(atr)
+
+    def control(self, number: int, octets: bytes = b"") -> bytes:
+        """A control code of the reader, and its answer. Blocks as long as a person types."""
+        code, answer = self._scard.SCardControl(self._handle, number, list(octets))
+        _good(code)
+        return bytes(answer)
+
+    def attribute(self, number: int) -> bytes | None:
+        """An attribute of the reader, None where it has none."""
+        with _ENTRY:
+            code, value = self._scard.SCardGetAttrib(self._handle, number)
+        return bytes(value) if code & 0xFFFFFFFF == Code.SUCCESS else None
+
     def let_go(self) -> None:
         """End the transaction and the hold; the card is powered down. Fails silently where it is gone already."""
         if self._in_transaction:
             self._scard.SCardEndTransaction(self._handle, _LEAVE)
-        self._scard.SCardDisconnect(self._handle, _UNPOWER)
+        self._scard.SCardDisconnect(self._handle, self._end)
 
 
 class Context:
@@ -92,12 +130,14 @@ class Context:
     def __init__(self) -> None:
         """Raises :class:`PcscFault` where the service is away, :class:`CardError` where pyscard is."""
         self._scard = _library()
-        code, self._handle = self._scard.SCardEstablishContext(_SCOPE_SYSTEM)
+        with _ENTRY:
+            code, self._handle = self._scard.SCardEstablishContext(_SCOPE_SYSTEM)
         _good(code)
 
     def readers(self) -> tuple[str, ...]:
         """Names of the readers that are plugged in."""
-        code, names = self._scard.SCardListReaders(self._handle, [])
+        with _ENTRY:
+            code, names = self._scard.SCardListReaders(self._handle, [])
         if code & 0xFFFFFFFF == Code.NO_READERS_AVAILABLE:
             return ()
         _good(code)
@@ -122,6 +162,13 @@ class Context:
         _good(code)
         return Card(self._scard, handle, protocol)
 
+    def direct(self, reader: str) -> Card:
+        """Talk to the reader itself, with a card in it or without."""
+        code, handle, protocol = self._scard.SCardConnect(self._handle, reader, _DIRECT, 0)
+        _good(code)
+        return Card(self._scard, handle, protocol, leave=True)
+
     def release(self) -> None:
         """Give the connection up."""
-        self._scard.SCardReleaseContext(self._handle)
+        with _ENTRY:
+            self._scard.SCardReleaseContext(self._handle)

@@ -22,7 +22,8 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._ended = asyncio.Event()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.thread.start()
 
     async def do(self, work: Callable[[], T]) -> T:
         """What ``work`` returns or raises. A caller that is cancelled does not stop a call that has begun."""

@@ -8,9 +8,10 @@ the machine waits, and the acquirer's answer goes back to the card, which has th
 
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from protocols.pan import Pan
-from terminal_agent.card.port import CardError, CardReader
+from terminal_agent.card.port import CardError, CardReader, converse
 from terminal_agent.emv import (
     AskApplication,
     AskPin,
@@ -27,6 +28,9 @@ from terminal_agent.emv import (
 )
 from terminal_agent.emv.contact_run import Ask, Said
 from terminal_agent.emv.exception_file import ExceptionFile
+
+Wish: TypeAlias = "AskPin | PinAtReader | PinToEncipher | AskApplication"
+"""What the machine needs a person for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Hands:
     choose: Callable[[AskApplication], Awaitable[int | PinAnswer]] | None = None
     """Has the cardholder choose an application."""
 
-    async def give(self, wanted: AskPin | PinAtReader | PinToEncipher | AskApplication) -> bytes | PinAnswer | int:
+    async def give(self, wanted: Wish) -> bytes | PinAnswer | int:
         """What became of a wish of the machine's."""
         match wanted:
             case AskPin(pan):
@@ -62,12 +66,7 @@ async def tap(reader: CardReader, terminal: EmvTerminal, request: TransactionReq
     """The whole of a contactless card's part; raises :class:`CardError` where reader or card fail."""
     machine = contactless(terminal, request)
     try:
-        command = next(machine)
-        while True:
-            command = machine.send(await reader.transmit(command))
-    except StopIteration as stop:
-        outcome: EmvOutcome = stop.value
-        return outcome
+        return await converse(reader, machine)
     finally:
         machine.close()
 
@@ -108,15 +107,26 @@ class InsertedCard:
             return concluded
 
     async def _run(self, machine: Generator[Ask, Said, EmvOutcome], hands: Hands | None) -> EmvOutcome:
+        said: Said | None = None
         try:
-            wanted = next(machine)
             while True:
-                if isinstance(wanted, bytes):
-                    wanted = machine.send(await self._reader.transmit(wanted))
-                else:
-                    wanted = machine.send(await hands.give(wanted) if hands else PinAnswer.UNAVAILABLE)
-        except StopIteration as stop:
-            outcome: EmvOutcome = stop.value
-            return outcome
+                reached = await converse(self._reader, _until_asked(machine, said))
+                if isinstance(reached, EmvOutcome):
+                    return reached
+                said = await hands.give(reached) if hands else PinAnswer.UNAVAILABLE
         finally:
             machine.close()
+
+
+def _until_asked(
+    machine: Generator[Ask, Said, EmvOutcome], said: Said | None
+) -> Generator[bytes, bytes, Wish | EmvOutcome]:
+    """The machine's commands up to where it needs a person or has ended: what the reader can carry at one go."""
+    try:
+        wanted = next(machine) if said is None else machine.send(said)
+        while isinstance(wanted, bytes):
+            wanted = machine.send((yield wanted))
+    except StopIteration as stop:
+        outcome: EmvOutcome = stop.value
+        return outcome
+    return wanted

@@ -237,10 +237,11 @@ class Agent:
     def _reader_opener(self, found: Models, trace: Trace | None) -> Callable[[], Awaitable[CardReader]]:
         model, line = found.reader, self.profile.reader.line
         if model.line is None:
-            from terminal_agent.card import pcsc, scard  # only where a reader needs them
+            from terminal_agent.card import pcsc, pcsc_service, scard  # only where a reader needs them
 
             scard.must_be_installed()
-            return lambda: pcsc.open_reader(model, line, trace)
+            service = pcsc_service.PcscService()
+            return lambda: pcsc.open_reader(model, line, trace, service)
         settings = model.line
 
         async def opener() -> CardReader:

@@ -17,6 +17,7 @@ from scripts.lib.stations import command
 from tests.private_pcscd import READER, PrivatePcscd
 
 TWIN = command("device-twin")
+REAL = ("pcscd", "--kind", "real", "--json")
 
 
 def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -51,7 +52,7 @@ def test_nothing_is_to_be_seen_outside() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stops_cleanly_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [TWIN, "pcscd", "--json"], env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+        [TWIN, *REAL], env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
@@ -64,7 +65,7 @@ def test_stops_cleanly_and_leaves_nothing(number: signal.Signals, tmp_path: Path
 
 def test_the_daemon_dies_with_it(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [TWIN, "pcscd", "--json"], env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+        [TWIN, *REAL], env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
@@ -88,7 +89,7 @@ def gone(process: Path, within_s: float = 5.0) -> bool:
 
 
 def test_a_daemon_that_ends_by_itself_is_a_fault() -> None:
-    process = subprocess.Popen([TWIN, "pcscd", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([TWIN, *REAL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None
         os.kill(json.loads(process.stdout.readline())["daemon"], signal.SIGKILL)
@@ -99,7 +100,7 @@ def test_a_daemon_that_ends_by_itself_is_a_fault() -> None:
 
 def test_orders_on_stdin(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [TWIN, "pcscd", "--json", "--dir", str(tmp_path / "p")],
+        [TWIN, *REAL, "--dir", str(tmp_path / "p")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -166,9 +167,9 @@ def test_card_traces_are_masked() -> None:
         (["card", "--vpcd", "127.0.0.1:35963", "--card", "no-such-card"], "no model 'no-such-card'"),
         (["card", "--vpcd", "127.0.0.1:35963", "--card", "test-visa-contact", "--fault", "x"], "no fault 'x'"),
         (["card", "--vpcd", "127.0.0.1:35963", "--card", "test-visa-like", "--transmission", "t0"], "contactless"),
-        (["pcscd", "--reader", 'evil"\nLIBPATH /x'], "--reader"),
-        (["pcscd", "--reader", "A", "--reader", "A"], "different names"),
-        (["pcscd", *(word for number in range(9) for word in ("--reader", f"R{number}"))], "1 to 8"),
+        (["pcscd", "--kind", "real", "--reader", 'evil"\nLIBPATH /x'], "--reader"),
+        (["pcscd", "--kind", "real", "--reader", "A", "--reader", "A"], "different names"),
+        (["pcscd", "--kind", "real", *(word for number in range(9) for word in ("--reader", f"R{number}"))], "1 to 8"),
     ],
 )
 def test_wrong_words_are_usage_errors(words: list[str], what: str) -> None:
@@ -195,7 +196,8 @@ def test_polkit_is_left_out_where_pcscd_knows_it(tmp_path: Path, newer: bool) ->
 def test_nothing_installed_says_the_cure() -> None:
     script = (
         "import sys; from device_profiles.serve import real_pcscd; from pathlib import Path;"
-        "real_pcscd._VPCD = Path('/nowhere'); from device_profiles.cli import main; sys.exit(main(['pcscd']))"
+        "real_pcscd._VPCD = Path('/nowhere'); from device_profiles.cli import main;"
+        "sys.exit(main(['pcscd', '--kind', 'real']))"
     )
     python = str(Path(TWIN).with_name("python"))
     done = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=30, check=False)
@@ -212,7 +214,7 @@ def test_help_is_quick_and_shows_examples() -> None:
 
 def test_a_user_without_rights_gets_a_namespace_of_his_own() -> None:
     poor = ["setpriv", "--bounding-set", "-sys_admin"] if os.geteuid() == 0 else []
-    process = subprocess.Popen([*poor, TWIN, "pcscd", "--json"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*poor, TWIN, *REAL], stdout=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
@@ -239,7 +241,7 @@ class Refusing:
         return -1
 namespaces.ctypes.CDLL = lambda *words, **more: Refusing()
 from device_profiles.cli import main
-sys.exit(main(["pcscd"]))
+sys.exit(main(["pcscd", "--kind", "real"]))
 """
 
 

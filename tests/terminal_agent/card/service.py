@@ -34,6 +34,7 @@ class Service:
         self.transmit: Callable[[bytes], bytes] = lambda command: b"\x90\x00"
         self.connect_code = Code.SUCCESS
         self.cards_held = 0
+        self.resets = 0
         self.news = threading.Condition()
 
     def context(self) -> "FakeContext":
@@ -132,6 +133,7 @@ class FakeCard:
     """A hold on the card."""
 
     protocol = Transmission.T1
+    atr = ATR
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -139,6 +141,9 @@ class FakeCard:
 
     def begin(self) -> None:
         pass
+
+    def reset(self, share: Sharing, protocols: Sequence[Transmission]) -> None:
+        self._service.resets += 1
 
     def transmit(self, octets: bytes) -> bytes:
         return self._service.transmit(octets)

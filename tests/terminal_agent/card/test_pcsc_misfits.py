@@ -3,6 +3,7 @@
 """The PC/SC reader with cards, drivers and names that misbehave, on a service of this process."""
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_profiles.model import CardInterface, PcscSettings, Transmission
-from terminal_agent.card.pcsc import PcscReader, as_sent, matching
+from terminal_agent.card.pcsc import PcscReader, matching
 from terminal_agent.card.pcsc_codes import (
     CARD_GONE,
     CARD_MUTE,
@@ -22,7 +23,8 @@ from terminal_agent.card.pcsc_codes import (
     PcscFault,
     as_card_error,
 )
-from terminal_agent.card.pcsc_watch import Watch
+from terminal_agent.card.pcsc_hold import as_sent
+from terminal_agent.card.pcsc_service import PcscService
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent
 from tests.terminal_agent.card.service import Service
 
@@ -36,7 +38,7 @@ def service() -> Service:
 
 
 def made(service: Service, settings: PcscSettings = QUICK) -> PcscReader:
-    return PcscReader(settings, "box", Watch(service.context), service.context)  # type: ignore[arg-type]
+    return PcscReader(dataclasses.replace(settings, name="box"), PcscService(service.context))  # type: ignore[arg-type]
 
 
 @pytest.fixture

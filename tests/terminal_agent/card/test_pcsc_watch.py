@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from terminal_agent.card.pcsc_codes import Code
-from terminal_agent.card.pcsc_watch import LONGEST_PAUSE_S, Table, Watch
+from terminal_agent.card.pcsc_watch import LONGEST_PAUSE_S, Table, View, Watch
 from tests.terminal_agent.card.service import ATR, Service
 
 READER = "Box 00 00"
@@ -22,13 +22,13 @@ def service() -> Service:
 
 
 @pytest.fixture
-async def watch(service: Service) -> AsyncIterator[Watch]:
+async def watch(service: Service) -> AsyncIterator[View]:
     made = Watch(service.context)
-    yield made
+    yield View(made)
     await made.close()
 
 
-async def told(watch: Watch, wanted: object) -> Table:
+async def told(watch: View, wanted: object) -> Table:
     """The first table of which ``wanted`` holds."""
     async with asyncio.timeout(5):
         while True:
@@ -40,13 +40,14 @@ async def told(watch: Watch, wanted: object) -> Table:
 async def test_the_first_table_is_whole(service: Service) -> None:
     service.put_in(READER)
     watch = Watch(service.context)
-    await watch.changed()
-    slot = watch.look().slots[READER]
+    view = View(watch)
+    await view.changed()
+    slot = view.look().slots[READER]
     assert (slot.present, slot.mute, slot.atr) == (True, False, ATR)
     await watch.close()
 
 
-async def test_cards_come_and_go(service: Service, watch: Watch) -> None:
+async def test_cards_come_and_go(service: Service, watch: View) -> None:
     await told(watch, lambda table: READER in table.slots)
     service.put_in(READER)
     await told(watch, lambda table: table.slots[READER].present)
@@ -54,7 +55,7 @@ async def test_cards_come_and_go(service: Service, watch: Watch) -> None:
     await told(watch, lambda table: not table.slots[READER].present)
 
 
-async def test_a_card_that_was_exchanged_unseen_is_another_visit(service: Service, watch: Watch) -> None:
+async def test_a_card_that_was_exchanged_unseen_is_another_visit(service: Service, watch: View) -> None:
     service.put_in(READER)
     first = (await told(watch, lambda table: READER in table.slots and table.slots[READER].present)).slots[READER]
     with service.news:  # reentrant: the thread sees only the last state
@@ -65,7 +66,7 @@ async def test_a_card_that_was_exchanged_unseen_is_another_visit(service: Servic
     assert second.visit > first.visit
 
 
-async def test_readers_are_plugged_and_unplugged(service: Service, watch: Watch) -> None:
+async def test_readers_are_plugged_and_unplugged(service: Service, watch: View) -> None:
     await told(watch, lambda table: set(table.slots) == {READER})
     service.plug("Second 01 00")
     await told(watch, lambda table: set(table.slots) == {READER, "Second 01 00"})
@@ -78,11 +79,11 @@ async def test_readers_are_plugged_and_unplugged(service: Service, watch: Watch)
 
 async def test_no_reader_at_all() -> None:
     watch = Watch(Service().context)
-    assert (await told(watch, lambda table: True)) == Table(None, {})
+    assert (await told(View(watch), lambda table: True)) == Table(None, {})
     await watch.close()
 
 
-async def test_the_service_dies_and_comes_back(service: Service, watch: Watch) -> None:
+async def test_the_service_dies_and_comes_back(service: Service, watch: View) -> None:
     service.put_in(READER)
     before = await told(watch, lambda table: READER in table.slots and table.slots[READER].present)
     service.die()
@@ -96,7 +97,7 @@ async def test_the_service_dies_and_comes_back(service: Service, watch: Watch) -
     assert after.slots[READER].visit != before.slots[READER].visit
 
 
-async def test_a_service_that_is_away_is_not_asked_without_pause(service: Service, watch: Watch) -> None:
+async def test_a_service_that_is_away_is_not_asked_without_pause(service: Service, watch: View) -> None:
     service.die()
     await told(watch, lambda table: table.fault is not None)
     before = service.asked
@@ -104,7 +105,7 @@ async def test_a_service_that_is_away_is_not_asked_without_pause(service: Servic
     assert service.asked - before <= 8
 
 
-async def test_a_slow_reader_of_tables_sees_the_last_one(service: Service, watch: Watch) -> None:
+async def test_a_slow_reader_of_tables_sees_the_last_one(service: Service, watch: View) -> None:
     await told(watch, lambda table: READER in table.slots)
     for _ in range(200):
         service.put_in(READER)
@@ -123,6 +124,6 @@ async def test_closes_although_a_cancel_may_come_too_early() -> None:
 async def test_closes_while_the_service_is_away(service: Service) -> None:
     service.die()
     watch = Watch(service.context)
-    await told(watch, lambda table: table.fault is not None)
+    await told(View(watch), lambda table: table.fault is not None)
     await watch.close()
     assert "pcsc-events" not in [thread.name for thread in threading.enumerate()]

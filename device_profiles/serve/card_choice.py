@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which card twin a person asked for, as a reader with contacts takes it. It serves and inserts none."""
+
+import os
+
+from device_profiles.card_profile import CardProfile, load_card
+from device_profiles.twins.card import CardTwin
+from device_profiles.twins.card_behind_reader import ContactlessInReader
+from device_profiles.twins.card_faults import CARD_FAULTS, FaultyCard
+from device_profiles.twins.card_t0 import ContactCard, T0View
+from device_profiles.twins.contact_card import ContactCardTwin
+from device_profiles.twins.contact_faults import CONTACT_FAULTS, FaultyContactCard
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+
+def chosen(name: str, fault: str = "none", transmission: str | None = None) -> ContactCard:
+    """The card of that profile with that fault. A contactless one is shown as a contactless PC/SC reader shows it."""
+    return made(load_card(name), name, fault, transmission)
+
+
+def made(profile: CardProfile, name: str, fault: str = "none", transmission: str | None = None) -> ContactCard:
+    """The same, of a profile that was read already; ``name`` is what the person called it."""
+    faults = CARD_FAULTS if profile.contact is None else CONTACT_FAULTS
+    if fault != "none" and fault not in faults:
+        raise Fault(f"--fault: no fault '{fault}'", f"one of: none, {', '.join(faults)}", Exit.USAGE)
+    wrong = [] if fault == "none" else [faults[fault]()]
+    if profile.contact is not None:
+        card: ContactCard = FaultyContactCard(ContactCardTwin(profile), *wrong)
+        return T0View(card, bytes.fromhex(profile.contact.atr_t0)) if transmission == "t0" else card
+    assert profile.contactless is not None  # a card has at least one chip
+    if transmission is not None:
+        raise Fault(f"--transmission: the card '{name}' is contactless", "leave it out", Exit.USAGE)
+    return ContactlessInReader(
+        FaultyCard(CardTwin(profile, os.urandom), *wrong), bytes.fromhex(profile.contactless.ats)
+    )

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""``terminal-agent card``: look into a card on the bench, send it commands, record and replay. Pays nothing."""
+
+import argparse
+from pathlib import Path
+
+from protocols.emv import status
+from protocols.emv.apdu import Command
+from protocols.emv.masking import account_numbers
+from protocols.emv.redaction import redacted_response, shown_value
+from protocols.emv.telling import lines, name_of, words_of
+from protocols.errors import DecodeError
+from terminal_agent.card import recording
+from terminal_agent.card.port import CardPresence, converse
+from terminal_agent.card.reading import COMMON_AIDS, Card, Section, read_card
+from terminal_agent.card.recording import Exchange, Recording, masked
+from terminal_agent.cli.bench_reader import add_reader_options, chained, read_recording, test_accounts, with_card
+from tillguard.exits import Exit
+from tillguard.voice import Fault, Voice
+
+EXAMPLES = """\
+examples:
+  terminal-agent card read
+  terminal-agent card read --reader ACR39U --json
+  terminal-agent card apdu 00A404000E315041592E5359532E444446303100
+  terminal-agent card trace --record card.jsonl
+  terminal-agent card trace --replay card.jsonl
+  terminal-agent card read --reader replay:card.jsonl
+
+Account data are masked. Reading a payment card raises its transaction counter by one for each application.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.description = EXAMPLES
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    read = verbs.add_parser("read", help="applications, records, every tag in words", allow_abbrev=False)
+    read.add_argument(
+        "--aid", action="append", metavar="HEX", help="an application to try where the card has no directory"
+    )
+    add_reader_options(read)
+    apdu = verbs.add_parser("apdu", help="send commands, print the answers", allow_abbrev=False)
+    apdu.add_argument("command_apdu", nargs="+", metavar="HEX", help="a command APDU")
+    apdu.add_argument("--raw", action="store_true", help="do not fetch what 61xx and 6Cxx announce")
+    add_reader_options(apdu)
+    trace = verbs.add_parser("trace", help="record what a card says, or play a recording to it", allow_abbrev=False)
+    what = trace.add_mutually_exclusive_group(required=True)
+    what.add_argument("--record", type=Path, metavar="FILE", help="read the card and keep every exchange")
+    what.add_argument("--replay", type=Path, metavar="FILE", help="send the recorded commands and compare the answers")
+    add_reader_options(trace)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0; 1 where a replay differs; 3 where there is no reader."""
+    return _VERBS[options.verb](options)
+
+
+def _read(options: argparse.Namespace) -> int:
+    aids = [_octets(aid, "--aid") for aid in options.aid or ()] or list(COMMON_AIDS)
+
+    async def work(recorder: Recording, presence: CardPresence) -> tuple[str, Card]:
+        return presence.identity, await converse(chained(recorder), read_card(aids))
+
+    identity, card = with_card(options, work)
+    voice = Voice("terminal-agent", as_json=options.json)
+    if options.json:
+        voice.data(
+            {
+                "card": identity,
+                "directory": [_document(section) for section in card.directory],
+                "applications": [
+                    {"aid": one.aid.hex().upper(), "sections": [_document(section) for section in one.sections]}
+                    for one in card.applications
+                ],
+            }
+        )
+        return 0
+    voice.say(identity)
+    for section in card.directory:
+        _say(voice, section)
+    for application in card.applications:
+        voice.say(f"\napplication {application.aid.hex().upper()}")
+        for section in application.sections:
+            _say(voice, section)
+    if not card.applications:
+        voice.say("no payment application answered; try: --aid HEX")
+    return 0
+
+
+def _say(voice: Voice, section: Section) -> None:
+    voice.say(f"\n{section.title}" + (f": {section.refused}" if section.refused else ""))
+    for line in lines(section.objects, "  "):
+        voice.say(line)
+
+
+def _document(section: Section) -> dict[str, object]:
+    said: dict[str, object] = {"title": section.title}
+    if section.refused:
+        said["refused"] = section.refused
+    said["objects"] = [
+        {"tag": f"{tag:X}", "name": name_of(tag), "value": shown_value(tag, value), "words": list(words_of(tag, value))}
+        for tag, value in section.objects.leaves()
+    ]
+    return said
+
+
+def _apdu(options: argparse.Namespace) -> int:
+    commands = [_command(text) for text in options.command_apdu]
+
+    async def work(recorder: Recording, presence: CardPresence) -> list[Exchange]:
+        reader = recorder if options.raw else chained(recorder)
+        kept = [Exchange(command, await reader.transmit(command)) for command in commands]
+        if recorder.result(accounts).exact:
+            return kept
+        return [masked(one) for one in kept]
+
+    accounts = test_accounts()
+    voice = Voice("terminal-agent", as_json=options.json)
+    for one in with_card(options, work):
+        said = status.words(int.from_bytes(one.response[-2:], "big"))
+        document = {"command": one.command.hex().upper(), "answer": one.response.hex().upper()}
+        document |= {"status": said, "words": redacted_response(one.response)}
+        voice.answer(document, f"> {document['command']}\n< {document['answer']}\n  {document['words']}")
+    return 0
+
+
+def _trace(options: argparse.Namespace) -> int:
+    return _replay(options) if options.replay else _record(options)
+
+
+def _record(options: argparse.Namespace) -> int:
+    path: Path = options.record
+    if path.exists():
+        raise Fault(f"{path}: exists already", "choose another name, or remove it", Exit.USAGE)
+
+    async def work(recorder: Recording, presence: CardPresence) -> recording.Recorded:
+        await converse(chained(recorder), read_card())
+        return recorder.result(test_accounts())
+
+    kept = with_card(options, work)
+    try:
+        recording.write(kept, path)
+    except OSError as fault:
+        raise Fault(f"{path}: cannot be written: {fault.strerror}", "choose another place") from None
+    how = "octets as they were: a TEST card" if kept.exact else "account data masked: not one of our TEST cards"
+    document = {"file": str(path), "exchanges": len(kept.exchanges), "exact": kept.exact, "card": kept.identity}
+    voice = Voice("terminal-agent", as_json=options.json)
+    voice.answer(document, f"{path}: {len(kept.exchanges)} exchanges, {how}")
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    recorded = read_recording(options.replay)
+
+    async def work(recorder: Recording, presence: CardPresence) -> list[Exchange]:
+        return [Exchange(one.command, await recorder.transmit(one.command)) for one in recorded.exchanges]
+
+    answered = with_card(options, work)
+    accounts = test_accounts()
+    voice = Voice("terminal-agent", as_json=options.json)
+    differing = 0
+    for number, (then, now) in enumerate(zip(recorded.exchanges, answered, strict=True), 1):
+        compared = now if recorded.exact else masked(now)
+        if compared.response == then.response:
+            continue
+        differing += 1
+        shown = [then.response, now.response] if recorded.exact and _is_test(now, accounts) else [
+            masked(then).response, masked(now).response
+        ]  # fmt: skip
+        document = {"exchange": number, "command": masked(then).command.hex().upper()}
+        document |= {"recorded": shown[0].hex().upper(), "now": shown[1].hex().upper()}
+        voice.answer(document, f"exchange {number}\n  > {document['command']}\n  < {document['recorded']} recorded\n"
+                               f"  < {document['now']} now")  # fmt: skip
+    total = len(recorded.exchanges)
+    voice.answer({"exchanges": total, "differing": differing}, f"{total} exchanges, {differing} answered differently")
+    return int(Exit.FAILED if differing else Exit.OK)
+
+
+def _is_test(one: Exchange, accounts: frozenset[str]) -> bool:
+    return account_numbers(one.response) <= accounts
+
+
+def _octets(text: str, what: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Fault(f"{what} {text}: octets in hexadecimal expected", "such as A0000000031010", Exit.USAGE) from None
+
+
+def _command(text: str) -> bytes:
+    octets = _octets(text, "HEX")
+    try:
+        Command.decode(octets)
+    except DecodeError as fault:
+        raise Fault(
+            f"{text[:8]}…: {fault}", "write header, length, data and Le: 00A4040007A000000003101000", Exit.USAGE
+        ) from None
+    return octets
+
+
+_VERBS = {"read": _read, "apdu": _apdu, "trace": _trace}

@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""``terminal-agent reader`` and ``terminal-agent card`` as a bench engineer types them, on our own service."""
+
+import json
+import os
+import signal
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.lib.stations import command
+from tests.flows.lab_stage import planted_contact_card
+from tests.secrets.twins import planted_profiles
+from tests.twin_pcscd import TwinPcscd
+
+AGENT = command("terminal-agent")
+SELECT = "00A4040007A000000003101000"
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Iterator[TwinPcscd]:
+    words = ("--keypad", "Till Pad=test-visa-contact", "--reader", "Gemalto PC Twin Reader (70D7E2EE)")
+    with TwinPcscd(*words, folder=tmp_path / "p") as service:
+        yield service
+
+
+def agent(twin: TwinPcscd, *words: str, code: int = 0) -> str:
+    done = twin.client(AGENT, *words)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stdout + done.stderr
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_reader_list(twin: TwinPcscd) -> None:
+    (listed,) = documents(agent(twin, "reader", "list", "--json"))
+    by_name = {one["name"]: one for one in listed["readers"]}
+    pad, gem = by_name["Till Pad 01 00"], by_name["Gemalto PC Twin Reader (70D7E2EE) 00 00"]
+    assert pad["card"] == "ATR 3BE000008131FE45EB"
+    assert pad["keypad"] == "takes PINs"
+    assert "VERIFY_PIN_DIRECT" in pad["features"]
+    assert (gem["card"], gem["profile"], gem["tier"]) == ("none", "gempc-twin", "datasheet only")
+    text = agent(twin, "reader", "list")
+    assert "  tier     datasheet only" in text
+
+
+def test_reader_watch(twin: TwinPcscd) -> None:
+    environment = os.environ | {"PCSCLITE_CSOCK_NAME": twin.socket}
+    argv = [AGENT, "reader", "watch", "--json"]
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True) as watch:
+        assert watch.stdout is not None
+
+        def said(count: int) -> list[str]:
+            assert watch.stdout is not None
+            return [json.loads(watch.stdout.readline())["event"] for _ in range(count)]
+
+        assert said(3) == ["reader.came", "reader.came", "card.came"]
+        twin.order("remove Till Pad")
+        assert said(1) == ["card.went"]
+        twin.order("plug Other=test-visa-contact")
+        assert said(2) == ["reader.came", "card.came"]
+        twin.order("unplug Other")
+        assert said(2) == ["card.went", "reader.went"]
+        twin.order("turn Till Pad")
+        assert said(1) == ["card.mute"]
+        twin.kill()
+        assert said(4) == ["reader.went", "card.went", "reader.went", "service.lost"]
+        twin.order("remove Till Pad")
+        twin.start()
+        assert said(3) == ["service.back", "reader.came", "reader.came"]
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(5) == 0
+
+
+def test_doctor_finds_nothing_wrong(twin: TwinPcscd, tmp_path: Path) -> None:
+    bundle = tmp_path / "report.tar.gz"
+    text = agent(twin, "reader", "doctor", "--capture", str(bundle))
+    assert "ok    service   the PC/SC service answers" in text
+    with tarfile.open(bundle) as packed:
+        (entry,) = packed.getmembers()
+        held = packed.extractfile(entry)
+        assert held is not None
+        report = held.read().decode()
+    assert [one["name"] for one in json.loads(report)["readers"]] == [
+        "Gemalto PC Twin Reader (70D7E2EE) 00 00",
+        "Till Pad 01 00",
+    ]
+    assert bundle.stat().st_mode & 0o777 == 0o600
+    again = agent(twin, "reader", "doctor", "--capture", str(bundle), code=2)
+    assert "exists already" in again
+
+
+def test_doctor_names_the_cure(twin: TwinPcscd) -> None:
+    twin.order("turn Till Pad")
+    assert "turn it: chip first" in agent(twin, "reader", "doctor", code=1)
+    twin.order("unplug Till Pad")
+    twin.order("unplug Gemalto PC Twin Reader (70D7E2EE)")
+    assert "plug one in" in agent(twin, "reader", "doctor", code=1)
+    assert "no reader is plugged in" in agent(twin, "reader", "list", code=3)
+    twin.kill()
+    text = agent(twin, "reader", "doctor", code=1)
+    assert "FAIL  service   the PC/SC service does not run" in text
+    assert "systemctl start pcscd" in text
+    assert "does not run" in agent(twin, "reader", "list", code=3)
+
+
+def test_card_read_tells_every_tag_in_words(twin: TwinPcscd) -> None:
+    text = agent(twin, "card", "read", "--reader", "Pad")
+    for line in (
+        "contact card, T=1, ATR 3BE000008131FE45EB",
+        "application A0000000031010",
+        "      50  Application Label: 'TEST CREDIT'",
+        "    5A  Application Primary Account Number: 400000******0057",
+        "        file 1, records 1 to 1, the first 0 of them signed",
+        "        issuer authentication by EXTERNAL AUTHENTICATE",
+    ):
+        assert line in text.splitlines()
+    assert "4000009999990057" not in text
+    (document,) = documents(agent(twin, "card", "read", "--reader", "Pad", "--json"))
+    assert document["applications"][0]["aid"] == "A0000000031010"
+
+
+def test_card_read_of_a_contactless_card(twin: TwinPcscd) -> None:
+    twin.order("insert Till Pad=test-visa-like")
+    text = agent(twin, "card", "read", "--reader", "Pad")
+    assert "directory 2PAY.SYS.DDF01" in text
+    assert "9F6C  Card Transaction Qualifiers" in text
+
+
+def test_card_apdu(twin: TwinPcscd) -> None:
+    twin.order("insert Till Pad=test-visa-contact;transmission=t0")
+    text = agent(twin, "card", "apdu", "--reader", "Pad", SELECT, "80CA9F3600")
+    assert f"> {SELECT}" in text
+    assert "  OK 6F=(84=A0000000031010" in text or "84=A0000000031010" in text
+    raw = documents(agent(twin, "card", "apdu", "--raw", "--json", "--reader", "Pad", SELECT))
+    assert raw[0]["answer"].startswith("61")
+    assert "write header" in agent(twin, "card", "apdu", "--reader", "Pad", "00A4", code=2)
+    assert "hexadecimal" in agent(twin, "card", "apdu", "--reader", "Pad", "xyz", code=2)
+
+
+def test_a_recording_of_a_test_card_is_exact_and_replays(twin: TwinPcscd, tmp_path: Path) -> None:
+    path = tmp_path / "card.jsonl"
+    (said,) = documents(agent(twin, "card", "trace", "--record", str(path), "--reader", "Pad", "--json"))
+    assert said["exact"] is True
+    assert said["exchanges"] > 5
+    assert "4000009999990057" in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "exists already" in agent(twin, "card", "trace", "--record", str(path), code=2)
+    twin.order("insert Till Pad=test-visa-contact")  # a new card: its counters begin anew
+    text = agent(twin, "card", "trace", "--replay", str(path), "--reader", "Pad")
+    assert text == f"{said['exchanges']} exchanges, 0 answered differently\n"
+    read = agent(twin, "card", "read", "--reader", f"replay:{path}")
+    assert "application A0000000031010" in read
+    assert "400000******0057" in read
+
+
+def test_another_card_answers_differently(twin: TwinPcscd, tmp_path: Path) -> None:
+    path = tmp_path / "card.jsonl"
+    agent(twin, "card", "trace", "--record", str(path), "--reader", "Pad")
+    text = agent(twin, "card", "trace", "--replay", str(path), "--reader", "Pad", code=1)
+    assert "1 answered differently" in text  # the same card, but its counter went on
+    assert "9F3602" in text
+
+
+def test_a_recording_of_another_card_is_masked(twin: TwinPcscd, tmp_path: Path) -> None:
+    planted = planted_profiles()
+    card = planted_contact_card(planted)
+    twin.order(f"insert Till Pad={card}")
+    path = tmp_path / "card.jsonl"
+    (said,) = documents(agent(twin, "card", "trace", "--record", str(path), "--reader", "Pad", "--json"))
+    assert said["exact"] is False
+    twin.order(f"insert Till Pad={card}")
+    assert "0 answered differently" in agent(twin, "card", "trace", "--replay", str(path), "--reader", "Pad")
+    apdus = agent(twin, "card", "apdu", "--reader", "Pad", SELECT, "80A8000002830000", "00B2010C00")
+    assert "0000000000" in apdus  # the middle of the account number; the witness searches the rest
+
+
+def test_no_card_and_no_such_reader(twin: TwinPcscd, tmp_path: Path) -> None:
+    assert "no card came within" in agent(twin, "card", "read", "--reader", "Gemalto", "--wait", "0.1", code=1)
+    assert "no reader matches 'ACR'" in agent(twin, "card", "read", "--reader", "ACR", code=3)
+    assert "no such file" in agent(twin, "card", "read", "--reader", "replay:/nowhere", code=2)
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"c": "00"}\n')
+    assert "line 1: 'r': octets" in agent(twin, "card", "read", "--reader", f"replay:{bad}", code=2)
+    assert "not a PC/SC reader" in agent(twin, "card", "read", "--model", "pn532", code=2)
+
+
+@pytest.mark.parametrize("noun", ["reader", "card"])
+def test_help_shows_examples(noun: str) -> None:
+    done = subprocess.run([AGENT, noun, "--help"], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0
+    assert "examples:" in done.stdout

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""One card, four rungs, two protocols, three drivers: what is read from it is the same to the last octet everywhere."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from device_profiles.card_profile import load_card
+from device_profiles.serve.card_choice import chosen
+from protocols.emv import apdu
+from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinVerify
+from terminal_agent.card.port import CardLost, converse, pin_entry
+from terminal_agent.card.reading import Card, read_card
+from tests.card_rungs import CARD, KEYPADS, RUNGS, on, person
+
+SELECT = apdu.select(bytes.fromhex("A0000000031010")).encode()
+GENERATE = bytes.fromhex("80AE8000") + b"\x1d" + bytes(29) + b"\x00"
+
+
+@pytest.fixture(scope="module")
+def reference() -> Card:
+    """What the card says by itself."""
+    card = chosen(CARD)
+    card.power_on()
+    turns = read_card()
+    try:
+        command = next(turns)
+        while True:
+            command = turns.send(card.apdu(command))
+    except StopIteration as end:
+        read: Card = end.value
+        return read
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+async def test_the_whole_card_is_read_alike(rung: str, tmp_path: Path, reference: Card) -> None:
+    async with on(rung, tmp_path) as at:
+        presence = await at.reader.wait_for_card(5)
+        assert presence is not None
+        assert presence.interface == "contact"
+        assert await converse(at.reader, read_card()) == reference
+        assert (await at.reader.transmit(bytes.fromhex("00FF000000"))).hex() == "6d00"
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+async def test_the_card_is_taken_out_and_put_in_again(rung: str, tmp_path: Path) -> None:
+    async with on(rung, tmp_path) as at:
+        assert await at.reader.wait_for_card(5) is not None
+        assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
+        await person(at.remove)
+        with pytest.raises(CardLost):
+            await at.reader.transmit(SELECT)
+        await person(at.insert)
+        assert await at.reader.wait_for_card(5) is not None
+        assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+async def test_the_card_tears_while_it_answers(rung: str, tmp_path: Path) -> None:
+    async with on(rung, tmp_path, "torn-at-first-cryptogram") as at:
+        assert await at.reader.wait_for_card(5) is not None
+        async with asyncio.timeout(10):
+            with pytest.raises(CardLost):
+                await at.reader.transmit(GENERATE)
+            with pytest.raises(CardLost):
+                await at.reader.transmit(SELECT)
+
+
+@pytest.mark.parametrize("rung", KEYPADS)
+async def test_a_pin_typed_at_the_reader_reaches_the_card(rung: str, tmp_path: Path) -> None:
+    """The status is the one that the card itself gives for that PIN; the digits are nowhere in this process."""
+    pin = load_card(CARD).cardholder.test_pin
+    alone = chosen(CARD)
+    alone.power_on()
+    alone.apdu(SELECT)
+    alone.apdu(apdu.get_processing_options(b"").encode())
+    block = bytes.fromhex(f"2{len(pin):X}{pin}".ljust(16, "F"))
+    expected = alone.apdu(EMV_VERIFY[:5] + block)
+    async with on(rung, tmp_path) as at:
+        keypad = pin_entry(at.reader)
+        assert keypad is not None
+        assert await keypad.takes_pins()
+        assert await at.reader.wait_for_card(5) is not None
+        await at.reader.transmit(SELECT)
+        await at.reader.transmit(apdu.get_processing_options(b"").encode())
+        assert await keypad.enter_pin(PinVerify(EMV_VERIFY, EMV_PLAINTEXT, timeout_s=5)) == expected
+        assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
+
+
+@pytest.mark.parametrize("rung", ["vpcd-t1", "GemPCTwin-t1", "GemCorePOSPro-t1"])
+async def test_readers_without_keys_say_so(rung: str, tmp_path: Path) -> None:
+    async with on(rung, tmp_path) as at:
+        keypad = pin_entry(at.reader)
+        assert keypad is not None
+        assert not await keypad.takes_pins()

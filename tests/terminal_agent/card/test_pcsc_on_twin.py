@@ -1,0 +1,398 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The PC/SC reader over libpcsclite on our own service, with what no real one can be made to do on demand."""
+
+import asyncio
+import contextlib
+import dataclasses
+import signal
+import threading
+from collections.abc import AsyncIterator, Generator, Iterator
+
+import pytest
+
+from device_profiles import catalog
+from device_profiles.model import AtrRules, Sharing
+from device_profiles.serve.card_choice import chosen
+from device_profiles.twins.keypad import Keypad
+from device_profiles.twins.pcscd_reader import VirtualReader
+from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
+from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinVerify
+from protocols.secret import Pin
+from terminal_agent.card.chaining import Chaining
+from terminal_agent.card.pcsc import PcscReader, open_reader
+from terminal_agent.card.pcsc_events import What, between
+from terminal_agent.card.pcsc_service import PcscService
+from terminal_agent.card.pcsc_watch import Table
+from terminal_agent.card.port import CardError, CardLost, ReaderAbsent, converse, pin_entry
+from tests.device_profiles.twins.pcscd_client import PlainCard
+from tests.twin_pcscd import READER, Desk, TwinPcscd
+
+SELECT_PSE = bytes.fromhex("00A404000E315041592E5359532E444446303100")
+VERIFY = PinVerify(EMV_VERIFY, EMV_PLAINTEXT, timeout_s=5)
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with Desk() as one:
+        yield one
+
+
+@contextlib.asynccontextmanager
+async def opened(line: str = "pcsc:Till", **settings: object) -> AsyncIterator[PcscReader]:
+    generic = catalog.reader("pcsc")
+    profile = dataclasses.replace(generic, pcsc=dataclasses.replace(generic.pcsc, **settings))  # type: ignore[arg-type]
+    reader = await open_reader(profile, line)
+    assert isinstance(reader, PcscReader)
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+async def done(work: object) -> object:
+    return await asyncio.to_thread(work)  # type: ignore[arg-type]
+
+
+# Conversations
+
+
+def three(answers: list[bytes]) -> Generator[bytes, bytes, str]:
+    for number in range(3):
+        answers.append((yield bytes((0, 0xA4, 4, number))))
+    return "done"
+
+
+async def test_a_conversation_is_one_hop(desk: Desk) -> None:
+    desk.insert(chosen("test-visa-contact"))
+    async with opened() as reader:
+        assert await reader.wait_for_card(3) is not None
+        threads: set[str] = set()
+
+        def turns() -> Generator[bytes, bytes, int]:
+            for _ in range(20):
+                yield SELECT_PSE
+                threads.add(threading.current_thread().name)
+            return 7
+
+        assert await reader.converse(turns()) == 7
+        assert threads == {"pcsc-cards"}
+
+
+async def test_chaining_is_inside_the_conversation(desk: Desk) -> None:
+    desk.insert(chosen("test-visa-contact", transmission="t0"))
+
+    def turns() -> Generator[bytes, bytes, bytes]:
+        return (yield SELECT_PSE)
+
+    async with opened() as reader:
+        assert await reader.wait_for_card(3) is not None
+        assert (await converse(Chaining(reader), turns()))[-2:] == b"\x90\x00"
+
+
+async def test_an_error_in_the_turns_leaves_the_card(desk: Desk) -> None:
+    desk.insert(PlainCard())
+
+    def turns() -> Generator[bytes, bytes, None]:
+        yield SELECT_PSE
+        raise RuntimeError("the machine's own fault")
+
+    async with opened() as reader:
+        assert await reader.wait_for_card(3) is not None
+        with pytest.raises(RuntimeError, match="own fault"):
+            await reader.converse(turns())
+        assert await reader.transmit(SELECT_PSE) == b"\x90\x00"
+
+
+async def test_a_cancelled_conversation_sends_nothing_more() -> None:
+    card = PlainCard()
+    with Desk(VirtualReader(READER, card_delay_s=0.1)) as desk:
+        desk.insert(card)
+        async with opened() as reader:
+            assert await reader.wait_for_card(3) is not None
+            turns = three([])
+            talking = asyncio.create_task(reader.converse(turns))
+            await asyncio.sleep(0.05)
+            talking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await talking
+            turns.close()  # nobody is inside: it may be closed at once
+            await reader.release()
+            assert len(card.told) == 1
+
+
+async def test_the_card_goes_in_mid_conversation(desk: Desk) -> None:
+    card = PlainCard()
+    desk.insert(card)
+
+    def turns() -> Generator[bytes, bytes, None]:
+        yield SELECT_PSE
+        card.torn = True
+        yield SELECT_PSE
+
+    async with opened() as reader:
+        assert await reader.wait_for_card(3) is not None
+        with pytest.raises(CardLost, match="the exchange with the card failed"):
+            await reader.converse(turns())
+        with pytest.raises(CardLost, match="no card"):
+            await reader.transmit(SELECT_PSE)
+        assert desk.events == [("card.removed", READER)]
+
+
+# Cards that misbehave
+
+
+async def test_a_card_without_end(desk: Desk) -> None:
+    desk.insert(PlainCard(answer=bytes(16) + b"\x61\x10"))
+    async with opened() as reader:
+        assert await reader.wait_for_card(3) is not None
+        with pytest.raises(CardLost, match="has no end"):
+            await Chaining(reader).transmit(SELECT_PSE)
+
+
+async def test_a_card_that_always_wants_another_length(desk: Desk) -> None:
+    card = PlainCard(answer=b"\x6c\x10")
+    desk.insert(card)
+    async with opened() as reader:
+        assert await reader.wait_for_card(3) is not None
+        with pytest.raises(CardLost, match="has no end"):
+            await Chaining(reader).transmit(SELECT_PSE)
+        assert len(card.told) <= 25
+
+
+async def test_a_mute_card(desk: Desk) -> None:
+    desk.insert(None)
+    async with opened() as reader:
+        with pytest.raises(CardError, match="does not answer the reset"):
+            await reader.wait_for_card(3)
+        await done(desk.remove)
+        desk.insert(PlainCard())
+        assert await reader.wait_for_card(3) is not None
+
+
+@pytest.mark.parametrize("answer", ["", "3B", "0000", "3BF0", "3B" + "80" * 20])
+async def test_answers_to_reset_that_are_none(desk: Desk, answer: str) -> None:
+    desk.insert(PlainCard(atr=bytes.fromhex(answer)))
+    async with opened() as reader:
+        with pytest.raises(CardError, match="does not answer the reset"):
+            await reader.wait_for_card(3)
+
+
+async def test_an_answer_to_reset_that_emv_refuses(desk: Desk) -> None:
+    card = PlainCard(atr=bytes.fromhex("3B800181"))  # T=1 without TB3 and TB1
+    desk.insert(card)
+    async with opened() as reader:
+        with pytest.raises(CardError, match="not one that EMV takes: ") as caught:
+            await reader.wait_for_card(3)
+        assert "atr-rules" in caught.value.hint
+        resets = card.resets
+        assert resets >= 2  # a warm one was tried
+    async with opened(atr_rules=AtrRules.ISO) as reader:
+        assert await reader.wait_for_card(3) is not None
+
+
+class Warms(PlainCard):
+    """Says TB1 = 25 at first, as cards from before EMV did; a warm reset may say so."""
+
+    def power_on(self) -> bytes:
+        super().power_on()
+        return bytes.fromhex("3B2025")
+
+
+async def test_a_warm_reset_is_judged_more_leniently(desk: Desk) -> None:
+    card = Warms(atr=bytes.fromhex("3B2025"))
+    desk.insert(card)
+    async with opened() as reader:
+        presence = await reader.wait_for_card(3)
+        assert presence is not None
+        assert "T=0" in presence.identity
+        assert card.resets == 2
+
+
+async def test_extended_commands_and_answers(desk: Desk) -> None:
+    card = PlainCard(answer=bytes(65_000) + b"\x90\x00")
+    desk.insert(card)
+    command = bytes.fromhex("00CB3FFF00FDE8") + bytes(65_000) + b"\0\0"
+    async with opened() as reader:
+        assert await reader.wait_for_card(3) is not None
+        assert len(await reader.transmit(command)) == 65_002
+        assert card.told == [command]
+
+
+async def test_a_slow_card_is_waited_for_and_a_silent_one_given_up() -> None:
+    with Desk(VirtualReader(READER, card_delay_s=0.2)) as desk:
+        desk.insert(PlainCard())
+        async with opened(exchange_s=2.0) as reader:
+            assert await reader.wait_for_card(3) is not None
+            assert await reader.transmit(SELECT_PSE) == b"\x90\x00"
+        async with opened(exchange_s=0.05) as reader:
+            assert await reader.wait_for_card(3) is not None
+            with pytest.raises(ReaderAbsent, match="did not answer within"):
+                await reader.transmit(SELECT_PSE)
+
+
+# PIN pads
+
+
+def pad(behaviour: Behaviour) -> VirtualReader:
+    return VirtualReader("Till Pad", keypad=Keypad(Cardholder(Pin.from_text("27418"), behaviour, 0.001)))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status"),
+    [(Behaviour.RIGHT_PIN, "9000"), (Behaviour.CANCEL, "6401"), (Behaviour.SILENT, "6400")],
+)
+async def test_a_pin_goes_from_the_keys_to_the_card(behaviour: Behaviour, status: str) -> None:
+    card = PlainCard()
+    with Desk(pad(behaviour)) as desk:
+        desk.insert(card)
+        async with opened("pcsc:Pad") as driver:
+            keypad = pin_entry(Chaining(driver))
+            assert keypad is not None
+            assert await keypad.takes_pins()
+            assert await driver.wait_for_card(3) is not None
+            asked = dataclasses.replace(VERIFY, timeout_s=1) if behaviour is Behaviour.SILENT else VERIFY
+            assert (await keypad.enter_pin(asked)).hex() == status
+    typed = [bytes.fromhex("00200080082527418FFFFFFFFF")] if behaviour is Behaviour.RIGHT_PIN else []
+    assert card.told == typed
+
+
+async def test_a_reader_without_keys(desk: Desk) -> None:
+    desk.insert(PlainCard())
+    async with opened() as reader:
+        assert not await reader.takes_pins()
+        with pytest.raises(CardLost, match="no card"):
+            await reader.enter_pin(VERIFY)
+        assert await reader.wait_for_card(3) is not None
+        with pytest.raises(CardError, match="no such feature"):
+            await reader.enter_pin(VERIFY)
+
+
+# Which reader
+
+
+async def test_readers_of_one_model_are_told_apart_by_serial_number() -> None:
+    twins = (VirtualReader("Till", serial="S1"), VirtualReader("Till", serial="S2"))
+    with Desk(*twins) as desk:
+        desk.insert(PlainCard(), reader=1)
+        with pytest.raises(ReaderAbsent, match="2 readers match") as caught:
+            async with opened():
+                pass
+        assert ";serial=" in caught.value.hint
+        async with opened("pcsc:Till;serial=S2") as reader:
+            assert await reader.wait_for_card(3) is not None
+        with pytest.raises(ReaderAbsent, match="with serial number S3"):
+            async with opened("pcsc:Till;serial=S3"):
+                pass
+
+
+async def test_a_serial_number_that_is_not_in_the_name() -> None:
+    hidden = VirtualReader("Till")
+    with Desk(hidden, VirtualReader("Till Two")):
+        hidden.serial = "S9"  # known to the reader, not to its name
+        async with opened("pcsc:Till;serial=S9") as reader:
+            assert reader.find(reader.look()) == "Till 00 00"
+
+
+async def test_two_readers_in_one_process_share_the_event_thread(desk: Desk) -> None:
+    desk.do(lambda server: server.plug(VirtualReader("Sam Box")))
+    service = PcscService()
+    profile = catalog.reader("pcsc")
+    one = await open_reader(profile, "pcsc:Till", service=service)
+    two = await open_reader(profile, "pcsc:Sam", service=service)
+    assert [thread.name for thread in threading.enumerate()].count("pcsc-events") == 1
+    await one.close()
+    desk.insert(PlainCard())
+    assert await two.wait_for_card(0.1) is None
+    await two.close()
+    assert "pcsc-events" not in [thread.name for thread in threading.enumerate()]
+
+
+# A shared card
+
+
+async def test_transactions_of_two_programs_take_turns(desk: Desk) -> None:
+    desk.insert(PlainCard())
+    async with opened(share=Sharing.SHARED) as one, opened(share=Sharing.SHARED) as two:
+        assert await one.wait_for_card(3) is not None
+        waiting = asyncio.create_task(two.wait_for_card(3))
+        finished, _ = await asyncio.wait({waiting}, timeout=0.1)
+        assert not finished
+        await one.release()
+        assert await waiting is not None
+        assert await two.transmit(SELECT_PSE) == b"\x90\x00"
+
+
+# A service that hangs, dies and comes back
+
+
+async def test_a_service_that_hangs_leaves_one_thread_however_often_it_is_tried() -> None:
+    with TwinPcscd() as twin:
+        service = PcscService()
+        profile = catalog.reader("pcsc")
+        twin.station.process.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(ReaderAbsent, match="does not answer"):
+                await open_reader(profile, "pcsc:Till", service=service)
+            threads = threading.active_count()
+            for _ in range(20):
+                with pytest.raises(ReaderAbsent, match="does not answer") as caught:
+                    await open_reader(profile, "pcsc:Till", service=service)
+                assert "restart" in caught.value.hint
+            assert threading.active_count() == threads
+        finally:
+            twin.station.process.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    reader = await open_reader(profile, "pcsc:Till", service=service)
+                    break
+                except ReaderAbsent:
+                    await asyncio.sleep(0.05)
+        await reader.close()
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("pcsc")]
+
+
+async def test_a_service_that_stops_answering_while_a_card_is_waited_for() -> None:
+    with TwinPcscd() as twin:
+        async with opened() as reader:
+            twin.station.process.send_signal(signal.SIGSTOP)
+            try:
+                with pytest.raises(ReaderAbsent, match="does not answer"):
+                    await reader.wait_for_card(30)
+            finally:
+                twin.station.process.send_signal(signal.SIGCONT)
+
+
+async def test_a_hundred_restarts_lose_no_state(desk: Desk) -> None:
+    """Cards come and go while the service is away: every state is told within a second of its return."""
+    service = PcscService()
+    view = service.view()
+    seen: Table | None = None
+    told: list[What] = []
+    try:
+        for number in range(100):
+            desk.do(lambda server: server.kill())
+            present = number % 3 != 0
+            if present:
+                desk.insert(PlainCard())
+            else:
+                await done(desk.remove)
+            desk.do(lambda server: server.start())
+            async with asyncio.timeout(1.0):
+                while True:
+                    await view.changed()
+                    table = view.look()
+                    told += [event.what for event in between(seen, table)]
+                    seen = table
+                    slot = table.slots.get(f"{READER} 00 00")
+                    if slot is not None and slot.present == present and What.SERVICE_BACK in told:
+                        break
+            assert told[-1] is (What.CARD_CAME if present else What.READER_CAME)
+            told.clear()
+    finally:
+        await service.give_back(view)
+
+
+def test_the_socket_is_the_users_own(desk: Desk) -> None:
+    assert desk.server.socket.stat().st_mode & 0o777 == 0o600
