@@ -110,7 +110,7 @@ class EmvTerminal:
     enciphered_pin: bool = False
     """Whether the vault enciphers a PIN for the card."""
     cardholder_choice: bool = False
-    """Whether the cardholder can be asked which application to use. No flow asks yet: see docs/emv.md."""
+    """Whether the cardholder can be asked which application to use."""
     exceptions: ExceptionSettings | None = None
     ca_keys: tuple[str, ...] = ("tillguard-test",)
     """Lists of payment systems' keys: names among this package's, or paths of own files."""

@@ -119,8 +119,8 @@ class InsertedCard:
 
 
 def _until_asked(
-    machine: Generator[Ask, Said, EmvOutcome], said: Said | None
-) -> Generator[bytes, bytes, Wish | EmvOutcome]:
+    machine: Generator[Ask, Said, EmvOutcome], said: "Said | None"
+) -> "Generator[bytes, bytes, Wish | EmvOutcome]":
     """The machine's commands up to where it needs a person or has ended: what the reader can carry at one go."""
     try:
         wanted = next(machine) if said is None else machine.send(said)

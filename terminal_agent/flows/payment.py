@@ -40,6 +40,7 @@ from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNu
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
+from terminal_agent.flows.card_pin import PinNotEntered, at_reader
 from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.reporting import Recorder
@@ -162,8 +163,14 @@ class Payment:
         roll = ROLLS[int.from_bytes(self._till.entropy(8)) % len(ROLLS)]
         till = self._till
         inserted = InsertedCard(reader, till.terminal, self._request(), roll, till.authorities, till.exceptions)
+        keys = None
+        if till.terminal.offline_pin:
+            keys = await at_reader(reader, till.timeouts.pin_s, lambda words: self._step("pin-entry", "reader", words))
         with self._chip("contact"):
-            card = await inserted.ask(Hands(self._pin_for_card))
+            try:
+                card = await inserted.ask(Hands(self._pin_for_card, keys))
+            except PinNotEntered as ended:
+                raise _End(Ending.CANCELLED, str(ended)) from None
         self._chip_ended("contact", card)
         self._show(card, "contact")
         if card.decision is Decision.APPROVED:

@@ -66,7 +66,6 @@ class TerminalProfile:
         for on, name, what in (
             (self.emv.signature, "signature", "no flow asks for a signature"),
             (self.emv.cardholder_choice, "cardholder-choice", "no flow lets the cardholder choose an application"),
-            (self.emv.offline_pin, "offline-pin", "no flow has the reader take a PIN for the card"),
             (self.emv.enciphered_pin, "enciphered-pin", "no flow has the vault encipher a PIN for the card"),
         ):
             if on:
@@ -114,6 +113,12 @@ def models(profile: TerminalProfile, path: Path) -> Models:
         authorities(profile.emv.ca_keys, path),
         exceptions(profile),
     )
+    if profile.emv.offline_pin and not found.reader.keypad:
+        raise Fault(
+            f"{path}: emv.offline-pin: the reader {found.reader.model} has no keys for a PIN",
+            "leave it false, or name a reader with a keypad, such as gempc-pinpad",
+            Exit.USAGE,
+        )
     behind_service = found.reader.protocol is ReaderProtocol.PCSC
     if behind_service != profile.reader.line.startswith(PCSC_LINE):
         expected = f"{PCSC_LINE}PART OF THE READER'S NAME" if behind_service else "a line such as /dev/ttyUSB0"

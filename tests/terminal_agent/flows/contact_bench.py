@@ -24,6 +24,7 @@ from device_profiles.twins.contact_faults import FaultyContactCard
 from protocols.acquirer.dialects import DIALECTS
 from protocols.currency import BY_ALPHA
 from protocols.pan import Pan
+from protocols.pcsc.features import PinVerify
 from protocols.telemetry.events import Event
 from terminal_agent.audit import AuditLog
 from terminal_agent.card.port import CardLost, CardPresence, ReaderAbsent
@@ -68,6 +69,8 @@ class BenchReader:
         self.commands: list[bytes] = []
         self.pulled_at = 10_000
         self.released = 0
+        self.typed: list[str] = []
+        """What is typed at the reader's own keys; a reader without any has none."""
 
     async def wait_for_card(self, timeout_s: float) -> CardPresence | None:
         self.card.power_on()
@@ -81,6 +84,16 @@ class BenchReader:
             return self.card.apdu(command)
         except CardTorn:
             raise CardLost("the card was pulled out") from None
+
+    async def takes_pins(self) -> bool:
+        return bool(self.typed)
+
+    async def enter_pin(self, asked: PinVerify) -> bytes:
+        """The reader's own keys: the next PIN, or the reader's own status word."""
+        typed = self.typed.pop(0)
+        if len(typed) == 2 + 4 and typed.startswith("SW"):
+            return bytes.fromhex(typed[2:])
+        return self.card.apdu(asked.template[:5] + bytes.fromhex(f"2{len(typed):X}{typed}".ljust(16, "F")))
 
     async def release(self) -> None:
         self.released += 1

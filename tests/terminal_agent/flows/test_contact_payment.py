@@ -272,3 +272,41 @@ async def test_chips_that_fail_too_often_are_told_and_refuse_the_other_interface
     fields = await till.pay()
     assert "chips fail here too often" in str(fields["reason"])
     assert "0100" not in till.line.sent
+
+
+# A PIN at the reader's own keys
+
+KEYPAD = {"terminal": {"capabilities": "E0C8C8", "offline_pin": True}}
+RIGHT, WRONG = "7391", "1111"
+
+
+async def test_a_pin_typed_at_the_reader_pays(shop: Open) -> None:
+    till = shop(card="test-visa-dda", **KEYPAD)
+    till.reader.typed = [WRONG, RIGHT, "unused"]
+    fields = await till.pay()
+    assert fields["outcome"] == "approved"
+    assert till.words("CVM")[-1].startswith("PIN in clear, checked by the card")
+    assert till.pad.asked == [], "the pad is for the issuer's PIN"
+    assert Ins.VERIFY not in instructions(till), "the reader sends it by itself"
+    told = [str(event.fields.get("words")) for event in till.events]
+    assert sum("on its own keys" in words for words in told) == 2
+    assert all(RIGHT not in words for words in told)
+
+
+@pytest.mark.parametrize(
+    ("typed", "outcome", "reason"),
+    [("SW6401", "cancelled", "the cardholder cancelled PIN entry"), ("SW6400", "cancelled", "no PIN within 60 s")],
+)
+async def test_nobody_types_at_the_reader(shop: Open, typed: str, outcome: str, reason: str) -> None:
+    till = shop(card="test-visa-dda", **KEYPAD)
+    till.reader.typed = [typed]
+    fields = await till.pay()
+    assert (fields["outcome"], fields["reason"]) == (outcome, reason)
+    assert till.held == 0
+
+
+async def test_a_reader_that_lost_its_keys_leads_to_the_pad(shop: Open) -> None:
+    till = shop(card="test-visa-dda", **KEYPAD)
+    fields = await till.pay()
+    assert fields["outcome"] == "approved"
+    assert len(till.pad.asked) == 1

@@ -101,10 +101,18 @@ def test_a_list_that_cannot_be_read_is_no_empty_list(stolen: str | None, key: st
         found(path)
 
 
-@pytest.mark.parametrize("name", ["signature", "cardholder-choice", "offline-pin", "enciphered-pin"])
+@pytest.mark.parametrize("name", ["signature", "cardholder-choice", "enciphered-pin"])
 def test_what_no_flow_does_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(Fault, match=f"emv.{name}: no flow"):
         load(written(tmp_path, f"{name} = true"))
+
+
+def test_a_pin_for_the_card_needs_a_reader_with_keys(tmp_path: Path) -> None:
+    path = written(tmp_path, "offline-pin = true")
+    with pytest.raises(Fault, match="the reader pn532 has no keys for a PIN"):
+        found(path)
+    path.write_text(path.read_text().replace('"pn532"', '"gempc-pinpad"').replace('"/dev/ttyUSB0"', '"pcsc:GemPC"'))
+    assert models(load(path), path).reader.keypad
 
 
 def test_the_check_tells_the_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
