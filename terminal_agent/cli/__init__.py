@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "what the running agent knows of its devices and links",
     "watch": "print the agent's events as they happen",
     "audit": "check the audit chain of a terminal",
+    "explain": "say of a recorded contact payment what was decided, and by which rule",
     "reader": "list, watch and diagnose card readers behind the PC/SC service",
     "card": "look into a card, send it commands, record and replay",
     "profile": "check a terminal profile without starting anything",

@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
         "pad": f"{found.pad.title} on {profile.pad.line}",
         "acquirer": f"{profile.acquirer.address}, {profile.acquirer.dialect}",
         "link": "TLS" if profile.acquirer.tls else "plain, loopback only",
+        "CA keys": f"{len(found.authorities.keys)} of {', '.join(profile.emv.ca_keys) or 'no list'}",
         "broker": profile.report.broker,
         "state": str(profile.terminal.state),
     }
