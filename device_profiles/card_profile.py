@@ -6,11 +6,14 @@ Keys and PINs in these files are TEST values of ours, and their names say so. No
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from device_profiles import catalog
+from device_profiles.authority_profile import TestAuthority, TestKeyPair, load_authority
 from protocols.emv import dol
-from protocols.emv.cryptogram import VERSIONS
+from protocols.emv.bits import Aip
+from protocols.emv.cryptogram import MASTERCARD_VERSIONS, VERSIONS, Version
 from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
 from protocols.octets import bcd_encode
@@ -67,6 +70,10 @@ class ContactChip:
     """Whether an online approval without the issuer's proof is refused."""
     offline_limit: int = 0
     """How many payments in a row the card approves without its issuer; 0 is none."""
+    directory: bool = True
+    """Whether it has a payment directory (PSE); else terminals try the names they know."""
+    blocked: bool = False
+    """The issuer blocked the whole card."""
     language: str = "en"
 
     def __post_init__(self) -> None:
@@ -87,6 +94,8 @@ class Record:
     sfi: int
     number: int
     tags: tuple[str, ...]
+    signed: bool = False
+    """The issuer's signature covers it (EMV 4.4 Book 3, 10.3)."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.sfi <= 10 or not 1 <= self.number <= 16 or not self.tags:
@@ -95,9 +104,39 @@ class Record:
             _octets(tag, "records.tags", 1, 3)
 
 
+class Scheme(StrEnum):
+    """Whose habits an application has: cryptograms, issuer application data, scripts."""
+
+    VISA = "visa"
+    MASTERCARD = "mastercard"
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """How the card is personalised for offline data authentication; which methods it offers, its AIP says."""
+
+    issuer: str
+    """The issuer among the authority's."""
+    key: TestKeyPair | None = None
+    """The card's own key, for DDA and CDA."""
+    pin_key: TestKeyPair | None = None
+    """A key of its own for enciphered PINs; without one, ``key`` serves."""
+    authority: str = "tillguard-test"
+    serial: str = "000001"
+    expires: str = "1230"
+    """MMYY, of the card's certificate."""
+    code: str = "DAC1"
+    """The data authentication code of SDA."""
+
+    def __post_init__(self) -> None:
+        _octets(self.serial, "serial", 3, 3)
+        _octets(self.code, "code", 2, 2)
+        _digits(self.expires, "expires", 4)
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A VSDC-like application. ``answer``: the tags of a contactless answer to GET PROCESSING OPTIONS, in order."""
+    """A payment application. ``answer``: the tags of a contactless answer to GET PROCESSING OPTIONS, in order."""
 
     aid: str
     label: str
@@ -121,6 +160,14 @@ class Application:
     device_verification: bool = False
     """The card is a phone: it verifies its holder itself and says so in CTQ."""
     blocked: bool = False
+    confirmation: bool = False
+    """It may be used only if the cardholder says so (EMV 4.4 Book 1, 12.2.3, table 48)."""
+    scheme: Scheme = Scheme.VISA
+    pin_tries: int = 0
+    """How many wrong offline PINs the card takes; 0: it verifies none."""
+    pin_tries_left: int | None = None
+    """Where some are used up already; 0 is a blocked PIN."""
+    authentication: Authentication | None = None
 
     def __post_init__(self) -> None:
         _octets(self.aid, "aid", 5, 16)
@@ -134,8 +181,14 @@ class Application:
             raise ValueError("label: 1 to 16 characters expected")
         if not 0 <= self.sequence_number <= 99 or not 0 <= self.priority <= 15 or not 0 <= self.key_index <= 255:
             raise ValueError("sequence-number 0 to 99, priority 0 to 15, key-index 0 to 255 expected")
-        if self.cryptogram_version not in VERSIONS:
-            raise ValueError(f"cryptogram-version: one of {', '.join(map(str, VERSIONS))} expected")
+        if self.cryptogram_version not in self._versions:
+            raise ValueError(f"cryptogram-version: one of {', '.join(map(str, self._versions))} expected")
+        if not 0 <= self.pin_tries <= 15 or not 0 <= (self.pin_tries_left or 0) <= self.pin_tries:
+            raise ValueError("pin-tries: 0 to 15 expected, and pin-tries-left no more")
+        signing = Aip.decode(bytes.fromhex(self.aip)) & (Aip.SDA | Aip.DDA | Aip.CDA)
+        own = self.authentication.key if self.authentication else None
+        if signing and (self.authentication is None or (signing & (Aip.DDA | Aip.CDA) and own is None)):
+            raise ValueError("authentication: the aip offers a method of offline authentication: name issuer and key")
         try:
             Pan(self.pan)
             dol.decode(self.pdol_octets)
@@ -146,6 +199,15 @@ class Application:
         for tag, value in self.objects.items():
             _octets(tag, "objects", 1, 3)
             _octets(value, f"objects.{tag}", 1, 252)
+
+    @property
+    def _versions(self) -> Mapping[int, Version]:
+        return VERSIONS if self.scheme is Scheme.VISA else MASTERCARD_VERSIONS
+
+    @property
+    def version(self) -> Version:
+        """How its cryptograms are made."""
+        return self._versions[self.cryptogram_version]
 
     @property
     def pdol_octets(self) -> bytes:
@@ -178,12 +240,17 @@ def _last_day(expiry: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CardKeys:
-    """The issuer's TEST master key for application cryptograms, from which the card's own is derived."""
+    """The issuer's TEST master keys, from which the card's own are derived: cryptograms, and the two of scripts."""
 
     test_mk_ac: str = field(repr=False)
+    test_mk_smi: str = field(default="", repr=False)
+    """For the integrity of scripts; without it the card takes none."""
+    test_mk_smc: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         _octets(self.test_mk_ac, "test-mk-ac", 16, 16)
+        for name, text in (("test-mk-smi", self.test_mk_smi), ("test-mk-smc", self.test_mk_smc)):
+            _octets(text, name, 16 if text else 0, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +276,10 @@ class CardProfile:
     cardholder: Cardholder
     contactless: ContactlessChip | None = None
     contact: ContactChip | None = None
+    further: tuple[Application, ...] = ()
+    """More applications behind the contacts, of the same keys and the same cardholder."""
+    authorities: Mapping[str, TestAuthority] = field(default_factory=dict, repr=False)
+    """The TEST authorities that its applications name; those of this package are found by name."""
 
     def __post_init__(self) -> None:
         if self.contactless is None and self.contact is None:
@@ -216,19 +287,32 @@ class CardProfile:
         if self.contactless is not None and not (self.application.pdol and self.application.answer):
             raise ValueError("application: pdol and answer expected, the card is contactless")
         if self.contact is not None:
-            lists = [self.application.objects.get(tag, "") for tag in ("8C", "8D")]
-            if not all(lists) or not self.application.records:
-                raise ValueError("application: records and objects 8C and 8D expected, the card has contacts")
-            try:
-                for text in lists:
-                    dol.decode(bytes.fromhex(text), where="objects.8C and 8D")
-            except DecodeError as fault:
-                raise ValueError(str(fault)) from None
+            for application in self.applications:
+                _check_lists(application)
+
+    @property
+    def applications(self) -> tuple[Application, ...]:
+        """All, the first one first."""
+        return (self.application, *self.further)
+
+
+def _check_lists(application: Application) -> None:
+    lists = [application.objects.get(tag, "") for tag in ("8C", "8D")]
+    if not all(lists) or not application.records:
+        raise ValueError("application: records and objects 8C and 8D expected, the card has contacts")
+    try:
+        for text in lists:
+            dol.decode(bytes.fromhex(text), where="objects.8C and 8D")
+    except DecodeError as fault:
+        raise ValueError(str(fault)) from None
 
 
 def load_card(name_or_path: str) -> CardProfile:
     """A card of this package by name, or of a user's own file by path; Fault where there is none."""
-    return load(catalog.find(KIND, name_or_path), CardProfile)
+    profile = load(catalog.find(KIND, name_or_path), CardProfile)
+    named = {one.authentication.authority for one in profile.applications if one.authentication is not None}
+    found = {name: load_authority(name) for name in sorted(named - profile.authorities.keys())}
+    return replace(profile, authorities={**profile.authorities, **found})
 
 
 def card_names() -> tuple[str, ...]:

@@ -146,7 +146,9 @@ class Desk:
             self._orders[word](server, words.strip())
         except KeyError as absent:
             self._refused(order, f"no reader {absent}")
-        except (ValueError, Fault) as fault:
+        except Fault as fault:
+            self._refused(order, f"{fault.what}; {fault.hint}")
+        except ValueError as fault:
             self._refused(order, str(fault))
 
     def _refused(self, order: str, why: str) -> None:

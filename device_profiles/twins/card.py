@@ -13,25 +13,21 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile
+from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused, answered
 from device_profiles.twins.card_cryptogram import CardCryptography
 from protocols.emv import apdu, dol, tlv
-from protocols.emv.apdu import Command, Ins, Response
+from protocols.emv.apdu import Command, Ins
 from protocols.emv.bits import CryptogramType, Ctq, Ttq
 from protocols.emv.status import Status
 from protocols.emv.tags import Tag
-from protocols.errors import DecodeError
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
-LAST_ATC = 0xFFFF  # EMV 4.4 Book 3, Annex A1: the counter has two octets and never starts again
+__all__ = ["ALLOWED", "Activation", "CardTorn", "CardTwin", "State"]
 
 CVR_LENGTH = 0x03
 CVR_FIRST: Mapping[CryptogramType, int] = MappingProxyType({CryptogramType.ARQC: 0xA0, CryptogramType.AAC: 0x80})
 """Octet 5 of 9F10: no second cryptogram asked for, and which the first one is."""
-
-
-class CardTorn(Exception):
-    """The card is not in the field: no answer comes."""
 
 
 class State(Enum):
@@ -62,14 +58,6 @@ class Activation:
     sak: int
     uid: bytes
     ats: bytes
-
-
-class _Refused(Exception):
-    """A command that ends in a status word and changes nothing."""
-
-    def __init__(self, status: Status) -> None:
-        super().__init__(status)
-        self.status = status
 
 
 class CardTwin:
@@ -109,38 +97,32 @@ class CardTwin:
         """Answer one command. Raises :class:`CardTorn` when the card is not in the field, and nothing else."""
         if self.state is State.OFF:
             raise CardTorn
-        try:
-            data = self._answer(command)
-        except _Refused as refused:
-            return Response(b"", refused.status).encode()
-        except DecodeError:
-            return Response(b"", Status.WRONG_LENGTH).encode()
-        return Response(data, Status.OK).encode()
+        return answered(self._answer, command)
 
     def _answer(self, octets: bytes) -> bytes:
         command = Command.decode(octets)
         if command.ins not in ALLOWED:
-            raise _Refused(Status.INS_NOT_SUPPORTED)
+            raise Refused(Status.INS_NOT_SUPPORTED)
         cla, states = ALLOWED[command.ins]
         if command.cla != cla:
-            raise _Refused(Status.CLA_NOT_SUPPORTED)
+            raise Refused(Status.CLA_NOT_SUPPORTED)
         if self.state not in states:
-            raise _Refused(Status.CONDITIONS_NOT_SATISFIED)
+            raise Refused(Status.CONDITIONS_NOT_SATISFIED)
         return self._handlers[command.ins](command)
 
     def _select(self, command: Command) -> bytes:
         """SELECT by name (EMV 4.4 Book 1, 11.3; Contactless Book B 2.10, 3.3.2.2)."""
         if command.p1 != 0x04 or command.p2 not in (0x00, 0x02):
-            raise _Refused(Status.INCORRECT_P1_P2)
+            raise Refused(Status.INCORRECT_P1_P2)
         if command.data == apdu.PPSE and command.p2 == 0x00:
             self.state = State.DIRECTORY
             return self._directory()
         aid = bytes.fromhex(self._application.aid)
         # one application: there is no next one
         if len(command.data) < 5 or not aid.startswith(command.data) or command.p2:
-            raise _Refused(Status.FILE_NOT_FOUND)
+            raise Refused(Status.FILE_NOT_FOUND)
         if self._application.blocked:
-            raise _Refused(Status.SELECTED_FILE_INVALIDATED)
+            raise Refused(Status.SELECTED_FILE_INVALIDATED)
         self.state = State.APPLICATION
         proprietary = tlv.template(
             Tag.FCI_PROPRIETARY,
@@ -162,11 +144,11 @@ class CardTwin:
     def _get_processing_options(self, command: Command) -> bytes:
         """One payment: its decision, its cryptogram, and where the records are (EMV 4.4 Book 3, 6.5.8)."""
         if command.p1 or command.p2:
-            raise _Refused(Status.INCORRECT_P1_P2)
+            raise Refused(Status.INCORRECT_P1_P2)
         given = self._terminal_data(command.data)
         qualifiers = Ttq.decode(given[Tag.TTQ])
         if Ttq.EMV_MODE not in qualifiers or self.atc >= LAST_ATC:
-            raise _Refused(Status.CONDITIONS_NOT_SATISFIED)
+            raise Refused(Status.CONDITIONS_NOT_SATISFIED)
         kind = CryptogramType.AAC if Ttq.OFFLINE_ONLY in qualifiers else CryptogramType.ARQC
         ctq = self._qualifiers(qualifiers)
         self.atc += 1
@@ -189,7 +171,7 @@ class CardTwin:
         outer = tlv.decode(data) if data[:1] == b"\x83" else tlv.Objects()
         values = outer.first(Tag.COMMAND_TEMPLATE)
         if values is None or len(outer) != 1 or len(values) != sum(entry.length for entry in self._pdol):
-            raise _Refused(Status.WRONG_DATA)
+            raise Refused(Status.WRONG_DATA)
         return dol.split(self._pdol, values)
 
     def _qualifiers(self, terminal: Ttq) -> Ctq:
@@ -204,7 +186,7 @@ class CardTwin:
         for able, offered, wanted in choices:
             if able and offered in terminal:
                 return wanted
-        raise _Refused(Status.REFERENCED_DATA_INVALIDATED)
+        raise Refused(Status.REFERENCED_DATA_INVALIDATED)
 
     def _locator(self) -> bytes:
         """AFL: one entry for each record; none is signed."""
@@ -215,13 +197,13 @@ class CardTwin:
     def _read_record(self, command: Command) -> bytes:
         """READ RECORD by number (EMV 4.4 Book 3, 6.5.11)."""
         if command.p2 & 0x07 != 0x04:
-            raise _Refused(Status.INCORRECT_P1_P2)
+            raise Refused(Status.INCORRECT_P1_P2)
         sfi = command.p2 >> 3
         files = [record for record in self._application.records if record.sfi == sfi]
         if not files:
-            raise _Refused(Status.FILE_NOT_FOUND)
+            raise Refused(Status.FILE_NOT_FOUND)
         for record in files:
             if record.number == command.p1:
                 held = tuple((int(tag, 16), self._objects[int(tag, 16)]) for tag in record.tags)
                 return tlv.encode([(Tag.RECORD_TEMPLATE, tlv.Objects(held))])
-        raise _Refused(Status.RECORD_NOT_FOUND)
+        raise Refused(Status.RECORD_NOT_FOUND)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeAlias
 
-from device_profiles.twins.card import Activation, CardTorn
+from device_profiles.twins.card import Activation
+from device_profiles.twins.card_answer import CardTorn
 from protocols.emv import tlv
 from protocols.emv.apdu import Ins
 from protocols.emv.bits import Ctq
@@ -158,7 +159,18 @@ def replayed() -> Fault:
     return fault
 
 
-def _last_bit_flipped(value: bytes) -> bytes:
+def slow(pause: Callable[[float], None], seconds: float) -> Fault:
+    """Every answer comes late; ``pause`` lets that time pass, or pretends to."""
+
+    def fault(exchange: Exchange) -> bytes:
+        pause(seconds)
+        return exchange.answer
+
+    return fault
+
+
+def last_bit_flipped(value: bytes) -> bytes:
+    """One bit wrong."""
     return value[:-1] + bytes((value[-1] ^ 0x01,))
 
 
@@ -171,20 +183,21 @@ def _without_verification(value: bytes) -> bytes:
     return (Ctq.decode(value) & ~Ctq.ONLINE_PIN_REQUIRED & ~Ctq.SIGNATURE_REQUIRED).encode()
 
 
-def _other_brand(value: bytes) -> bytes:
+def other_brand(value: bytes) -> bytes:
+    """An account number of another brand."""
     return b"\x54" + value[1:]
 
 
 CARD_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
     {
-        "tampered-arqc": lambda: altered(Tag.APPLICATION_CRYPTOGRAM, _last_bit_flipped),
+        "tampered-arqc": lambda: altered(Tag.APPLICATION_CRYPTOGRAM, last_bit_flipped),
         "replayed-arqc": replayed,
         "truncated-gpo": lambda: truncated(Ins.GET_PROCESSING_OPTIONS, 3),
         "wrong-status": lambda: refused(Ins.GET_PROCESSING_OPTIONS, Status.NO_DIAGNOSIS),
         "torn": lambda: torn(Ins.GET_PROCESSING_OPTIONS),
         "cdcvm-claimed": lambda: altered(Tag.CTQ, _claims_verification),
         "cvm-cleared": lambda: altered(Tag.CTQ, _without_verification),
-        "brand-mixup": lambda: in_order(altered(Tag.TRACK_2_EQUIVALENT, _other_brand), altered(Tag.PAN, _other_brand)),
+        "brand-mixup": lambda: in_order(altered(Tag.TRACK_2_EQUIVALENT, other_brand), altered(Tag.PAN, other_brand)),
     }
 )
 """Faults by name. Each call makes a fresh one, since a fault may remember."""

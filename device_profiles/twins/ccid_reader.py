@@ -19,7 +19,7 @@ from device_profiles.twins.card_t1 import T1Card
 from device_profiles.twins.keypad import Keypad
 from protocols.emv import t1
 from protocols.errors import DecodeError
-from protocols.pcsc.features import CANCELLED, as_ccid_verify
+from protocols.pcsc.features import CANCELLED, as_ccid_modify, as_ccid_verify
 from protocols.serial.ccid import REPEAT, Fault, Framer, Message, Type
 from protocols.serial.framer import Damaged
 
@@ -197,12 +197,16 @@ class CcidReader:
         self._told_torn(number)
 
     def _secure(self, slot: _Slot, asked: Message) -> Message | None:
-        """Verify a PIN (CCID 1.1, 6.1.11): first the person types, then the card is asked."""
-        if self.keypad is None or asked.data[:1] != b"\x00":
+        """Verify or change a PIN (CCID 1.1, 6.1.11 and 6.1.12): first the person types, then the card is asked."""
+        if self.keypad is None or asked.data[:1] not in (b"\x00", b"\x01"):
             return _failed(Type.DATA_BLOCK, slot, asked, Fault.NOT_SUPPORTED)
-        prologue = asked.data[12:15]  # bTeoPrologue: NAD, PCB and length of the T=1 block to come
+        verify = asked.data[0] == 0
+        prologue = asked.data[12:15] if verify else asked.data[17:20]  # NAD, PCB and length of the T=1 block to come
         try:
-            typed = self.keypad.verify(as_ccid_verify(asked.data[1:]))
+            if verify:
+                typed = self.keypad.verify(as_ccid_verify(asked.data[1:]))
+            else:
+                typed = self.keypad.modify(as_ccid_modify(asked.data[1:]))
         except DecodeError:
             return _failed(Type.DATA_BLOCK, slot, asked, Fault.NOT_SUPPORTED)
 

@@ -3,9 +3,21 @@
 """What can go wrong, or be made to, between a contact card and a terminal. The card itself knows none of it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
-from device_profiles.twins.card_faults import Exchange, Fault, altered, in_order, refused, torn, truncated
+from device_profiles.twins.card_faults import (
+    Exchange,
+    Fault,
+    altered,
+    in_order,
+    last_bit_flipped,
+    other_brand,
+    refused,
+    torn,
+    torn_at,
+    truncated,
+)
 from device_profiles.twins.card_t0 import ContactCard
 from protocols.emv.apdu import Ins
 from protocols.emv.bits import CryptogramType
@@ -13,6 +25,8 @@ from protocols.emv.status import Status
 from protocols.emv.tags import Tag
 
 __all__ = ["CONTACT_FAULTS", "FaultyContactCard"]
+
+MOST_COMMANDS = 24  # a payment with a card of ours has no more
 
 
 class FaultyContactCard:
@@ -60,17 +74,9 @@ def at_second_cryptogram(fault: Fault) -> Fault:
     return later
 
 
-def _last_bit_flipped(value: bytes) -> bytes:
-    return value[:-1] + bytes((value[-1] ^ 0x01,))
-
-
 def _accepted(exchange: Exchange) -> bytes:
     """A wedge between card and terminal says that the issuer's proof was right."""
     return b"\x90\x00" if exchange.is_for(Ins.EXTERNAL_AUTHENTICATE) else exchange.answer
-
-
-def _other_brand(value: bytes) -> bytes:
-    return b"\x54" + value[1:]
 
 
 def _without_pin(value: bytes) -> bytes:
@@ -87,7 +93,11 @@ _OWN_APPROVAL = bytes((CryptogramType.TC << 6,))
 
 CONTACT_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
     {
-        "tampered-arqc": lambda: altered(Tag.APPLICATION_CRYPTOGRAM, _last_bit_flipped),
+        "bad-hash": lambda: altered(Tag.PAN_SEQUENCE, last_bit_flipped),
+        "bad-issuer-certificate": lambda: altered(Tag.ISSUER_CERTIFICATE, last_bit_flipped),
+        "bad-card-certificate": lambda: altered(Tag.ICC_CERTIFICATE, last_bit_flipped),
+        "bad-signature": lambda: altered(Tag.SIGNED_DYNAMIC_DATA, last_bit_flipped),
+        "tampered-arqc": lambda: altered(Tag.APPLICATION_CRYPTOGRAM, last_bit_flipped),
         "truncated-gpo": lambda: truncated(Ins.GET_PROCESSING_OPTIONS, 3),
         "wrong-status": lambda: refused(Ins.GET_PROCESSING_OPTIONS, Status.NO_DIAGNOSIS),
         "torn-at-first-cryptogram": lambda: torn(Ins.GENERATE_AC),
@@ -98,9 +108,10 @@ CONTACT_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
         "issuer-proof-refused": lambda: refused(Ins.EXTERNAL_AUTHENTICATE, Status.AUTHENTICATION_FAILED),
         "issuer-proof-wedged": lambda: _accepted,
         "approves-by-itself": lambda: altered(Tag.CID, lambda value: _OWN_APPROVAL),
-        "brand-mixup": lambda: in_order(altered(Tag.TRACK_2_EQUIVALENT, _other_brand), altered(Tag.PAN, _other_brand)),
+        "brand-mixup": lambda: in_order(altered(Tag.TRACK_2_EQUIVALENT, other_brand), altered(Tag.PAN, other_brand)),
         "cvm-list-emptied": lambda: altered(Tag.CVM_LIST, _without_pin),
         "cvm-list-plaintext-pin": lambda: altered(Tag.CVM_LIST, _plaintext_pin),
+        **{f"torn-at-command-{number}": partial(torn_at, number) for number in range(1, MOST_COMMANDS + 1)},
     }
 )
 """Faults by name. Each call makes a fresh one, since a fault may remember."""

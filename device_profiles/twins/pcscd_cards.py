@@ -29,6 +29,8 @@ from protocols.pcsc.wire import (
 )
 
 MOST_HOLDS = 200  # of one reader; pcscd: PCSC_MAX_READER_HANDLES
+GRACE_S = 5.0  # pcscd: PCSCLITE_POWER_OFF_GRACE_PERIOD
+NOBODY = 0  # no client and no hold has this number
 _FIRST_HANDLE = 0x3C000001
 _IFD_VERSION = (0x01000000).to_bytes(4, "little")
 
@@ -196,6 +198,15 @@ class CardCalls:
             if disposition != Disposition.LEAVE:
                 self._desk.changed()
         self._next_turn(slot)
+        if not slot.holds and slot.present:
+            self._desk.after(GRACE_S, NOBODY, lambda: self._unused(slot))
+
+    def _unused(self, slot: Slot) -> bytes:
+        """A card that nobody held for a while loses its power, as with pcscd."""
+        if not slot.holds and slot.present:
+            slot.unpower(NOBODY)
+            self._desk.changed()
+        return b""
 
     # Transactions
 

@@ -13,6 +13,9 @@ SHORT_ANSWER = 256  # ibid.: Le of one octet, 00 meaning 256
 EXTENDED_DATA = 65_535  # ibid.: Lc of 00 and two octets
 EXTENDED_ANSWER = 65_536  # ibid.: Le of two octets, 0000 meaning 65536
 
+CDA_REQUESTED = 0x10  # EMV 4.4 Book 3, 6.5.5.2, table 12: P1 bit 5 of GENERATE AC
+PLAIN_PIN, ENCIPHERED_PIN = 0x80, 0x88  # ibid., 6.5.12.2, table 24: P2 of VERIFY
+
 PPSE = b"2PAY.SYS.DDF01"  # Contactless Book B 2.10, 3.3.2.2
 PSE = b"1PAY.SYS.DDF01"  # EMV 4.4 Book 1, 12.3.2
 
@@ -176,11 +179,14 @@ def get_data(tag: int) -> Command:
     return Command(0x80, Ins.GET_DATA, tag >> 8, tag & 0xFF, expected=SHORT_ANSWER)
 
 
-def generate_ac(kind: int, values: bytes) -> Command:
-    """GENERATE AC, ``kind`` 0 AAC, 1 TC or 2 ARQC, over the CDOL's values (EMV 4.4 Book 3, 6.5.5). Terminal side."""
+def generate_ac(kind: int, values: bytes, *, signed: bool = False) -> Command:
+    """GENERATE AC, ``kind`` 0 AAC, 1 TC or 2 ARQC, over the CDOL's values (EMV 4.4 Book 3, 6.5.5). Terminal side.
+
+    ``signed``: the card shall sign its answer as well (CDA, P1 bit 5).
+    """
     if not 0 <= kind <= 2 or not 1 <= len(values) <= SHORT_DATA:
         raise EncodeError(f"GENERATE AC of type {kind} with {len(values)} octets: types are 0 to 2, octets 1 to 255")
-    return Command(0x80, Ins.GENERATE_AC, kind << 6, 0x00, values, SHORT_ANSWER)
+    return Command(0x80, Ins.GENERATE_AC, kind << 6 | (CDA_REQUESTED if signed else 0), 0x00, values, SHORT_ANSWER)
 
 
 def external_authenticate(answer: bytes) -> Command:
@@ -188,6 +194,29 @@ def external_authenticate(answer: bytes) -> Command:
     if not 8 <= len(answer) <= 16:
         raise EncodeError(f"issuer authentication data of {len(answer)} octets, 8 to 16 expected")
     return Command(0x00, Ins.EXTERNAL_AUTHENTICATE, 0x00, 0x00, answer)
+
+
+def internal_authenticate(values: bytes) -> Command:
+    """INTERNAL AUTHENTICATE over the DDOL's values (EMV 4.4 Book 3, 6.5.9). Terminal side."""
+    if not 1 <= len(values) <= SHORT_DATA:
+        raise EncodeError(f"INTERNAL AUTHENTICATE over {len(values)} octets, 1 to {SHORT_DATA} expected")
+    return Command(0x00, Ins.INTERNAL_AUTHENTICATE, 0x00, 0x00, values, SHORT_ANSWER)
+
+
+def get_challenge() -> Command:
+    """GET CHALLENGE: eight octets for an enciphered PIN (EMV 4.4 Book 3, 6.5.6). Terminal side."""
+    return Command(0x00, Ins.GET_CHALLENGE, 0x00, 0x00, expected=SHORT_ANSWER)
+
+
+def verify_enciphered(data: bytes) -> Command:
+    """VERIFY with a PIN that is enciphered under the card's key (EMV 4.4 Book 3, 6.5.12). Terminal side."""
+    if not 1 <= len(data) <= SHORT_DATA:
+        raise EncodeError(f"an enciphered PIN of {len(data)} octets, 1 to {SHORT_DATA} expected")
+    return Command(0x00, Ins.VERIFY, 0x00, ENCIPHERED_PIN, data)
+
+
+PLAIN_PIN_TEMPLATE = bytes((0x00, Ins.VERIFY, 0x00, PLAIN_PIN, 0x08, 0x20)) + b"\xff" * 7
+"""VERIFY with a PIN block of format 2 that holds no digit yet: the reader writes them in (EMV 4.4 Book 3, 6.5.12.3)."""
 
 
 def get_response(octets: int) -> Command:

@@ -9,7 +9,7 @@ card; the program sees only the status word. So no digit enters the computer.
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 from protocols.errors import DecodeError, EncodeError
@@ -281,6 +281,10 @@ def as_ccid_verify(octets: bytes) -> "PinVerify":
     return PinVerify.decode(whole)
 
 
-def with_timeout(asked: PinVerify, seconds: int) -> PinVerify:
-    """The same, with a time-out that a reader's own rules impose."""
-    return replace(asked, timeout_s=seconds)
+def as_ccid_modify(octets: bytes) -> "PinModify":
+    """The PIN modification data structure of CCID (1.1, 6.1.12), which has neither bTimeOut2 nor ulDataLength."""
+    fixed = 20 - 1  # from bTimeOut to bTeoPrologue
+    if len(octets) < fixed:
+        raise DecodeError("PIN modification of CCID", f"{len(octets)} octets, at least {fixed} expected")
+    whole = octets[:1] + b"\0" + octets[1:fixed] + (len(octets) - fixed).to_bytes(4, "little") + octets[fixed:]
+    return PinModify.decode(whole)

@@ -62,7 +62,7 @@ line = "{pad}"
 country = "276"
 currency = "978"
 serial-number = "{TERMINAL}"
-capabilities = "E04008"
+capabilities = "E040C8"
 
 [[emv.aids]]
 aid = "A0000000031010"

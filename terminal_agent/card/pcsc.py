@@ -20,7 +20,7 @@ from typing import TypeVar
 from device_profiles.catalog import named
 from device_profiles.model import CardInterface, PcscSettings, ReaderProfile
 from protocols.emv.redaction import redacted_command, redacted_response
-from protocols.pcsc.features import Feature, PinVerify
+from protocols.pcsc.features import Feature, PinModify, PinVerify
 from terminal_agent.card.pcsc_codes import (
     CARD_MUTE,
     HANGING,
@@ -187,12 +187,19 @@ class PcscReader:
 
     async def enter_pin(self, asked: PinVerify) -> bytes:
         """See :class:`terminal_agent.card.port.PinEntry`. The lock is held: the card has one thing to do at a time."""
+        return await self._typed(asked, asked.timeout_s)
+
+    async def change_pin(self, asked: PinModify) -> bytes:
+        """See :class:`terminal_agent.card.port.PinEntry`. Up to three PINs are typed."""
+        return await self._typed(asked, 3 * asked.timeout_s)
+
+    async def _typed(self, asked: PinVerify | PinModify, patience_s: float) -> bytes:
         async with self._lock:
             if not self._connected:
                 raise CardLost("no card is in the reader")
             self._hold.begin()
             future = self._worker.post(lambda: self._hold.enter_pin(asked))
-            status = await self._outcome(future, asked.timeout_s + PIN_MARGIN_S)
+            status = await self._outcome(future, patience_s + PIN_MARGIN_S)
             if len(status) != 2:
                 raise CardLost("the reader did not say what came of the PIN entry")
             return status

@@ -13,7 +13,7 @@ from typing import TypeVar
 from device_profiles.model import AtrRules, CardInterface, PcscSettings, Sharing, Transmission
 from protocols.emv import atr
 from protocols.errors import DecodeError
-from protocols.pcsc.features import GET_FEATURES, Feature, PinVerify, decode_features
+from protocols.pcsc.features import GET_FEATURES, Feature, PinModify, PinVerify, decode_features
 from protocols.pcsc.wire import Attribute
 from terminal_agent.card.pcsc_codes import SERVICE_GONE, Code, PcscFault
 from terminal_agent.card.scard import Card, Context
@@ -143,11 +143,12 @@ class Hold:
             card.let_go()
         return value.rstrip(b"\0").decode("ascii", "replace")
 
-    def enter_pin(self, asked: PinVerify) -> bytes:
-        """VERIFY_PIN_DIRECT; the status word. The PIN is typed at the reader and goes to the card from there."""
+    def enter_pin(self, asked: PinVerify | PinModify) -> bytes:
+        """VERIFY_PIN_DIRECT or MODIFY_PIN_DIRECT; the status word. PINs are typed at the reader and go to the card."""
         if self._card is None:
             raise PcscFault(Code.NO_SMARTCARD)
-        code = self.features("").get(Feature.VERIFY_PIN_DIRECT)
+        verify = isinstance(asked, PinVerify)
+        code = self.features("").get(Feature.VERIFY_PIN_DIRECT if verify else Feature.MODIFY_PIN_DIRECT)
         if code is None:
             raise PcscFault(Code.UNSUPPORTED_FEATURE)
         return self._card.control(code, asked.encode())

@@ -35,6 +35,7 @@ from terminal_agent.card.scard import (
 SHORTEST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5  # a service that comes back is seen within this
 LOOK_AGAIN_MS = 1_000  # a reader plugged in between listing and waiting is missed by the wait; it is found by then
+MOST_ENTRIES = 16  # of one wait: PCSCLITE_MAX_READERS_CONTEXTS of pcsc-lite, a 17th is an invalid parameter
 HANGS_S = 5.0  # a wait of LOOK_AGAIN_MS that has not come back after so long never will
 STOP_S = 2.0
 
@@ -194,8 +195,10 @@ class Watch:
                 first = False
             # pcsc-lite 2 compares the number of readers in the entry's counter; older ones ignore it.
             entry = (PLUG_AND_PLAY, len(names) << EVENT_COUNTER)
+            # A full table has no room for the entry, nor the service for another reader; the look again sees the rest.
+            asked = [entry, *known.items()] if len(known) < MOST_ENTRIES else list(known.items())[:MOST_ENTRIES]
             try:
-                states = context.changes([entry, *known.items()], LOOK_AGAIN_MS)
+                states = context.changes(asked, LOOK_AGAIN_MS)
             except PcscFault as fault:
                 if fault.code != Code.UNKNOWN_READER:
                     raise

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
-from protocols.pcsc.features import PinVerify
+from protocols.pcsc.features import PinModify, PinVerify
 from terminal_agent.errors import AgentError
 
 T = TypeVar("T")
@@ -85,6 +85,10 @@ class PinEntry(Protocol):
 
     async def enter_pin(self, asked: PinVerify) -> bytes:
         """Have the PIN typed and verified; the status word of card or reader (PC/SC part 10, 2.5.4)."""
+        ...
+
+    async def change_pin(self, asked: PinModify) -> bytes:
+        """Have old and new PIN typed, and the card change it; the status word of card or reader."""
         ...
 
 

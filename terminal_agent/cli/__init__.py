@@ -20,6 +20,7 @@ COMMANDS = {
     "watch": "print the agent's events as they happen",
     "audit": "check the audit chain of a terminal",
     "usb": "the USB policy: learn, lint, simulate, explain, sign, put on trial",
+    "explain": "say of a recorded contact payment what was decided, and by which rule",
     "reader": "list, watch and diagnose card readers behind the PC/SC service",
     "card": "look into a card, send it commands, record and replay",
     "line": "list the serial ports that are there, and how a profile names them",

@@ -106,6 +106,7 @@ def _terminal(path: Path) -> dict[str, str]:
         "pad": f"{found.pad.title} on {profile.pad.line}",
         "acquirer": f"{profile.acquirer.address}, {profile.acquirer.dialect}",
         "link": "TLS" if profile.acquirer.tls else "plain, loopback only",
+        "CA keys": f"{len(found.authorities.keys)} of {', '.join(profile.emv.ca_keys) or 'no list'}",
         "broker": profile.report.broker,
         "state": str(profile.terminal.state),
     }

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The EMV machine of the terminal, sans-IO: it yields commands and receives responses. No reader, no pad."""
 
+from terminal_agent.emv.authorities import Authorities, TrustedKey, Withdrawn
 from terminal_agent.emv.contact import ContactTransaction
 from terminal_agent.emv.contact_application import ContactApplication
-from terminal_agent.emv.contact_run import AskPin, PinAnswer
+from terminal_agent.emv.contact_run import AskApplication, AskPin, PinAnswer, PinAtReader, PinToEncipher
 from terminal_agent.emv.issuer_answer import IssuerAnswer
 from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Note
 from terminal_agent.emv.request import TransactionRequest
@@ -13,7 +14,9 @@ from terminal_agent.emv.transaction import contactless
 
 __all__ = [
     "Alert",
+    "AskApplication",
     "AskPin",
+    "Authorities",
     "Combination",
     "ContactApplication",
     "ContactTransaction",
@@ -24,6 +27,10 @@ __all__ = [
     "IssuerAnswer",
     "Note",
     "PinAnswer",
+    "PinAtReader",
+    "PinToEncipher",
     "TransactionRequest",
+    "TrustedKey",
+    "Withdrawn",
     "contactless",
 ]

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Terminal action analysis: which cryptogram is asked for, by findings and action codes. It asks no card and no host.
 
-EMV 4.4 Book 3, 10.7. Two rules of ours are stricter, both for cards that offline data authentication has not proven
-genuine. Nothing is approved offline: a copied card would approve itself ("yes card"; Ferradi and others 2015). And from
-the profile's CVM limit on, the cardholder must have been verified: the card's list of methods can be edited on its way
-(Barisani and Bianco 2011), and whoever empties it could pay with a stolen card and no PIN.
+EMV 4.4 Book 3, 10.7. Three rules of ours are stricter. A card that offline data authentication has not proven genuine
+approves nothing offline: a copied card would approve itself ("yes card"; Ferradi and others 2015). From the profile's
+CVM limit on, the cardholder must have been verified unless the issuer signed the list of methods: it can be edited on
+its way (Barisani and Bianco 2011), and whoever empties it could pay with a stolen card and no PIN. And in another
+currency nothing is approved offline, because floor limits are in the terminal's (Emms and others, CCS 2014).
 """
 
 from collections.abc import Callable
@@ -51,6 +52,10 @@ class Facts(NamedTuple):
     authenticated: bool
     unverified: bool = False
     """At or above the CVM limit, and no method of verification was carried out."""
+    list_proven: bool = False
+    """The issuer signed the list of methods, so that it is known to allow that."""
+    foreign: bool = False
+    """Another currency than the limits are in."""
 
 
 class Rule(NamedTuple):
@@ -77,7 +82,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "unverified",
-        lambda facts: facts.unverified and not facts.authenticated,
+        lambda facts: facts.unverified and not facts.list_proven,
         CryptogramType.AAC,
         lambda facts: "declined: at or above the CVM limit, and the cardholder is not verified",
         "house rule",
@@ -94,6 +99,13 @@ RULES: tuple[Rule, ...] = (
         lambda facts: facts.line and not facts.authenticated,
         CryptogramType.ARQC,
         lambda facts: "online: the card is not proven genuine offline",
+        "house rule",
+    ),
+    Rule(
+        "foreign-online",
+        lambda facts: facts.line and facts.foreign,
+        CryptogramType.ARQC,
+        lambda facts: "online: in another currency the limits for offline payments say nothing",
         "house rule",
     ),
     Rule(
@@ -115,6 +127,13 @@ RULES: tuple[Rule, ...] = (
         lambda facts: not facts.authenticated,
         CryptogramType.AAC,
         lambda facts: "declined without the issuer: the card is not proven genuine offline",
+        "house rule",
+    ),
+    Rule(
+        "foreign-offline",
+        lambda facts: facts.foreign,
+        CryptogramType.AAC,
+        lambda facts: "declined without the issuer: in another currency nothing is approved offline",
         "house rule",
     ),
     Rule(

@@ -33,6 +33,10 @@ def read_records(card: CardData) -> Generator[bytes, bytes, str]:
             response = Response.decode((yield apdu.read_record(entry.sfi, record).encode()))
             if not response.ok:
                 return f"{where} cannot be read: {status.words(response.status)}"
+            objects: tuple[tuple[int, bytes], ...] = ()
             if entry.sfi in RECORD_FILES:
-                card.add(response_objects(response.data, Tag.RECORD_TEMPLATE, where).leaves(), where)
+                objects = tuple(response_objects(response.data, Tag.RECORD_TEMPLATE, where).leaves())
+                card.add(objects, where)
+            if record - entry.first < entry.signed:
+                card.sign(entry.sfi, response.data, (tag for tag, _ in objects))
     return ""

@@ -53,6 +53,15 @@ class CardData:
     """The card's data objects by tag."""
 
     _values: dict[int, bytes] = field(default_factory=dict, repr=False)
+    signed_records: list[tuple[int, bytes]] = field(default_factory=list, repr=False)
+    """File and octets of the records that the AFL calls signed, in its order (Book 3, 10.3)."""
+    signed_tags: set[int] = field(default_factory=set)
+    """What these records hold."""
+
+    def sign(self, sfi: int, record: bytes, tags: Iterable[int]) -> None:
+        """Keep a record that takes part in offline data authentication, with the tags that it holds."""
+        self.signed_records.append((sfi, record))
+        self.signed_tags.update(tags)
 
     def add(self, objects: Iterable[tuple[int, bytes]], where: str) -> None:
         """Take over primitive objects; an object that was there before ends the transaction.

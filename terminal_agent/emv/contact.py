@@ -9,9 +9,9 @@ asked. :data:`TRANSITIONS` says which step follows which, :data:`WORK` what each
 capability                                 here
 =========================================  =======================================================================
 directory, list of applications            done; the cardholder is not asked to choose: the first by priority
-offline data authentication                not done, and said so in TVR; therefore nothing is ever approved offline
-cardholder verification                    online PIN, signature, none; offline PIN fails as at a terminal without it
-risk management                            floor limit, random selection, velocity; no exception file
+offline data authentication                SDA, DDA, CDA; what SDA proves is never enough to approve offline
+cardholder verification                    online PIN, offline PIN plain and enciphered, signature, none
+risk management                            floor limit, random selection, velocity, exception file, forced online
 issuer authentication, scripts 71 and 72   done
 referrals, advice messages                 not done: a reserved cryptogram type ends the transaction
 =========================================  =======================================================================
@@ -22,10 +22,15 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import TypeAlias
 
+from protocols.emv import tlv
+from protocols.emv.apdu import Command, Ins
+from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
-from terminal_agent.emv import contact_completion, contact_selection, contact_steps
+from terminal_agent.emv import contact_completion, contact_oda, contact_selection, contact_steps
+from terminal_agent.emv.authorities import Authorities
 from terminal_agent.emv.contact_application import ROLLS
-from terminal_agent.emv.contact_run import Ask, AskPin, ContactRun, PinAnswer, Said, Turn
+from terminal_agent.emv.contact_run import Ask, ContactRun, Said, Turn
+from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.emv.issuer_answer import IssuerAnswer
 from terminal_agent.emv.outcome import Alert, Decision, EmvOutcome
 from terminal_agent.emv.request import TransactionRequest
@@ -69,6 +74,7 @@ TRANSITIONS: Mapping[tuple[Step, Turn], Step] = MappingProxyType(
         (Step.RISK, Turn.DONE): Step.ANALYSIS,
         (Step.ANALYSIS, Turn.DONE): Step.FIRST_CRYPTOGRAM,
         (Step.FIRST_CRYPTOGRAM, Turn.ONLINE): Step.ONLINE,
+        (Step.FIRST_CRYPTOGRAM, Turn.REFUSED): Step.SECOND_CRYPTOGRAM,
         (Step.FIRST_CRYPTOGRAM, Turn.DECIDED): Step.COMPLETED,
         (Step.FIRST_CRYPTOGRAM, Turn.STOPPED): Step.STOPPED,
         (Step.ONLINE, Turn.DONE): Step.ISSUER_AUTHENTICATION,
@@ -83,7 +89,7 @@ TRANSITIONS: Mapping[tuple[Step, Turn], Step] = MappingProxyType(
 
 ENDS = frozenset({Step.ONLINE, Step.COMPLETED, Step.STOPPED})
 
-Done: TypeAlias = "Turn | Generator[bytes, bytes, Turn] | Generator[AskPin, PinAnswer, Turn]"
+Done: TypeAlias = "Turn | Generator[bytes, bytes, Turn] | Generator[Ask, Said, Turn]"
 """How a step ends: at once, or after talking to the card or the cardholder."""
 
 WORK: Mapping[Step, Callable[[ContactRun], Done]] = MappingProxyType(
@@ -91,7 +97,7 @@ WORK: Mapping[Step, Callable[[ContactRun], Done]] = MappingProxyType(
         Step.SELECTION: contact_selection.select_application,
         Step.OPTIONS: contact_steps.processing_options,
         Step.RECORDS: contact_steps.application_records,
-        Step.AUTHENTICATION: contact_steps.offline_authentication,
+        Step.AUTHENTICATION: contact_oda.offline_authentication,
         Step.RESTRICTIONS: contact_steps.processing_restrictions,
         Step.VERIFICATION: contact_steps.cardholder_verification,
         Step.RISK: contact_steps.risk_management,
@@ -116,11 +122,25 @@ class ContactTransaction:
     has been decided, unless :attr:`concluded` says so.
     """
 
-    def __init__(self, terminal: EmvTerminal, request: TransactionRequest, roll: int) -> None:
-        """``roll``: a fresh random number from 1 to 99, which selects payments under the floor limit (10.6.2)."""
+    def __init__(
+        self,
+        terminal: EmvTerminal,
+        request: TransactionRequest,
+        roll: int,
+        authorities: Authorities | None = None,
+        exceptions: ExceptionFile | None = None,
+        work: Mapping[Step, Callable[[ContactRun], Done]] | None = None,
+    ) -> None:
+        """``roll``: a fresh random number from 1 to 99, which selects payments under the floor limit (10.6.2).
+
+        ``authorities``: the payment systems' keys; without any, offline data authentication fails. ``exceptions``: the
+        acquirer's list of cards that go online or are declined, as the action codes say. ``work``: what each step
+        does, :data:`WORK` unless another composition is given.
+        """
         if roll not in ROLLS:
             raise ValueError("roll: 1 to 99 expected")
-        self._run = ContactRun(terminal, request, roll)
+        self._run = ContactRun(terminal, request, roll, authorities or Authorities(), exceptions)
+        self._work = work
         self.step = Step.SELECTION
 
     @property
@@ -138,17 +158,32 @@ class ContactTransaction:
             return self._run.outcome()
         return (yield from self._phase())
 
-    def second(self, answer: IssuerAnswer | None) -> Generator[Ask, Said, EmvOutcome]:
-        """From the acquirer's answer to the end; None where there was none, so that card and terminal decide."""
+    def second(self, answer: IssuerAnswer | None, *, failed: bool = False) -> Generator[Ask, Said, EmvOutcome]:
+        """From the acquirer's answer to the end; None where it could not be reached, so that card and terminal decide.
+
+        ``failed``: it may have been asked, and no answer can be used. Then the card is asked to decline: an approval
+        that a late answer may still contradict, or that is taken back, must not exist.
+        """
         if self.step is not Step.ONLINE:
             raise ValueError("nothing is waiting for the acquirer")
-        self._run.issuer = answer
+        self._run.issuer, self._run.authorisation_failed = answer, failed
         return (yield from self._phase())
+
+    def was_sent(self, command: Command) -> None:
+        """In a replay: what the recorded terminal sent instead of this machine's last command, with other values.
+
+        A combined signature covers what was sent.
+        """
+        run = self._run
+        if command.ins == Ins.GENERATE_AC and run.cdol_data:
+            run.cdol_data = (*run.cdol_data[:-1], command.data)
+        elif command.ins == Ins.GET_PROCESSING_OPTIONS:
+            run.pdol_data = tlv.decode(command.data, where="recorded options").first(Tag.COMMAND_TEMPLATE) or b""
 
     def _phase(self) -> Generator[Ask, Said, EmvOutcome]:
         try:
             while True:
-                done = WORK[self.step](self._run)
+                done = (self._work or WORK)[self.step](self._run)
                 turn = done if isinstance(done, Turn) else (yield from done)
                 self.step = TRANSITIONS[self.step, turn]
                 if self.step in ENDS:

@@ -48,6 +48,8 @@ class ContactApplication:
     random_most_percent: int = 0
     random_threshold: int = 0
     default_tdol: str = ""
+    dda_is_enough: bool = False
+    """Whether a card proven by DDA may be approved offline. CDA alone binds the proof to the payment (house rule)."""
 
     def __post_init__(self) -> None:
         _octets(self.aid, _AID_OCTETS, "aid")

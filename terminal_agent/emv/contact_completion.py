@@ -29,8 +29,17 @@ def take_answer(run: ContactRun) -> Turn:
     """What the acquirer's answer, or its absence, means to the card (Book 3, 10.9; Book 4, Annex A6)."""
     trail, issuer = run.trail, run.issuer
     trail.note("decision", "online authorisation", "Book 3, 10.9")
-    if issuer is None:
-        facts = action.Facts(run.tvr, action.ActionCodes.of(run.application, run.card), False, run.authenticated)
+    if run.authorisation_failed:
+        code, run.wanted = UNABLE_DECLINED, CryptogramType.AAC
+        trail.note("issuer", "the authorisation failed: the card is asked to decline", "house rule")
+    elif issuer is None:
+        facts = action.Facts(
+            run.tvr,
+            action.ActionCodes.of(run.application, run.card),
+            False,
+            run.authenticated,
+            foreign=run.request.currency != run.terminal.currency,
+        )
         rule = action.choose(facts)
         run.wanted = rule.wanted
         code = UNABLE_APPROVED if rule.wanted is CryptogramType.TC else UNABLE_DECLINED
@@ -96,13 +105,16 @@ def second_cryptogram(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     if kind not in card_decision.SECOND_ANSWERS[run.wanted]:
         said = f"the card was asked for a {run.wanted.name} and gave another: {kind.words}"
         return run.stop(Decision.ENDED, said, source, Alert.CRYPTOGRAM_TYPE)
+    if run.disbelief:
+        return run.decided(Decision.DECLINED, run.disbelief, "Book 2, 6.6.2")
     if kind is CryptogramType.TC:
         words = "approved by issuer and card" if run.issuer is not None else "approved by terminal and card, no issuer"
         return run.decided(Decision.APPROVED, words, source)
     if run.wanted is CryptogramType.TC:
         return run.decided(Decision.DECLINED, "declined by the card, whatever the issuer said", source)
     by_issuer = run.issuer is not None
-    said = "declined by the issuer" if by_issuer else "declined: the issuer could not be asked"
+    alone = "the authorisation failed" if run.authorisation_failed else "the issuer could not be asked"
+    said = "declined by the issuer" if by_issuer else f"declined: {alone}"
     return run.decided(Decision.DECLINED, said, source)
 
 

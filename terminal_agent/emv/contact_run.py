@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
+from protocols.emv import card_results
 from protocols.emv.bits import Aip, CryptogramType, Tsi, Tvr
+from protocols.emv.oda import IssuerKey, PublicKey
 from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
 from protocols.pan import Pan, Track2
 from terminal_agent.emv import de55
+from terminal_agent.emv.authorities import Authorities
 from terminal_agent.emv.card_data import CardData
 from terminal_agent.emv.contact_application import ContactApplication
+from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.emv.issuer_answer import IssuerAnswer
 from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Note, Trail
 from terminal_agent.emv.request import TransactionRequest
@@ -26,6 +30,41 @@ class AskPin:
     pan: Pan
 
 
+@dataclass(frozen=True, slots=True)
+class PinAtReader:
+    """The card wants the PIN in clear: the reader takes it on its own keys and sends it (PIN_DIRECT).
+
+    The answer is the card's status word, two octets. No digit of the PIN enters this process.
+    """
+
+    template: bytes
+    tries: int | None
+    """How many tries are left, where the card says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinToEncipher:
+    """The card wants the PIN enciphered under its own key: the vault takes it and gives the octets (Book 2, 7.2).
+
+    They are 7F, PIN block of format 2, ``challenge`` and random octets up to the key's length, raised to its exponent.
+    """
+
+    key: PublicKey
+    challenge: bytes
+    pan: Pan
+    tries: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskApplication:
+    """The cardholder is to choose one of several applications, or to confirm a single one (Book 1, 12.4).
+
+    The answer is the place in ``labels``, or :attr:`PinAnswer.BYPASSED` for none of them.
+    """
+
+    labels: tuple[str, ...]
+
+
 class PinAnswer(Enum):
     """What became of it. Somebody who cancels ends the payment: close the machine instead."""
 
@@ -36,10 +75,22 @@ class PinAnswer(Enum):
     """There is no pad, or it does not work."""
 
 
-Ask: TypeAlias = "bytes | AskPin"
-"""What the machine yields: a command for the card, or the need of a PIN."""
-Said: TypeAlias = "bytes | PinAnswer"
-"""What it is sent: the card's response, or what became of the PIN."""
+Ask: TypeAlias = "bytes | AskPin | PinAtReader | PinToEncipher | AskApplication"
+"""What the machine yields: a command for the card, or the need of a person."""
+Said: TypeAlias = "bytes | PinAnswer | int"
+"""What it is sent: the card's response or the vault's octets, what became of the PIN, or the chosen place."""
+
+
+class Proof(Enum):
+    """What offline data authentication has proven so far."""
+
+    NONE = auto()
+    STATIC = auto()
+    """The issuer signed these records; the card may be a copy."""
+    DYNAMIC = auto()
+    """A genuine card answered; who makes the cryptogram is not proven."""
+    COMBINED = auto()
+    """The genuine card signs the cryptogram: what it has given so far, it signed; what comes will be checked."""
 
 
 class Turn(Enum):
@@ -49,6 +100,8 @@ class Turn(Enum):
     ANOTHER = auto()
     """The next application of the list is to be tried."""
     ONLINE = auto()
+    REFUSED = auto()
+    """The card's first cryptogram is not believed: the card is to decline at once."""
     DECIDED = auto()
     STOPPED = auto()
 
@@ -82,6 +135,10 @@ class Cryptogram(NamedTuple):
     atc: bytes
     value: bytes
     issuer_data: bytes
+    body: bytes = b""
+    """The content of template 77, whose objects a combined signature covers."""
+    signed: bytes = b""
+    """Signed dynamic application data, where the card gave them."""
 
 
 class Ending(NamedTuple):
@@ -99,6 +156,8 @@ class ContactRun:
     terminal: EmvTerminal
     request: TransactionRequest
     roll: int
+    authorities: Authorities = field(default_factory=Authorities)
+    exceptions: ExceptionFile | None = None
     trail: Trail = field(default_factory=Trail)
     waiting: list[Candidate] | None = None
     """What may still be selected; None before the card was asked."""
@@ -108,11 +167,21 @@ class ContactRun:
     tvr: Tvr = field(default_factory=lambda: Tvr(0))
     tsi: Tsi = field(default_factory=lambda: Tsi(0))
     cvm: Cvm = Cvm.NONE
-    authenticated: bool = False
-    """Whether offline data authentication succeeded. Without it nothing is ever approved offline."""
+    proof: Proof = Proof.NONE
+    signed_tags: frozenset[int] = frozenset()
+    """What the issuer's signature is proven to cover."""
+    issuer_key: IssuerKey | None = None
+    card_key: PublicKey | None = None
+    pdol_data: bytes = b""
+    cdol_data: tuple[bytes, ...] = ()
+    """What the lists were filled with, as sent: a combined signature covers them."""
     wanted: CryptogramType = CryptogramType.AAC
     cryptogram: Cryptogram | None = None
+    disbelief: str = ""
+    """Why the card's cryptogram is not believed, where it is not: the payment is declined."""
     issuer: IssuerAnswer | None = None
+    authorisation_failed: bool = False
+    """The acquirer may have been asked, and its answer cannot be used: nothing is approved any more."""
     script_results: bytes = b""
     ending: Ending | None = None
 
@@ -127,6 +196,16 @@ class ContactRun:
         if self.selected is None:
             raise RuntimeError("no application is selected")
         return self.selected
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the card is proven well enough to be approved without its issuer."""
+        return self.proof is Proof.COMBINED or (self.proof is Proof.DYNAMIC and self.application.dda_is_enough)
+
+    @property
+    def list_proven(self) -> bool:
+        """Whether the issuer signed the list of verification methods."""
+        return int(Tag.CVM_LIST) in self.signed_tags
 
     @property
     def aip(self) -> Aip:
@@ -154,11 +233,14 @@ class ContactRun:
         for name, field_, table in (("TVR", self.tvr, "C5"), ("TSI", self.tsi, "C6")):
             said = "; ".join(field_.words()) or "nothing set"
             self.trail.note(name, f"{field_.hex}: {said}", f"EMV 4.4 Book 3, Annex {table}")
+        results = card_results.read(self.chosen.df_name, self.cryptogram.issuer_data) if self.cryptogram else None
+        if results is not None:
+            self.trail.note("CVR", "; ".join(results.words), "the payment system's layout of 9F10")
 
     def icc_data(self) -> bytes:
         """Data element 55 as it stands, empty before there is a cryptogram."""
         made = self.cryptogram
-        if made is None:
+        if made is None or not made.value:
             return b""
         values = self.values()
         values |= {

@@ -3,13 +3,13 @@
 """Which application of a contact card is used: directory or list, candidates, final selection. It starts no payment.
 
 EMV 4.4 Book 1, 12. The card's directory (PSE) is asked first; where there is none, where it cannot be read or lists
-nothing that the terminal takes, every application of the terminal's own list is selected in turn. Of the candidates the
-one with the highest priority is taken. Applications that need the cardholder's confirmation are passed over: nobody
-here can be asked (Book 1, 12.4, step 5, lets a terminal without choice do so).
+nothing that the terminal takes, every application of the terminal's own list is selected in turn. Where the profile
+says that the cardholder can be asked, he chooses among several, and confirms what needs it; else the one with the
+highest priority is taken, and what needs confirmation is passed over (Book 1, 12.4, steps 2 to 5).
 """
 
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from protocols.emv import apdu, status, tlv
 from protocols.emv.apdu import Response
@@ -17,10 +17,11 @@ from protocols.emv.status import Status
 from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
 from terminal_agent.emv.contact_application import ContactApplication
-from terminal_agent.emv.contact_run import Candidate, ContactRun, Selected, Turn
+from terminal_agent.emv.contact_run import Ask, AskApplication, Candidate, ContactRun, PinAnswer, Said, Selected, Turn
 from terminal_agent.emv.entry_point import label_text
 from terminal_agent.emv.outcome import Alert, Decision, Trail
 
+T = TypeVar("T")
 MOST_CANDIDATES = 16  # each costs a SELECT of some ten milliseconds
 MOST_DIRECTORY_RECORDS = 16  # real directories have one or two
 MOST_FOLLOWING = 8  # names that one identifier of the list may match
@@ -38,24 +39,54 @@ class _Fci(NamedTuple):
     proprietary: tlv.Objects
 
 
-def select_application(run: ContactRun) -> Generator[bytes, bytes, Turn]:
+def select_application(run: ContactRun) -> Generator[Ask, Said, Turn]:
     """Build the list of candidates at the first call, then select the next one of it (Book 1, 12.3 and 12.4)."""
     trail = run.trail
     if run.waiting is None:
         try:
-            run.waiting = yield from candidates(run.terminal.contact, trail)
+            run.waiting = yield from _octets_only(candidates(run.terminal.contact, trail))
         except CardBlocked:
             return run.stop(Decision.ENDED, "the card is blocked", "Book 1, 12.3.2 and 12.3.3")
     while run.waiting:
-        candidate = run.waiting.pop(0)
-        if candidate.confirmation:
+        candidate = yield from _next(run, run.waiting)
+        if candidate is None:
+            return run.stop(Decision.ENDED, "the cardholder chose none of the card's applications", "Book 1, 12.4")
+        if candidate.confirmation and not run.terminal.cardholder_choice:
             trail.note("application", f"{_hex(candidate.name)} needs the cardholder's confirmation", "Book 1, 12.4")
             continue
-        selected = yield from _final(candidate, trail)
+        selected = yield from _octets_only(_final(candidate, trail))
         if selected is not None:
             run.selected = selected
             return Turn.DONE
     return run.stop(Decision.ENDED, "card and terminal share no application", "Book 1, 12.4")
+
+
+def _next(run: ContactRun, waiting: list[Candidate]) -> Generator[Ask, Said, Candidate | None]:
+    """The next to be tried, taken out of the list; None where the cardholder wants none (Book 1, 12.4)."""
+    if not run.terminal.cardholder_choice or (len(waiting) == 1 and not waiting[0].confirmation):
+        return waiting.pop(0)
+    labels = tuple(candidate.label or _hex(candidate.name) for candidate in waiting)
+    said = yield AskApplication(labels)
+    if isinstance(said, int) and 0 <= said < len(waiting):
+        run.trail.note("application", f"the cardholder chose {labels[said]} among {len(labels)}", "Book 1, 12.4")
+        return waiting.pop(said)
+    if isinstance(said, PinAnswer) and said is not PinAnswer.ENTERED:
+        return None
+    raise ValueError(f"a place from 0 to {len(waiting) - 1}, or none, is expected of a cardholder who chooses")
+
+
+def _octets_only(steps: Generator[bytes, bytes, T]) -> Generator[Ask, Said, T]:
+    """Steps that talk to the card alone, among those that may ask a person."""
+    try:
+        command = next(steps)
+        while True:
+            said = yield command
+            if not isinstance(said, bytes):
+                raise TypeError("octets expected as the answer to a command")
+            command = steps.send(said)
+    except StopIteration as end:
+        result: T = end.value
+        return result
 
 
 def candidates(known: tuple[ContactApplication, ...], trail: Trail) -> Generator[bytes, bytes, list[Candidate]]:

@@ -17,11 +17,14 @@ from protocols.errors import DecodeError
 from protocols.octets import bcd_encode
 from terminal_agent.emv import action, application_data, brands, card_decision, cvm_list, restrictions, risk
 from terminal_agent.emv.card_data import CardData
-from terminal_agent.emv.contact_run import AskPin, ContactRun, PinAnswer, Turn
+from terminal_agent.emv.contact_oda import pin_key
+from terminal_agent.emv.contact_run import Ask, ContactRun, Said, Turn
 from terminal_agent.emv.cvm_list import CvmRun
+from terminal_agent.emv.offline_pin import OfflinePinRun
 from terminal_agent.emv.outcome import Alert, Cvm, Decision
 from terminal_agent.emv.request import terminal_objects
 
+OFFLINE_DECLINED = b"Z1"  # 8A, Book 4, Annex A6
 CONTACT_ENTRY = b"\x05"  # 9F39: chip read by contact (ISO 8583:1987, DE22)
 
 MUST_GIVE = (Tag.EXPIRATION_DATE, Tag.PAN, Tag.CDOL_1, Tag.CDOL_2)
@@ -34,8 +37,8 @@ def processing_options(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     """GET PROCESSING OPTIONS (Book 3, 10.1). Every application begins with nothing found and nothing known."""
     run.card, run.tvr, run.tsi, run.cvm = CardData(), Tvr(0), Tsi(0), Cvm.NONE
     run.given = _objects(run)
-    wanted = dol.decode(run.chosen.pdol, where="PDOL")
-    response = Response.decode((yield apdu.get_processing_options(dol.fill(wanted, run.given)).encode()))
+    run.pdol_data = dol.fill(dol.decode(run.chosen.pdol, where="PDOL"), run.given)
+    response = Response.decode((yield apdu.get_processing_options(run.pdol_data).encode()))
     if response.status == Status.CONDITIONS_NOT_SATISFIED:
         run.trail.note("application", f"does not take this payment: {status.words(response.status)}", "Book 3, 10.1")
         return Turn.ANOTHER
@@ -79,15 +82,6 @@ def application_records(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     return Turn.DONE
 
 
-def offline_authentication(run: ContactRun) -> Turn:
-    """Offline data authentication (Book 3, 10.3): none is built, which is the finding."""
-    run.tvr |= Tvr.ODA_NOT_PERFORMED
-    offered = run.aip & (Aip.SDA | Aip.DDA | Aip.CDA)
-    said = "the card offers it, the terminal does not" if offered else "the card offers none"
-    run.trail.note("offline authentication", f"not performed: {said}", "Book 3, 10.3")
-    return Turn.DONE
-
-
 def processing_restrictions(run: ContactRun) -> Turn:
     """Version, usage, dates (Book 3, 10.4)."""
     version = run.given[Tag.APPLICATION_VERSION_TERMINAL]
@@ -95,7 +89,7 @@ def processing_restrictions(run: ContactRun) -> Turn:
     return Turn.DONE
 
 
-def cardholder_verification(run: ContactRun) -> Generator[AskPin, PinAnswer, Turn]:
+def cardholder_verification(run: ContactRun) -> Generator[Ask, Said, Turn]:
     """Cardholder verification (Book 3, 10.5)."""
     run.given[Tag.CVM_RESULTS] = cvm_list.NOT_PERFORMED
     source = "Book 3, 10.5"
@@ -111,7 +105,8 @@ def cardholder_verification(run: ContactRun) -> Generator[AskPin, PinAnswer, Tur
     pan = run.card.pan
     if pan is None:
         raise DecodeError(words(Tag.PAN), "missing")
-    listed = CvmRun(run.terminal, run.request, cvm_list.decode(octets), in_currency, pan)
+    offline = OfflinePinRun(lambda: pin_key(run), pan, run.trail, listed_proven=run.list_proven)
+    listed = CvmRun(run.terminal, run.request, cvm_list.decode(octets), in_currency, pan, offline)
     verified = yield from listed.verify(run.trail)
     run.cvm = verified.cvm
     run.tvr |= verified.found
@@ -125,7 +120,7 @@ def risk_management(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     """Terminal risk management (Book 3, 10.6)."""
     foreign = run.request.currency != run.terminal.currency
     run.tvr |= yield from risk.assess(
-        run.application, run.request.amount, run.roll, run.card, run.trail, foreign=foreign
+        run.application, run.request, run.roll, run.card, run.trail, run.exceptions, foreign=foreign
     )
     run.tsi |= Tsi.TERMINAL_RISK_MANAGEMENT
     return Turn.DONE
@@ -133,20 +128,36 @@ def risk_management(run: ContactRun) -> Generator[bytes, bytes, Turn]:
 
 def action_analysis(run: ContactRun) -> Turn:
     """Terminal action analysis (Book 3, 10.7)."""
-    limited = run.request.amount >= run.application.cvm_limit or run.request.currency != run.terminal.currency
+    foreign = run.request.currency != run.terminal.currency
+    limited = run.request.amount >= run.application.cvm_limit or foreign
     facts = action.Facts(
         run.tvr,
         action.ActionCodes.of(run.application, run.card),
         run.terminal.can_go_online,
         run.authenticated,
-        limited and run.cvm not in (Cvm.ONLINE_PIN, Cvm.SIGNATURE),
+        limited and run.cvm is Cvm.NONE,
+        run.list_proven,
+        foreign,
     )
     rule = action.choose(facts)
     if rule.name == "unverified":
         run.trail.alert(Alert.CVM_MISSING)
+    if foreign and _approved_at_home(run, facts):
+        run.trail.alert(Alert.FOREIGN_OFFLINE)
     run.wanted = rule.wanted
     run.trail.note("analysis", rule.words(facts), rule.source)
     return Turn.DONE
+
+
+def _approved_at_home(run: ContactRun, facts: action.Facts) -> bool:
+    """Whether the same number of the terminal's own currency would be asked for offline."""
+    under = run.request.amount + run.request.earlier < run.application.floor_limit
+    home = facts._replace(
+        foreign=False,
+        tvr=facts.tvr & ~Tvr.OVER_FLOOR_LIMIT if under else facts.tvr,
+        unverified=run.cvm is Cvm.NONE and run.request.amount >= run.application.cvm_limit,
+    )
+    return action.choose(home).wanted is CryptogramType.TC
 
 
 def first_cryptogram(run: ContactRun) -> Generator[bytes, bytes, Turn]:
@@ -160,6 +171,8 @@ def first_cryptogram(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     if kind not in card_decision.FIRST_ANSWERS[run.wanted]:
         said = f"the card was asked for an {run.wanted.name} and gave another: {kind.words}"
         return run.stop(Decision.ENDED, said, "Book 3, 9.3.1", Alert.CRYPTOGRAM_TYPE)
+    if run.disbelief and kind is not CryptogramType.AAC:
+        return _disbelieved(run, kind)
     if kind is CryptogramType.ARQC:
         run.decided(Decision.ONLINE, "online authorisation", "Book 3, 10.9")
         return Turn.ONLINE
@@ -169,6 +182,16 @@ def first_cryptogram(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     return run.decided(
         Decision.DECLINED, "declined by the terminal" if by_terminal else "declined by the card", "Book 3, 10.8"
     )
+
+
+def _disbelieved(run: ContactRun, kind: CryptogramType) -> Turn:
+    """A cryptogram that is not believed ends the payment; an ARQC's card hears so in a second one (Book 2, 6.6.2)."""
+    if kind is not CryptogramType.ARQC:
+        return run.decided(Decision.DECLINED, run.disbelief, "Book 2, 6.6.2")
+    run.wanted = CryptogramType.AAC
+    run.given[Tag.AUTHORISATION_RESPONSE] = OFFLINE_DECLINED
+    run.trail.note("decision", run.disbelief, "Book 2, 6.6.2")
+    return Turn.REFUSED
 
 
 def _objects(run: ContactRun) -> dict[int, bytes]:

@@ -3,9 +3,8 @@
 """The contact card's list of cardholder verification methods, and the run through it. It holds no PIN, drives no pad.
 
 EMV 4.4 Book 3, 10.5 and Annex C3. The rules are tried in the card's order: a rule whose condition does not hold is
-passed over, one that fails leads to the next or ends the run, as its own bit 7 says. Offline PIN is not built, neither
-plain nor enciphered: such a rule fails as at a terminal without it (10.5.1), and no PIN ever travels to a card, even if
-a list that was edited on its way asks for it (Barisani and Bianco 2011).
+passed over, one that fails leads to the next or ends the run, as its own bit 7 says. A method that the terminal has
+not fails as at a terminal without it (10.5.1). Offline PINs are :mod:`terminal_agent.emv.offline_pin`'s.
 """
 
 from collections.abc import Callable, Generator
@@ -14,12 +13,15 @@ from typing import NamedTuple
 from protocols.emv.bits import CvmCode, Tvr, cvm_rule_words
 from protocols.errors import DecodeError
 from protocols.pan import Pan
-from terminal_agent.emv.contact_run import AskPin, PinAnswer
+from terminal_agent.emv.contact_run import Ask, AskPin, PinAnswer, Said
+from terminal_agent.emv.offline_pin import OfflinePinRun
 from terminal_agent.emv.outcome import Cvm, Trail
 from terminal_agent.emv.request import CASH, CASHBACK, TransactionRequest
 from terminal_agent.emv.terminal import (
+    SUPPORTED_ENCIPHERED_PIN,
     SUPPORTED_NO_CVM,
     SUPPORTED_ONLINE_PIN,
+    SUPPORTED_PLAIN_PIN,
     SUPPORTED_SIGNATURE,
     EmvTerminal,
 )
@@ -88,11 +90,18 @@ RECOGNISED = PIN_METHODS | {CvmCode.FAIL, CvmCode.SIGNATURE, CvmCode.NO_CVM}
 """Methods that this machine knows by name (Annex C3, table 43); biometric ones it does not."""
 
 SUPPORT = {
+    CvmCode.PLAINTEXT_PIN: SUPPORTED_PLAIN_PIN,
+    CvmCode.PLAINTEXT_PIN_AND_SIGNATURE: SUPPORTED_PLAIN_PIN | SUPPORTED_SIGNATURE,
+    CvmCode.ENCIPHERED_PIN: SUPPORTED_ENCIPHERED_PIN,
+    CvmCode.ENCIPHERED_PIN_AND_SIGNATURE: SUPPORTED_ENCIPHERED_PIN | SUPPORTED_SIGNATURE,
     CvmCode.ONLINE_PIN: SUPPORTED_ONLINE_PIN,
     CvmCode.SIGNATURE: SUPPORTED_SIGNATURE,
     CvmCode.NO_CVM: SUPPORTED_NO_CVM,
 }
-"""Methods that it can carry out, each with its bit in octet 2 of the terminal capabilities."""
+"""Methods that it can carry out, each with its bits in octet 2 of the terminal capabilities, all of which it needs."""
+
+PLAIN = frozenset({CvmCode.PLAINTEXT_PIN, CvmCode.PLAINTEXT_PIN_AND_SIGNATURE})
+WITH_SIGNATURE = frozenset({CvmCode.PLAINTEXT_PIN_AND_SIGNATURE, CvmCode.ENCIPHERED_PIN_AND_SIGNATURE})
 
 PIN_BITS = {
     PinAnswer.ENTERED: Tvr.ONLINE_CVM_CAPTURED,
@@ -122,7 +131,13 @@ class CvmRun:
     """One run through a list."""
 
     def __init__(
-        self, terminal: EmvTerminal, request: TransactionRequest, listed: CvmList, in_currency: bool, pan: Pan
+        self,
+        terminal: EmvTerminal,
+        request: TransactionRequest,
+        listed: CvmList,
+        in_currency: bool,
+        pan: Pan,
+        offline: OfflinePinRun,
     ) -> None:
         """``in_currency``: the payment is in the application's currency (9F42), which X and Y are in."""
         self._abilities = terminal.contact_capabilities[1]
@@ -131,11 +146,13 @@ class CvmRun:
         self._list = listed
         self._in_currency = in_currency
         self._pan = pan
+        self._offline = offline
         self._found = Tvr(0)
         self._last = bytes((CvmCode.NOT_PERFORMED, 0x00, FAILED))
         self._pin: PinAnswer | None = None
+        self._bypassed = False
 
-    def verify(self, trail: Trail) -> Generator[AskPin, PinAnswer, Verified]:
+    def verify(self, trail: Trail) -> Generator[Ask, Said, Verified]:
         """Try the rules in order until one succeeds or the last fails (Book 3, 10.5.5)."""
         for rule in self._list.rules:
             words, when, otherwise = cvm_rule_words(rule.code, rule.condition)
@@ -157,7 +174,7 @@ class CvmRun:
         return Verified(Cvm.NONE, self._last, self._found | Tvr.CVM_NOT_SUCCESSFUL)
 
     def _supports(self, method: int) -> bool:
-        return any(method == known and self._abilities & bit for known, bit in SUPPORT.items())
+        return any(method == known and self._abilities & bits == bits for known, bits in SUPPORT.items())
 
     def _holds(self, rule: CvmRule) -> bool:
         """Whether the rule's condition is known and holds."""
@@ -175,7 +192,7 @@ class CvmRun:
         )
         return CONDITIONS[rule.condition](now)
 
-    def _try(self, rule: CvmRule) -> Generator[AskPin, PinAnswer, Cvm | None]:
+    def _try(self, rule: CvmRule) -> Generator[Ask, Said, Cvm | None]:
         """Carry one method out; None where it fails, with the TVR bit that says why."""
         method = rule.code & METHOD
         if method == CvmCode.FAIL:
@@ -194,13 +211,41 @@ class CvmRun:
         if method == CvmCode.SIGNATURE:
             self._performed(rule, UNKNOWN)
             return Cvm.SIGNATURE
-        if self._pin is None:  # asked once: who refuses it once has refused it (Book 4, 6.3.4.3)
-            self._pin = yield AskPin(self._pan)
+        if self._bypassed:  # who leaves one PIN out has left all of them out (Book 4, 6.3.4.3)
+            self._found |= Tvr.PIN_NOT_ENTERED
+            return None
+        if method == CvmCode.ONLINE_PIN:
+            return (yield from self._online(rule))
+        return (yield from self._at_card(rule, method))
+
+    def _online(self, rule: CvmRule) -> Generator[Ask, Said, Cvm | None]:
+        """Enciphered PIN for the issuer; asked once."""
+        if self._pin is None:
+            said = yield AskPin(self._pan)
+            if not isinstance(said, PinAnswer):
+                raise TypeError("what became of the PIN is expected")
+            self._pin = said
+        self._bypassed = self._pin is PinAnswer.BYPASSED
         self._found |= PIN_BITS[self._pin]
         if self._pin is not PinAnswer.ENTERED:
             return None
         self._performed(rule, UNKNOWN)
         return Cvm.ONLINE_PIN
+
+    def _at_card(self, rule: CvmRule, method: int) -> Generator[Ask, Said, Cvm | None]:
+        """A PIN that the card verifies (10.5.1); with a signature the result stays unknown until somebody looks."""
+        if method in PLAIN and self._offline.refuses_plain():
+            self._found |= Tvr.PIN_PAD_MISSING
+            return None
+        tried = yield from (self._offline.plain() if method in PLAIN else self._offline.enciphered())
+        self._found |= tried.found
+        self._bypassed = Tvr.PIN_NOT_ENTERED in tried.found
+        if not tried.verified:
+            self._performed(rule, FAILED)
+            return None
+        both = method in WITH_SIGNATURE
+        self._performed(rule, UNKNOWN if both else SUCCESSFUL)
+        return Cvm.OFFLINE_PIN_AND_SIGNATURE if both else Cvm.OFFLINE_PIN
 
     def _performed(self, rule: CvmRule, result: int) -> None:
         self._last = bytes((rule.code, rule.condition, result))

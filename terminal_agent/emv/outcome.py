@@ -8,6 +8,9 @@ from enum import StrEnum
 from protocols.emv.bits import Tsi, Tvr
 from protocols.pan import Pan, Track2
 
+NOTHING_SHARED = "Book B 3.3.2.7"
+"""The rule by which a contactless card without any usable application ends."""
+
 
 class Decision(StrEnum):
     """What is to happen now (EMV Contactless Book A 2.10, 6.2)."""
@@ -26,6 +29,9 @@ class Cvm(StrEnum):
     NONE = "none"
     ONLINE_PIN = "online-pin"
     SIGNATURE = "signature"
+    OFFLINE_PIN = "offline-pin"
+    """The card has verified it."""
+    OFFLINE_PIN_AND_SIGNATURE = "offline-pin-and-signature"
     CDCVM = "consumer-device"
 
 
@@ -40,6 +46,18 @@ class Alert(StrEnum):
     QUALIFIERS_DIFFER = "card.qualifiers-differ"
     CRYPTOGRAM_TYPE = "card.cryptogram-type"
     """The card gave more than it was asked for: a TC where the issuer was to decide."""
+    AUTHENTICATION_FAILED = "card.authentication-failed"
+    """Offline data authentication failed: the card's data or its key are not what an issuer certified."""
+    PLAIN_PIN_REFUSED = "card.plain-pin-refused"
+    """A list that nobody signed wanted the PIN in clear at the card."""
+    PIN_CONTRADICTED = "card.pin-contradicted"
+    """The card was said to have verified a PIN, and says itself that it did not: a wedge between card and terminal."""
+    FOREIGN_OFFLINE = "card.foreign-currency-offline"
+    """Without the rule for other currencies this payment would have been approved offline."""
+    WEAK_NUMBERS = "terminal.weak-numbers"
+    """The terminal's source of unpredictable numbers fails its health tests: it takes no more payments."""
+    FALLBACK_RATE = "terminal.fallback-rate"
+    """More chips fail here than chance makes fail: somebody may make them fail."""
     ISSUER_REFUSED = "card.issuer-authentication-failed"
     """The card does not believe the issuer's answer."""
 
@@ -80,6 +98,12 @@ class EmvOutcome:
     """The last one that the card made."""
     script_results: bytes = b""
     """Five octets for each issuer script (EMV 4.4 Book 4, Annex A5)."""
+
+    @property
+    def chip_failed(self) -> bool:
+        """Whether the chip gave nothing that a payment can be made of, as opposed to deciding something."""
+        nothing_shared = self.decision is Decision.OTHER_INTERFACE and self.notes[-1].source == NOTHING_SHARED
+        return self.decision is Decision.ENDED or nothing_shared
 
     @property
     def words(self) -> str:

@@ -30,10 +30,17 @@ class TransactionRequest:
     sequence_counter: int = 1
     transaction_type: int = PURCHASE
     cashback: int = 0
+    forced_online: bool = False
+    """Whether the merchant, or the program, wants the issuer to be asked (EMV 4.4 Book 4, 6.5.4)."""
+    earlier: int = 0
+    """What this card paid here before, as far as the terminal's log knows: it counts against the floor limit, so that
+    a payment is not split to stay under it (EMV 4.4 Book 3, 10.6.1)."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.amount <= LARGEST_AMOUNT or not 0 <= self.cashback <= self.amount:
             raise ValueError("amount: 1 to 999999999999 minor units expected, cashback no more than the amount")
+        if not 0 <= self.earlier <= LARGEST_AMOUNT:
+            raise ValueError("earlier: 0 to 999999999999 minor units expected")
         if len(self.currency) != 3 or not (self.currency.isascii() and self.currency.isdigit()):
             raise ValueError("currency: three digits expected, such as '978'")
         if len(self.unpredictable_number) != 4:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Terminal risk management: floor limit, random selection, velocity. It draws no random number and declines nothing.
+"""Terminal risk management: floor limit, random selection, velocity, exception file. It draws and declines nothing.
 
 EMV 4.4 Book 3, 10.6. It is done for every card, also where the AIP does not ask for it: it protects the acquirer, and
 the profile of a card is the card's word.
@@ -14,21 +14,44 @@ from protocols.emv.bits import Tvr
 from protocols.emv.tags import Tag
 from terminal_agent.emv.card_data import CardData
 from terminal_agent.emv.contact_application import ContactApplication
+from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.emv.outcome import Trail
+from terminal_agent.emv.request import TransactionRequest
 
 
 def assess(
-    application: ContactApplication, amount: int, roll: int, card: CardData, trail: Trail, *, foreign: bool
+    application: ContactApplication,
+    request: TransactionRequest,
+    roll: int,
+    card: CardData,
+    trail: Trail,
+    exceptions: ExceptionFile | None = None,
+    *,
+    foreign: bool,
 ) -> Generator[bytes, bytes, Tvr]:
     """The findings. ``roll`` is 1 to 99; ``foreign``: the limits say nothing about this payment's currency.
 
     Stricter than the book: a foreign currency counts as above the floor limit (Emms and others, CCS 2014).
     """
-    found = _limits(application, amount, roll, foreign)
-    words = "; ".join(found.words()) or "under the floor limit, not selected at random"
+    found = _listed(card, exceptions, trail)
+    if request.forced_online:
+        trail.note("risk", "the merchant wants this payment online", "Book 4, 6.5.4")
+        found |= Tvr.MERCHANT_FORCED_ONLINE
+    limits = _limits(application, request.amount + request.earlier, roll, foreign)
+    words = "; ".join(limits.words()) or "under the floor limit, not selected at random"
     trail.note("risk", words, "Book 3, 10.6.1 and 10.6.2")
+    found |= limits
     found |= yield from _velocity(card, trail)
     return found
+
+
+def _listed(card: CardData, exceptions: ExceptionFile | None, trail: Trail) -> Tvr:
+    """Whether the acquirer listed the card (Book 4, 6.5.1); a terminal need not have a list."""
+    pan = card.pan
+    if exceptions is None or pan is None or not exceptions.lists(pan, card.sequence_number):
+        return Tvr(0)
+    trail.note("risk", "the card is on the terminal's exception file", "Book 4, 6.5.1")
+    return Tvr.ON_EXCEPTION_FILE
 
 
 def _limits(application: ContactApplication, amount: int, roll: int, foreign: bool) -> Tvr:

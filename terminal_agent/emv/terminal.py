@@ -3,6 +3,7 @@
 """What the terminal is to a card: its place, abilities, limits and applications, as read from the profile. No state."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from protocols.currency import BY_NUMERIC
 from protocols.emv.bits import Ttq
@@ -15,8 +16,17 @@ SUPPORTED_ONLINE_PIN = 0x40  # 9F33 octet 2 bit 7, EMV 4.4 Book 4, Annex A2
 SUPPORTED_SIGNATURE = 0x20  # ibid., bit 6
 SUPPORTED_NO_CVM = 0x08  # ibid., bit 4
 GIVES_CASH = 0x80  # 9F40 octet 1 bit 8, ibid., Annex A3
-CONTACT_BUILT = bytes((0xE0, SUPPORTED_ONLINE_PIN | SUPPORTED_SIGNATURE | SUPPORTED_NO_CVM, 0x20))
-"""9F33 as far as the contact machine is built: no offline PIN, no offline data authentication."""
+SUPPORTED_PLAIN_PIN = 0x80  # ibid., bit 8
+SUPPORTED_ENCIPHERED_PIN = 0x10  # ibid., bit 5
+CDA_AND_DDA_AND_SDA = 0xC8  # 9F33 octet 3 bits 8, 7 and 4: whoever has CDA has the others (Book 4, 6.3.2)
+CONTACT_BUILT = bytes(
+    (
+        0xE0,
+        SUPPORTED_PLAIN_PIN | SUPPORTED_ONLINE_PIN | SUPPORTED_SIGNATURE | SUPPORTED_ENCIPHERED_PIN | SUPPORTED_NO_CVM,
+        0x20 | CDA_AND_DDA_AND_SDA,
+    )
+)
+"""9F33 as far as the contact machine is built."""
 
 
 def _hexadecimal(text: str, octets: range, what: str) -> bytes:
@@ -67,6 +77,18 @@ class Combination:
 
 
 @dataclass(frozen=True, slots=True)
+class ExceptionSettings:
+    """``[emv.exceptions]``: the acquirer's list of stolen cards, and the key that its entries are made with.
+
+    ``file`` holds an entry a line, 64 hexadecimal digits; ``key_file`` the key in hexadecimal digits. See
+    :mod:`terminal_agent.emv.exception_file`.
+    """
+
+    file: Path
+    key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class EmvTerminal:
     """The profile's section ``[emv]``. Text fields are digits as the standards write them; limits are minor units."""
 
@@ -75,7 +97,7 @@ class EmvTerminal:
     serial_number: str
     aids: tuple[Combination, ...]
     terminal_type: str = "22"
-    capabilities: str = "E04008"
+    capabilities: str = "E040C8"
     merchant_category: str = "0000"
     online_pin: bool = True
     signature: bool = False
@@ -83,6 +105,15 @@ class EmvTerminal:
     consumer_device_cvm: bool = False
     additional_capabilities: str = "6000F0A001"
     """9F40 (EMV 4.4 Book 4, Annex A3)."""
+    offline_pin: bool = False
+    """Whether the reader takes a PIN on keys of its own and hands it to the card in clear (PIN_DIRECT)."""
+    enciphered_pin: bool = False
+    """Whether the vault enciphers a PIN for the card."""
+    cardholder_choice: bool = False
+    """Whether the cardholder can be asked which application to use."""
+    exceptions: ExceptionSettings | None = None
+    ca_keys: tuple[str, ...] = ("tillguard-test",)
+    """Lists of payment systems' keys: names among this package's, or paths of own files."""
     contact: tuple[ContactApplication, ...] = ()
     """What is taken at the contact interface; nothing where the list is empty."""
     trust_unproven_cdcvm: bool = False
@@ -105,6 +136,12 @@ class EmvTerminal:
             raise ValueError("capabilities: online-pin is on, but octet 2 bit 7 (enciphered PIN online) is not set")
         if self.signature and not capabilities[1] & SUPPORTED_SIGNATURE:
             raise ValueError("capabilities: signature is on, but octet 2 bit 6 (signature) is not set")
+        for on, bit, name, words in (
+            (self.offline_pin, SUPPORTED_PLAIN_PIN, "offline-pin", "bit 8 (PIN in clear, checked by the card)"),
+            (self.enciphered_pin, SUPPORTED_ENCIPHERED_PIN, "enciphered-pin", "bit 5 (enciphered PIN, offline)"),
+        ):
+            if on and not capabilities[1] & bit:
+                raise ValueError(f"capabilities: {name} is on, but octet 2 {words} is not set")
         if not self.aids:
             raise ValueError("aids: at least one application expected")
         for name, listed in (("aids", self.aids), ("contact", self.contact)):
@@ -126,6 +163,10 @@ class EmvTerminal:
             octets[1] &= ~SUPPORTED_ONLINE_PIN & 0xFF
         if not self.signature:
             octets[1] &= ~SUPPORTED_SIGNATURE & 0xFF
+        if not self.offline_pin:
+            octets[1] &= ~SUPPORTED_PLAIN_PIN & 0xFF
+        if not self.enciphered_pin:
+            octets[1] &= ~SUPPORTED_ENCIPHERED_PIN & 0xFF
         return bytes(octets)
 
     @property

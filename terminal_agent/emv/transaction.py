@@ -13,7 +13,7 @@ from typing import TypeAlias
 from protocols.errors import DecodeError
 from terminal_agent.emv import entry_point, kernel3
 from terminal_agent.emv.entry_point import Selected
-from terminal_agent.emv.outcome import Alert, Decision, EmvOutcome, Trail
+from terminal_agent.emv.outcome import NOTHING_SHARED, Alert, Decision, EmvOutcome, Trail
 from terminal_agent.emv.request import TransactionRequest
 from terminal_agent.emv.terminal import EmvTerminal
 
@@ -56,4 +56,4 @@ def _transaction(
         outcome = yield from KERNELS[candidate.combination.kernel](terminal, request, selected, trail)
         if outcome is not None:
             return outcome
-    return trail.end(Decision.OTHER_INTERFACE, "card and terminal share no application here", "Book B 3.3.2.7")
+    return trail.end(Decision.OTHER_INTERFACE, "card and terminal share no application here", NOTHING_SHARED)

@@ -7,22 +7,59 @@ the machine waits, and the acquirer's answer goes back to the card, which has th
 """
 
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from protocols.pan import Pan
 from terminal_agent.card.port import CardError, CardReader, converse
 from terminal_agent.emv import (
+    AskApplication,
     AskPin,
+    Authorities,
     ContactTransaction,
     EmvOutcome,
     EmvTerminal,
     IssuerAnswer,
     PinAnswer,
+    PinAtReader,
+    PinToEncipher,
     TransactionRequest,
     contactless,
 )
+from terminal_agent.emv.contact_run import Ask, Said
+from terminal_agent.emv.exception_file import ExceptionFile
 
-AskForPin = Callable[[Pan], Awaitable[PinAnswer]]
-"""Has the cardholder enter the PIN at the pad; raises what ends the payment."""
+Wish: TypeAlias = "AskPin | PinAtReader | PinToEncipher | AskApplication"
+"""What the machine needs a person for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What the machine may need of a person, each by way of the device that has it; None where no device has.
+
+    Each raises what ends the payment, such as a cardholder who cancels.
+    """
+
+    online: Callable[[Pan], Awaitable[PinAnswer]]
+    """Has the PIN entered at the pad, which enciphers it for the issuer."""
+    at_reader: Callable[[PinAtReader], Awaitable[bytes | PinAnswer]] | None = None
+    """Has the PIN entered at the reader, which sends it to the card; the card's status word."""
+    enciphered: Callable[[PinToEncipher], Awaitable[bytes | PinAnswer]] | None = None
+    """Has the PIN entered at the vault's pad; the octets for the card."""
+    choose: Callable[[AskApplication], Awaitable[int | PinAnswer]] | None = None
+    """Has the cardholder choose an application."""
+
+    async def give(self, wanted: Wish) -> bytes | PinAnswer | int:
+        """What became of a wish of the machine's."""
+        match wanted:
+            case AskPin(pan):
+                return await self.online(pan)
+            case PinAtReader():
+                return await self.at_reader(wanted) if self.at_reader else PinAnswer.UNAVAILABLE
+            case PinToEncipher():
+                return await self.enciphered(wanted) if self.enciphered else PinAnswer.UNAVAILABLE
+            case AskApplication():
+                return await self.choose(wanted) if self.choose else PinAnswer.UNAVAILABLE
 
 
 async def tap(reader: CardReader, terminal: EmvTerminal, request: TransactionRequest) -> EmvOutcome:
@@ -37,49 +74,57 @@ async def tap(reader: CardReader, terminal: EmvTerminal, request: TransactionReq
 class InsertedCard:
     """One card with contacts, from its selection to its last cryptogram."""
 
-    def __init__(self, reader: CardReader, terminal: EmvTerminal, request: TransactionRequest, roll: int) -> None:
-        """``roll``: see :class:`ContactTransaction`."""
+    def __init__(
+        self,
+        reader: CardReader,
+        terminal: EmvTerminal,
+        request: TransactionRequest,
+        roll: int,
+        authorities: Authorities | None = None,
+        exceptions: ExceptionFile | None = None,
+    ) -> None:
+        """``roll``, ``authorities`` and ``exceptions``: see :class:`ContactTransaction`."""
         self._reader = reader
-        self._transaction = ContactTransaction(terminal, request, roll)
+        self._transaction = ContactTransaction(terminal, request, roll, authorities, exceptions)
 
-    async def ask(self, ask_for_pin: AskForPin) -> EmvOutcome:
-        """Up to the first cryptogram; raises :class:`CardError`, and whatever ``ask_for_pin`` raises."""
-        return await self._run(self._transaction.first(), ask_for_pin)
+    async def ask(self, hands: Hands) -> EmvOutcome:
+        """Up to the first cryptogram; raises :class:`CardError`, and whatever ``hands`` raise."""
+        return await self._run(self._transaction.first(), hands)
 
-    async def tell(self, answer: IssuerAnswer | None) -> EmvOutcome:
+    async def tell(self, answer: IssuerAnswer | None, *, failed: bool = False) -> EmvOutcome:
         """Take the acquirer's answer to the card, or that there is none, and hear its last word.
+
+        ``failed``: there is none, and the card is not to approve by itself either.
 
         A card that goes while scripts run has said it already. Raises :class:`CardError` where it goes before.
         """
         try:
-            return await self._run(self._transaction.second(answer), None)
+            return await self._run(self._transaction.second(answer, failed=failed), None)
         except CardError:
             concluded = self._transaction.concluded
             if concluded is None:
                 raise
             return concluded
 
-    async def _run(
-        self, machine: Generator[bytes | AskPin, bytes | PinAnswer, EmvOutcome], ask_for_pin: AskForPin | None
-    ) -> EmvOutcome:
-        said: PinAnswer | None = None
+    async def _run(self, machine: Generator[Ask, Said, EmvOutcome], hands: Hands | None) -> EmvOutcome:
+        said: Said | None = None
         try:
             while True:
                 reached = await converse(self._reader, _until_asked(machine, said))
                 if isinstance(reached, EmvOutcome):
                     return reached
-                said = await ask_for_pin(reached.pan) if ask_for_pin else PinAnswer.UNAVAILABLE
+                said = await hands.give(reached) if hands else PinAnswer.UNAVAILABLE
         finally:
             machine.close()
 
 
 def _until_asked(
-    machine: Generator[bytes | AskPin, bytes | PinAnswer, EmvOutcome], said: PinAnswer | None
-) -> Generator[bytes, bytes, AskPin | EmvOutcome]:
+    machine: Generator[Ask, Said, EmvOutcome], said: "Said | None"
+) -> "Generator[bytes, bytes, Wish | EmvOutcome]":
     """The machine's commands up to where it needs a person or has ended: what the reader can carry at one go."""
     try:
         wanted = next(machine) if said is None else machine.send(said)
-        while not isinstance(wanted, AskPin):
+        while isinstance(wanted, bytes):
             wanted = machine.send((yield wanted))
     except StopIteration as stop:
         outcome: EmvOutcome = stop.value

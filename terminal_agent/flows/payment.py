@@ -9,7 +9,7 @@ owed back (books.py). The PIN is typed at the pad and enciphered there; this pro
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -23,6 +23,7 @@ from terminal_agent.card.port import CardError, CardLost, CardPresence, CardRead
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.emv import (
     Alert,
+    Authorities,
     Cvm,
     Decision,
     EmvOutcome,
@@ -33,10 +34,14 @@ from terminal_agent.emv import (
     TransactionRequest,
 )
 from terminal_agent.emv.contact_application import ROLLS
+from terminal_agent.emv.exception_file import ExceptionFile
+from terminal_agent.emv.fallback import Fallback, FallbackGuard, Interface
+from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.card_present import InsertedCard, tap
+from terminal_agent.flows.card_pin import PinNotEntered, at_reader
+from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.advice import Offline
@@ -45,7 +50,6 @@ from terminal_agent.host.port import HostUnreachable
 from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut
 
 OFFLINE_APPROVED, UNABLE_APPROVED = "Y1", "Y3"  # EMV 4.4 Book 4, Annex A6: without asking, and after asking in vain
-UNPREDICTABLE_OCTETS = 4  # EMV 4.4 Book 3, Annex A1: tag 9F37
 
 
 class Ending(StrEnum):
@@ -137,14 +141,17 @@ class Payment:
         reader = Chaining(driver)
         try:
             presence = await self._present(reader)
+            self._may_fall_back(presence.interface)
             if presence.interface == "contact":
                 return await self._inserted(reader)
-            card = await tap(reader, self._till.terminal, self._request())
+            with self._chip("contactless"):
+                card = await tap(reader, self._till.terminal, self._request())
         except ReaderAbsent as fault:
             await self._till.reader.drop(driver, fault.what)
             raise
         finally:
             await self._release(driver)
+        self._chip_ended("contactless", card)
         self._show(card, "contactless")
         if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
             await self._enter_pin(card.pan)
@@ -154,8 +161,17 @@ class Payment:
     async def _inserted(self, reader: CardReader) -> _End:
         """A card with contacts stays until it has said its last word, on whatever the acquirer answers."""
         roll = ROLLS[int.from_bytes(self._till.entropy(8)) % len(ROLLS)]
-        inserted = InsertedCard(reader, self._till.terminal, self._request(), roll)
-        card = await inserted.ask(self._pin_for_card)
+        till = self._till
+        inserted = InsertedCard(reader, till.terminal, self._request(), roll, till.authorities, till.exceptions)
+        keys = None
+        if till.terminal.offline_pin:
+            keys = await at_reader(reader, till.timeouts.pin_s, lambda words: self._step("pin-entry", "reader", words))
+        with self._chip("contact"):
+            try:
+                card = await inserted.ask(Hands(self._pin_for_card, keys))
+            except PinNotEntered as ended:
+                raise _End(Ending.CANCELLED, str(ended)) from None
+        self._chip_ended("contact", card)
         self._show(card, "contact")
         if card.decision is Decision.APPROVED:
             return self._approved_offline(card, OFFLINE_APPROVED)
@@ -181,11 +197,11 @@ class Payment:
         try:
             return await self._authorise(card, "contact")
         except AgentError as fault:
+            books = isinstance(fault, HostUnreachable) and self._till.acquiring.takes_offline(self.amount)
             with contextlib.suppress(CardError):
-                final = await inserted.tell(None)
+                final = await inserted.tell(None, failed=not books)
                 self._tell(final.notes[len(card.notes) :])
-                approved = final.decision is Decision.APPROVED and self._till.acquiring.takes_offline(self.amount)
-                if approved and isinstance(fault, HostUnreachable):
+                if books and final.decision is Decision.APPROVED:
                     return self._approved_offline(final, UNABLE_APPROVED)
             raise
 
@@ -204,6 +220,27 @@ class Payment:
         self._step("card", "reader", presence.identity)
         return presence
 
+    def _may_fall_back(self, interface: Interface) -> None:
+        """Whether this card may stand in for one whose chip failed on the other interface."""
+        if self._till.fallbacks.presented(interface) is Fallback.REFUSED:
+            raise _End(Ending.FAILED, "chips fail here too often: the other interface is not tried; call the service")
+
+    @contextlib.contextmanager
+    def _chip(self, interface: Interface) -> Iterator[None]:
+        """A card that goes, or does not answer, counts as a chip that failed."""
+        try:
+            yield
+        except CardLost:
+            self._count(interface, chip_failed=True)
+            raise
+
+    def _chip_ended(self, interface: Interface, card: EmvOutcome) -> None:
+        self._count(interface, chip_failed=card.chip_failed)
+
+    def _count(self, interface: Interface, *, chip_failed: bool) -> None:
+        if self._till.fallbacks.ended(interface, chip_failed=chip_failed):
+            self._alert((Alert.FALLBACK_RATE,))
+
     async def _release(self, driver: CardReader) -> None:
         """Power the card down, whatever went before; what went before is what counts."""
         try:
@@ -220,8 +257,16 @@ class Payment:
             currency=f"{self.currency.numeric:03d}",
             date=now.date(),
             time=now.time(),
-            unpredictable_number=self._till.entropy(UNPREDICTABLE_OCTETS),
+            unpredictable_number=self._number(),
         )
+
+    def _number(self) -> bytes:
+        """9F37; a source that has become predictable ends every payment."""
+        try:
+            return self._till.numbers.next()
+        except PredictableNumbers as fault:
+            self._alert((Alert.WEAK_NUMBERS,))
+            raise _End(Ending.FAILED, f"no unpredictable number: {fault}; start the agent anew") from None
 
     def _show(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> None:
         """Tell what the machine found, and end here unless the acquirer is to be asked, or books what it was not."""
@@ -318,6 +363,8 @@ class Till:
         clock: Clock,
         entropy: Callable[[int], bytes],
         timeouts: Timeouts,
+        authorities: Authorities | None = None,
+        exceptions: ExceptionFile | None = None,
     ) -> None:
         self.terminal = terminal
         self.reader = reader
@@ -327,7 +374,11 @@ class Till:
         self.recorder = recorder
         self.clock = clock
         self.entropy = entropy
+        self.numbers = UnpredictableNumbers(entropy)
+        self.fallbacks = FallbackGuard()
         self.timeouts = timeouts
+        self.authorities = authorities
+        self.exceptions = exceptions
         self.current: Payment | None = None
 
     def begin(self, amount: int, currency: Currency) -> Payment:

@@ -141,6 +141,8 @@ class Agent:
             self._clock,
             secrets.token_bytes,
             waits,
+            found.authorities,
+            found.exceptions,
         )
         self._api = ApiServer(profile.terminal.socket, Methods(self._methods()))
         self._recorder.listen(self._publish)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_profiles import catalog
+from device_profiles.ca_keys import Use, load_ca_keys
 from device_profiles.model import PadProfile, ReaderProfile, ReaderProtocol
 from protocols.currency import LARGEST_MINOR
 from terminal_agent.config import Device, Identity, Waits
-from terminal_agent.emv import EmvTerminal
+from terminal_agent.emv import Authorities, EmvTerminal, TrustedKey, Withdrawn
+from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.host.tcp import Endpoint, TlsFiles
 from terminal_agent.report.settings import ReportSettings
 from tillguard import settings
@@ -61,16 +63,24 @@ class TerminalProfile:
     def __post_init__(self) -> None:
         if self.reader.line == self.pad.line:
             raise ValueError("reader.line and pad.line: two devices cannot share one line")
-        if self.emv.signature:
-            raise ValueError("emv.signature: no flow asks for a signature yet; leave it false")
+        for on, name, what in (
+            (self.emv.signature, "signature", "no flow asks for a signature"),
+            (self.emv.cardholder_choice, "cardholder-choice", "no flow lets the cardholder choose an application"),
+            (self.emv.enciphered_pin, "enciphered-pin", "no flow has the vault encipher a PIN for the card"),
+        ):
+            if on:
+                raise ValueError(f"emv.{name}: {what} yet; leave it false")
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The device models that a profile names."""
+    """The device models and the lists of keys that a profile names."""
 
     reader: ReaderProfile
     pad: PadProfile
+    authorities: Authorities = field(default_factory=Authorities)
+    """The payment systems' keys of the lists that it names."""
+    exceptions: ExceptionFile | None = None
 
 
 def load(path: Path) -> TerminalProfile:
@@ -96,8 +106,19 @@ def _files(profile: TerminalProfile) -> tuple[Path, ...]:
 
 
 def models(profile: TerminalProfile, path: Path) -> Models:
-    """Look the device models up; paths of own profiles are taken from the profile's folder."""
-    found = Models(catalog.reader(_model(profile.reader.model, path)), catalog.pinpad(_model(profile.pad.model, path)))
+    """Look the device models and key lists up; paths of own profiles are taken from the profile's folder."""
+    found = Models(
+        catalog.reader(_model(profile.reader.model, path)),
+        catalog.pinpad(_model(profile.pad.model, path)),
+        authorities(profile.emv.ca_keys, path),
+        exceptions(profile),
+    )
+    if profile.emv.offline_pin and not found.reader.keypad:
+        raise Fault(
+            f"{path}: emv.offline-pin: the reader {found.reader.model} has no keys for a PIN",
+            "leave it false, or name a reader with a keypad, such as gempc-pinpad",
+            Exit.USAGE,
+        )
     behind_service = found.reader.protocol is ReaderProtocol.PCSC
     if behind_service != profile.reader.line.startswith(PCSC_LINE):
         expected = f"{PCSC_LINE}PART OF THE READER'S NAME" if behind_service else "a line such as /dev/ttyUSB0"
@@ -107,6 +128,44 @@ def models(profile: TerminalProfile, path: Path) -> Models:
             Exit.USAGE,
         )
     return found
+
+
+def authorities(named: tuple[str, ...], path: Path) -> Authorities:
+    """The payment systems' keys of the lists that a profile names; lists of live and TEST keys never go together."""
+    lists = {name: load_ca_keys(_model(name, path)) for name in named}
+    if len({found.kind for found in lists.values()}) > 1:
+        live = ", ".join(sorted(name for name, found in lists.items() if found.kind is Use.LIVE))
+        raise Fault(
+            f"{path}: emv.ca-keys: lists of live keys ({live}) together with lists of TEST keys",
+            "a terminal takes real cards or TEST cards: anybody can make a card under a TEST key",
+            Exit.USAGE,
+        )
+    try:
+        return Authorities.together(
+            Authorities(
+                tuple(TrustedKey(key.ca_key(), key.last_day) for key in found.keys),
+                tuple(Withdrawn(*gone.octets()) for gone in found.withdrawn),
+            )
+            for found in lists.values()
+        )
+    except ValueError as fault:
+        raise Fault(f"{path}: emv.ca-keys: {fault}", "keep the right one", Exit.USAGE) from None
+
+
+def exceptions(profile: TerminalProfile) -> ExceptionFile | None:
+    """The list of stolen cards that the profile names; a list that cannot be read is a fault, not an empty list."""
+    named = profile.emv.exceptions
+    if named is None:
+        return None
+    try:
+        key = bytes.fromhex(named.key_file.read_text(encoding="ascii").strip())
+        entries = [bytes.fromhex(line) for line in named.file.read_text(encoding="ascii").split()]
+        return ExceptionFile.of(key, entries)
+    except OSError as fault:
+        raise Fault(f"{fault.filename}: {fault.strerror}", "it is named in [emv.exceptions]", Exit.USAGE) from None
+    except ValueError:
+        hint = "a line of 64 hexadecimal digits for each card; a key of 32 hexadecimal digits at least"
+        raise Fault(f"{named.file}: no exception file, or {named.key_file} no key", hint, Exit.USAGE) from None
 
 
 def _model(name: str, path: Path) -> str:

@@ -1,18 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cards: TLV against pyemv in the same run, whole transactions in process. Prints nothing itself."""
+"""Cards: TLV against pyemv and ber-tlv in the same run, whole transactions in process. Prints nothing itself."""
 
 import datetime
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import Any
 
 import pyemv
+from ber_tlv.tlv import Tlv
 
+from device_profiles.ca_keys import load_ca_keys
 from device_profiles.card_profile import load_card
 from device_profiles.twins.card import CardTwin
 from device_profiles.twins.contact_card import ContactCardTwin, Memory
 from protocols.emv import tlv
 from terminal_agent.emv import (
-    AskPin,
+    Authorities,
     Combination,
     ContactApplication,
     ContactTransaction,
@@ -22,9 +25,10 @@ from terminal_agent.emv import (
     IssuerAnswer,
     PinAnswer,
     TransactionRequest,
+    TrustedKey,
     contactless,
 )
-from tests.bench.row import Row, cpu_us
+from tests.bench.row import Row, cpu_us, side_by_side
 
 RECORD = bytes.fromhex(
     "7081AB"
@@ -68,17 +72,50 @@ def contact_transaction(card: ContactCardTwin) -> None:
     card.memory = Memory()
     card.power_on()
     payment = ContactTransaction(TERMINAL, REQUEST, 50)
-    first = _run(payment.first(), card)
-    final = _run(payment.second(IssuerAnswer("00", True, bytes(10))), card)
+    first = _driven(payment.first(), card.apdu)
+    final = _driven(payment.second(IssuerAnswer("00", True, bytes(10))), card.apdu)
     if (first.decision, final.decision) != (Decision.ONLINE, Decision.DECLINED):
         raise RuntimeError("the measured payment did not go as described")
 
 
-def _run(machine: Generator[bytes | AskPin, bytes | PinAnswer, EmvOutcome], card: ContactCardTwin) -> EmvOutcome:
+KEYS = Authorities(tuple(TrustedKey(key.ca_key(), key.last_day) for key in load_ca_keys("tillguard-test").keys))
+
+
+def signed_transaction(answer: Callable[[bytes], bytes]) -> None:
+    """One contact payment with a card that signs its cryptogram, up to the second one; the issuer is not reached."""
+    payment = ContactTransaction(TERMINAL, REQUEST, 50, KEYS)
+    first = _driven(payment.first(), answer)
+    final = _driven(payment.second(None), answer)
+    if (first.decision, final.decision, first.alerts) != (Decision.ONLINE, Decision.DECLINED, ()):
+        raise RuntimeError("the measured payment did not go as described")
+
+
+def replayed() -> Callable[[], None]:
+    """The same with a card whose answers are recorded: what remains is the terminal's work, CDA check included."""
+    card = ContactCardTwin(load_card("test-visa-cda"))
+    card.power_on()
+    heard: dict[bytes, bytes] = {}
+
+    def listen(command: bytes) -> bytes:
+        heard[command] = card.apdu(command)
+        return heard[command]
+
+    signed_transaction(listen)
+    return lambda: signed_transaction(heard.__getitem__)
+
+
+def with_its_card(card: ContactCardTwin) -> None:
+    """The same with the card's own RSA and TDES."""
+    card.memory = Memory()
+    card.power_on()
+    signed_transaction(card.apdu)
+
+
+def _driven(machine: Generator[Any, Any, EmvOutcome], answer: Callable[[bytes], bytes]) -> EmvOutcome:
     try:
         wanted = next(machine)
         while True:
-            wanted = machine.send(PinAnswer.ENTERED if isinstance(wanted, AskPin) else card.apdu(wanted))
+            wanted = machine.send(answer(wanted) if isinstance(wanted, bytes) else PinAnswer.ENTERED)
     except StopIteration as end:
         outcome: EmvOutcome = end.value
         return outcome
@@ -91,22 +128,29 @@ def rows() -> list[Row]:
         raise RuntimeError("the measured record is not the one described")
     card = CardTwin(load_card("test-visa-like"), bytes)
     inserted = ContactCardTwin(load_card("test-visa-contact"))
+    signing = ContactCardTwin(load_card("test-visa-cda"))
+    decode_ours, decode_pyemv, decode_ber = side_by_side(
+        lambda: tlv.decode(RECORD), lambda: pyemv.tlv.decode(RECORD), lambda: Tlv.parse(RECORD)
+    )
+    general = Tlv.parse(RECORD)
+    encode_ours, encode_pyemv, encode_ber = side_by_side(
+        lambda: tlv.encode(ours), lambda: pyemv.tlv.encode(theirs), lambda: Tlv.build(general)
+    )
     return [
+        Row("TLV decode, record of 174 octets, 17 objects", decode_ours, "µs", "pyemv", decode_pyemv, 8.0),
+        Row("TLV decode, the same record", decode_ours, "µs", "ber-tlv", decode_ber, 8.0),
+        Row("TLV encode, the same record", encode_ours, "µs", "pyemv", encode_pyemv, 8.0),
+        Row("TLV encode, the same record", encode_ours, "µs", "ber-tlv", encode_ber, 8.0),
         Row(
-            "TLV decode, record of 174 octets, 17 objects",
-            cpu_us(lambda: tlv.decode(RECORD)),
+            "contact payment with CDA checked, card recorded, to the second cryptogram",
+            cpu_us(replayed()),
             "µs",
-            "pyemv",
-            cpu_us(lambda: pyemv.tlv.decode(RECORD)),
-            8.0,
+            target=3_000.0,
         ),
         Row(
-            "TLV encode, the same record",
-            cpu_us(lambda: tlv.encode(ours)),
+            "the same, with the card's own signature and cryptograms",
+            cpu_us(lambda: with_its_card(signing)),
             "µs",
-            "pyemv",
-            cpu_us(lambda: pyemv.tlv.encode(theirs)),
-            8.0,
         ),
         Row(
             "contact payment in process to the second cryptogram, card included",

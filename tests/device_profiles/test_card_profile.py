@@ -133,7 +133,7 @@ def test_a_contactless_card_needs_its_list_and_answer(tmp_path: Path) -> None:
 
 def test_an_unknown_card_lists_the_known() -> None:
     with pytest.raises(Fault) as caught:
-        load_card("test-visa")
+        load_card("test-visa-lik")
     assert "did you mean 'test-visa-like'?" in caught.value.hint
 
 

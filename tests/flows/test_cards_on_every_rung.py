@@ -10,7 +10,7 @@ import pytest
 from device_profiles.card_profile import load_card
 from device_profiles.serve.card_choice import chosen
 from protocols.emv import apdu
-from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinVerify
+from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinForm, PinModify, PinVerify
 from terminal_agent.card.port import CardLost, converse, pin_entry
 from terminal_agent.card.reading import Card, read_card
 from tests.card_rungs import CARD, KEYPADS, RUNGS, on, person
@@ -86,6 +86,22 @@ async def test_a_pin_typed_at_the_reader_reaches_the_card(rung: str, tmp_path: P
         await at.reader.transmit(SELECT)
         await at.reader.transmit(apdu.get_processing_options(b"").encode())
         assert await keypad.enter_pin(PinVerify(EMV_VERIFY, EMV_PLAINTEXT, timeout_s=5)) == expected
+        assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
+
+
+@pytest.mark.parametrize("rung", KEYPADS)
+async def test_a_pin_is_changed_at_the_reader(rung: str, tmp_path: Path) -> None:
+    """Old PIN, new PIN, and the new one again go from the keys to the card, which does not know the command."""
+    form = PinForm(bcd=False, left_aligned=True, position=0, block_size=8)
+    command = bytes.fromhex("0024000010")
+    alone = chosen(CARD)
+    alone.power_on()
+    expected = alone.apdu(command + bytes(16))
+    async with on(rung, tmp_path) as at:
+        keypad = pin_entry(at.reader)
+        assert keypad is not None
+        assert await at.reader.wait_for_card(5) is not None
+        assert await keypad.change_pin(PinModify(command + bytes(16), form, timeout_s=5)) == expected
         assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
 
 

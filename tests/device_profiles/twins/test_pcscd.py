@@ -272,7 +272,8 @@ def test_a_slow_card_answers_in_time() -> None:
     assert answer.endswith(b"\x90\x00")
     client.send(Command.TRANSMIT, *fields, data=b"\x00", now=11.0)
     twin.leave(client.number)
-    assert twin.due is None
+    twin.tick(20.0)
+    assert twin.take() == []
 
 
 def test_a_reader_of_short_commands() -> None:
@@ -280,6 +281,20 @@ def test_a_reader_of_short_commands() -> None:
     handle = client.hold(BOX)
     assert client.transmit(handle, bytes(262))[0] == Code.NOT_TRANSACTED
     assert client.transmit(handle, bytes(261))[0] == Code.SUCCESS
+
+
+def test_a_card_that_nobody_holds_loses_its_power_after_a_while() -> None:
+    card = PlainCard()
+    twin, _, client = desk(card)
+    handle = client.hold(BOX)
+    client.call(Command.DISCONNECT, handle, Disposition.LEAVE, 0)
+    assert client.table()[0].state & ReaderFlag.POWERED
+    handle = client.hold(BOX)
+    twin.tick(6.0)  # somebody holds it again
+    assert client.transmit(handle, b"\x00")[0] == Code.SUCCESS
+    client.call(Command.DISCONNECT, handle, Disposition.LEAVE, 0)
+    twin.tick(12.0)
+    assert client.table()[0].state == ReaderFlag.PRESENT
 
 
 def test_attributes() -> None:

@@ -14,10 +14,11 @@ import pytest
 from device_profiles import catalog
 from device_profiles.model import AtrRules, Sharing
 from device_profiles.serve.card_choice import chosen
+from device_profiles.twins.card import CardTorn
 from device_profiles.twins.keypad import Keypad
 from device_profiles.twins.pcscd_reader import VirtualReader
 from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
-from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinVerify
+from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinForm, PinModify, PinVerify
 from protocols.secret import Pin
 from terminal_agent.card.chaining import Chaining
 from terminal_agent.card.pcsc import PcscReader, open_reader
@@ -25,6 +26,7 @@ from terminal_agent.card.pcsc_events import What, between
 from terminal_agent.card.pcsc_service import PcscService
 from terminal_agent.card.pcsc_watch import Table
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent, converse, pin_entry
+from terminal_agent.card.reading import read_card
 from tests.device_profiles.twins.pcscd_client import PlainCard
 from tests.twin_pcscd import READER, Desk, TwinPcscd
 
@@ -255,6 +257,51 @@ async def test_a_pin_goes_from_the_keys_to_the_card(behaviour: Behaviour, status
             assert (await keypad.enter_pin(asked)).hex() == status
     typed = [bytes.fromhex("00200080082527418FFFFFFFFF")] if behaviour is Behaviour.RIGHT_PIN else []
     assert card.told == typed
+
+
+async def test_a_pin_is_changed_at_the_keys() -> None:
+    card = PlainCard()
+    with Desk(pad(Behaviour.RIGHT_PIN)) as desk:
+        desk.insert(card)
+        async with opened("pcsc:Pad") as driver:
+            assert await driver.wait_for_card(3) is not None
+            form = PinForm(bcd=False, left_aligned=True, position=0, block_size=8)
+            assert (await driver.change_pin(PinModify(bytes.fromhex("0024000010") + bytes(16), form))).hex() == "9000"
+    assert card.told == [bytes.fromhex("0024000010" + "3237343138000000" * 2)]
+
+
+@pytest.mark.parametrize("number", range(11))
+async def test_a_card_torn_at_every_command(desk: Desk, number: int) -> None:
+    """Wherever it tears: it is lost, at once, and comes back whole."""
+    card = TearsAt(number)
+    desk.insert(card)
+    async with opened() as reader:
+        assert await reader.wait_for_card(3) is not None
+        async with asyncio.timeout(3):
+            with pytest.raises(CardLost):
+                await converse(Chaining(reader), read_card())
+        card.left = 10_000
+        desk.insert(card)
+        assert await reader.wait_for_card(3) is not None
+        assert (await converse(Chaining(reader), read_card())).applications
+
+
+class TearsAt(PlainCard):
+    """The shipped card, torn out at a command."""
+
+    def __init__(self, left: int) -> None:
+        self._card = chosen("test-visa-contact")
+        super().__init__(atr=self._card.atr)
+        self.left = left
+
+    def power_on(self) -> bytes:
+        return self._card.power_on()
+
+    def apdu(self, command: bytes) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise CardTorn
+        return self._card.apdu(command)
 
 
 async def test_a_reader_without_keys(desk: Desk) -> None:

@@ -13,11 +13,13 @@ from typing import Any, ClassVar
 import pyemv
 from cryptography.utils import CryptographyDeprecationWarning
 
+from device_profiles.ca_keys import load_ca_keys
 from device_profiles.card_profile import load_card
 from device_profiles.twins.contact_card import ContactCardTwin
 from protocols.emv import tlv
 from terminal_agent.emv import (
     AskPin,
+    Authorities,
     Combination,
     ContactApplication,
     ContactTransaction,
@@ -26,11 +28,23 @@ from terminal_agent.emv import (
     IssuerAnswer,
     PinAnswer,
     TransactionRequest,
+    TrustedKey,
+    Withdrawn,
 )
 
 VISA = "A0000000031010"
 PROFILE = load_card("test-visa-contact")
 MOST_COMMANDS = 400
+
+
+def authorities(*names: str) -> Authorities:
+    """The payment systems' keys of some lists, the TEST authority's by default."""
+    lists = [load_ca_keys(name) for name in names or ("tillguard-test",)]
+    return Authorities(
+        tuple(TrustedKey(key.ca_key(), key.last_day) for found in lists for key in found.keys),
+        tuple(Withdrawn(*gone.octets()) for found in lists for gone in found.withdrawn),
+    )
+
 
 Answer = Callable[[bytes], bytes]
 

@@ -90,7 +90,7 @@ def test_data_element_55_is_what_the_card_signed() -> None:
     ]
     assert objects[0x95].hex() == "8000048000"
     assert objects[0x9F34].hex() == "420300"
-    assert objects[0x9F33].hex() == "e04000"  # what the profile claims and the machine cannot do is not claimed
+    assert objects[0x9F33].hex() == "e040c8"
     assert objects[0x82].hex() == "1c00"
     assert objects[0x9F27].hex() == "80"
 

@@ -90,10 +90,12 @@ def test_an_application_is_listed_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("claimed", "changes", "left"),
     [
-        ("E04008", {}, "E04000"),
-        ("E0F8E8", {"signature": True}, "E06820"),
-        ("E0F8E8", {}, "E04820"),
-        ("E0F8E8", {"online_pin": False}, "E00820"),
+        ("E04008", {}, "E04008"),
+        ("E0F8E8", {"signature": True}, "E068E8"),
+        ("E0F8E8", {}, "E048E8"),
+        ("E0F8E8", {"online_pin": False}, "E008E8"),
+        ("E0F8E8", {"offline_pin": True}, "E0C8E8"),
+        ("E0F8E8", {"enciphered_pin": True}, "E058E8"),
     ],
 )
 def test_no_more_is_claimed_at_contact_than_is_there(claimed: str, changes: dict[str, object], left: str) -> None:

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.emv.bits import CvmCode, Tvr
+from protocols.emv.oda import PublicKey
 from protocols.errors import DecodeError
 from protocols.pan import Pan
 from terminal_agent.emv import AskPin, Cvm, EmvTerminal, PinAnswer
 from terminal_agent.emv.cvm_list import CONDITIONS, RECOGNISED, SUPPORT, CvmRun, Verified, decode
+from terminal_agent.emv.offline_pin import OfflinePinRun
 from terminal_agent.emv.outcome import Trail
 from terminal_agent.emv.request import CASH, CASHBACK, PURCHASE
 from tests.terminal_agent.emv.contact_session import request, terminal
@@ -20,6 +22,11 @@ from tests.terminal_agent.emv.contact_session import request, terminal
 PAN = Pan("4000009999990057")
 FAILED = Tvr.CVM_NOT_SUCCESSFUL
 EVERYTHING: dict[str, object] = {"capabilities": "E06808", "online_pin": True, "signature": True}
+
+
+def no_key() -> PublicKey:
+    """This terminal is asked for no enciphered PIN."""
+    raise AssertionError
 
 
 def run(
@@ -35,7 +42,9 @@ def run(
     """The end of a run, and how often a PIN was asked for."""
     asked = request(amount, transaction_type=kind, cashback=100 if kind == CASHBACK else 0)
     listed = decode(bytes.fromhex(amounts + rules))
-    machine = CvmRun(shop or terminal(**EVERYTHING), asked, listed, in_currency, PAN).verify(Trail())
+    trail = Trail()
+    offline = OfflinePinRun(no_key, PAN, trail, listed_proven=True)
+    machine = CvmRun(shop or terminal(**EVERYTHING), asked, listed, in_currency, PAN, offline).verify(trail)
     count = 0
     try:
         wanted = next(machine)
@@ -59,7 +68,7 @@ def run(
         # fails at once, bit 7 or not
         ("0000", Cvm.NONE, "000001", FAILED, 0),
         ("40001F00", Cvm.NONE, "400001", FAILED, 0),
-        # methods at the card are not built: as a terminal without them
+        # methods at the card, at a terminal without them
         ("0100", Cvm.NONE, "3f0001", Tvr.PIN_PAD_MISSING | FAILED, 0),
         ("01001F00", Cvm.NONE, "3f0001", Tvr.PIN_PAD_MISSING | FAILED, 0),
         ("41001F00", Cvm.NONE, "1f0002", Tvr.PIN_PAD_MISSING, 0),

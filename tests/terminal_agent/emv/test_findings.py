@@ -10,9 +10,11 @@ import pytest
 
 from protocols.emv.bits import CryptogramType, Tvr
 from protocols.errors import DecodeError
+from protocols.pan import Pan
 from terminal_agent.emv import ContactApplication
 from terminal_agent.emv.action import ALL, RULES, ActionCodes, Facts, choose
 from terminal_agent.emv.card_data import CardData
+from terminal_agent.emv.exception_file import ExceptionFile, entry
 from terminal_agent.emv.outcome import Trail
 from terminal_agent.emv.request import CASH, CASHBACK
 from terminal_agent.emv.restrictions import check
@@ -97,12 +99,19 @@ def test_a_time_before_2000_is_before() -> None:
 
 
 def risk(
-    settings: ContactApplication, amount: int, roll: int, objects: Mapping[str, str], *, foreign: bool = False
+    settings: ContactApplication,
+    amount: int,
+    roll: int,
+    objects: Mapping[str, str],
+    *,
+    foreign: bool = False,
+    exceptions: ExceptionFile | None = None,
+    **asked: object,
 ) -> Tvr:
     """The findings; counters are answered from ``g9F36`` and ``g9F13``, 6A88 where they are not given."""
     counters = {name[1:]: value for name, value in objects.items() if name[0] == "g"}
     data = card(**{name: value for name, value in objects.items() if name[0] == "t"})
-    machine = assess(settings, amount, roll, data, Trail(), foreign=foreign)
+    machine = assess(settings, request(amount, **asked), roll, data, Trail(), exceptions, foreign=foreign)
     try:
         command = next(machine)
         while True:
@@ -133,6 +142,48 @@ SELECTING = application(floor_limit=10_000, random_percent=20, random_most_perce
 )
 def test_floor_limit_and_random_selection(amount: int, roll: int, found: Tvr) -> None:
     assert risk(SELECTING, amount, roll, {}) == found
+
+
+LIST_KEY = bytes(range(16))
+STOLEN = Pan("4000009999990057")
+
+
+@pytest.mark.parametrize(
+    ("listed", "sequence", "found"),
+    [
+        (entry(LIST_KEY, STOLEN), None, True),
+        (entry(LIST_KEY, STOLEN), "01", True),
+        (entry(LIST_KEY, STOLEN, 1), "01", True),
+        (entry(LIST_KEY, STOLEN, 2), "01", False),
+        (entry(LIST_KEY, STOLEN, 1), None, False),
+        (entry(bytes(16), STOLEN), "01", False),
+        (entry(LIST_KEY, Pan("4000009999990016")), "01", False),
+    ],
+)
+def test_the_exception_file(listed: bytes, sequence: str | None, found: bool) -> None:
+    objects = {"t5A": "4000009999990057"} | ({"t5F34": sequence} if sequence else {})
+    known = ExceptionFile.of(LIST_KEY, [bytes(32), listed])
+    assert risk(SELECTING, 100, 99, objects, exceptions=known) == (Tvr.ON_EXCEPTION_FILE if found else Tvr(0))
+    assert risk(SELECTING, 100, 99, objects) == Tvr(0)
+    assert STOLEN.digits not in repr(known) + repr(known.entries)
+
+
+def test_an_exception_file_of_a_wrong_form() -> None:
+    with pytest.raises(ValueError, match="entries of 32 octets"):
+        ExceptionFile.of(LIST_KEY, [bytes(20)])
+    with pytest.raises(ValueError, match="key of 16 octets"):
+        entry(bytes(8), STOLEN)
+
+
+def test_the_merchant_wants_it_online() -> None:
+    assert risk(SELECTING, 100, 99, {}, forced_online=True) == Tvr.MERCHANT_FORCED_ONLINE
+
+
+def test_a_payment_split_in_two_counts_as_one() -> None:
+    assert risk(SELECTING, 6_000, 99, {}) == Tvr(0)
+    assert risk(SELECTING, 6_000, 99, {}, earlier=4_000) == Tvr.OVER_FLOOR_LIMIT
+    with pytest.raises(ValueError, match="earlier"):
+        request(earlier=-1)
 
 
 def test_a_foreign_currency_is_over_every_floor_limit() -> None:
@@ -196,7 +247,7 @@ FINDING = Tvr.EXPIRED
         (NOTHING._replace(denial=FINDING), False, True, False, "denial"),
         (NOTHING._replace(online=FINDING), True, True, False, "online"),
         (NOTHING._replace(online=FINDING), True, False, True, "unverified"),
-        (NOTHING._replace(online=FINDING), True, True, True, "online"),
+        (NOTHING._replace(online=FINDING), True, True, True, "unverified"),
         (NOTHING, True, False, False, "unproven-online"),
         (NOTHING, True, True, False, "offline"),
         (NOTHING._replace(default=FINDING), False, True, False, "default"),
@@ -219,11 +270,24 @@ def test_nothing_unproven_is_ever_approved_offline() -> None:
             assert rule.wanted is not CryptogramType.TC
 
 
+def test_a_list_that_the_issuer_signed_may_allow_what_it_allows() -> None:
+    facts = Facts(FINDING, NOTHING._replace(online=FINDING), line=True, authenticated=True, unverified=True)
+    assert choose(facts).name == "unverified"
+    assert choose(facts._replace(list_proven=True)).name == "online"
+
+
+def test_nothing_is_approved_offline_in_another_currency() -> None:
+    for bits in itertools.product((Tvr(0), FINDING), repeat=4):
+        for line, authenticated, unverified, proven in itertools.product((True, False), repeat=4):
+            facts = Facts(bits[0], ActionCodes(*bits[1:]), line, authenticated, unverified, proven, foreign=True)
+            assert choose(facts).wanted is not CryptogramType.TC
+
+
 def test_every_rule_decides_somewhere() -> None:
     seen = set()
     for bits in itertools.product((Tvr(0), FINDING), repeat=4):
-        for line, authenticated, unverified in itertools.product((True, False), repeat=3):
-            seen.add(choose(Facts(bits[0], ActionCodes(*bits[1:]), line, authenticated, unverified)).name)
+        for flags in itertools.product((True, False), repeat=5):
+            seen.add(choose(Facts(bits[0], ActionCodes(*bits[1:]), *flags)).name)
     assert seen == {rule.name for rule in RULES}
 
 

@@ -18,7 +18,7 @@ country = "276"
 currency = "978"
 serial-number = "TG000001"
 terminal-type = "22"
-capabilities = "E04008"
+capabilities = "E040C8"
 online-pin = true
 consumer-device-cvm = true
 merchant-category = "5411"
@@ -49,8 +49,8 @@ def test_a_profile_is_read(tmp_path: Path) -> None:
         ('currency = "978"', 'currency = "000"', "", "currency: not a numeric code"),
         ('serial-number = "TG000001"', 'serial-number = "1"', "", "serial-number: eight letters"),
         ('terminal-type = "22"', 'terminal-type = "2"', "", "terminal-type: 2 hexadecimal digits"),
-        ('capabilities = "E04008"', 'capabilities = "E00008"', "", "octet 2 bit 7"),
-        ('capabilities = "E04008"', 'capabilities = "E04008"\nsignature = true', "", "octet 2 bit 6"),
+        ('capabilities = "E040C8"', 'capabilities = "E00008"', "", "octet 2 bit 7"),
+        ('capabilities = "E040C8"', 'capabilities = "E040C8"\nsignature = true', "", "octet 2 bit 6"),
         ('merchant-category = "5411"', 'merchant-category = "54"', "", "four digits"),
         ("kernel = 3", "kernel = 2", "aids[0]", "kernel: 2 is not built, known: 3"),
         ('aid = "A0000000031010"', 'aid = "A000"', "aids[0]", "aid: 10 to 32 hexadecimal digits"),

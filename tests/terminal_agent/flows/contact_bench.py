@@ -24,6 +24,7 @@ from device_profiles.twins.contact_faults import FaultyContactCard
 from protocols.acquirer.dialects import DIALECTS
 from protocols.currency import BY_ALPHA
 from protocols.pan import Pan
+from protocols.pcsc.features import PinVerify
 from protocols.telemetry.events import Event
 from terminal_agent.audit import AuditLog
 from terminal_agent.card.port import CardLost, CardPresence, ReaderAbsent
@@ -40,6 +41,7 @@ from terminal_agent.host.port import HostError
 from terminal_agent.pad.port import PinEntered, PinOutcome
 from terminal_agent.report.outbox import Outbox
 from tests.device_profiles.acquirer_bench import NOW, TERMINAL, Bench, Pad, test_key
+from tests.terminal_agent.emv.contact_session import authorities
 
 PROFILE = load_card("test-visa-contact")
 ACCOUNT = "test-contact-cardholder"
@@ -67,6 +69,8 @@ class BenchReader:
         self.commands: list[bytes] = []
         self.pulled_at = 10_000
         self.released = 0
+        self.typed: list[str] = []
+        """What is typed at the reader's own keys; a reader without any has none."""
 
     async def wait_for_card(self, timeout_s: float) -> CardPresence | None:
         self.card.power_on()
@@ -80,6 +84,16 @@ class BenchReader:
             return self.card.apdu(command)
         except CardTorn:
             raise CardLost("the card was pulled out") from None
+
+    async def takes_pins(self) -> bool:
+        return bool(self.typed)
+
+    async def enter_pin(self, asked: PinVerify) -> bytes:
+        """The reader's own keys: the next PIN, or the reader's own status word."""
+        typed = self.typed.pop(0)
+        if len(typed) == 2 + 4 and typed.startswith("SW"):
+            return bytes.fromhex(typed[2:])
+        return self.card.apdu(asked.template[:5] + bytes.fromhex(f"2{len(typed):X}{typed}".ljust(16, "F")))
 
     async def release(self) -> None:
         self.released += 1
@@ -143,13 +157,25 @@ class BenchLine:
 class Shop:
     """Everything of one terminal in ``folder``."""
 
-    def __init__(self, folder: Path, *faults: Fault, t0: bool = False, contact: bool = True) -> None:
-        self.twin = ContactCardTwin(PROFILE)
-        card: ContactCard = self.twin
+    def __init__(
+        self,
+        folder: Path,
+        *faults: Fault,
+        t0: bool = False,
+        contact: bool = True,
+        card: str = PROFILE.name,
+        offline_limit: int = 0,
+        **settings: Any,
+    ) -> None:
+        terminal_settings = settings.pop("terminal", {})
+        profile = load_card(card)
+        self._account = ACCOUNT if card == PROFILE.name else f"{card}-card"
+        self.twin = ContactCardTwin(profile)
+        inserted: ContactCard = self.twin
         if t0:
-            assert PROFILE.contact is not None
-            card = T0View(card, bytes.fromhex(PROFILE.contact.atr_t0))
-        self.reader = BenchReader(FaultyContactCard(card, *faults))
+            assert profile.contact is not None
+            inserted = T0View(inserted, bytes.fromhex(profile.contact.atr_t0))
+        self.reader = BenchReader(FaultyContactCard(inserted, *faults))
         self.pad = BenchPad()
         self.bank = Bench()
         self.line = BenchLine(self.bank)
@@ -166,7 +192,7 @@ class Shop:
         self._pad: Attached[Any] = Attached("pad", self._opener(self.pad), self.recorder)
         client = HostClient(DIALECTS["ascii-1987"], TERMINAL, "TILLGUARD-0001")
         self.acquiring = Acquiring(
-            client, self.line, self.journal, self.books, self._pad, self.recorder, self.clock, 1.0
+            client, self.line, self.journal, self.books, self._pad, self.recorder, self.clock, 1.0, offline_limit
         )
         visa = "A0000000031010"
         terminal = EmvTerminal(
@@ -174,7 +200,8 @@ class Shop:
             currency="978",
             serial_number=TERMINAL,
             aids=(Combination(visa, 500_000, 2_500),),
-            contact=(ContactApplication(visa, application_version="0096"),) if contact else (),
+            contact=(ContactApplication(visa, application_version="0096", **settings),) if contact else (),
+            **terminal_settings,
         )
         entropy = random.Random(8).randbytes
         self.till = Till(
@@ -187,6 +214,7 @@ class Shop:
             self.clock,
             entropy,
             Timeouts(),
+            authorities(),
         )
 
     @staticmethod
@@ -202,7 +230,7 @@ class Shop:
         await self._pad.open()
         finished = await self.till.begin(amount, BY_ALPHA["EUR"]).run()
         told = str([dict(event.fields) for event in self.events])
-        assert PROFILE.application.pan not in told
+        assert self.twin.profile.application.pan not in told
         return dict(finished.fields)
 
     async def settle(self) -> None:
@@ -219,7 +247,7 @@ class Shop:
     @property
     def held(self) -> int:
         """What the bank holds on the card's account."""
-        return self.bank.ledger.held.get(ACCOUNT, 0)
+        return self.bank.ledger.held.get(self._account, 0)
 
     def words(self, subject: str) -> list[str]:
         """What the EMV steps said of a subject, in order."""

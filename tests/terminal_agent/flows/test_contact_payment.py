@@ -9,12 +9,15 @@ it with its own key, and the second cryptogram decides.
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from device_profiles.twins.card_faults import Fault, torn_at
 from device_profiles.twins.contact_faults import CONTACT_FAULTS
 from protocols.emv.apdu import Ins
+from terminal_agent.emv.fallback import MOST_FAILED
+from terminal_agent.emv.unpredictable import UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.host.port import HostGarbled, HostSilent, HostUnreachable
 from terminal_agent.pad.port import PadAbsent, PinCancelled, PinOutcome, PinTimedOut
@@ -32,7 +35,7 @@ def shop(tmp_path: Path) -> Iterator[Open]:
     with contextlib.ExitStack() as stack:
         count = 0
 
-        def opened(*faults: Fault, **changes: bool) -> Shop:
+        def opened(*faults: Fault, **changes: Any) -> Shop:
             nonlocal count
             count += 1
             made = Shop(tmp_path / str(count), *faults, **changes)
@@ -141,7 +144,7 @@ async def test_where_nobody_could_be_asked_the_card_hears_so(shop: Open, fault: 
     assert instructions(till).count(Ins.GENERATE_AC) == 2
     assert till.reader.commands[-1][2] == 0x00, "asked for an AAC"
     assert till.reader.commands[-1][5:7] == b"Z3"
-    assert till.words("decision")[-1] == "declined: the issuer could not be asked"
+    assert till.words("decision")[-1] == "declined: the authorisation failed"
     assert (till.held > 0) == booked
     till.line.fault = None
     await till.settle()
@@ -202,4 +205,108 @@ async def test_no_pin_travels_to_the_card(shop: Open) -> None:
     fields = await till.pay()
     assert fields["outcome"] == "approved"
     assert Ins.VERIFY not in instructions(till)
+    assert len(till.pad.asked) == 1
+
+
+# Cards that are authenticated offline
+
+METHODS = {"test-visa-sda": "SDA", "test-visa-dda": "DDA", "test-visa-cda": "CDA"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("t0", [False, True], ids=["T=1", "T=0"])
+async def test_an_authenticated_card_is_approved_by_its_bank(shop: Open, name: str, t0: bool) -> None:
+    till = shop(card=name, t0=t0)
+    fields = await till.pay()
+    assert (fields["outcome"], fields["response_code"]) == ("approved", "00")
+    assert till.words("offline authentication")[-1].startswith(f"{METHODS[name]} succeeded")
+    assert till.held == 4_200
+    assert till.bank.event["checks"]["arqc"] == "good"
+    assert not [event for event in till.events if event.name == "payment.alert"]
+
+
+async def test_a_changed_card_that_signs_never_holds_money(shop: Open) -> None:
+    till = shop(CONTACT_FAULTS["cvm-list-emptied"](), card="test-visa-cda")
+    fields = await till.pay()
+    assert fields["outcome"] == "declined"
+    assert "card.authentication-failed" in alerts(till)
+    assert till.held == 0
+
+
+BY_CARD = {"floor_limit": 5_000, "tac_online": "0000000000", "tac_default": "0000000000"}
+NO_PAD = {"capabilities": "E008C8", "online_pin": False}
+
+
+async def test_a_signing_card_is_approved_offline_and_booked_later(shop: Open) -> None:
+    till = shop(card="test-visa-cda", offline_limit=5_000, terminal=NO_PAD, **BY_CARD)
+    fields = await till.pay()
+    assert (fields["outcome"], fields["response_code"]) == ("approved", "Y1")
+    assert till.words("offline authentication")[-1].startswith("CDA succeeded")
+    assert "0100" not in till.line.sent
+
+
+# What makes the terminal stop
+
+
+def alerts(till: Shop) -> list[object]:
+    return [event.fields["alert"] for event in till.events if event.name == "payment.alert"]
+
+
+async def test_a_source_of_numbers_that_repeats_itself_takes_no_more_payments(shop: Open) -> None:
+    till = shop()
+    till.till.numbers = UnpredictableNumbers(lambda octets: bytes(octets))
+    assert (await till.pay())["outcome"] == "approved"
+    for _ in range(2):
+        fields = await till.pay()
+        assert fields["outcome"] == "failed"
+        assert "no unpredictable number: the same number twice" in str(fields["reason"])
+    assert alerts(till) == ["terminal.weak-numbers"] * 2
+
+
+async def test_chips_that_fail_too_often_are_told_and_refuse_the_other_interface(shop: Open) -> None:
+    till = shop(CONTACT_FAULTS["truncated-gpo"]())
+    for _ in range(MOST_FAILED + 1):
+        assert (await till.pay())["outcome"] == "failed"
+    assert alerts(till).count("terminal.fallback-rate") == 1
+    till.till.fallbacks.ended("contactless", chip_failed=True)
+    fields = await till.pay()
+    assert "chips fail here too often" in str(fields["reason"])
+    assert "0100" not in till.line.sent
+
+
+# A PIN at the reader's own keys
+
+KEYPAD = {"terminal": {"capabilities": "E0C8C8", "offline_pin": True}}
+RIGHT, WRONG = "7391", "1111"
+
+
+async def test_a_pin_typed_at_the_reader_pays(shop: Open) -> None:
+    till = shop(card="test-visa-dda", **KEYPAD)
+    till.reader.typed = [WRONG, RIGHT, "unused"]
+    fields = await till.pay()
+    assert fields["outcome"] == "approved"
+    assert till.words("CVM")[-1].startswith("PIN in clear, checked by the card")
+    assert till.pad.asked == [], "the pad is for the issuer's PIN"
+    assert Ins.VERIFY not in instructions(till), "the reader sends it by itself"
+    told = [str(event.fields.get("words")) for event in till.events]
+    assert sum("on its own keys" in words for words in told) == 2
+    assert all(RIGHT not in words for words in told)
+
+
+@pytest.mark.parametrize(
+    ("typed", "outcome", "reason"),
+    [("SW6401", "cancelled", "the cardholder cancelled PIN entry"), ("SW6400", "cancelled", "no PIN within 60 s")],
+)
+async def test_nobody_types_at_the_reader(shop: Open, typed: str, outcome: str, reason: str) -> None:
+    till = shop(card="test-visa-dda", **KEYPAD)
+    till.reader.typed = [typed]
+    fields = await till.pay()
+    assert (fields["outcome"], fields["reason"]) == (outcome, reason)
+    assert till.held == 0
+
+
+async def test_a_reader_that_lost_its_keys_leads_to_the_pad(shop: Open) -> None:
+    till = shop(card="test-visa-dda", **KEYPAD)
+    fields = await till.pay()
+    assert fields["outcome"] == "approved"
     assert len(till.pad.asked) == 1
