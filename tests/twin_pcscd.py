@@ -30,13 +30,19 @@ _FOLDER = Path(tempfile.gettempdir()) / f"tillguard-pcscd-{os.getpid()}"
 class TwinPcscd:
     """One pcscd twin. ``words`` are options of the command; without any there is one empty reader."""
 
-    def __init__(self, *words: str, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        *words: str,
+        folder: Path | None = None,
+        heard: Callable[[str, dict[str, Any]], None] = lambda name, line: None,
+    ) -> None:
+        self._heard = heard
         self._words = words or ("--reader", READER)
         self._folder = folder or _FOLDER / "run"
 
     def __enter__(self) -> Self:
         argv = [command("device-twin"), "pcscd", "--json", "--dir", str(self._folder), *self._words]
-        self.station = Station("pcscd", argv, lambda name, line: None, obeys=True)
+        self.station = Station("pcscd", argv, self._heard, obeys=True)
         try:
             self.station.wait_ready()
         except BaseException:

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 MORE_WAITS, RIGHT_LENGTH = 0x61, 0x6C  # SW1
 WARNINGS = (0x62, 0x63)  # SW1
+_TO_BE_CONTINUED = frozenset((MORE_WAITS, RIGHT_LENGTH, *WARNINGS))
 MOST_FETCHES = 24  # of up to 256 octets each; an EMV answer never has more than 256
 MOST_ANSWER = EXTENDED_ANSWER  # octets of data
 
@@ -34,11 +35,13 @@ def exchange(command: bytes) -> Generator[bytes, bytes, bytes]:
 
     What is no command, and what is no response, passes through as it is.
     """
+    octets = yield command
+    if len(octets) < 2 or octets[-2] not in _TO_BE_CONTINUED:
+        return octets  # nothing waits: most answers end here
     try:
         asked = Command.decode(command)
     except DecodeError:
-        return (yield command)
-    octets = yield command
+        return octets
     data, warning = b"", 0
     for _ in range(MOST_FETCHES):
         try:

@@ -15,7 +15,9 @@ from terminal_agent.card import recording
 from terminal_agent.card.port import CardPresence, converse
 from terminal_agent.card.reading import COMMON_AIDS, Card, Section, read_card
 from terminal_agent.card.recording import Exchange, Recording, masked
+from terminal_agent.cli import card_trial
 from terminal_agent.cli.bench_reader import add_reader_options, chained, read_recording, test_accounts, with_card
+from terminal_agent.emv import EmvOutcome
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
@@ -25,7 +27,9 @@ examples:
   terminal-agent card read --reader ACR39U --json
   terminal-agent card apdu 00A404000E315041592E5359532E444446303100
   terminal-agent card trace --record card.jsonl
+  terminal-agent card trace --record payment.jsonl --amount 42.00
   terminal-agent card trace --replay card.jsonl
+  terminal-agent card tell 95=0480008000
   terminal-agent card read --reader replay:card.jsonl
 
 Account data are masked. Reading a payment card raises its transaction counter by one for each application.
@@ -46,10 +50,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     apdu.add_argument("--raw", action="store_true", help="do not fetch what 61xx and 6Cxx announce")
     add_reader_options(apdu)
     trace = verbs.add_parser("trace", help="record what a card says, or play a recording to it", allow_abbrev=False)
+    trace.add_argument("--amount", help="with --record: a whole contact payment without acquirer, such as 42.00")
+    trace.add_argument("--currency", default="EUR", help="of the amount, a code of ISO 4217 (EUR)")
+    trace.add_argument("--profile", type=Path, metavar="FILE", help="terminal profile for --amount (plain settings)")
     what = trace.add_mutually_exclusive_group(required=True)
     what.add_argument("--record", type=Path, metavar="FILE", help="read the card and keep every exchange")
     what.add_argument("--replay", type=Path, metavar="FILE", help="send the recorded commands and compare the answers")
     add_reader_options(trace)
+    tell = verbs.add_parser("tell", help="a data object in words, such as a TVR", allow_abbrev=False)
+    tell.add_argument("objects", nargs="+", metavar="TAG=HEX", help="tag and value, in hexadecimal")
+    tell.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -135,11 +145,20 @@ def _record(options: argparse.Namespace) -> int:
     if path.exists():
         raise Fault(f"{path}: exists already", "choose another name, or remove it", Exit.USAGE)
 
-    async def work(recorder: Recording, presence: CardPresence) -> recording.Recorded:
-        await converse(chained(recorder), read_card())
-        return recorder.result(test_accounts())
+    if options.amount is None and options.profile is not None:
+        raise Fault("--profile: only with --amount", "add --amount 42.00", Exit.USAGE)
 
-    kept = with_card(options, work)
+    request = None if options.amount is None else card_trial.request_of(options.amount, options.currency)
+
+    async def work(recorder: Recording, presence: CardPresence) -> tuple[recording.Recorded, EmvOutcome | None]:
+        outcome = None
+        if request is None:
+            await converse(chained(recorder), read_card())
+        else:
+            outcome = await card_trial.run(chained(recorder), options.profile, request)
+        return recorder.result(test_accounts()), outcome
+
+    kept, outcome = with_card(options, work)
     try:
         recording.write(kept, path)
     except OSError as fault:
@@ -147,6 +166,8 @@ def _record(options: argparse.Namespace) -> int:
     how = "octets as they were: a TEST card" if kept.exact else "account data masked: not one of our TEST cards"
     document = {"file": str(path), "exchanges": len(kept.exchanges), "exact": kept.exact, "card": kept.identity}
     voice = Voice("terminal-agent", as_json=options.json)
+    if outcome is not None:
+        voice.answer(card_trial.document(outcome), "\n".join(card_trial.lines(outcome)))
     voice.answer(document, f"{path}: {len(kept.exchanges)} exchanges, {how}")
     return 0
 
@@ -178,6 +199,22 @@ def _replay(options: argparse.Namespace) -> int:
     return int(Exit.FAILED if differing else Exit.OK)
 
 
+def _tell(options: argparse.Namespace) -> int:
+    voice = Voice("terminal-agent", as_json=options.json)
+    for text in options.objects:
+        tag, _, value = text.partition("=")
+        number, octets = int.from_bytes(_octets(tag, "TAG"), "big"), _octets(value, "HEX")
+        said = words_of(number, octets)
+        document = {
+            "tag": f"{number:X}",
+            "name": name_of(number),
+            "value": shown_value(number, octets),
+            "words": list(said),
+        }
+        voice.answer(document, "\n    ".join([f"{number:X}  {name_of(number)}: {document['value']}", *said]))
+    return 0
+
+
 def _is_test(one: Exchange, accounts: frozenset[str]) -> bool:
     return account_numbers(one.response) <= accounts
 
@@ -200,4 +237,4 @@ def _command(text: str) -> bytes:
     return octets
 
 
-_VERBS = {"read": _read, "apdu": _apdu, "trace": _trace}
+_VERBS = {"read": _read, "apdu": _apdu, "trace": _trace, "tell": _tell}

@@ -7,9 +7,10 @@ import asyncio
 import signal
 from pathlib import Path
 
-from device_profiles.catalog import reader_of
+from device_profiles.catalog import named, reader, reader_of
+from protocols.pcsc.features import ESCAPE
 from terminal_agent.card.inspecting import ReaderFacts, inspect
-from terminal_agent.card.pcsc_codes import HANGING, words
+from terminal_agent.card.pcsc_codes import HANGING, PcscFault, as_card_error, words
 from terminal_agent.card.pcsc_events import between
 from terminal_agent.card.pcsc_service import PcscService
 from terminal_agent.card.pcsc_watch import Slot, Table
@@ -24,6 +25,7 @@ examples:
   terminal-agent reader watch --json
   terminal-agent reader doctor
   terminal-agent reader doctor --capture report.tar.gz
+  terminal-agent reader signal buzzer-off --reader ACR122
 
 doctor prints one report to paste; --capture makes a bundle to send: no account data, no serial numbers.
 """
@@ -43,6 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("--json", action="store_true", help="answers as JSON")
         if verb == "doctor":
             sub.add_argument("--capture", type=Path, metavar="FILE", help="also write a bundle (.tar.gz) to send")
+    light = verbs.add_parser("signal", help="a reader's light or buzzer, by its profile", allow_abbrev=False)
+    light.add_argument("name", help="what to do, such as buzzer-off; a wrong name lists what the profile has")
+    light.add_argument("--reader", default="*", metavar="NAME", help="part of the reader's name")
+    light.add_argument("--model", metavar="NAME", help="reader profile, where the reader's name does not tell it")
+    light.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
         return reader_doctor.run(voice, options.capture)
     try:
         must_be_installed()
+        if options.verb == "signal":
+            return asyncio.run(_signal(voice, options))
         return asyncio.run(_VERBS[options.verb](voice))
     except ReaderAbsent as absent:
         raise Fault(absent.what, absent.hint, Exit.ABSENT) from None
@@ -125,8 +134,6 @@ def describe(found: ReaderFacts, slot: Slot) -> dict[str, object]:
 
 def absent(fault: int) -> Fault:
     """The service's absence, with the cure."""
-    from terminal_agent.card.pcsc_codes import as_card_error
-
     return Fault(words(fault), as_card_error(fault).hint, Exit.ABSENT)
 
 
@@ -154,6 +161,42 @@ async def _watch(voice: Voice) -> int:
     finally:
         stopping.cancel()
         await service.give_back(view)
+    return 0
+
+
+async def _signal(voice: Voice, options: argparse.Namespace) -> int:
+    table = await first_table(PcscService())
+    if table.fault is not None:
+        raise absent(table.fault)
+    found = [name for name in table.slots if named(options.reader, name)]
+    if len(found) != 1:
+        listed = ", ".join(f"'{name}'" for name in found or table.slots)
+        raise Fault(
+            f"{len(found)} readers match '{options.reader}'", f"--reader with a part of one: {listed}", Exit.ABSENT
+        )
+    profile = reader(options.model) if options.model else reader_of(found[0])
+    escapes = profile.escapes if profile is not None else {}
+    if options.name not in escapes:
+        known = ", ".join(escapes) or "none: give --model, or the reader has no lights of its own"
+        raise Fault(f"{found[0]}: no signal '{options.name}'", f"known: {known}", Exit.USAGE)
+
+    def tell() -> bytes:
+        context = Context()
+        try:
+            direct = context.direct(found[0])
+            try:
+                return direct.control(ESCAPE, bytes.fromhex(escapes[options.name]))
+            finally:
+                direct.let_go()
+        except PcscFault as fault:
+            hint = "libccid refuses escapes unless ifdDriverOptions has 0x0001 in its Info.plist"
+            raise Fault(f"{found[0]}: {fault}", hint) from None
+        finally:
+            context.release()
+
+    answer = await asyncio.to_thread(tell)
+    document = {"reader": found[0], "signal": options.name, "answer": answer.hex().upper()}
+    voice.answer(document, f"{found[0]}: {options.name}, answered {answer.hex().upper() or 'nothing'}")
     return 0
 
 

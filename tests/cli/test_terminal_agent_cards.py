@@ -192,6 +192,44 @@ def test_no_card_and_no_such_reader(twin: TwinPcscd, tmp_path: Path) -> None:
     assert "not a PC/SC reader" in agent(twin, "card", "read", "--model", "pn532", code=2)
 
 
+def test_lights_and_buzzers(tmp_path: Path) -> None:
+    with TwinPcscd("--reader", "ACS ACR122U PICC Interface", "--reader", "Plain", folder=tmp_path / "p") as twin:
+        (said,) = documents(agent(twin, "reader", "signal", "buzzer-off", "--reader", "ACR122", "--json"))
+        assert (said["signal"], said["answer"]) == ("buzzer-off", "9000")
+        assert "known: buzzer-off" in agent(twin, "reader", "signal", "disco", "--reader", "ACR122", code=2)
+        assert "known: none" in agent(twin, "reader", "signal", "buzzer-off", "--reader", "Plain", code=2)
+        by_model = ("reader", "signal", "led-off", "--reader", "Plain", "--model", "acr1252u")
+        assert "answered 9000" in agent(twin, *by_model)
+        assert "2 readers match" in agent(twin, "reader", "signal", "buzzer-off", code=3)
+
+
+def test_a_payment_on_the_bench(twin: TwinPcscd, tmp_path: Path) -> None:
+    twin.order("insert Till Pad=test-visa-cda")
+    path = tmp_path / "payment.jsonl"
+    text = agent(twin, "card", "trace", "--reader", "Pad", "--record", str(path), "--amount", "42.00")
+    assert "offline PIN: the card says that the PIN is right" in text
+    assert "TVR 0000008000\n    amount exceeds the floor limit" in text
+    assert "PIN in clear" in agent(twin, "explain", str(path))
+    twin.order("insert Till Pad=test-visa-cda;behaviour=wrong-pin")
+    again = tmp_path / "wrong.jsonl"
+    (said, kept) = documents(
+        agent(twin, "card", "trace", "--reader", "Pad", "--record", str(again), "--amount", "42.00", "--json")
+    )
+    assert "cardholder verification was not successful" in said["tvr_words"]
+    assert kept["exact"] is True
+    assert "for example" in agent(twin, "card", "trace", "--record", "x", "--amount", "4,2", code=2)
+    assert "only with --amount" in agent(twin, "card", "trace", "--record", "x", "--profile", "t.toml", code=2)
+
+
+def test_a_data_object_in_words() -> None:
+    done = subprocess.run(
+        [AGENT, "card", "tell", "95=0480008000"], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert "    combined data authentication failed" in done.stdout
+    done = subprocess.run([AGENT, "card", "tell", "95=04x"], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize("noun", ["reader", "card"])
 def test_help_shows_examples(noun: str) -> None:
     done = subprocess.run([AGENT, noun, "--help"], capture_output=True, text=True, timeout=20, check=False)

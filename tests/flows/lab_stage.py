@@ -10,6 +10,7 @@ from scripts.lib.stations import Station
 from tests.flows.stage import Stage
 from tests.private_pcscd import FIRST_SLOT, PrivatePcscd, Twin
 from tests.secrets.twins import PlantedProfiles
+from tests.twin_pcscd import READER, TwinPcscd
 
 CONTACT = """
 [[emv.contact]]
@@ -49,6 +50,7 @@ class LabStage(Stage):
     """The stage with a card in a virtual reader of a private pcscd, and with mosquitto."""
 
     interface = "contact"
+    pcscd: PrivatePcscd | TwinPcscd
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
@@ -59,12 +61,13 @@ class LabStage(Stage):
 
     def reader(self, *options: str) -> Station:
         """pcscd, and the planted card in its reader."""
-        self.pcscd = PrivatePcscd(heard=self._keep)
-        self.pcscd.__enter__()
+        service = PrivatePcscd(heard=self._keep)
+        self.pcscd = service
+        service.__enter__()
         card = planted_contact_card(self.planted) if self.interface == "contact" else self.planted.card
-        self.card: Twin = self.pcscd.card("--after-use", "return", "--trace", *options, card=str(card))
+        self.card: Twin = service.card("--after-use", "return", "--trace", *options, card=str(card))
         self.values["reader"] = f"pcsc:{FIRST_SLOT}"
-        return self.pcscd.daemon
+        return service.daemon
 
     def broker(self, *options: str) -> Station:
         """The real mosquitto."""
@@ -79,3 +82,21 @@ class LabStage(Stage):
             (self.folder / model).write_text(CONTACTLESS_READER)
         path.write_text(with_contact(path.read_text()).replace('model = "pn532"', f'model = "{model}"'))
         return path
+
+
+class ServiceStage(LabStage):
+    """The stage with a card in a reader of our own PC/SC service."""
+
+    def reader(self, *options: str) -> Station:
+        """The service, and the planted card in its reader."""
+        service = TwinPcscd("--trace", "--reader", READER, heard=self._keep)
+        self.pcscd = service
+        service.__enter__()
+        card = planted_contact_card(self.planted) if self.interface == "contact" else self.planted.card
+        service.card("--after-use", "return", *options, card=str(card))
+        self.values["reader"] = f"pcsc:{READER}"
+        return service.station
+
+    def broker(self, *options: str) -> Station:
+        """The broker twin."""
+        return Stage.broker(self, *options)

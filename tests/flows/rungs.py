@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The same terminal on three kinds of wire, for one set of tests: in process, over PTYs, over real daemons.
+"""The same terminal on four kinds of wire, for one set of tests: in process, over PTYs, over real daemons.
 
 In process: the agent's own composition, with the card twin behind the reader's port, the pad twin behind a line that is
-a function call, and bank and HSM as objects. Over PTYs: every part a process, serial twins on pseudo terminals. Real
-daemons: pcscd, vpcd and pyscard, and mosquitto. Tests nothing itself.
+a function call, and bank and HSM as objects. Over PTYs: every part a process, serial twins on pseudo terminals.
+Service: our own PC/SC service behind libpcsclite. Real daemons: pcscd, vpcd and pyscard, and mosquitto. Tests nothing
+itself.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ from terminal_agent.pad.port import PinPad
 from terminal_agent.processes import agent as composition
 from terminal_agent.processes.profile import Models, load, models
 from terminal_agent.report.mqtt import ReportStatus
-from tests.flows.lab_stage import LabStage, planted_contact_card, with_contact
+from tests.flows.lab_stage import LabStage, ServiceStage, planted_contact_card, with_contact
 from tests.flows.shop import Hsm, TestBank
 from tests.flows.stage import PROFILE, TERMINAL, Stage
 from tests.secrets.twins import planted_profiles
@@ -43,8 +44,10 @@ from tests.terminal_agent.line.twin_line import TwinLine
 KINDS = {
     "contactless-in-process": ("in-process", "contactless"),
     "contactless-pty": ("pty", "contactless"),
+    "contactless-service": ("service", "contactless"),
     "contactless-daemons": ("daemons", "contactless"),
     "contact-in-process": ("in-process", "contact"),
+    "contact-service": ("service", "contact"),
     "contact-daemons": ("daemons", "contact"),
 }
 """By test id. No reader twin on a PTY has contacts."""
@@ -102,6 +105,14 @@ async def _over_daemons(folder: Path, scene: Scene) -> AsyncIterator[Rung]:
     with LabStage(folder) as stage:
         stage.interface = scene.interface
         _everything(stage, scene)
+        yield Staged(stage)
+
+
+@contextlib.asynccontextmanager
+async def _over_service(folder: Path, scene: Scene) -> AsyncIterator[Rung]:
+    with ServiceStage(folder) as stage:
+        stage.interface = scene.interface
+        await asyncio.to_thread(_everything, stage, scene)
         yield Staged(stage)
 
 
@@ -269,4 +280,4 @@ def _card(profile: CardProfile, scene: Scene) -> FaultyCard | FaultyContactCard:
     return FaultyCard(CardTwin(profile, os.urandom), *wrong)
 
 
-_OPENERS = {"in-process": _in_process, "pty": _over_ptys, "daemons": _over_daemons}
+_OPENERS = {"in-process": _in_process, "pty": _over_ptys, "service": _over_service, "daemons": _over_daemons}
