@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The vault's process: opens what it will need, raises the fences, then serves its one pipe. Decides no request.
+
+``python -I -m terminal_agent.processes.vault ORDER``: ORDER is a JSON document without secrets, made by
+:func:`terminal_agent.processes.vault_child.start`. Everything is opened, read and imported before the fences; behind
+them there is no way to a file, a socket or another program. What cannot be opened leaves the vault locked, and its
+status says why: it never starts half.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from protocols.errors import ProtocolError
+from terminal_agent.sealed.arena import Arena, open_arena
+from terminal_agent.sealed.fences import Kernel, LinuxKernel, raise_all
+from terminal_agent.sealed.keypad import READ_OCTETS, KeyCodes, Keypad
+from terminal_agent.sealed.keys import ring as rings
+from terminal_agent.sealed.keys import source
+from terminal_agent.sealed.keys.counters import Counters, PinRate
+from terminal_agent.sealed.keys.elsewhere import COUNTER_OCTETS, Elsewhere, FileCounter
+from terminal_agent.sealed.keys.ring import Ring
+from terminal_agent.sealed.keys.source import Head, Kind
+from terminal_agent.sealed.keys.store import (
+    FILE_OCTETS,
+    HEAD_OCTETS,
+    STORE_KEY_OCTETS,
+    OpenFile,
+    Store,
+    StoreError,
+    erase,
+)
+from terminal_agent.sealed.pin.block import PinFormat
+from terminal_agent.sealed.pipe import Pipe, StrangerAtThePipe
+from terminal_agent.sealed.serving import Serving
+from terminal_agent.sealed.vault import Circumstances, Vault
+
+NO_STORE = "there is no store: make one with terminal-agent keys init"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What this vault is told, on its command line: fields of :class:`.vault_settings.VaultSettings` as text."""
+
+    pipe: int
+    users: list[int]
+    store: str
+    counter: str | None
+    tpm: str
+    tpm_index: int
+    passphrase: str | None
+    keypad: str
+    tamper: str
+    needed: list[str]
+    pin_format: int
+    pin_interval: float
+    pin_burst: int
+
+
+class CannotOpen(Exception):
+    """Why the vault stays locked."""
+
+
+@dataclass(slots=True)
+class Opened:
+    """What was opened before the fences."""
+
+    ring: Ring
+    disk: OpenFile | None = None
+    head: Head | None = None
+    key: memoryview | None = None
+    elsewhere: Elsewhere | None = None
+    why: str = ""
+
+
+def steady_ms() -> int:
+    """Milliseconds that go on while the machine sleeps (clock_gettime(2), CLOCK_BOOTTIME)."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def now_ms() -> int:
+    """Unix time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def open_file(path: str, octets: int, what: str) -> OpenFile:
+    """An existing file of that size, locked against a second vault; :class:`CannotOpen` says why not."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        raise CannotOpen(NO_STORE if what == "store" else f"the {what} {path} is not there") from None
+    except BlockingIOError:
+        raise CannotOpen(f"another vault has the {what}: stop that one first") from None
+    except OSError as fault:
+        raise CannotOpen(f"the {what} {path} cannot be opened: {fault.strerror}") from None
+    if os.fstat(descriptor).st_size != octets:
+        raise CannotOpen(f"the {what} {path} has another size than a vault's")
+    return OpenFile(descriptor)
+
+
+def read_passphrase(path: str, arena: Arena, salt: bytes, key: memoryview) -> None:
+    """The store's key from the passphrase file into ``key``."""
+    if not path:
+        raise CannotOpen("a passphrase file gives this store's key, and the profile names none")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as fault:
+        raise CannotOpen(f"the passphrase file {path} cannot be read: {fault.strerror}") from None
+    try:
+        with arena.lend(source.LARGEST_PASSPHRASE) as region:
+            words = source.trimmed(region[: os.readv(descriptor, [region])])
+            if len(words) < source.LEAST_PASSPHRASE:
+                raise CannotOpen(f"the passphrase file {path} is too short to be one")
+            source.by_passphrase(words, salt, key)
+    finally:
+        os.close(descriptor)
+
+
+def read_key(order: Order, arena: Arena, head: Head, key: memoryview) -> None:
+    """The store's key from whoever the head names; no other source is tried."""
+    if head.kind is Kind.PASSPHRASE:
+        read_passphrase(order.passphrase or "", arena, head.material, key)
+        return
+    raise CannotOpen(f"a {head.kind.value} gives this store's key, and the profile names none")
+
+
+def open_elsewhere(order: Order, key: memoryview) -> Elsewhere:
+    """The counter that is not in the store."""
+    return FileCounter(open_file(str(order.counter), COUNTER_OCTETS, "counter"), key)
+
+
+def open_all(order: Order, arena: Arena) -> Opened:
+    """Store, key and counter; where one is missing, the reason instead."""
+    opened = Opened(rings.empty(arena))
+    try:
+        disk = opened.disk = open_file(str(order.store), FILE_OCTETS, "store")
+        head = Head.decode(disk.read(0, HEAD_OCTETS))
+        key = arena.take(STORE_KEY_OCTETS)
+        read_key(order, arena, head, key)
+        opened.elsewhere = open_elsewhere(order, key)
+        opened.head, opened.key = head, key
+    except (CannotOpen, StoreError, ProtocolError) as fault:
+        opened.why = str(fault)
+    return opened
+
+
+def unlock(opened: Opened, arena: Arena, order: Order) -> tuple[Store, Counters] | None:
+    """Read the store and begin a generation; None with the reason in ``opened.why`` where it is not what it was."""
+    if opened.disk is None or opened.head is None or opened.key is None or opened.elsewhere is None:
+        return None
+    store = Store(opened.disk, opened.key, opened.head.bound, arena, os.urandom)
+    rate = PinRate(max(1, round(order.pin_interval * 1000)), order.pin_burst)
+    counters = Counters(opened.ring, store, opened.elsewhere, rate, steady_ms)
+    try:
+        store.load(opened.ring)
+        counters.begin()
+    except StoreError as fault:
+        opened.ring.wipe_keys()
+        opened.why = str(fault)
+        return None
+    return store, counters
+
+
+def open_keypad(order: Order, arena: Arena, codes: KeyCodes) -> Keypad | None:
+    """The keypad's line, raw; None where the profile has none or it is not there."""
+    if not order.keypad:
+        return None
+    try:
+        descriptor = os.open(order.keypad, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as fault:
+        complain(f"the keypad {order.keypad} cannot be opened: {fault.strerror}")
+        return None
+    if os.isatty(descriptor):
+        import tty
+
+        tty.setraw(descriptor)
+    return Keypad(descriptor, arena.take(READ_OCTETS), codes)
+
+
+def open_tamper(order: Order) -> int | None:
+    """The tamper line; -1 where the profile names one that cannot be opened, which counts as tampering."""
+    if not order.tamper:
+        return None
+    try:
+        return os.open(order.tamper, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def complain(words: str) -> None:
+    """Loudly, on stderr."""
+    os.write(2, f"terminal-agent vault: {words}\n".encode())
+
+
+def wake_descriptor() -> int:
+    """Readable as soon as SIGTERM or SIGINT came."""
+    end, start = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(start)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return end
+
+
+Composer = Callable[[Vault], None]
+
+
+def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = None) -> Serving:
+    """Everything, in the order that matters: open, fence, unlock. ``also`` may add requests to the vault."""
+    order = Order(**document)
+    arena = open_arena(kernel)
+    pipe = Pipe(order.pipe, order.users)
+    opened = open_all(order, arena)
+    keypad = open_keypad(order, arena, KeyCodes())
+    tamper, wake = open_tamper(order), wake_descriptor()
+    fences = (arena.fence, *raise_all(kernel))
+    for fence in fences:
+        if not fence.stands:
+            complain(f"WARNING: fence {fence.name} {fence.words}")
+    unlocked = unlock(opened, arena, order)
+    store, counters = unlocked or (None, None)
+    circumstances = Circumstances(
+        tuple(order.needed),
+        now_ms,
+        os.urandom,
+        opened.elsewhere.words if opened.elsewhere else "-",
+        opened.head.kind.value if opened.head else "-",
+    )
+    disk = opened.disk
+    wipe = (lambda: erase(disk)) if disk is not None else None
+    vault = Vault(opened.ring, store, counters, circumstances, fences, opened.why, wipe)
+    if also is not None:
+        also(vault)
+    if tamper == -1:
+        vault.tampered("the tamper line cannot be opened")
+    line = None if tamper == -1 else tamper
+    return Serving(vault, pipe, arena, PinFormat(order.pin_format), steady_ms, keypad, line, wake)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until told to stop; exit code 0 after a clean end."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        serving = compose(json.loads(words[0]), LinuxKernel())
+    except StrangerAtThePipe as fault:
+        complain(f"refused to serve: {fault}")
+        return 4
+    serving.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the files of a new vault: store, counter, and what the source of its key needs. Loads no key, serves nobody."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from terminal_agent.processes import vault as process
+from terminal_agent.sealed.arena import Arena, open_arena
+from terminal_agent.sealed.fences import LinuxKernel
+from terminal_agent.sealed.keys import ring as rings
+from terminal_agent.sealed.keys import source
+from terminal_agent.sealed.keys.elsewhere import COUNTER_OCTETS, FileCounter
+from terminal_agent.sealed.keys.source import Head, Kind
+from terminal_agent.sealed.keys.store import FILE_OCTETS, STORE_KEY_OCTETS, OpenFile, Store
+from terminal_agent.processes.vault_settings import VaultSettings
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+
+def create(settings: VaultSettings, random: Callable[[int], bytes] = os.urandom) -> Kind:
+    """Make a vault without keys; who gives its store's key. :class:`Fault` where anything of it is there already."""
+    arena = open_arena(LinuxKernel())
+    ring = rings.empty(arena)
+    ring.custodians = tuple(_public(path) for path in settings.custodians)
+    rate = round(settings.pin_interval * 1000) * settings.pin_burst
+    ring.pin_credit_ms = rate
+    key = arena.take(STORE_KEY_OCTETS)
+    try:
+        kind, material = _new_key(settings, arena, random, key)
+        head = Head(random(source.IDENTITY_OCTETS), kind, material)
+        made = _new_file(settings.store, FILE_OCTETS)
+        try:
+            disk = OpenFile(made)
+            disk.write(0, head.encode())
+            ring.generation = _begin_counter(settings, key)
+            store = Store(disk, key, head.bound, arena, random)
+            store.save(ring)
+            store.save(ring)
+            os.fsync(made)
+        finally:
+            os.close(made)
+        _sync_folder(settings.store.parent)
+    except process.CannotOpen as fault:
+        raise Fault(str(fault), "see [vault] in docs/vault.md", Exit.FAILED) from None
+    finally:
+        arena.wipe()
+    return kind
+
+
+def _new_key(
+    settings: VaultSettings, arena: Arena, random: Callable[[int], bytes], key: memoryview
+) -> tuple[Kind, bytes]:
+    salt = random(source.SALT_OCTETS)
+    process.read_passphrase(str(settings.passphrase or ""), arena, salt, key)
+    return Kind.PASSPHRASE, salt
+
+
+def _begin_counter(settings: VaultSettings, key: memoryview) -> int:
+    if settings.counter is None:
+        raise process.CannotOpen("the profile names no counter: [vault] counter")
+    made = _new_file(settings.counter, COUNTER_OCTETS)
+    try:
+        counter = FileCounter(OpenFile(made), key)
+        counter.write(0, 0)
+        os.fsync(made)
+        return counter.value()
+    finally:
+        os.close(made)
+        _sync_folder(settings.counter.parent)
+
+
+def _new_file(path: Path, octets: int) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.posix_fallocate(made, 0, octets)
+    except FileExistsError:
+        raise Fault(
+            f"{path}: is there already",
+            "a vault is made once; take its keys out of use at the bank before you remove it",
+            Exit.REFUSED,
+        ) from None
+    except OSError as fault:
+        raise Fault(f"{path}: cannot be made: {fault.strerror}", "check the folder's rights and space") from None
+    return made
+
+
+def _public(path: Path) -> bytes:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise Fault(f"{path}: not a custodian's public key", "openssl genpkey -algorithm ed25519; openssl pkey -pubout")
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
