@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from terminal_agent.processes import vault as process
+from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.sealed.arena import Arena, open_arena
 from terminal_agent.sealed.fences import LinuxKernel
 from terminal_agent.sealed.keys import ring as rings
@@ -17,7 +18,6 @@ from terminal_agent.sealed.keys import source
 from terminal_agent.sealed.keys.elsewhere import COUNTER_OCTETS, FileCounter
 from terminal_agent.sealed.keys.source import Head, Kind
 from terminal_agent.sealed.keys.store import FILE_OCTETS, STORE_KEY_OCTETS, OpenFile, Store
-from terminal_agent.processes.vault_settings import VaultSettings
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 

@@ -16,6 +16,7 @@ from terminal_agent.sealed.fences import LinuxKernel
 from terminal_agent.sealed.vault import Vault
 
 LIBRARY = ctypes.CDLL(None, use_errno=True)
+ON_AARCH64 = LinuxKernel().machine == "aarch64"
 AF_UNIX, AF_INET, AF_NETLINK, SOCK_STREAM = 1, 2, 16, 1
 PTRACE_TRACEME, PTRACE_ATTACH, PROT_EXEC, PROT_RW, MAP_PRIVATE_ANONYMOUS = 0, 16, 4, 3, 0x22
 CALLS = {"process_vm_readv": (310, 270), "io_uring_setup": (425, 425), "bpf": (321, 280)}
@@ -24,7 +25,7 @@ CALLS = {"process_vm_readv": (310, 270), "io_uring_setup": (425, 425), "bpf": (3
 
 def call(name: str, *arguments: int) -> int:
     """A system call that the C library has no name for."""
-    number = CALLS[name][LinuxKernel().machine != "x86_64"]
+    number = CALLS[name][ON_AARCH64]
     return int(LIBRARY.syscall(ctypes.c_long(number), *(ctypes.c_long(word) for word in arguments)))
 
 
