@@ -15,17 +15,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.errors import ProtocolError
 from terminal_agent.sealed.arena import Arena, open_arena
 from terminal_agent.sealed.fences import Kernel, LinuxKernel, raise_all
 from terminal_agent.sealed.keypad import READ_OCTETS, KeyCodes, Keypad
+from terminal_agent.sealed.keys import inject, source
 from terminal_agent.sealed.keys import ring as rings
-from terminal_agent.sealed.keys import source
 from terminal_agent.sealed.keys.counters import Counters, PinRate
 from terminal_agent.sealed.keys.elsewhere import COUNTER_OCTETS, Elsewhere, FileCounter
+from terminal_agent.sealed.keys.inject import LoadRefused
 from terminal_agent.sealed.keys.ring import Ring
 from terminal_agent.sealed.keys.source import Head, Kind
 from terminal_agent.sealed.keys.store import (
@@ -42,6 +43,8 @@ from terminal_agent.sealed.pipe import Pipe, StrangerAtThePipe
 from terminal_agent.sealed.serving import Serving
 from terminal_agent.sealed.vault import Circumstances, Vault
 
+LARGEST_COMPONENT = 256
+HEX_DIGITS = b"0123456789ABCDEF0123456789abcdef"
 NO_STORE = "there is no store: make one with terminal-agent keys init"
 
 
@@ -62,6 +65,8 @@ class Order:
     pin_format: int
     pin_interval: float
     pin_burst: int
+    components: list[str] = field(default_factory=list)
+    """Files with components of the first transport key, in hexadecimal digits: read here and nowhere else."""
 
 
 class CannotOpen(Exception):
@@ -78,6 +83,7 @@ class Opened:
     key: memoryview | None = None
     elsewhere: Elsewhere | None = None
     why: str = ""
+    components: list[bytearray] = field(default_factory=list)
 
 
 def steady_ms() -> int:
@@ -132,6 +138,26 @@ def read_key(order: Order, arena: Arena, head: Head, key: memoryview) -> None:
     raise CannotOpen(f"a {head.kind.value} gives this store's key, and the profile names none")
 
 
+def read_component(path: str, arena: Arena) -> bytearray:
+    """The octets of one component file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as fault:
+        raise CannotOpen(f"the component {path} cannot be read: {fault.strerror}") from None
+    try:
+        with arena.lend(LARGEST_COMPONENT) as region:
+            digits = source.trimmed(region[: os.readv(descriptor, [region])])
+            octets = bytearray(len(digits) // 2)
+            for place, digit in enumerate(digits):
+                value = HEX_DIGITS.find(digit)
+                if value < 0 or len(digits) % 2:
+                    raise CannotOpen(f"the component {path} is not hexadecimal digits")
+                octets[place // 2] |= (value & 0xF) << (0 if place & 1 else 4)
+            return octets
+    finally:
+        os.close(descriptor)
+
+
 def open_elsewhere(order: Order, key: memoryview) -> Elsewhere:
     """The counter that is not in the store."""
     return FileCounter(open_file(str(order.counter), COUNTER_OCTETS, "counter"), key)
@@ -146,6 +172,7 @@ def open_all(order: Order, arena: Arena) -> Opened:
         key = arena.take(STORE_KEY_OCTETS)
         read_key(order, arena, head, key)
         opened.elsewhere = open_elsewhere(order, key)
+        opened.components = [read_component(path, arena) for path in order.components]
         opened.head, opened.key = head, key
     except (CannotOpen, StoreError, ProtocolError) as fault:
         opened.why = str(fault)
@@ -162,7 +189,10 @@ def unlock(opened: Opened, arena: Arena, order: Order) -> tuple[Store, Counters]
     try:
         store.load(opened.ring)
         counters.begin()
-    except StoreError as fault:
+        if opened.components:
+            inject.take_components(opened.ring, opened.components, now_ms())
+            store.save(opened.ring)
+    except (StoreError, LoadRefused) as fault:
         opened.ring.wipe_keys()
         opened.why = str(fault)
         return None
