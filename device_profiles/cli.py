@@ -10,6 +10,7 @@ from collections.abc import Sequence
 COMMANDS: dict[str, tuple[str, str]] = {
     "reader": ("device_profiles.serve.reader_command", "a card reader on a pseudo terminal, and a card to tap"),
     "pinpad": ("device_profiles.serve.pinpad_command", "a PIN pad on a pseudo terminal, and a person at its keys"),
+    "keypad": ("device_profiles.serve.keypad_command", "a local keypad for software PIN entry, and a person at it"),
     "card": ("device_profiles.serve.card_command", "a card in a virtual PC/SC reader (vpcd)"),
     "pcscd": ("device_profiles.serve.pcscd_command", "the real pcscd with virtual readers, apart from the system's"),
     "acquirer": ("device_profiles.serve.acquirer_command", "an acquirer and issuer host, ISO 8583 over TCP"),

@@ -8,6 +8,7 @@ Wires the commands together and shows what they say; computes nothing about the 
 import argparse
 import contextlib
 import json
+import secrets
 import shutil
 import subprocess
 import sys
@@ -19,12 +20,14 @@ from typing import Any
 
 from stations import StationFailed, Stations, command, environment_says_no_colour
 
+ROOT = Path(__file__).resolve().parents[2]
 TERMINAL = "TG000001"
 USAGE = 2  # the exit code of words that a command does not take: no payment was begun
 EXAMPLES = """\
 examples:
   scripts/demo                   approved: EUR 42.00, online PIN at the pad
   scripts/demo --wrong-pin       declined: the issuer does not know that PIN
+  scripts/demo --pad software    approved: the PIN is typed at a keypad whose digits go to the vault alone
   scripts/demo --tampered-arqc   declined: the card's cryptogram was changed on its way
   scripts/demo --replay          the second payment is declined: a cloned pad sends an old PIN block again
   scripts/demo --trace           also the bytes of every wire, redacted by type
@@ -34,7 +37,16 @@ Everything is simulated, every key is a public TEST key, nothing leaves this mac
 """
 
 
-def profile_text(folder: Path, reader: str, pad: str, acquirer: str, broker: str) -> str:
+VAULT_TEXT = """
+[vault]
+store = "vault/store"
+counter = "elsewhere/counter"
+passphrase = "vault-passphrase"
+"""
+SOFTWARE = "software"
+
+
+def profile_text(folder: Path, reader: str, pad: str, acquirer: str, broker: str, model: str = "ipp-uic") -> str:
     """The terminal profile of the demonstration, as a person would write it."""
     return f"""\
 # Made by scripts/demo. Real hardware: change the two lines below to /dev/ttyUSB0 and so on.
@@ -49,7 +61,7 @@ model = "pn532"
 line = "{reader}"
 
 [pad]
-model = "ipp-uic"
+model = "{model}"
 line = "{pad}"
 
 [emv]
@@ -151,9 +163,14 @@ class Demo:
             "reader", "device-twin", "reader", "--model", "pn532", "--card", "test-visa-like",
             "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--link", str(folder / "reader"), "--json",
         )  # fmt: skip
+        software = options.pad == SOFTWARE
+        behaviour = "wrong-pin" if options.wrong_pin else "right-pin"
         pad = start(
+            "keypad", "device-twin", "keypad", "--model", SOFTWARE, "--cardholder", "test-visa-like",
+            "--behaviour", behaviour, "--link", str(folder / "pad"), "--json",
+        ) if software else start(
             "pad", "device-twin", "pinpad", "--model", "ipp-uic", "--cardholder", "test-visa-like",
-            "--behaviour", "wrong-pin" if options.wrong_pin else "right-pin",
+            "--behaviour", behaviour,
             "--fault", "replay" if options.replay else "none", "--link", str(folder / "pad"), "--json",
         )  # fmt: skip
         try:
@@ -179,14 +196,44 @@ class Demo:
         pad.wait_ready()
         profile.write_text(
             profile_text(
-                folder, str(folder / "reader"), str(folder / "pad"), acquirer.wait_ready()["address"], broker_address
+                folder,
+                str(folder / "reader"),
+                str(folder / "pad"),
+                acquirer.wait_ready()["address"],
+                broker_address,
+                SOFTWARE if software else "ipp-uic",
             )
+            + (VAULT_TEXT if software else "")
         )
+        if software:
+            self.load_vault(profile)
         start("agent", "terminal-agent", "run", "--profile", str(profile), "--json", *trace)
         self.screen.title("stations")
         for station in self.stations.running:
             ready = station.wait_ready()
             self._introduce(station.name, ready, station.ready_after_ms)
+
+    def load_vault(self, profile: Path) -> None:
+        """Make a vault and bring the test bank's TEST keys into it, as two custodians and a key office would."""
+        keys = ROOT / "device_profiles/data/vaults/test-bank"
+        (self.folder / "vault-passphrase").write_text(secrets.token_hex(32))
+        components = [word for one in (1, 2) for word in ("--component", str(keys / f"component-{one}.hex"))]
+        self.screen.title("a vault, and keys for it")
+        for words in (
+            ["init"],
+            ["load", "transport", *components],
+            ["load", "pin", "--block", str(keys / "pin.keyblock")],
+            ["load", "mac-master", "--block", str(keys / "mac-master.keyblock")],
+        ):
+            argv = [command("terminal-agent"), "keys", *words, "--profile", str(profile), "--json"]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise StationFailed(f"keys {words[0]}:\n{done.stderr.strip()}")
+            said = json.loads(done.stdout)
+            self.screen.data({"station": "keys", "verb": words[0], **said})
+            self.screen.line(
+                f"  keys {' '.join(words[:2]):<16} {said.get('words') or said.get('check_value') or said.get('source')}"
+            )
 
     def _pki(self, name: str) -> list[str]:
         pki = self.folder / "pki"
@@ -204,6 +251,7 @@ class Demo:
         more = {
             "hsm-sim": "payment HSM simulator; its master keys are public TEST keys",
             "reader": "PN532 with a TEST contactless card in its field",
+            "keypad": "a keypad that sends what is typed; its line goes to the vault alone",
             "pad": "IPP PIN pad, DUKPT-loaded with TEST keys; encrypts the PIN by itself",
             "acquirer": "ISO 8583 host over TLS; verifies everything through hsm-sim",
             "broker": f"{ready.get('kind', '')}, MQTT 5 over TLS, client certificate required",
@@ -325,12 +373,20 @@ def main() -> int:
     kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
     kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
     kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
+    parser.add_argument(
+        "--pad",
+        choices=("ipp-uic", SOFTWARE),
+        default="ipp-uic",
+        help="where the PIN is enciphered (default: in the pad)",
+    )
     parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
     parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
     parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
     parser.add_argument("--trace", action="store_true", help="the bytes of every wire, redacted by type")
     parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
     options = parser.parse_args()
+    if options.replay and options.pad == SOFTWARE:
+        parser.error("--replay: a vault does not send a PIN block twice; that fault is the pad's")
     screen = Screen(as_json=options.json, trace=options.trace)
     folder = Path(tempfile.mkdtemp(prefix="tillguard-demo-"))
     screen.line(screen.paint("Tillguard: one contactless payment with an encrypted PIN, from tap to approved", "1"))

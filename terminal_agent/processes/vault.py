@@ -65,6 +65,8 @@ class Order:
     pin_format: int
     pin_interval: float
     pin_burst: int
+    keys: dict[str, int] = field(default_factory=dict)
+    """What the keypad's keys send: zero, enter, clear, cancel."""
     components: list[str] = field(default_factory=list)
     """Files with components of the first transport key, in hexadecimal digits: read here and nowhere else."""
 
@@ -248,7 +250,7 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     arena = open_arena(kernel)
     pipe = Pipe(order.pipe, order.users)
     opened = open_all(order, arena)
-    keypad = open_keypad(order, arena, KeyCodes())
+    keypad = open_keypad(order, arena, KeyCodes(**order.keys))
     tamper, wake = open_tamper(order), wake_descriptor()
     fences = (arena.fence, *raise_all(kernel))
     for fence in fences:

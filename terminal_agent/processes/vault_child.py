@@ -7,13 +7,16 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from terminal_agent.processes.vault_settings import VaultSettings
 
 STOP_WITHIN_S = 2.0
 PROGRAM = ("-m", "terminal_agent.processes.vault")
+
+NOTHING_MORE: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,12 @@ class VaultChild:
             return self.process.wait()
 
 
-def start(settings: VaultSettings, *, program: Sequence[str] = PROGRAM, **more: object) -> VaultChild:
-    """A new vault. Nothing secret is in its command line or environment, and it inherits one descriptor."""
+def start(
+    settings: VaultSettings, *, program: Sequence[str] = PROGRAM, more: Mapping[str, object] = NOTHING_MORE
+) -> VaultChild:
+    """A new vault; ``more`` is what it is told besides its settings.
+
+    Nothing secret is in its command line or environment, and it inherits one descriptor."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     order = {**settings.document(), "pipe": theirs.fileno(), "users": [os.getuid()], **more}
     try:

@@ -142,6 +142,7 @@ class Serving:
             return Refused(Refusal.THROTTLED, f"PIN entries follow one another too fast; the next one in {seconds} s")
         if not block.is_pan(memoryview(request.pan)) or not 0 < request.timeout_ms <= LONGEST_ENTRY_MS:
             return Refused(Refusal.MALFORMED, "a PAN of 8 to 19 digits and up to 300 s expected")
+        self._keypad.type_into(self._entry)  # what was typed before the prompt is nobody's PIN
         self._pan_size = len(request.pan)
         self._pan[: self._pan_size] = request.pan
         self._asker, self._deadline = number, self._steady_ms() + request.timeout_ms

@@ -226,6 +226,7 @@ class Vault:
             f"source {self._around.source}",
         ]
         lines += [f"failed-loads {ring.failed_loads}", f"custodians {len(ring.custodians)}"]
+        lines += [f"custodian {place} {approvals.key_name(key)}" for place, key in enumerate(ring.custodians)]
         if ring.tampered:
             lines.append(f"tampered {ring.tampered_ms} {ring.tampered}")
         lines += [

@@ -109,7 +109,7 @@ class Asker:
 @contextlib.contextmanager
 def running(wanted: VaultSettings, program: Sequence[str] = PROGRAM, **more: object) -> Iterator[Asker]:
     """A vault process; ended at the end."""
-    child = vault_child.start(wanted, program=program, **more)
+    child = vault_child.start(wanted, program=program, more=more)
     try:
         yield Asker(child)
     finally:
