@@ -12,6 +12,8 @@ import fcntl
 import json
 import os
 import signal
+import socket
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.errors import ProtocolError
+from protocols.tpm2 import LARGEST_RESPONSE, Sealed
 from terminal_agent.sealed.arena import Arena, open_arena
 from terminal_agent.sealed.fences import Kernel, LinuxKernel, raise_all
 from terminal_agent.sealed.keypad import READ_OCTETS, KeyCodes, Keypad
@@ -38,6 +41,7 @@ from terminal_agent.sealed.keys.store import (
     StoreError,
     erase,
 )
+from terminal_agent.sealed.keys.tpm import Tpm, TpmCounter
 from terminal_agent.sealed.pin.block import PinFormat
 from terminal_agent.sealed.pipe import Pipe, StrangerAtThePipe
 from terminal_agent.sealed.serving import Serving
@@ -58,6 +62,7 @@ class Order:
     counter: str | None
     tpm: str
     tpm_index: int
+    token: str | None
     passphrase: str | None
     keypad: str
     tamper: str
@@ -132,12 +137,54 @@ def read_passphrase(path: str, arena: Arena, salt: bytes, key: memoryview) -> No
         os.close(descriptor)
 
 
-def read_key(order: Order, arena: Arena, head: Head, key: memoryview) -> None:
+def read_key(order: Order, arena: Arena, head: Head, key: memoryview, tpm: Tpm | None) -> None:
     """The store's key from whoever the head names; no other source is tried."""
     if head.kind is Kind.PASSPHRASE:
         read_passphrase(order.passphrase or "", arena, head.material, key)
         return
+    if head.kind is Kind.TOKEN and order.token:
+        ask_token(order.token, "unwrap", memoryview(head.material), key)
+        return
+    if head.kind is Kind.TPM and tpm is not None:
+        tpm.unseal(Sealed(head.material), key)
+        return
     raise CannotOpen(f"a {head.kind.value} gives this store's key, and the profile names none")
+
+
+def open_tpm(path: str, arena: Arena) -> Tpm:
+    """A TPM's character device, or a simulator's socket."""
+    try:
+        if stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116 - pathlib would cost the vault half a megabyte
+            link = socket.socket(socket.AF_UNIX)
+            link.connect(path)
+            return Tpm(link.detach(), arena.take(LARGEST_RESPONSE))
+        return Tpm(os.open(path, os.O_RDWR | os.O_CLOEXEC), arena.take(LARGEST_RESPONSE))
+    except OSError as fault:
+        raise CannotOpen(f"the TPM {path} cannot be opened: {fault.strerror}") from None
+
+
+def ask_token(path: str, verb: str, given: memoryview, outcome: memoryview) -> int:
+    """Have the token wrap or unwrap, in a process that ends; how many octets came."""
+    there, ours = os.pipe()
+    back, theirs = os.pipe()
+    os.write(ours, given)
+    os.close(ours)
+    argv = [sys.executable, "-I", "-m", "terminal_agent.processes.vault_token", path, verb]
+    actions = [(os.POSIX_SPAWN_DUP2, there, 0), (os.POSIX_SPAWN_DUP2, theirs, 1)]
+    child = os.posix_spawn(sys.executable, argv, {"LC_ALL": "C.UTF-8", **token_environment()}, file_actions=actions)
+    os.close(there)
+    os.close(theirs)
+    size = os.readv(back, [outcome])
+    os.close(back)
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) or not size:
+        raise CannotOpen(f"the token of {path} does not give this store's key: see the line above")
+    return size
+
+
+def token_environment() -> dict[str, str]:
+    """Where a token's library looks for its own settings."""
+    return {name: os.environ[name] for name in ("SOFTHSM2_CONF",) if name in os.environ}
 
 
 def read_component(path: str, arena: Arena) -> bytearray:
@@ -160,8 +207,10 @@ def read_component(path: str, arena: Arena) -> bytearray:
         os.close(descriptor)
 
 
-def open_elsewhere(order: Order, key: memoryview) -> Elsewhere:
+def open_elsewhere(order: Order, key: memoryview, tpm: Tpm | None) -> Elsewhere:
     """The counter that is not in the store."""
+    if tpm is not None:
+        return TpmCounter(tpm, order.tpm_index, key)
     return FileCounter(open_file(str(order.counter), COUNTER_OCTETS, "counter"), key)
 
 
@@ -172,8 +221,9 @@ def open_all(order: Order, arena: Arena) -> Opened:
         disk = opened.disk = open_file(str(order.store), FILE_OCTETS, "store")
         head = Head.decode(disk.read(0, HEAD_OCTETS))
         key = arena.take(STORE_KEY_OCTETS)
-        read_key(order, arena, head, key)
-        opened.elsewhere = open_elsewhere(order, key)
+        tpm = open_tpm(order.tpm, arena) if order.tpm else None
+        read_key(order, arena, head, key, tpm)
+        opened.elsewhere = open_elsewhere(order, key, tpm)
         opened.components = [read_component(path, arena) for path in order.components]
         opened.head, opened.key = head, key
     except (CannotOpen, StoreError, ProtocolError) as fault:

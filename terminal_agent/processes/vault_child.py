@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from terminal_agent.processes.vault import token_environment
 from terminal_agent.processes.vault_settings import VaultSettings
 
 STOP_WITHIN_S = 2.0
@@ -50,7 +51,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
-            env={"LC_ALL": "C.UTF-8"},
+            env={"LC_ALL": "C.UTF-8", **token_environment()},
         )
     except BaseException:
         ours.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from protocols.tpm2 import RC_NV_DEFINED
 from terminal_agent.processes import vault as process
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.sealed.arena import Arena, open_arena
@@ -17,9 +18,12 @@ from terminal_agent.sealed.keys import ring as rings
 from terminal_agent.sealed.keys import source
 from terminal_agent.sealed.keys.elsewhere import COUNTER_OCTETS, FileCounter
 from terminal_agent.sealed.keys.source import Head, Kind
-from terminal_agent.sealed.keys.store import FILE_OCTETS, STORE_KEY_OCTETS, OpenFile, Store
+from terminal_agent.sealed.keys.store import FILE_OCTETS, STORE_KEY_OCTETS, OpenFile, Store, StoreError
+from terminal_agent.sealed.keys.tpm import Tpm, TpmCounter, TpmError
 from tillguard.exits import Exit
 from tillguard.voice import Fault
+
+LARGEST_MATERIAL = 256  # a nonce, a wrapped key and a tag have 60 octets
 
 
 def create(settings: VaultSettings, random: Callable[[int], bytes] = os.urandom) -> Kind:
@@ -30,14 +34,16 @@ def create(settings: VaultSettings, random: Callable[[int], bytes] = os.urandom)
     rate = round(settings.pin_interval * 1000) * settings.pin_burst
     ring.pin_credit_ms = rate
     key = arena.take(STORE_KEY_OCTETS)
+    tpm = None
     try:
-        kind, material = _new_key(settings, arena, random, key)
+        tpm = process.open_tpm(settings.tpm, arena) if settings.tpm else None
+        kind, material = _new_key(settings, arena, random, key, tpm)
         head = Head(random(source.IDENTITY_OCTETS), kind, material)
         made = _new_file(settings.store, FILE_OCTETS)
         try:
             disk = OpenFile(made)
             disk.write(0, head.encode())
-            ring.generation = _begin_counter(settings, key)
+            ring.generation = _begin_counter(settings, key, tpm)
             store = Store(disk, key, head.bound, arena, random)
             store.save(ring)
             store.save(ring)
@@ -45,22 +51,46 @@ def create(settings: VaultSettings, random: Callable[[int], bytes] = os.urandom)
         finally:
             os.close(made)
         _sync_folder(settings.store.parent)
-    except process.CannotOpen as fault:
+    except (process.CannotOpen, StoreError) as fault:
         raise Fault(str(fault), "see [vault] in docs/vault.md", Exit.FAILED) from None
     finally:
+        if tpm is not None:
+            tpm.close()
         arena.wipe()
     return kind
 
 
 def _new_key(
-    settings: VaultSettings, arena: Arena, random: Callable[[int], bytes], key: memoryview
+    settings: VaultSettings, arena: Arena, random: Callable[[int], bytes], key: memoryview, tpm: Tpm | None
 ) -> tuple[Kind, bytes]:
+    """The best source that the profile names, in the order of :class:`Kind`."""
+    if tpm is not None:
+        key[:] = random(STORE_KEY_OCTETS)
+        return Kind.TPM, tpm.seal(key).octets
+    if settings.token:
+        key[:] = random(STORE_KEY_OCTETS)
+        material = memoryview(bytearray(LARGEST_MATERIAL))
+        size = process.ask_token(str(settings.token), "wrap", key, material)
+        return Kind.TOKEN, bytes(material[:size])
     salt = random(source.SALT_OCTETS)
     process.read_passphrase(str(settings.passphrase or ""), arena, salt, key)
     return Kind.PASSPHRASE, salt
 
 
-def _begin_counter(settings: VaultSettings, key: memoryview) -> int:
+def _begin_counter(settings: VaultSettings, key: memoryview, tpm: Tpm | None) -> int:
+    if tpm is not None:
+        in_tpm = TpmCounter(tpm, settings.tpm_index, key)
+        try:
+            in_tpm.begin()
+        except TpmError as fault:
+            if fault.code == RC_NV_DEFINED:
+                raise Fault(
+                    f"TPM index 0x{settings.tpm_index:08X} is defined already",
+                    "choose another tpm-index, or remove that one: tpm2_nvundefine",
+                    Exit.REFUSED,
+                ) from None
+            raise
+        return in_tpm.value()
     if settings.counter is None:
         raise process.CannotOpen("the profile names no counter: [vault] counter")
     made = _new_file(settings.counter, COUNTER_OCTETS)
