@@ -8,7 +8,6 @@ Wires the commands together and shows what they say; computes nothing about the 
 import argparse
 import contextlib
 import json
-import secrets
 import shutil
 import subprocess
 import sys
@@ -216,7 +215,6 @@ class Demo:
     def load_vault(self, profile: Path) -> None:
         """Make a vault and bring the test bank's TEST keys into it, as two custodians and a key office would."""
         keys = ROOT / "device_profiles/data/vaults/test-bank"
-        (self.folder / "vault-passphrase").write_text(secrets.token_hex(32))
         components = [word for one in (1, 2) for word in ("--component", str(keys / f"component-{one}.hex"))]
         self.screen.title("a vault, and keys for it")
         for words in (

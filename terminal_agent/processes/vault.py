@@ -8,11 +8,12 @@ them there is no way to a file, a socket or another program. What cannot be open
 status says why: it never starts half.
 """
 
+import ctypes
 import fcntl
+import gc
 import json
 import os
 import signal
-import socket
 import stat
 import sys
 import time
@@ -48,6 +49,7 @@ from terminal_agent.sealed.serving import Serving
 from terminal_agent.sealed.vault import Circumstances, Vault
 
 LARGEST_COMPONENT = 256
+MADV_DONTNEED = 4  # madvise(2)
 HEX_DIGITS = b"0123456789ABCDEF0123456789abcdef"
 NO_STORE = "there is no store: make one with terminal-agent keys init"
 
@@ -119,7 +121,7 @@ def open_file(path: str, octets: int, what: str) -> OpenFile:
     return OpenFile(descriptor)
 
 
-def read_passphrase(path: str, arena: Arena, salt: bytes, key: memoryview) -> None:
+def read_passphrase(path: str, arena: Arena, material: bytes, key: memoryview) -> None:
     """The store's key from the passphrase file into ``key``."""
     if not path:
         raise CannotOpen("a passphrase file gives this store's key, and the profile names none")
@@ -132,7 +134,7 @@ def read_passphrase(path: str, arena: Arena, salt: bytes, key: memoryview) -> No
             words = source.trimmed(region[: os.readv(descriptor, [region])])
             if len(words) < source.LEAST_PASSPHRASE:
                 raise CannotOpen(f"the passphrase file {path} is too short to be one")
-            source.by_passphrase(words, salt, key)
+            source.by_passphrase(words, material, key)
     finally:
         os.close(descriptor)
 
@@ -155,6 +157,8 @@ def open_tpm(path: str, arena: Arena) -> Tpm:
     """A TPM's character device, or a simulator's socket."""
     try:
         if stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116 - pathlib would cost the vault half a megabyte
+            import socket
+
             link = socket.socket(socket.AF_UNIX)
             link.connect(path)
             return Tpm(link.detach(), arena.take(LARGEST_RESPONSE))
@@ -326,14 +330,41 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     return Serving(vault, pipe, arena, PinFormat(order.pin_format), steady_ms, keypad, line, wake)
 
 
+def code_in_memory() -> list[tuple[int, int]]:
+    """Start and length of every mapping of code; asked before the fences, since it is read from a file."""
+    found = []
+    with open("/proc/self/maps", encoding="ascii", errors="replace") as lines:  # noqa: PTH123 - as above
+        for line in lines:
+            place, rights, *rest = line.split()
+            if rights == "r-xp" and rest[-1].startswith("/"):
+                start, end = (int(word, 16) for word in place.split("-"))
+                found.append((start, end - start))
+    return found
+
+
+def settle(code: list[tuple[int, int]]) -> None:
+    """Give back what starting borrowed: garbage, free heap, and code that was needed once.
+
+    Pages of code are never changed, so those that are wanted again come back from the file's cache (madvise(2)).
+    """
+    gc.collect()
+    gc.freeze()
+    library = ctypes.CDLL(None)
+    library.malloc_trim(0)
+    for start, octets in code:
+        library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(octets), MADV_DONTNEED)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run until told to stop; exit code 0 after a clean end."""
     words = sys.argv[1:] if argv is None else argv
     try:
+        code = code_in_memory()
         serving = compose(json.loads(words[0]), LinuxKernel())
     except StrangerAtThePipe as fault:
         complain(f"refused to serve: {fault}")
         return 4
+    settle(code)
     serving.run()
     return 0
 

@@ -24,7 +24,7 @@ class VaultSettings:
     token: Path | None = None
     """A TOML with ``module``, ``token``, ``key`` and ``pin-file`` of a PKCS#11 token."""
     passphrase: Path | None = None
-    """A file with a passphrase."""
+    """A file with a passphrase; ``keys init`` makes a random one where there is none."""
     keypad: str = ""
     """The line of the vault's own keypad; empty where the PIN pad enciphers by itself."""
     tamper: str = ""

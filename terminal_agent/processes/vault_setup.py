@@ -69,12 +69,29 @@ def _new_key(
         return Kind.TPM, tpm.seal(key).octets
     if settings.token:
         key[:] = random(STORE_KEY_OCTETS)
-        material = memoryview(bytearray(LARGEST_MATERIAL))
-        size = process.ask_token(str(settings.token), "wrap", key, material)
-        return Kind.TOKEN, bytes(material[:size])
-    salt = random(source.SALT_OCTETS)
-    process.read_passphrase(str(settings.passphrase or ""), arena, salt, key)
-    return Kind.PASSPHRASE, salt
+        wrapped = memoryview(bytearray(LARGEST_MATERIAL))
+        size = process.ask_token(str(settings.token), "wrap", key, wrapped)
+        return Kind.TOKEN, bytes(wrapped[:size])
+    made = settings.passphrase is not None and not settings.passphrase.exists()
+    if settings.passphrase is not None and made:
+        _write_passphrase(settings.passphrase, random)
+    cost = source.COST_OF_RANDOM if made else source.COST_OF_WORDS
+    material = random(source.SALT_OCTETS) + bytes((cost,))
+    process.read_passphrase(str(settings.passphrase or ""), arena, material, key)
+    return Kind.PASSPHRASE, material
+
+
+def _write_passphrase(path: Path, random: Callable[[int], bytes]) -> None:
+    """32 random octets as text, for nobody's eyes but root's."""
+    try:
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(made, random(STORE_KEY_OCTETS).hex().encode() + b"\n")
+            os.fsync(made)
+        finally:
+            os.close(made)
+    except OSError as fault:
+        raise Fault(f"{path}: cannot be made: {fault.strerror}", "check the folder's rights and space") from None
 
 
 def _begin_counter(settings: VaultSettings, key: memoryview, tpm: Tpm | None) -> int:

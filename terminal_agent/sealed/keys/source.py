@@ -21,10 +21,12 @@ IDENTITY_OCTETS: Final = 16
 SALT_OCTETS: Final = 16
 LARGEST_PASSPHRASE: Final = 1_024
 LEAST_PASSPHRASE: Final = 12
-SCRYPT_N: Final = 1 << 14
 SCRYPT_R: Final = 8
-"""RFC 7914: 16 MiB and 45 ms here. A file that a program made with 32 random octets would not need it; a person's
-words do."""
+COST_OF_WORDS: Final = 14
+COST_OF_RANDOM: Final = 4
+"""Binary logarithms of scrypt's N (RFC 7914). A person's words need 16 MiB and 45 ms of work against guessing; random
+octets, 32 of which ``keys init`` writes where there is no file yet, cannot be guessed at any price."""
+MATERIAL_OCTETS: Final = SALT_OCTETS + 1
 
 
 class Kind(StrEnum):
@@ -42,7 +44,7 @@ class Head:
     identity: bytes
     kind: Kind
     material: bytes
-    """Salt; or what the TPM sealed; or what the token wrapped."""
+    """Salt and cost; or what the TPM sealed; or what the token wrapped."""
 
     @property
     def bound(self) -> bytes:
@@ -74,9 +76,15 @@ class Head:
             raise DecodeError("store head", "a source of keys that this version does not know") from None
 
 
-def by_passphrase(passphrase: memoryview, salt: bytes, key: memoryview) -> None:
-    """The store's key into ``key``, 32 octets of the arena, from a passphrase in the arena (scrypt, RFC 7914)."""
-    Scrypt(salt=salt, length=STORE_KEY_OCTETS, n=SCRYPT_N, r=SCRYPT_R, p=1).derive_into(passphrase, key)
+def by_passphrase(passphrase: memoryview, material: bytes, key: memoryview) -> None:
+    """The store's key into ``key``, 32 octets of the arena, from a passphrase in the arena (scrypt, RFC 7914).
+
+    ``material``: the salt, and an octet with the binary logarithm of N.
+    """
+    if len(material) != MATERIAL_OCTETS or not COST_OF_RANDOM <= material[-1] <= COST_OF_WORDS:
+        raise DecodeError("store head", "salt and cost of a passphrase expected")
+    salt, cost = material[:SALT_OCTETS], 1 << material[-1]
+    Scrypt(salt=salt, length=STORE_KEY_OCTETS, n=cost, r=SCRYPT_R, p=1).derive_into(passphrase, key)
 
 
 def trimmed(passphrase: memoryview) -> memoryview:

@@ -209,3 +209,17 @@ def test_every_cut_of_a_head_is_refused() -> None:
             Head.decode(octets[:size])
     with pytest.raises(DecodeError):
         Head.decode(octets.replace(b"passphrase", b"passphrasf"))
+
+
+def test_a_passphrase_that_init_makes_is_random_and_cheap_and_words_are_dear(tmp_path: Path) -> None:
+    wanted = VaultSettings(
+        tmp_path / "vault" / "store", tmp_path / "elsewhere" / "counter", passphrase=tmp_path / "new"
+    )
+    assert vault_setup.create(wanted) is Kind.PASSPHRASE
+    assert len((tmp_path / "new").read_text().strip()) == 64
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+    assert head_of(wanted).material[-1] == 4
+    with running(wanted) as asker:
+        assert asker.status()["phase"] == ["loading"]
+    (tmp_path / "words").mkdir()
+    assert head_of(made(tmp_path / "words")).material[-1] == 14
