@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from protocols.errors import DecodeError, EncodeError
 
 LARGEST_PACKET = 32_768
-"""Octets: a TR-34 token with certificates and list has 4 to 8 KiB; a host message to be MACed has less than 4 KiB."""
+"""Octets: a key block has 9,999 characters at most; a host message to be MACed has less than 4 KiB."""
 HEAD_OCTETS = 2
 EVENT_NUMBER = 0
 
@@ -32,10 +32,6 @@ class Verb(IntEnum):
     INVENTORY = 2
     CHALLENGE = 3
     LOAD = 4
-    CREDENTIAL = 5
-    BIND = 6
-    ASK = 7
-    TOKEN = 8
     ROTATE = 9
     ZEROISE = 10
     TAMPER = 11
@@ -112,40 +108,6 @@ class Load:
     block: str
     ksn: Octets = b""
     """Initial KSN, where the block has none in its optional blocks."""
-    approvals: Octets = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """The vault's certificate as a TR-34 credential token."""
-
-    code: ClassVar[int] = Verb.CREDENTIAL
-
-
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """A TR-34 host's credential token."""
-
-    code: ClassVar[int] = Verb.BIND
-    token: Octets
-    approvals: Octets = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A TR-34 random number token."""
-
-    code: ClassVar[int] = Verb.ASK
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A TR-34 key token, for a slot."""
-
-    code: ClassVar[int] = Verb.TOKEN
-    slot: str
-    token: Octets
-    ksn: Octets = b""
     approvals: Octets = b""
 
 
@@ -293,10 +255,6 @@ Request = (
     | Inventory
     | Challenge
     | Load
-    | Credential
-    | Bind
-    | Ask
-    | Token
     | Rotate
     | Zeroise
     | Tamper
@@ -311,7 +269,7 @@ Request = (
 Reply = Done | Result | PinMade | PinEnded | Refused | Happened
 
 _REQUESTS: tuple[type, ...] = (
-    *(Status, Inventory, Challenge, Load, Credential, Bind, Ask, Token, Rotate, Zeroise, Tamper),
+    *(Status, Inventory, Challenge, Load, Rotate, Zeroise, Tamper),
     *(EnterPin, CancelPin, Mac, Encrypt, Prove, Verify, Stop),
 )
 _REPLIES: tuple[type, ...] = (Done, Result, PinMade, PinEnded, Refused, Happened)
@@ -326,7 +284,7 @@ def _shapes(*kinds: type) -> Mapping[int, tuple[type, tuple[str, ...]]]:
 
 
 _REQUEST_SHAPES, _REPLY_SHAPES = _shapes(*_REQUESTS), _shapes(*_REPLIES)
-_APPROVABLE = (Load, Bind, Token, Rotate, Zeroise)
+_APPROVABLE = (Load, Rotate, Zeroise)
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (*_REQUESTS, *_REPLIES)}
 
 

@@ -66,6 +66,7 @@ _DEVICE = Field("device", of.IDENTIFIER, "reader, pad or another device of the p
 _REFERENCE = Field("reference", of.IDENTIFIER, "DE37 of the request, which the acquirer knows it by")
 _SLOT = Field("slot", of.IDENTIFIER, "what the key is for: pin, data, mac-master, binding, transport")
 _CHECK_VALUE = Field("kcv", of.CHECK_VALUE, "check value of the key")
+_APPROVED = Field("approved", of.TEXT, "names of the custodians' keys that signed", optional=True)
 _MS = Field("ms", of.NUMBER, "milliseconds since the payment began")
 
 _ALL = (
@@ -190,12 +191,17 @@ _ALL = (
         ("vault", "{alert}"),
         (Field("alert", of.TEXT, "a fence that is missing, a key near its end, PINs too fast, a keypad that went"),),
     ),
-    EventKind("key.loaded", Lane.HEALTH, ("key {kcv} loaded into slot {slot}",), (_SLOT, _CHECK_VALUE)),
+    EventKind(
+        "key.loaded",
+        Lane.HEALTH,
+        ("key {kcv} loaded into slot {slot}", "approved by {approved}"),
+        (_SLOT, _CHECK_VALUE, _APPROVED),
+    ),
     EventKind(
         "key.destroyed",
         Lane.HEALTH,
-        ("key {kcv} of slot {slot} destroyed", "{reason}"),
-        (_SLOT, _CHECK_VALUE, _REASON),
+        ("key {kcv} of slot {slot} destroyed", "{reason}", "approved by {approved}"),
+        (_SLOT, _CHECK_VALUE, _REASON, _APPROVED),
     ),
     EventKind(
         "host.signed_on",

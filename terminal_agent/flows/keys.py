@@ -9,7 +9,7 @@ custodians, two of them sign; their signatures pass through here and mean nothin
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocols.telemetry.events import fit
+from protocols.telemetry.events import Value, fit
 from protocols.vault import (
     Challenge,
     Done,
@@ -92,13 +92,15 @@ class KeyOffice:
     async def load(self, slot: str, block: str, ksn: bytes, approvals: bytes) -> str:
         """A key block into a slot."""
         words = await self._done(Load(slot, block, ksn, approvals))
-        self._recorder.note("key.loaded", slot=slot, kcv=words.split()[1])
+        self._recorder.note("key.loaded", slot=slot, kcv=words.split()[1], **_approvers(words))
         return words
 
     async def rotate(self, slot: str, approvals: bytes) -> str:
         """The waiting key serves from now on."""
         words = await self._done(Rotate(slot, approvals))
-        self._recorder.note("key.destroyed", slot=slot, kcv=words.split("; ")[1].split()[0], reason="rotated")
+        self._recorder.note(
+            "key.destroyed", slot=slot, kcv=words.split("; ")[1].split()[0], reason="rotated", **_approvers(words)
+        )
         return words
 
     async def zeroise(self, slot: str, approvals: bytes) -> str:
@@ -106,7 +108,7 @@ class KeyOffice:
         words = await self._done(Zeroise(slot, approvals))
         for line in words.splitlines():
             name, value = line.split()[:2]
-            self._recorder.note("key.destroyed", slot=name, kcv=value, reason="zeroised")
+            self._recorder.note("key.destroyed", slot=name, kcv=value, reason="zeroised", **_approvers(line))
         return words
 
     async def verify(self, slot: str, check_value: bytes) -> str:
@@ -143,3 +145,9 @@ class KeyOffice:
 def _line(text: str) -> KeyLine:
     slot, state, usage, algorithm, value, ksn, loaded, origin = text.split(" ", 7)
     return KeyLine(slot, state, usage, algorithm, value, ksn, int(loaded), origin)
+
+
+def _approvers(words: str) -> dict[str, Value]:
+    """Who approved, as the vault names them."""
+    names = words.split(" approved-by ")[1:]
+    return {"approved": fit(" ".join(name.split()[0] for name in names))} if names else {}

@@ -21,27 +21,29 @@ _SIGNATURE = 64
 _ENTRY = 1 + _SIGNATURE
 
 
-def approved(request: Request, approvals: bytes, challenge: bytes, custodians: Sequence[bytes]) -> bool:
-    """Whether two different custodians signed ``request`` with ``challenge``; always where no custodian is known.
+def approved(
+    request: Request, approvals: bytes, challenge: bytes, custodians: Sequence[bytes]
+) -> tuple[str, ...] | None:
+    """Who signed ``request`` with ``challenge``, two custodians at least; nobody where none is known; None: not enough.
 
     ``approvals``: for each an octet with the place of his key and 64 octets of Ed25519 signature (RFC 8032).
     """
     if not custodians:
-        return True
+        return ()
     if not challenge or len(approvals) % _ENTRY:
-        return False
+        return None
     message = approval_message(request, challenge)
     persons = set()
     for start in range(0, len(approvals), _ENTRY):
         place = approvals[start]
         if place >= len(custodians):
-            return False
+            return None
         try:
             Ed25519PublicKey.from_public_bytes(custodians[place]).verify(approvals[start + 1 : start + _ENTRY], message)
         except InvalidSignature:
-            return False
+            return None
         persons.add(custodians[place])
-    return len(persons) >= NEEDED
+    return tuple(sorted(map(key_name, persons))) if len(persons) >= NEEDED else None
 
 
 def key_name(public: bytes) -> str:

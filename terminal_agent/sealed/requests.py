@@ -9,10 +9,7 @@ from protocols.vault import Verb
 from terminal_agent.sealed.phases import Phase
 
 _ALWAYS = frozenset({Verb.STATUS, Verb.TAMPER, Verb.STOP})
-_KEYS = frozenset(
-    {Verb.INVENTORY, Verb.VERIFY, Verb.CHALLENGE, Verb.LOAD, Verb.CREDENTIAL, Verb.BIND, Verb.ASK, Verb.TOKEN}
-    | {Verb.ROTATE, Verb.ZEROISE}
-)
+_KEYS = frozenset({Verb.INVENTORY, Verb.VERIFY, Verb.CHALLENGE, Verb.LOAD, Verb.ROTATE, Verb.ZEROISE})
 _SERVICE = frozenset({Verb.MAC, Verb.ENCRYPT, Verb.PROVE})
 _PINS = frozenset({Verb.ENTER_PIN, Verb.CANCEL_PIN})
 
@@ -26,5 +23,5 @@ PERMITTED: Mapping[Phase, frozenset[Verb]] = MappingProxyType(
     }
 )
 
-APPROVED: frozenset[Verb] = frozenset({Verb.LOAD, Verb.TOKEN, Verb.BIND, Verb.ROTATE, Verb.ZEROISE})
+APPROVED: frozenset[Verb] = frozenset({Verb.LOAD, Verb.ROTATE, Verb.ZEROISE})
 """Where the vault knows custodians, two of them sign for each of these. A tamper input asks nobody."""

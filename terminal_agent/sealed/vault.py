@@ -83,6 +83,7 @@ class Vault:
         self._why = why
         self._erase = erase
         self._challenge = b""
+        self._approvers = ""
         self._low = False
         self.services = Services(ring, counters, circumstances.random)
         self._handlers: Mapping[int, Callable[..., Reply]] = {
@@ -132,7 +133,9 @@ class Vault:
         if verb in requests.APPROVED and self._store is not None:
             challenge, self._challenge = self._challenge, b""
             given = bytes(getattr(request, "approvals", b""))
-            if not approvals.approved(request, given, challenge, self._ring.custodians):
+            persons = approvals.approved(request, given, challenge, self._ring.custodians)
+            self._approvers = "".join(f" approved-by {name}" for name in persons or ())
+            if persons is None:
                 return Refused(
                     Refusal.APPROVAL, f"{approvals.NEEDED} custodians must sign this request with a fresh challenge"
                 )
@@ -152,7 +155,7 @@ class Vault:
         if self._complete():
             self._move(Cause.COMPLETED)
         words = "waits: rotate the slot to use it" if waits else "serves"
-        return Done(f"{name} {held.check_value.hex().upper()} {words}")
+        return Done(f"{name} {held.check_value.hex().upper()} {words}{self._approvers}")
 
     def tampered(self, source: str) -> None:
         """A tamper input: destroy every key first, then say so on the disk, then to whoever listens."""
@@ -271,7 +274,9 @@ class Vault:
         if self._complete():
             self._move(Cause.COMPLETED)
         now = self._ring.serving[request.slot].check_value.hex().upper()
-        return Done(f"{request.slot} {now} serves; {gone.check_value.hex().upper()} destroyed {gone.at_ms}")
+        return Done(
+            f"{request.slot} {now} serves; {gone.check_value.hex().upper()} destroyed {gone.at_ms}{self._approvers}"
+        )
 
     def _zeroise(self, request: Zeroise) -> Reply:
         ring, at = self._ring, self._around.now_ms()
@@ -288,7 +293,8 @@ class Vault:
             self._move(Cause.ZEROISED)
         self._save()
         self._save()
-        return Done("\n".join(f"{one.slot} {one.check_value.hex().upper()} destroyed {one.at_ms}" for one in gone))
+        words = (f"{one.slot} {one.check_value.hex().upper()} destroyed {one.at_ms}{self._approvers}" for one in gone)
+        return Done("\n".join(words))
 
     def _tamper(self, request: Tamper) -> Reply:
         self.tampered(request.source)

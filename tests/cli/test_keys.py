@@ -159,6 +159,7 @@ def test_two_custodians_where_the_vault_knows_some(tmp_path: Path) -> None:
     assert one.returncode == 4
     both = [word for name in ("alice", "bob") for word in ("--approve", str(tmp_path / f"{name}.pem"))]
     assert desk.keys(*words, *both).returncode == 0
+    assert "approved" in (tmp_path / "state" / "TG000001.audit.jsonl").read_text().splitlines()[-1]
     assert desk.keys("zeroise", "--all").returncode == 4
     assert desk.keys("zeroise", "--all", *both).returncode == 0
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a key gets into a slot: key blocks, keys that TR-34 brought, components of the first transport key.
+"""How a key gets into a slot: key blocks, and components of the first transport key.
 
 Whatever the way, the same judge: is it for this slot, did it serve before, does another slot have it. A key that was
 taken waits beside the one that serves until somebody rotates the slot; an empty slot takes it at once.

@@ -93,8 +93,6 @@ class Ring:
     tampered_ms: int = 0
     custodians: tuple[bytes, ...] = ()
     """Ed25519 public keys, 32 octets each."""
-    remote: bytes = b""
-    """State of the TR-34 receiver: certificates and times, no key."""
     spent: deque[bytes] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     destroyed: deque[Destroyed] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
@@ -158,7 +156,7 @@ def write(ring: Ring, region: memoryview) -> int:
     out.put(MARK)
     for value in (ring.generation, ring.pin_credit_ms, ring.failed_loads, ring.tampered_ms):
         out.number(value)
-    for octets in (ring.tampered.encode(), b"".join(ring.custodians), ring.remote, b"".join(ring.spent)):
+    for octets in (ring.tampered.encode(), b"".join(ring.custodians), b"".join(ring.spent)):
         out.put(octets)
     out.number(len(ring.destroyed))
     for gone in ring.destroyed:
@@ -185,7 +183,7 @@ def read(region: memoryview, ring: Ring) -> None:
     ring.generation, ring.pin_credit_ms = source.number(), source.number()
     ring.failed_loads, ring.tampered_ms = source.number(), source.number()
     ring.tampered = source.text()
-    custodians, ring.remote, spent = source.octets(), source.octets(), source.octets()
+    custodians, spent = source.octets(), source.octets()
     ring.custodians = tuple(custodians[place : place + 32] for place in range(0, len(custodians), 32))
     ring.spent.extend(spent[place : place + 8] for place in range(0, len(spent), 8))
     for _ in range(source.number()):

@@ -32,7 +32,7 @@ SOUND: dict[str, dict[str, Any]] = {
     "audit.fault": {"reason": "record 5: changed"},
     "vault.tampered": {"source": "tamper input"},
     "vault.alert": {"alert": "fence landlock MISSING"},
-    "key.loaded": {"slot": "mac-master", "kcv": "A1B2C3"},
+    "key.loaded": {"slot": "mac-master", "kcv": "A1B2C3", "approved": "8A7B6C5D 1122AABB"},
     "key.destroyed": {"slot": "pin", "kcv": "A1B2C3D4E5", "reason": "rotated"},
     "host.signed_on": {"kcv": "A1B2C3"},
     "host.refused": {"reason": "the MAC is not right"},

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""A vault that breaks in: behind its own fences it tries what they must refuse, when asked with a TR-34 verb.
+"""A vault that breaks in: behind its own fences it tries what they must refuse, when asked to verify a key.
 
-Run as a program. It is composed as the real one is, and answers Bind(token=name of a try) with the error's number.
+Run as a program. It is composed as the real one is, and answers Verify(slot=name of a try) with the error's number.
 """
 
 import ctypes
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from protocols.vault import Bind, Result, Verb
+from protocols.vault import Result, Verb, Verify
 from terminal_agent.processes.vault import compose
 from terminal_agent.sealed.fences import LinuxKernel
 from terminal_agent.sealed.vault import Vault
@@ -53,16 +53,16 @@ TRIES = {
 }
 
 
-def attempt(request: Bind) -> Result:
+def attempt(request: Verify) -> Result:
     """The number of the error that a try met; 0 where it went through."""
     ctypes.set_errno(0)
-    outcome = TRIES[bytes(request.token).decode()]()
+    outcome = TRIES[request.slot]()
     return Result(bytes((ctypes.get_errno() if outcome == -1 else 0,)))
 
 
 def also(vault: Vault) -> None:
     """Add the tries."""
-    vault.also({Verb.BIND: attempt})
+    vault.also({Verb.VERIFY: attempt})
 
 
 if __name__ == "__main__":

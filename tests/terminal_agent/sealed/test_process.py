@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from protocols.vault import Bind, Inventory, Refused, Result, Status, Stop, encode
+from protocols.vault import Inventory, Refused, Result, Status, Stop, Verify, encode
 from terminal_agent.processes import vault_child
 from tests.terminal_agent.sealed import probed_vault
 from tests.terminal_agent.sealed.vaults import Asker, made, running
@@ -75,7 +75,7 @@ def test_every_fence_stands_here(probed: Asker) -> None:
 
 @pytest.mark.parametrize("what", probed_vault.TRIES)
 def test_the_vault_itself_cannot(probed: Asker, what: str) -> None:
-    reply = probed.ask(Bind(what.encode()))
+    reply = probed.ask(Verify(what, b""))
     assert isinstance(reply, Result)
     assert errno.errorcode.get(bytes(reply.value)[0]) == "EPERM"
 

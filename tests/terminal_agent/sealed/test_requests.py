@@ -5,11 +5,8 @@
 import pytest
 
 from protocols.vault import (
-    Ask,
-    Bind,
     CancelPin,
     Challenge,
-    Credential,
     Encrypt,
     EnterPin,
     Inventory,
@@ -23,7 +20,6 @@ from protocols.vault import (
     Status,
     Stop,
     Tamper,
-    Token,
     Verb,
     Verify,
     Zeroise,
@@ -33,7 +29,7 @@ from terminal_agent.sealed.requests import APPROVED, PERMITTED
 from tests.terminal_agent.sealed.inside import Machine
 
 REQUESTS: tuple[Request, ...] = (
-    *(Status(), Inventory(), Challenge(), Load("pin", "D"), Credential(), Bind(b"x"), Ask(), Token("pin", b"x")),
+    *(Status(), Inventory(), Challenge(), Load("pin", "D")),
     *(Rotate("pin"), Zeroise("pin"), Tamper("test"), EnterPin(b"4000001234567899", "", 1000), CancelPin()),
     *(Mac(bytes(16), b"x"), Encrypt(b"x"), Prove(b"x"), Verify("pin", b"123"), Stop()),
 )
@@ -75,7 +71,7 @@ def test_no_phase_but_ready_serves_pins_and_tampered_serves_nothing() -> None:
 
 
 def test_whatever_changes_a_key_needs_approval() -> None:
-    assert {Verb.LOAD, Verb.TOKEN, Verb.BIND, Verb.ROTATE, Verb.ZEROISE} == APPROVED
+    assert {Verb.LOAD, Verb.ROTATE, Verb.ZEROISE} == APPROVED
 
 
 def test_every_phase_can_be_reached_and_tampered_is_never_left() -> None:
