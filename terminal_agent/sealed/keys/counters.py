@@ -73,7 +73,7 @@ class Counters:
         """
         kept, ours = self._elsewhere.value(), self._ring.generation
         if not kept <= ours <= kept + 1:
-            raise RolledBack(f"the store says {ours}, the counter kept elsewhere {kept}")
+            raise RolledBack(f"clone or rollback: the store says {ours}, the counter kept elsewhere {kept}")
         if ours == kept + 1:
             self._elsewhere.advance()
         for name in (PIN, DATA):
