@@ -45,13 +45,13 @@ class Pipe:
             return 0
 
     def send(self, number: int, reply: Reply) -> bool:
-        """One reply or event; False where nobody is there any more."""
+        """One reply or event; False where nobody is there, or does not read: the vault never waits for its asker."""
         try:
             packet = encode(number, reply)
         except EncodeError:
             packet = encode(number, Refused(Refusal.MALFORMED, "the answer is too long for the pipe"))
         try:
-            self._socket.sendall(packet)
+            self._socket.send(packet, socket.MSG_DONTWAIT)
         except OSError:
             return False
         return True

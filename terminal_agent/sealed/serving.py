@@ -69,6 +69,7 @@ class Serving:
         self._asker = 0
         self._deadline = 0
         self._open = True
+        self._throttle_told = False
         self._poll = select.poll()
         for descriptor in (pipe.descriptor, keypad.descriptor if keypad else None, tamper, wake):
             if descriptor is not None:
@@ -138,7 +139,11 @@ class Serving:
             return Refused(Refusal.BUSY, "a PIN is being typed")
         if counters is None or (wait := counters.pin_wait_ms()):
             seconds = -(-(wait if counters else 0) // 1000)
-            vault.events.append(Happened("vault.throttled", f"PIN entries follow one another too fast: {seconds} s"))
+            if not self._throttle_told:  # once, until a PIN is served again: an alert must not become a flood
+                self._throttle_told = True
+                vault.events.append(
+                    Happened("vault.throttled", f"PIN entries follow one another too fast: {seconds} s")
+                )
             return Refused(Refusal.THROTTLED, f"PIN entries follow one another too fast; the next one in {seconds} s")
         if not block.is_pan(memoryview(request.pan)) or not 0 < request.timeout_ms <= LONGEST_ENTRY_MS:
             return Refused(Refusal.MALFORMED, "a PAN of 8 to 19 digits and up to 300 s expected")
@@ -160,6 +165,7 @@ class Serving:
             if state is State.ENTERED:
                 pan = self._pan[: self._pan_size]
                 reply = self._vault.services.pin_block(self._form, self._entry.pin, pan, self._field)
+                self._throttle_told = False
             else:
                 reply = PinEnded(Ended.CANCELLED if state is State.CANCELLED else Ended.TIMED_OUT)
         except StoreError as fault:

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tamper inputs: every key is gone at once and for good, whoever says so, whatever phase, whatever follows."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
 
 import pytest
 
-from protocols.vault import Done, Inventory, Mac, Refused, Tamper
+from protocols.vault import Done, Inventory, Mac, Refused, Status, Tamper
 from tests.terminal_agent.sealed.inside import Machine
 from tests.terminal_agent.sealed.vaults import Asker, component_files, keypad_pair, load_all, made, running
 
@@ -106,3 +107,23 @@ def test_keys_are_gone_even_where_the_disk_fails() -> None:
         vault.tampered("test")
     assert vault.phase.value == "tampered"
     assert not any(machine.ring.serving.values())
+
+
+def test_an_agent_that_does_not_read_cannot_hold_the_vault_up(tmp_path: Path) -> None:
+    """Its answers are dropped; the tamper input is heard all the same."""
+    line, link = keypad_pair(tmp_path)
+    wanted = made(tmp_path, tamper=str(link))
+    with running(wanted, components=component_files(tmp_path)) as asker:
+        load_all(asker)
+        for _ in range(3_000):
+            asker.send(Status())
+        os.write(line, b"!")
+        asker.child.pipe.setblocking(False)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                asker.child.pipe.recv(65_536)
+                continue
+            break
+        asker.child.pipe.settimeout(20)
+        assert_tampered(asker, "tamper input")
