@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from demo_vault import VAULT_TEXT, load_keys
 from stations import StationFailed, Stations, command, environment_says_no_colour
 
-ROOT = Path(__file__).resolve().parents[2]
 TERMINAL = "TG000001"
 USAGE = 2  # the exit code of words that a command does not take: no payment was begun
 EXAMPLES = """\
@@ -36,12 +36,6 @@ Everything is simulated, every key is a public TEST key, nothing leaves this mac
 """
 
 
-VAULT_TEXT = """
-[vault]
-store = "vault/store"
-counter = "elsewhere/counter"
-passphrase = "vault-passphrase"
-"""
 SOFTWARE = "software"
 
 
@@ -205,33 +199,16 @@ class Demo:
             + (VAULT_TEXT if software else "")
         )
         if software:
-            self.load_vault(profile)
+            self.screen.title("a vault, and keys for it")
+            for words, said in load_keys(profile):
+                self.screen.data({"station": "keys", "verb": words[0], **said})
+                outcome = said.get("words") or said.get("check_value") or said.get("source")
+                self.screen.line(f"  keys {' '.join(words[:2]):<16} {outcome}")
         start("agent", "terminal-agent", "run", "--profile", str(profile), "--json", *trace)
         self.screen.title("stations")
         for station in self.stations.running:
             ready = station.wait_ready()
             self._introduce(station.name, ready, station.ready_after_ms)
-
-    def load_vault(self, profile: Path) -> None:
-        """Make a vault and bring the test bank's TEST keys into it, as two custodians and a key office would."""
-        keys = ROOT / "device_profiles/data/vaults/test-bank"
-        components = [word for one in (1, 2) for word in ("--component", str(keys / f"component-{one}.hex"))]
-        self.screen.title("a vault, and keys for it")
-        for words in (
-            ["init"],
-            ["load", "transport", *components],
-            ["load", "pin", "--block", str(keys / "pin.keyblock")],
-            ["load", "mac-master", "--block", str(keys / "mac-master.keyblock")],
-        ):
-            argv = [command("terminal-agent"), "keys", *words, "--profile", str(profile), "--json"]
-            done = subprocess.run(argv, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise StationFailed(f"keys {words[0]}:\n{done.stderr.strip()}")
-            said = json.loads(done.stdout)
-            self.screen.data({"station": "keys", "verb": words[0], **said})
-            self.screen.line(
-                f"  keys {' '.join(words[:2]):<16} {said.get('words') or said.get('check_value') or said.get('source')}"
-            )
 
     def _pki(self, name: str) -> list[str]:
         pki = self.folder / "pki"

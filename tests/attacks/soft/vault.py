@@ -23,7 +23,7 @@ from terminal_agent.sealed.pin.entry import Entry
 from terminal_agent.sealed.services import Services
 
 
-class FullThrottle(Counters):
+class FullThrottleCounters(Counters):
     """Each start gives a full burst."""
 
     def begin(self) -> None:
@@ -31,7 +31,7 @@ class FullThrottle(Counters):
         self.fill_throttle()
 
 
-class NoThrottle(Counters):
+class NoThrottleCounters(Counters):
     """As fast as one types."""
 
     def pin_wait_ms(self) -> int:
@@ -39,7 +39,7 @@ class NoThrottle(Counters):
         return 0
 
 
-class Agreeable:
+class AgreeableElsewhere:
     """The number kept elsewhere, by someone who asks the store."""
 
     words = "nowhere"
@@ -54,18 +54,18 @@ class Agreeable:
         pass
 
 
-class Forgetful(Counters):
+class ForgetfulCounters(Counters):
     """No second counter, no stepping over."""
 
     def __init__(self, ring: Ring, *rest: Any) -> None:
-        super().__init__(ring, rest[0], Agreeable(ring), *rest[2:])
+        super().__init__(ring, rest[0], AgreeableElsewhere(ring), *rest[2:])
 
     def begin(self) -> None:
         self._ring.used = dict.fromkeys(self._ring.used, counters.BLOCK)
         super().begin()
 
 
-class Wrapping(Counters):
+class NeverEndingCounters(Counters):
     """At the end of a key's life it begins again, from an image taken at the start."""
 
     _image: bytes = b""
@@ -101,15 +101,15 @@ class LeakyServices(Services):
         return super().pin_block(form, pin, pan, field)
 
 
-def main() -> None:
+def serve_soft_vault() -> None:
     """Compose, with one part changed, and serve."""
     order = json.loads(sys.argv[1])
     lack = order.pop("lack")
     kinds: dict[str, type[Counters]] = {
-        "full-throttle": FullThrottle,
-        "no-throttle": NoThrottle,
-        "forgetful": Forgetful,
-        "wrapping": Wrapping,
+        "full-throttle": FullThrottleCounters,
+        "no-throttle": NoThrottleCounters,
+        "forgetful": ForgetfulCounters,
+        "wrapping": NeverEndingCounters,
     }
     process.Counters = kinds.get(lack, Counters)  # type: ignore[misc]
     if lack == "leaky":
@@ -121,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve_soft_vault()

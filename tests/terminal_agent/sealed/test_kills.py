@@ -82,3 +82,7 @@ def test_thousands_of_power_cuts() -> None:
     with evidence.run(AREA, COVERS, TORN, cases=LONG_CUTS, seed=SEED):
         cuts = sum(life_with_power_cuts(SEED + number, 50)[1] for number in range(LONG_CUTS // 50))
         assert cuts == LONG_CUTS
+
+
+def test_the_evidence_is_whole_and_of_this_code() -> None:
+    assert evidence.faults(AREA, {KILLED: LONG_KILLS, TORN: LONG_CUTS}) == []
