@@ -32,19 +32,20 @@ STORED = 2_048  # octets that a save writes, about
 
 def rows() -> list[Row]:
     """All rows."""
-    disk, memory = _folder(Path.cwd()), _folder(Path("/dev/shm"))
-    durable, floor = _durable(disk)
-    return [
-        Row("PIN block, store on tmpfs", _pins_us(memory), "µs", "echo over such a pipe", _echo_us(), 150),
-        Row("PIN block, counter on the disk", durable, "µs", "pwrite and fdatasync", floor, 1_000),
-        Row("PIN block, what the vault adds to the disk", durable - floor, "µs"),
-        Row("tamper input to keys zeroised and told", _tamper_ms(disk), "ms", "", None, 100),
-        *_start(disk),
-    ]
+    with _folder(Path.cwd()) as on_disk, _folder(Path("/dev/shm")) as in_memory:
+        disk, memory = Path(on_disk), Path(in_memory)
+        durable, floor = _durable(disk)
+        return [
+            Row("PIN block, store on tmpfs", _pins_us(memory), "µs", "echo over such a pipe", _echo_us(), 150),
+            Row("PIN block, counter on the disk", durable, "µs", "pwrite and fdatasync", floor, 1_000),
+            Row("PIN block, what the vault adds to the disk", durable - floor, "µs"),
+            Row("tamper input to keys zeroised and told", _tamper_ms(disk), "ms", "", None, 100),
+            *_start(disk),
+        ]
 
 
-def _folder(root: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix="tg-bench-", dir=root))
+def _folder(root: Path) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tg-bench-", dir=root)
 
 
 @contextmanager
