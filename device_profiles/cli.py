@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reader": ("device_profiles.serve.reader_command", "a card reader on a pseudo terminal, and a card to tap"),
     "pinpad": ("device_profiles.serve.pinpad_command", "a PIN pad on a pseudo terminal, and a person at its keys"),
     "tap": ("device_profiles.serve.tap_command", "records, plays again or alters what goes over a serial wire"),
+    "keypad": ("device_profiles.serve.keypad_command", "a local keypad for software PIN entry, and a person at it"),
     "card": ("device_profiles.serve.card_command", "a card in a virtual PC/SC reader (vpcd)"),
     "pcscd": ("device_profiles.serve.pcscd_command", "a PC/SC service with virtual readers, our own or the real pcscd"),
     "ccid": ("device_profiles.serve.ccid_command", "a CCID reader on a pseudo terminal, for pcscd's own driver"),

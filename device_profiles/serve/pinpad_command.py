@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if args.fault not in PINPAD_FAULTS:
         raise Fault(f"--fault: no fault '{args.fault}'", f"one of: {', '.join(PINPAD_FAULTS)}", Exit.USAGE)
     profile, load = catalog.pinpad(args.model), load_pinpad(args.load)
-    return asyncio.run(_serve(args, profile, load, _cardholder(args)))
+    return asyncio.run(_serve(args, profile, load, cardholder(args)))
 
 
 async def _serve(
@@ -98,7 +98,8 @@ async def _serve(
     return 0
 
 
-def _cardholder(args: argparse.Namespace) -> "Cardholder | None":
+def cardholder(args: argparse.Namespace) -> "Cardholder | None":
+    """The person that ``--cardholder`` and ``--behaviour`` describe."""
     from device_profiles.card_profile import load_card
     from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
     from protocols.secret import Pin

@@ -64,6 +64,9 @@ _REASON = Field("reason", of.TEXT, "why, in words")
 _PAYMENT = Field("payment", of.IDENTIFIER, "the payment's identifier on this terminal")
 _DEVICE = Field("device", of.IDENTIFIER, "reader, pad or another device of the profile")
 _REFERENCE = Field("reference", of.IDENTIFIER, "DE37 of the request, which the acquirer knows it by")
+_SLOT = Field("slot", of.IDENTIFIER, "what the key is for: pin, data, mac-master, binding, transport")
+_CHECK_VALUE = Field("kcv", of.CHECK_VALUE, "check value of the key")
+_APPROVED = Field("approved", of.TEXT, "names of the custodians' keys that signed", optional=True)
 _MS = Field("ms", of.NUMBER, "milliseconds since the payment began")
 
 _ALL = (
@@ -176,6 +179,30 @@ _ALL = (
     EventKind("device.lost", Lane.ALERT, ("{device} lost", "{reason}"), (_DEVICE, _REASON)),
     EventKind("device.back", Lane.HEALTH, ("{device} back",), (_DEVICE,)),
     EventKind("audit.fault", Lane.ALERT, ("audit log faulty", "{reason}"), (_REASON,)),
+    EventKind(
+        "vault.tampered",
+        Lane.ALERT,
+        ("the vault destroyed all its keys", "tamper input: {source}"),
+        (Field("source", of.TEXT, "which input said so"),),
+    ),
+    EventKind(
+        "vault.alert",
+        Lane.ALERT,
+        ("vault", "{alert}"),
+        (Field("alert", of.TEXT, "a fence that is missing, a key near its end, PINs too fast, a keypad that went"),),
+    ),
+    EventKind(
+        "key.loaded",
+        Lane.HEALTH,
+        ("key {kcv} loaded into slot {slot}", "approved by {approved}"),
+        (_SLOT, _CHECK_VALUE, _APPROVED),
+    ),
+    EventKind(
+        "key.destroyed",
+        Lane.HEALTH,
+        ("key {kcv} of slot {slot} destroyed", "{reason}", "approved by {approved}"),
+        (_SLOT, _CHECK_VALUE, _REASON, _APPROVED),
+    ),
     EventKind(
         "host.signed_on",
         Lane.HEALTH,

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from demo_vault import VAULT_TEXT, load_keys
 from stations import StationFailed, Stations, command, environment_says_no_colour
 
 TERMINAL = "TG000001"
@@ -25,6 +26,7 @@ EXAMPLES = """\
 examples:
   scripts/demo                   approved: EUR 42.00, online PIN at the pad
   scripts/demo --wrong-pin       declined: the issuer does not know that PIN
+  scripts/demo --pad software    approved: the PIN is typed at a keypad whose digits go to the vault alone
   scripts/demo --tampered-arqc   declined: the card's cryptogram was changed on its way
   scripts/demo --replay          the second payment is declined: a cloned pad sends an old PIN block again
   scripts/demo --usb             a night at the till: a stick, a bad keyboard, a service window; verdicts in words
@@ -35,12 +37,14 @@ Everything is simulated, every key is a public TEST key, nothing leaves this mac
 """
 
 
+SOFTWARE = "software"
 READERS = {"pn532": "PN532", "vivotech2": "ViVOtech2 reader"}
 PADS = {
     "ipp-uic": "test-bank",
     "ipp-verifone": "test-bank-verifone",
     "abecs": "test-bank-abecs",
-}  # model and what it was loaded with
+    SOFTWARE: "",
+}  # model and what a PIN pad was loaded with
 
 
 def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str) -> str:
@@ -160,10 +164,14 @@ class Demo:
             "reader", "device-twin", "reader", "--model", options.reader, "--card", "test-visa-like",
             "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--link", str(folder / "reader"), "--json",
         )  # fmt: skip
+        software = options.pad == SOFTWARE
+        behaviour = "wrong-pin" if options.wrong_pin else "right-pin"
         pad = start(
+            "keypad", "device-twin", "keypad", "--model", SOFTWARE, "--cardholder", "test-visa-like",
+            "--behaviour", behaviour, "--link", str(folder / "pad"), "--json",
+        ) if software else start(
             "pad", "device-twin", "pinpad", "--model", options.pad, "--load", PADS[options.pad],
-            "--cardholder", "test-visa-like",
-            "--behaviour", "wrong-pin" if options.wrong_pin else "right-pin",
+            "--cardholder", "test-visa-like", "--behaviour", behaviour,
             "--fault", "replay" if options.replay else "none", "--link", str(folder / "pad"), "--json",
         )  # fmt: skip
         try:
@@ -196,7 +204,14 @@ class Demo:
                 acquirer.wait_ready()["address"],
                 broker_address,
             )
+            + (VAULT_TEXT if software else "")
         )
+        if software:
+            self.screen.title("a vault, and keys for it")
+            for words, said in load_keys(profile):
+                self.screen.data({"station": "keys", "verb": words[0], **said})
+                outcome = said.get("words") or said.get("check_value") or said.get("source")
+                self.screen.line(f"  keys {' '.join(words[:2]):<16} {outcome}")
         start("agent", "terminal-agent", "run", "--profile", str(profile), "--json", *trace)
         self.screen.title("stations")
         for station in self.stations.running:
@@ -219,6 +234,7 @@ class Demo:
         more = {
             "hsm-sim": "payment HSM simulator; its master keys are public TEST keys",
             "reader": f"{READERS[self.options.reader]} with a TEST contactless card in its field",
+            "keypad": "a keypad that sends what is typed; its line goes to the vault alone",
             "pad": f"{self.options.pad} PIN pad, DUKPT-loaded with TEST keys; encrypts the PIN by itself",
             "acquirer": "ISO 8583 host over TLS; verifies everything through hsm-sim",
             "broker": f"{ready.get('kind', '')}, MQTT 5 over TLS, client certificate required",
@@ -342,13 +358,15 @@ def main() -> int:
     kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
     kind.add_argument("--usb", action="store_true", help="no payment: a story of the USB bus and its policy")
     parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
-    parser.add_argument("--pad", default="ipp-uic", choices=PADS, help="PIN pad (default ipp-uic)")
+    parser.add_argument("--pad", default="ipp-uic", choices=PADS, help="where the PIN is enciphered (default ipp-uic)")
     parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
     parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
     parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
     parser.add_argument("--trace", action="store_true", help="the bytes of every wire, redacted by type")
     parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
     options = parser.parse_args()
+    if options.replay and options.pad == SOFTWARE:
+        parser.error("--replay: a vault does not send a PIN block twice; that fault is the pad's")
     screen = Screen(as_json=options.json, trace=options.trace)
     if options.usb:
         import usb_demo  # the agent's USB room, which no payment needs

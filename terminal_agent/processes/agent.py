@@ -41,7 +41,9 @@ from terminal_agent.line.port import Line
 from terminal_agent.line.url import open_line
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.port import PadError, PinPad
-from terminal_agent.processes.profile import Models, TerminalProfile, load, models
+from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, models, vault_settings
+from terminal_agent.processes.vault_keeper import VaultKeeper
+from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.report.outbox import Outbox
 from tillguard.exits import Exit
 from tillguard.voice import Fault
@@ -57,7 +59,9 @@ def serve(profile_path: Path, *, as_json: bool, trace: bool) -> int:
     mouth = _Mouth(as_json)
     found = models(profile, profile_path)
     try:
-        asyncio.run(Agent(profile, found, mouth, mouth.traffic if trace else None).run())
+        keypad = found.pad if isinstance(found.pad, Keypad) else None
+        own = (vault_settings(profile, profile_path), keypad) if keypad is not None else None
+        asyncio.run(Agent(profile, found, mouth, mouth.traffic if trace else None, own).run())
     except AuditBroken as fault:
         raise Fault(fault.what, fault.hint, Exit.INTEGRITY) from None
     except AgentError as fault:
@@ -98,7 +102,15 @@ class _Mouth:
 class Agent:
     """Everything that lives as long as the process, wired once."""
 
-    def __init__(self, profile: TerminalProfile, found: Models, mouth: _Mouth, trace: Trace | None) -> None:
+    def __init__(
+        self,
+        profile: TerminalProfile,
+        found: Models,
+        mouth: _Mouth,
+        trace: Trace | None,
+        own_pad: tuple[VaultSettings, Keypad] | None = None,
+    ) -> None:
+        """``own_pad``: the vault and its keypad, where these stand in for a PIN pad."""
         self.profile = profile
         self._mouth = mouth
         self._stop = asyncio.Event()
@@ -111,6 +123,9 @@ class Agent:
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
         self._lines: dict[str, Line] = {}
+        self._keeper = (
+            VaultKeeper(own_pad[0], {"keys": own_pad[1].codes}, self._recorder, trace) if own_pad is not None else None
+        )
         self._reader = Attached(
             "reader", self._reader_opener(found, trace), self._recorder, lambda: self._line_ended("reader")
         )
@@ -250,8 +265,14 @@ class Agent:
         return opener
 
     def _pad_opener(self, found: Models, trace: Trace | None) -> Callable[[], Awaitable[PinPad]]:
+        model = found.pad
+        if self._keeper is not None:
+            return self._keeper.open
+        if isinstance(model, Keypad):
+            raise Fault("a keypad without a vault", "add [vault] to the profile", Exit.USAGE)
+
         async def opener() -> PinPad:
-            return await open_pad(found.pad, await self._line("pad", self.profile.pad.line, found.pad.line), trace)
+            return await open_pad(model, await self._line("pad", self.profile.pad.line, model.line), trace)
 
         return opener
 
@@ -260,6 +281,8 @@ class Agent:
         return self._lines[name]
 
     def _line_ended(self, name: str) -> bool:
+        if name == "pad" and self._keeper is not None:
+            return self._keeper.ended
         return name in self._lines and self._lines[name].ended
 
     def _methods(self) -> dict[str, Method]:
@@ -272,6 +295,7 @@ class Agent:
             ),
             "payment.status": Method("how a payment stands", {"payment": Parameter(str, 32)}, self._payment_status),
             SUBSCRIBE: Method("events on this connection from now on", {}, self._subscribed),
+            **(self._keeper.methods() if self._keeper is not None else {}),
         }
 
     async def _hello(self) -> object:

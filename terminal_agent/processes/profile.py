@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The terminal profile: one TOML file, put together from the rooms' own sections. Opens no device."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from device_profiles import catalog
 from device_profiles.ca_keys import Use, load_ca_keys
+from device_profiles.keypad import KeypadProfile, keypad
 from device_profiles.model import PadProfile, ReaderProfile, ReaderProtocol
 from protocols.currency import LARGEST_MINOR
 from terminal_agent.config import Device, Identity, Waits
 from terminal_agent.emv import Authorities, EmvTerminal, TrustedKey, Withdrawn
 from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.host.tcp import Endpoint, TlsFiles
+from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.report.settings import ReportSettings
 from tillguard import settings
 from tillguard.exits import Exit
@@ -59,6 +61,8 @@ class TerminalProfile:
     acquirer: AcquirerSection
     report: ReportSettings
     timeouts: Waits = field(default_factory=Waits)
+    vault: VaultSettings | None = None
+    """Where the pad is a keypad of the vault's own: see docs/vault.md."""
 
     def __post_init__(self) -> None:
         if self.reader.line == self.pad.line:
@@ -73,11 +77,29 @@ class TerminalProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Keypad:
+    """A keypad on the vault's own line, in place of a PIN pad."""
+
+    profile: KeypadProfile
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return f"{self.profile.title}; PINs are enciphered by the vault"
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """What its keys send."""
+        one = self.profile
+        return {"zero": one.zero, "enter": one.enter, "clear": one.clear, "cancel": one.cancel}
+
+
+@dataclass(frozen=True, slots=True)
 class Models:
     """The device models and the lists of keys that a profile names."""
 
     reader: ReaderProfile
-    pad: PadProfile
+    pad: PadProfile | Keypad
     authorities: Authorities = field(default_factory=Authorities)
     """The payment systems' keys of the lists that it names."""
     exceptions: ExceptionFile | None = None
@@ -109,7 +131,7 @@ def models(profile: TerminalProfile, path: Path) -> Models:
     """Look the device models and key lists up; paths of own profiles are taken from the profile's folder."""
     found = Models(
         catalog.reader(_model(profile.reader.model, path)),
-        catalog.pinpad(_model(profile.pad.model, path)),
+        _pad(profile, path),
         authorities(profile.emv.ca_keys, path),
         exceptions(profile),
     )
@@ -166,6 +188,27 @@ def exceptions(profile: TerminalProfile) -> ExceptionFile | None:
     except ValueError:
         hint = "a line of 64 hexadecimal digits for each card; a key of 32 hexadecimal digits at least"
         raise Fault(f"{named.file}: no exception file, or {named.key_file} no key", hint, Exit.USAGE) from None
+
+
+def _pad(profile: TerminalProfile, path: Path) -> PadProfile | Keypad:
+    name = profile.pad.model
+    if name not in catalog.names("keypads"):
+        return catalog.pinpad(_model(name, path))
+    if profile.vault is None:
+        raise Fault(
+            f"{path}: pad.model: {name} is a keypad, and there is no vault to encipher what is typed there",
+            "add [vault] (see docs/vault.md), or name a PIN pad that enciphers by itself",
+            Exit.USAGE,
+        )
+    return Keypad(keypad(name))
+
+
+def vault_settings(profile: TerminalProfile, path: Path) -> VaultSettings:
+    """[vault], its keypad being the pad's line where the pad is a keypad; :class:`Fault` where there is none."""
+    if profile.vault is None:
+        raise Fault(f"{path}: there is no [vault]", "see docs/vault.md for what to write there", Exit.USAGE)
+    is_keypad = profile.pad.model in catalog.names("keypads")
+    return replace(profile.vault, keypad=str(path.parent / profile.pad.line)) if is_keypad else profile.vault
 
 
 def _model(name: str, path: Path) -> str:

@@ -90,6 +90,22 @@ def test_approved_on_another_pad(tmp_path: Path, pad: str, said: tuple[str, ...]
     assert "4000009999990016" not in done.stdout + done.stderr
 
 
+def test_approved_with_the_pin_typed_at_a_keypad_of_the_vault(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--pad", "software", "--trace")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in (
+        "its line goes to the vault alone",
+        "mac-master E362B8 serves",
+        "key.loaded",
+        "enter PIN for 400000******0016",
+        "PIN block of format 0, KSN FFFF9876543210E0",
+        "APPROVED  EUR 42.00, card 400000******0016",
+        "MAC good, KSN fresh, PIN good, ARQC good",
+    ):
+        assert words in done.stdout, words
+    assert "4000009999990016" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("option", "headline", "log"),
     [

@@ -5,9 +5,11 @@
 import shutil
 from collections.abc import Awaitable, Callable
 
+from protocols.vault import PinMade, Reply
 from tests.attacks.harness import Attack, Case
 from tests.attacks.lane import SECOND_TERMINAL, ImagedPad, Lane, Till, lane
 from tests.attacks.soft.acquirer import ForgetfulLedger
+from tests.attacks.vaults import VaultTarget, vault
 from tests.device_profiles.acquirer_bench import TEST_PAN
 
 
@@ -43,6 +45,22 @@ async def replay_a_block(target: Lane) -> bool:
     return target.till.pay(TEST_PAN, captured)
 
 
+async def restore_it_after_a_restart(target: VaultTarget) -> bool:
+    """Image the store of a terminal's vault, let it work and restart, put the image back: a used key serves again."""
+    image = target.wanted.store.read_bytes()
+    used = {_ksn(target.pin())}
+    target.restart()
+    used.add(_ksn(target.pin()))
+    target.stop()
+    target.wanted.store.write_bytes(image)
+    target.start()
+    return _ksn(target.pin()) in used
+
+
+def _ksn(reply: Reply) -> bytes:
+    return bytes(reply.ksn) if isinstance(reply, PinMade) else b""
+
+
 def _case(name: str, strike: Callable[[Lane], Awaitable[bool]]) -> Case[Lane]:
     return Case(
         name,
@@ -61,12 +79,22 @@ ATTACK = Attack(
     "back",
     attacker="has the pad for some minutes, or its memory, or a copy of a PIN block; wants a key used twice, which "
     "takes back what a key for each transaction is for",
-    soft="an acquirer that remembers no key serial number",
+    soft="an acquirer that remembers no key serial number; a vault without a second counter, whose start steps over "
+    "nothing",
     defence="the acquirer takes a pad's counter only if it is higher than the last one, and remembers it before it "
-    "asks the HSM anything",
+    "asks the HSM anything; at the terminal, a number kept apart from the vault's store finds the old image, and every "
+    "start steps over what may have been used",
     cases=(
         _case("old image restored", restore_an_old_image),
         _case("copy at another terminal", run_a_copy_elsewhere),
         _case("block replayed", replay_a_block),
+        Case(
+            "store of the terminal's vault restored",
+            soft=lambda folder: vault(folder, "forgetful"),
+            hardened=vault,
+            strike=restore_it_after_a_restart,
+            alert="clone or rollback",
+            told="head office, as vault.alert: the vault stays locked",
+        ),
     ),
 )

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pad that is no pad: the vault with a keypad of its own asks for the PIN and enciphers it. Sees no digit.
+
+The digits go from the keypad to the vault. This process asks for a PIN and gets key serial number and block, as from
+any pad; it could not get more, since the vault's pipe has no message for it.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from protocols.pan import Pan
+from protocols.vault import (
+    CancelPin,
+    Ended,
+    EnterPin,
+    Mac,
+    PinEnded,
+    PinMade,
+    Refused,
+    Reply,
+    Result,
+    Status,
+)
+from terminal_agent.pad.port import PadError, PadRefused, PinCancelled, PinEntered, PinOutcome, PinTimedOut, Trace
+from terminal_agent.pad.vault_link import VaultLink
+
+ANSWER_S = 5.0
+"""What no person is asked about is answered within milliseconds; a disk may make it wait."""
+HINT = "see: terminal-agent keys list"
+
+
+class SoftwarePad:
+    """See :class:`terminal_agent.pad.port.PinPad`."""
+
+    def __init__(self, link: VaultLink, end: Callable[[], None], trace: Trace | None = None) -> None:
+        """``end`` stops the vault behind ``link``."""
+        self.link = link
+        self._end = end
+        self._trace = trace
+
+    async def enter_pin(self, pan: Pan, amount_words: str, timeout_s: float) -> PinOutcome:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        request = EnterPin(pan.digits.encode("ascii"), amount_words, max(1, round(timeout_s * 1000)))
+        self._told(">", f"enter PIN for {pan.masked}")
+        try:
+            reply = await self.link.ask(request, timeout_s + ANSWER_S)
+        except asyncio.CancelledError:
+            if not self.link.ended:
+                await asyncio.shield(self.cancel())
+            raise
+        match reply:
+            case PinMade(ksn, block, block_format):
+                self._told("<", f"PIN block of format {block_format}, KSN {bytes(ksn).hex().upper()}")
+                return PinEntered(bytes(ksn), bytes(block), block_format)
+            case PinEnded(how):
+                self._told("<", "no PIN")
+                return PinTimedOut() if how == Ended.TIMED_OUT else PinCancelled()
+        raise self._fault(reply)
+
+    async def mac(self, session_key: bytes, data: bytes) -> bytes:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        self._told(">", f"MAC over {len(data)} octets")
+        reply = await self.link.ask(Mac(session_key, data), ANSWER_S)
+        if not isinstance(reply, Result):
+            raise self._fault(reply)
+        self._told("<", "MAC")
+        return bytes(reply.value)
+
+    async def show(self, text: str) -> None:
+        """Refused: what the keypad's display says is the vault's own, so that nobody else can ask for a PIN there."""
+        raise PadRefused("the vault's keypad shows the vault's own words", "show it on the cashier's display")
+
+    async def cancel(self) -> None:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        await self.link.ask(CancelPin(), ANSWER_S)
+
+    async def check(self) -> None:
+        """Whether the vault answers; raises what keeps it from doing so."""
+        reply = await self.link.ask(Status(), ANSWER_S)
+        if isinstance(reply, Refused):
+            raise self._fault(reply)
+
+    async def close(self) -> None:
+        """See :class:`terminal_agent.pad.port.PinPad`."""
+        self.link.close()
+        await asyncio.to_thread(self._end)
+
+    def _told(self, direction: str, words: str) -> None:
+        if self._trace is not None:
+            self._trace("vault", direction, words)
+
+    @staticmethod
+    def _fault(reply: Reply) -> PadError:
+        if isinstance(reply, Refused):
+            return PadRefused(reply.words, HINT)
+        return PadError("the vault answered something else")

@@ -1,0 +1,373 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The vault's process: opens what it will need, raises the fences, then serves its one pipe. Decides no request.
+
+``python -I -m terminal_agent.processes.vault ORDER``: ORDER is a JSON document without secrets, made by
+:func:`terminal_agent.processes.vault_child.start`. Everything is opened, read and imported before the fences; behind
+them there is no way to a file, a socket or another program. What cannot be opened leaves the vault locked, and its
+status says why: it never starts half.
+"""
+
+import ctypes
+import fcntl
+import gc
+import json
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocols.errors import ProtocolError
+from protocols.tpm2 import LARGEST_RESPONSE, Sealed
+from terminal_agent.sealed.arena import Arena, open_arena
+from terminal_agent.sealed.fences import Kernel, LinuxKernel, raise_all
+from terminal_agent.sealed.keypad import READ_OCTETS, KeyCodes, Keypad
+from terminal_agent.sealed.keys import inject, source
+from terminal_agent.sealed.keys import ring as rings
+from terminal_agent.sealed.keys.counters import Counters, PinRate
+from terminal_agent.sealed.keys.elsewhere import COUNTER_OCTETS, Elsewhere, FileCounter
+from terminal_agent.sealed.keys.inject import LoadRefused
+from terminal_agent.sealed.keys.ring import Ring
+from terminal_agent.sealed.keys.source import Head, Kind
+from terminal_agent.sealed.keys.store import (
+    FILE_OCTETS,
+    HEAD_OCTETS,
+    STORE_KEY_OCTETS,
+    OpenFile,
+    Store,
+    StoreError,
+    erase,
+)
+from terminal_agent.sealed.keys.tpm import Tpm, TpmCounter
+from terminal_agent.sealed.pin.block import PinFormat
+from terminal_agent.sealed.pipe import Pipe, StrangerAtThePipe
+from terminal_agent.sealed.serving import Serving
+from terminal_agent.sealed.vault import Circumstances, Vault
+
+LARGEST_COMPONENT = 256
+MADV_DONTNEED = 4  # madvise(2)
+HEX_DIGITS = b"0123456789ABCDEF0123456789abcdef"
+NO_STORE = "there is no store: make one with terminal-agent keys init"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What this vault is told, on its command line: fields of :class:`.vault_settings.VaultSettings` as text."""
+
+    pipe: int
+    users: list[int]
+    store: str
+    counter: str | None
+    tpm: str
+    tpm_index: int
+    token: str | None
+    passphrase: str | None
+    keypad: str
+    tamper: str
+    needed: list[str]
+    pin_format: int
+    pin_interval: float
+    pin_burst: int
+    keys: dict[str, int] = field(default_factory=dict)
+    """What the keypad's keys send: zero, enter, clear, cancel."""
+    components: list[str] = field(default_factory=list)
+    """Files with components of the first transport key, in hexadecimal digits: read here and nowhere else."""
+
+
+class CannotOpen(Exception):
+    """Why the vault stays locked."""
+
+
+@dataclass(slots=True)
+class Opened:
+    """What was opened before the fences."""
+
+    ring: Ring
+    disk: OpenFile | None = None
+    head: Head | None = None
+    key: memoryview | None = None
+    elsewhere: Elsewhere | None = None
+    why: str = ""
+    components: list[bytearray] = field(default_factory=list)
+
+
+def steady_ms() -> int:
+    """Milliseconds that go on while the machine sleeps (clock_gettime(2), CLOCK_BOOTTIME)."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def now_ms() -> int:
+    """Unix time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def open_file(path: str, octets: int, what: str) -> OpenFile:
+    """An existing file of that size, locked against a second vault; :class:`CannotOpen` says why not."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        raise CannotOpen(NO_STORE if what == "store" else f"the {what} {path} is not there") from None
+    except BlockingIOError:
+        raise CannotOpen(f"another vault has the {what}: stop that one first") from None
+    except OSError as fault:
+        raise CannotOpen(f"the {what} {path} cannot be opened: {fault.strerror}") from None
+    if os.fstat(descriptor).st_size != octets:
+        raise CannotOpen(f"the {what} {path} has another size than a vault's")
+    return OpenFile(descriptor)
+
+
+def read_passphrase(path: str, arena: Arena, material: bytes, key: memoryview) -> None:
+    """The store's key from the passphrase file into ``key``."""
+    if not path:
+        raise CannotOpen("a passphrase file gives this store's key, and the profile names none")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as fault:
+        raise CannotOpen(f"the passphrase file {path} cannot be read: {fault.strerror}") from None
+    try:
+        with arena.lend(source.LARGEST_PASSPHRASE) as region:
+            words = source.trimmed(region[: os.readv(descriptor, [region])])
+            if len(words) < source.LEAST_PASSPHRASE:
+                raise CannotOpen(f"the passphrase file {path} is too short to be one")
+            source.by_passphrase(words, material, key)
+    finally:
+        os.close(descriptor)
+
+
+def read_key(order: Order, arena: Arena, head: Head, key: memoryview, tpm: Tpm | None) -> None:
+    """The store's key from whoever the head names; no other source is tried."""
+    if head.kind is Kind.PASSPHRASE:
+        read_passphrase(order.passphrase or "", arena, head.material, key)
+        return
+    if head.kind is Kind.TOKEN and order.token:
+        ask_token(order.token, "unwrap", memoryview(head.material), key)
+        return
+    if head.kind is Kind.TPM and tpm is not None:
+        tpm.unseal(Sealed(head.material), key)
+        return
+    raise CannotOpen(f"a {head.kind.value} gives this store's key, and the profile names none")
+
+
+def open_tpm(path: str, arena: Arena) -> Tpm:
+    """A TPM's character device, or a simulator's socket."""
+    try:
+        if stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116 - pathlib would cost the vault half a megabyte
+            import socket
+
+            link = socket.socket(socket.AF_UNIX)
+            link.connect(path)
+            return Tpm(link.detach(), arena.take(LARGEST_RESPONSE))
+        return Tpm(os.open(path, os.O_RDWR | os.O_CLOEXEC), arena.take(LARGEST_RESPONSE))
+    except OSError as fault:
+        raise CannotOpen(f"the TPM {path} cannot be opened: {fault.strerror}") from None
+
+
+def ask_token(path: str, verb: str, given: memoryview, outcome: memoryview) -> int:
+    """Have the token wrap or unwrap, in a process that ends; how many octets came."""
+    there, ours = os.pipe()
+    back, theirs = os.pipe()
+    os.write(ours, given)
+    os.close(ours)
+    argv = [sys.executable, "-I", "-m", "terminal_agent.processes.vault_token", path, verb]
+    actions = [(os.POSIX_SPAWN_DUP2, there, 0), (os.POSIX_SPAWN_DUP2, theirs, 1)]
+    child = os.posix_spawn(sys.executable, argv, {"LC_ALL": "C.UTF-8", **token_environment()}, file_actions=actions)
+    os.close(there)
+    os.close(theirs)
+    size = os.readv(back, [outcome])
+    os.close(back)
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) or not size:
+        raise CannotOpen(f"the token of {path} does not give this store's key: see the line above")
+    return size
+
+
+def token_environment() -> dict[str, str]:
+    """Where a token's library looks for its own settings."""
+    return {name: os.environ[name] for name in ("SOFTHSM2_CONF",) if name in os.environ}
+
+
+def read_component(path: str, arena: Arena) -> bytearray:
+    """The octets of one component file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as fault:
+        raise CannotOpen(f"the component {path} cannot be read: {fault.strerror}") from None
+    try:
+        with arena.lend(LARGEST_COMPONENT) as region:
+            digits = source.trimmed(region[: os.readv(descriptor, [region])])
+            octets = bytearray(len(digits) // 2)
+            for place, digit in enumerate(digits):
+                value = HEX_DIGITS.find(digit)
+                if value < 0 or len(digits) % 2:
+                    raise CannotOpen(f"the component {path} is not hexadecimal digits")
+                octets[place // 2] |= (value & 0xF) << (0 if place & 1 else 4)
+            return octets
+    finally:
+        os.close(descriptor)
+
+
+def open_elsewhere(order: Order, key: memoryview, tpm: Tpm | None) -> Elsewhere:
+    """The counter that is not in the store."""
+    if tpm is not None:
+        return TpmCounter(tpm, order.tpm_index, key)
+    return FileCounter(open_file(str(order.counter), COUNTER_OCTETS, "counter"), key)
+
+
+def open_all(order: Order, arena: Arena) -> Opened:
+    """Store, key and counter; where one is missing, the reason instead."""
+    opened = Opened(rings.empty(arena))
+    try:
+        disk = opened.disk = open_file(str(order.store), FILE_OCTETS, "store")
+        head = Head.decode(disk.read(0, HEAD_OCTETS))
+        key = arena.take(STORE_KEY_OCTETS)
+        tpm = open_tpm(order.tpm, arena) if order.tpm else None
+        read_key(order, arena, head, key, tpm)
+        opened.elsewhere = open_elsewhere(order, key, tpm)
+        opened.components = [read_component(path, arena) for path in order.components]
+        opened.head, opened.key = head, key
+    except (CannotOpen, StoreError, ProtocolError) as fault:
+        opened.why = str(fault)
+    return opened
+
+
+def unlock(opened: Opened, arena: Arena, order: Order) -> tuple[Store, Counters] | None:
+    """Read the store and begin a generation; None with the reason in ``opened.why`` where it is not what it was."""
+    if opened.disk is None or opened.head is None or opened.key is None or opened.elsewhere is None:
+        return None
+    store = Store(opened.disk, opened.key, opened.head.bound, arena, os.urandom)
+    rate = PinRate(max(1, round(order.pin_interval * 1000)), order.pin_burst)
+    counters = Counters(opened.ring, store, opened.elsewhere, rate, steady_ms)
+    try:
+        store.load(opened.ring)
+        counters.begin()
+        if opened.components:
+            inject.take_components(opened.ring, opened.components, now_ms())
+            store.save(opened.ring)
+    except (StoreError, LoadRefused) as fault:
+        opened.ring.wipe_keys()
+        opened.why = str(fault)
+        return None
+    return store, counters
+
+
+def open_keypad(order: Order, arena: Arena, codes: KeyCodes) -> Keypad | None:
+    """The keypad's line, raw; None where the profile has none or it is not there."""
+    if not order.keypad:
+        return None
+    try:
+        descriptor = os.open(order.keypad, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as fault:
+        complain(f"the keypad {order.keypad} cannot be opened: {fault.strerror}")
+        return None
+    if os.isatty(descriptor):
+        import tty
+
+        tty.setraw(descriptor)
+    return Keypad(descriptor, arena.take(READ_OCTETS), codes)
+
+
+def open_tamper(order: Order) -> int | None:
+    """The tamper line; -1 where the profile names one that cannot be opened, which counts as tampering."""
+    if not order.tamper:
+        return None
+    try:
+        return os.open(order.tamper, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def complain(words: str) -> None:
+    """Loudly, on stderr."""
+    os.write(2, f"terminal-agent vault: {words}\n".encode())
+
+
+def wake_descriptor() -> int:
+    """Readable as soon as SIGTERM or SIGINT came."""
+    end, start = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(start)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return end
+
+
+Composer = Callable[[Vault], None]
+
+
+def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = None) -> Serving:
+    """Everything, in the order that matters: open, fence, unlock. ``also`` may add requests to the vault."""
+    order = Order(**document)
+    arena = open_arena(kernel)
+    pipe = Pipe(order.pipe, order.users)
+    opened = open_all(order, arena)
+    keypad = open_keypad(order, arena, KeyCodes(**order.keys))
+    tamper, wake = open_tamper(order), wake_descriptor()
+    fences = (arena.fence, *raise_all(kernel))
+    for fence in fences:
+        if not fence.stands:
+            complain(f"WARNING: fence {fence.name} {fence.words}")
+    unlocked = unlock(opened, arena, order)
+    store, counters = unlocked or (None, None)
+    circumstances = Circumstances(
+        tuple(order.needed),
+        now_ms,
+        os.urandom,
+        opened.elsewhere.words if opened.elsewhere else "-",
+        opened.head.kind.value if opened.head else "-",
+    )
+    disk = opened.disk
+    wipe = (lambda: erase(disk)) if disk is not None else None
+    vault = Vault(opened.ring, store, counters, circumstances, fences, opened.why, wipe)
+    if also is not None:
+        also(vault)
+    if tamper == -1:
+        vault.tampered("the tamper line cannot be opened")
+    line = None if tamper == -1 else tamper
+    return Serving(vault, pipe, arena, PinFormat(order.pin_format), steady_ms, keypad, line, wake)
+
+
+def code_in_memory() -> list[tuple[int, int]]:
+    """Start and length of every mapping of code; asked before the fences, since it is read from a file."""
+    found = []
+    with open("/proc/self/maps", encoding="ascii", errors="replace") as lines:  # noqa: PTH123 - as above
+        for line in lines:
+            place, rights, *rest = line.split()
+            if rights == "r-xp" and rest[-1].startswith("/"):
+                start, end = (int(word, 16) for word in place.split("-"))
+                found.append((start, end - start))
+    return found
+
+
+def settle(code: list[tuple[int, int]]) -> None:
+    """Give back what starting borrowed: garbage, free heap, and code that was needed once.
+
+    Pages of code are never changed, so those that are wanted again come back from the file's cache (madvise(2)).
+    """
+    gc.collect()
+    gc.freeze()
+    library = ctypes.CDLL(None)
+    library.malloc_trim(0)
+    for start, octets in code:
+        library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(octets), MADV_DONTNEED)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until told to stop; exit code 0 after a clean end."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        code = code_in_memory()
+        serving = compose(json.loads(words[0]), LinuxKernel())
+    except StrangerAtThePipe as fault:
+        complain(f"refused to serve: {fault}")
+        return 4
+    settle(code)
+    serving.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a vault behind the agent's pad port and its key methods behind the local socket. Decides nothing about keys."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from protocols.errors import ProtocolError
+from protocols.telemetry.events import fit
+from protocols.vault import Done, Happened, Refusal, Status
+from terminal_agent.api.methods import Method, Parameter
+from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, RpcError
+from terminal_agent.errors import AgentError
+from terminal_agent.flows.keys import KeyOffice, KeysRefused
+from terminal_agent.flows.reporting import Recorder
+from terminal_agent.pad.port import PadAbsent, PinPad, Trace
+from terminal_agent.pad.software import ANSWER_S, SoftwarePad
+from terminal_agent.pad.vault_link import VaultLink
+from terminal_agent.processes import vault_child
+from terminal_agent.processes.vault_settings import VaultSettings
+
+_SLOT = Parameter(str, 20)
+_APPROVALS = Parameter(str, 1_024, optional=True)
+_LONGEST_BLOCK = 10_000  # X9.143:2021: a block says its length in four digits
+
+
+class VaultKeeper:
+    """Starts the vault when the pad is opened, and again whenever it has ended."""
+
+    def __init__(
+        self, settings: VaultSettings, more: Mapping[str, object], recorder: Recorder, trace: Trace | None
+    ) -> None:
+        """``more``: what the vault is told besides its settings."""
+        self._settings = settings
+        self._more = dict(more)
+        self._recorder = recorder
+        self._trace = trace
+        self._pad: SoftwarePad | None = None
+        self._told: set[str] = set()
+        self.office = KeyOffice(lambda: self._pad.link if self._pad is not None else None, recorder)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the vault that was started last has ended."""
+        return self._pad is not None and self._pad.link.ended
+
+    async def open(self) -> PinPad:
+        """A running vault as a pad; :class:`PadAbsent` where it does not come up."""
+        child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more))
+        pad = SoftwarePad(VaultLink(child.pipe, self._happened), lambda: _reaped(child), self._trace)
+        try:
+            reply = await pad.link.ask(Status(), ANSWER_S)
+            if not isinstance(reply, Done):
+                raise PadAbsent("the vault does not say how it is", "see what it printed")
+            self._look(reply.words.splitlines())
+        except BaseException:
+            await pad.close()
+            raise
+        self._pad = pad
+        return pad
+
+    def _look(self, lines: list[str]) -> None:
+        """Tell once of each fence that is missing, and of a vault that serves nothing."""
+        for line in lines:
+            name, _, rest = line.partition(" ")
+            if name == "fence" and " MISSING " in line:
+                self._alert(f"fence {rest}")
+            elif name == "why":
+                self._alert(f"locked: {rest}")
+            elif name == "phase" and rest in ("tampered", "exhausted"):
+                self._alert(f"phase {rest}")
+
+    def _alert(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            self._recorder.note("vault.alert", alert=fit(words))
+
+    def _happened(self, event: Happened) -> None:
+        self.office.happened(event)
+
+    def methods(self) -> Mapping[str, Method]:
+        """The key methods of the local socket."""
+        block = Parameter(str, _LONGEST_BLOCK)
+        return {
+            "keys.list": Method("every key by slot and check value", {}, _said(self._list)),
+            "keys.status": Method("the vault's phase, fences and custodians", {}, _said(self._status)),
+            "keys.challenge": Method("what custodians sign", {}, _said(self._challenge)),
+            "keys.load": Method(
+                "a key block into a slot",
+                {"slot": _SLOT, "block": block, "ksn": Parameter(str, 24, optional=True), "approvals": _APPROVALS},
+                _said(self._load),
+            ),
+            "keys.rotate": Method(
+                "the waiting key serves", {"slot": _SLOT, "approvals": _APPROVALS}, _said(self._rotate)
+            ),
+            "keys.zeroise": Method(
+                "destroy one key, or all where the slot is empty",
+                {"slot": _SLOT, "approvals": _APPROVALS},
+                _said(self._zeroise),
+            ),
+            "keys.verify": Method(
+                "whether a slot's key has that check value",
+                {"slot": _SLOT, "kcv": Parameter(str, 10)},
+                _said(self._verify),
+            ),
+            "keys.tamper": Method(
+                "a tamper input: every key is destroyed", {"source": Parameter(str, 40)}, _said(self._tamper)
+            ),
+        }
+
+    async def _list(self) -> object:
+        return {"keys": [asdict(line) for line in await self.office.inventory()]}
+
+    async def _status(self) -> object:
+        return {"lines": await self.office.status()}
+
+    async def _challenge(self) -> object:
+        return {"challenge": (await self.office.challenge()).hex()}
+
+    async def _load(self, slot: str, block: str, ksn: str = "", approvals: str = "") -> object:
+        return {"words": await self.office.load(slot, block, bytes.fromhex(ksn), bytes.fromhex(approvals))}
+
+    async def _rotate(self, slot: str, approvals: str = "") -> object:
+        return {"words": await self.office.rotate(slot, bytes.fromhex(approvals))}
+
+    async def _zeroise(self, slot: str, approvals: str = "") -> object:
+        return {"words": await self.office.zeroise(slot, bytes.fromhex(approvals))}
+
+    async def _verify(self, slot: str, kcv: str) -> object:
+        return {"words": await self.office.verify(slot, bytes.fromhex(kcv))}
+
+    async def _tamper(self, source: str) -> object:
+        await self.office.tamper(source)
+        return {"words": "every key is destroyed"}
+
+
+def _reaped(child: vault_child.VaultChild) -> None:
+    child.stop()
+
+
+def _said(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """What a handler raises, as an answer."""
+
+    async def answered(**parameters: Any) -> Any:
+        try:
+            return await handler(**parameters)
+        except KeysRefused as fault:
+            code = INVALID_PARAMS if fault.why == Refusal.MALFORMED else REFUSED
+            raise RpcError(code, fault.what, fault.hint) from None
+        except AgentError as fault:
+            raise RpcError(UNAVAILABLE, fault.what, fault.hint) from None
+        except (ValueError, ProtocolError):
+            raise RpcError(INVALID_PARAMS, "not hexadecimal digits, or too long", "see: keys --help") from None
+
+    return answered

@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which request is permitted in which phase, and which one two custodians must approve. Serves none of them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from protocols.vault import Verb
+from terminal_agent.sealed.phases import Phase
+
+_ALWAYS = frozenset({Verb.STATUS, Verb.TAMPER, Verb.STOP})
+_KEYS = frozenset({Verb.INVENTORY, Verb.VERIFY, Verb.CHALLENGE, Verb.LOAD, Verb.ROTATE, Verb.ZEROISE})
+_SERVICE = frozenset({Verb.MAC, Verb.ENCRYPT, Verb.PROVE})
+_PINS = frozenset({Verb.ENTER_PIN, Verb.CANCEL_PIN})
+
+PERMITTED: Mapping[Phase, frozenset[Verb]] = MappingProxyType(
+    {
+        Phase.LOCKED: _ALWAYS,
+        Phase.LOADING: _ALWAYS | _KEYS,
+        Phase.READY: _ALWAYS | _KEYS | _SERVICE | _PINS,
+        Phase.TAMPERED: _ALWAYS | {Verb.INVENTORY},
+        Phase.EXHAUSTED: _ALWAYS | _KEYS | _SERVICE,
+    }
+)
+
+APPROVED: frozenset[Verb] = frozenset({Verb.LOAD, Verb.ROTATE, Verb.ZEROISE})
+"""Where the vault knows custodians, two of them sign for each of these. A tamper input asks nobody."""

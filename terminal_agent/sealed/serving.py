@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The vault's loop: pipe, keypad, tamper input, deadlines. Moves octets and time; the decisions are the vault's.
+
+One thread and one poll. While a person types a PIN every other request is served: only a second PIN entry is refused.
+"""
+
+import select
+from collections.abc import Callable
+from typing import Final
+
+from protocols.errors import ProtocolError
+from protocols.vault import (
+    LARGEST_PACKET,
+    CancelPin,
+    Done,
+    Ended,
+    EnterPin,
+    Happened,
+    PinEnded,
+    Refusal,
+    Refused,
+    Reply,
+    Request,
+    decode_request,
+)
+from terminal_agent.sealed.arena import Arena
+from terminal_agent.sealed.keypad import Keypad
+from terminal_agent.sealed.keys.store import StoreError
+from terminal_agent.sealed.pin import block
+from terminal_agent.sealed.pin.block import PinFormat
+from terminal_agent.sealed.pin.entry import Entry, Input, State
+from terminal_agent.sealed.pipe import Pipe
+from terminal_agent.sealed.vault import Vault
+
+LONGEST_ENTRY_MS: Final = 300_000
+LONGEST_WORDS: Final = 32
+MOST_DIGITS: Final = 12
+MOST_PAN_DIGITS: Final = 19
+
+
+class Serving:
+    """One vault at one pipe."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        pipe: Pipe,
+        arena: Arena,
+        form: PinFormat,
+        steady_ms: Callable[[], int],
+        keypad: Keypad | None = None,
+        tamper: int | None = None,
+        wake: int | None = None,
+    ) -> None:
+        """``tamper``: a descriptor where anything that comes, its end too, is a tamper input; ``wake``: one to stop."""
+        self._vault = vault
+        self._pipe = pipe
+        self._form = form
+        self._steady_ms = steady_ms
+        self._keypad = keypad
+        self._tamper = tamper
+        self._wake = wake
+        self._packet = arena.take(LARGEST_PACKET)
+        self._field = arena.take(block.FIELD_OCTETS)
+        self._pan = arena.take(MOST_PAN_DIGITS)
+        self._pan_size = 0
+        self._entry = Entry(arena.take(MOST_DIGITS))
+        self._asker = 0
+        self._deadline = 0
+        self._open = True
+        self._throttle_told = False
+        self._poll = select.poll()
+        for descriptor in (pipe.descriptor, keypad.descriptor if keypad else None, tamper, wake):
+            if descriptor is not None:
+                self._poll.register(descriptor, select.POLLIN)
+
+    def run(self) -> None:
+        """Serve until told to stop, or until nobody is at the other end."""
+        while self._open and not self._vault.stopping:
+            wait = max(self._deadline - self._steady_ms(), 0) if self._entry.state is State.COLLECTING else None
+            for descriptor, _ in self._poll.poll(wait):
+                self._ready(descriptor)
+            if self._entry.state is State.COLLECTING and self._steady_ms() >= self._deadline:
+                self._entry.press(Input.SILENCE)
+            self._settle()
+            self._tell()
+        self._end()
+
+    def _ready(self, descriptor: int) -> None:
+        if descriptor == self._pipe.descriptor:
+            self._hear()
+        elif descriptor == self._tamper:
+            self._poll.unregister(descriptor)
+            self._tampered("tamper input")
+        elif descriptor == self._wake:
+            self._open = False
+        elif self._keypad is not None:
+            before = self._entry.shown
+            self._keypad.type_into(self._entry)
+            if not self._keypad.there:
+                self._poll.unregister(descriptor)
+                self._vault.events.append(Happened("vault.keypad_lost", "the keypad of the vault is gone"))
+            elif self._entry.shown not in ("", before):
+                self._keypad.show(self._entry.shown)
+
+    def _hear(self) -> None:
+        size = self._pipe.receive(self._packet)
+        if not size:
+            self._open = False
+            return
+        number = self._packet[0]
+        try:
+            number, request = decode_request(self._packet[:size])
+            reply = self._serve(number, request)
+        except ProtocolError as fault:
+            reply = Refused(Refusal.MALFORMED, str(fault))
+        finally:
+            self._packet[:size] = bytes(size)
+        if reply is not None:
+            self._pipe.send(number, reply)
+
+    def _serve(self, number: int, request: Request) -> Reply | None:
+        if isinstance(request, EnterPin):
+            return self._ask_for_pin(number, request)
+        if isinstance(request, CancelPin):
+            self._entry.press(Input.CANCEL)
+            return Done()
+        return self._vault.ask(request)
+
+    def _ask_for_pin(self, number: int, request: EnterPin) -> Refused | None:
+        vault, counters = self._vault, self._vault.services.counters
+        refused = vault.gate(request)
+        if refused is not None:
+            return refused
+        if self._keypad is None or not self._keypad.there:
+            return Refused(Refusal.KEYPAD, "the vault has no keypad: PINs are typed at a pad that enciphers by itself")
+        if self._entry.state is not State.IDLE:
+            return Refused(Refusal.BUSY, "a PIN is being typed")
+        if counters is None or (wait := counters.pin_wait_ms()):
+            seconds = -(-(wait if counters else 0) // 1000)
+            if not self._throttle_told:  # once, until a PIN is served again: an alert must not become a flood
+                self._throttle_told = True
+                vault.events.append(
+                    Happened("vault.throttled", f"PIN entries follow one another too fast: {seconds} s")
+                )
+            return Refused(Refusal.THROTTLED, f"PIN entries follow one another too fast; the next one in {seconds} s")
+        if not block.is_pan(memoryview(request.pan)) or not 0 < request.timeout_ms <= LONGEST_ENTRY_MS:
+            return Refused(Refusal.MALFORMED, "a PAN of 8 to 19 digits and up to 300 s expected")
+        self._keypad.type_into(self._entry)  # what was typed before the prompt is nobody's PIN
+        self._pan_size = len(request.pan)
+        self._pan[: self._pan_size] = request.pan
+        self._asker, self._deadline = number, self._steady_ms() + request.timeout_ms
+        self._entry.begin(request.words[:LONGEST_WORDS])
+        self._keypad.show(self._entry.shown)
+        return None
+
+    def _settle(self) -> None:
+        """Answer an entry that has come to its end, and leave nothing of it."""
+        state = self._entry.state
+        if state in (State.IDLE, State.COLLECTING):
+            return
+        reply: Reply
+        try:
+            if state is State.ENTERED:
+                pan = self._pan[: self._pan_size]
+                reply = self._vault.services.pin_block(self._form, self._entry.pin, pan, self._field)
+                self._throttle_told = False
+            else:
+                reply = PinEnded(Ended.CANCELLED if state is State.CANCELLED else Ended.TIMED_OUT)
+        except StoreError as fault:
+            reply = Refused(Refusal.STORE, str(fault))
+        except ProtocolError as fault:
+            reply = Refused(Refusal.MALFORMED, str(fault))
+        finally:
+            self._forget()
+        if isinstance(reply, Refused) and reply.why == Refusal.EXHAUSTED:
+            self._vault.used_up()
+        self._vault.look_at_life()
+        self._pipe.send(self._asker, reply)
+        if self._keypad is not None and self._keypad.there:
+            self._keypad.show("")
+
+    def _tampered(self, source: str) -> None:
+        self._entry.press(Input.CANCEL)
+        try:
+            self._vault.tampered(source)
+        except StoreError as fault:
+            self._vault.events.append(Happened("vault.fault", f"the tamper mark could not be written: {fault}"))
+
+    def _forget(self) -> None:
+        self._entry.forget()
+        self._pan[:] = bytes(len(self._pan))
+        self._pan_size = 0
+
+    def _tell(self) -> None:
+        for event in self._vault.events:
+            self._pipe.send(0, event)
+        self._vault.events.clear()
+
+    def _end(self) -> None:
+        self._forget()
+        self._packet[:] = bytes(len(self._packet))

@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Payments with the PIN at a keypad of the vault, every part its own process, loaded with planted values.
+
+What the processes store and print is searched by the whole suite. Here also their memory, as root reads it: neither
+the agent nor the vault holds the PIN, and the agent holds none of the keys.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocols.dukpt.ksn import TdesKsn
+from protocols.dukpt.tdes import initial_key
+from protocols.secret import ClearKey
+from scripts.lib.stations import command
+from terminal_agent.cli.client import AgentClient
+from tests.flows.stage import Stage
+from tests.secrets.planted import INITIAL_KSN, KEYS, PIN, clear_pin_block
+from tests.secrets.scanner import Marked, Scanner
+from tests.terminal_agent.sealed.vaults import TRANSPORT, block, component_files
+
+VAULT = """
+[vault]
+store = "vault/store"
+counter = "elsewhere/counter"
+passphrase = "vault-passphrase"
+"""
+PIN_ALONE = Scanner((Marked.digits("PIN", PIN), Marked.block("clear PIN block", clear_pin_block())))
+
+
+def pin_key() -> bytes:
+    with initial_key(ClearKey(KEYS["BDK"]), TdesKsn.from_hex(INITIAL_KSN)) as key:
+        return bytes(key.reveal())
+
+
+def key_scanner() -> Scanner:
+    return Scanner(
+        (
+            Marked.octets("transport key", TRANSPORT),
+            Marked.octets("initial PIN key", pin_key()),
+            Marked.octets("MAC master key", KEYS["TMK-MAC"]),
+        )
+    )
+
+
+class VaultStage(Stage):
+    """A terminal without a PIN pad."""
+
+    def profile(self) -> Path:
+        """With a keypad and a vault."""
+        path = super().profile()
+        path.write_text(path.read_text().replace('model = "ipp-uic"', 'model = "software"') + VAULT)
+        return path
+
+    def keypad(self, *options: str) -> None:
+        """The keypad twin with the planted cardholder."""
+        link = str(self.folder / "pad")
+        self.start("keypad", "device-twin", "keypad", "--cardholder", str(self.planted.card), "--link", link, *options)
+
+    def keys(self, *words: str, offline: bool = True) -> str:
+        """A key command, on the stopped terminal or the running one."""
+        more = ["--profile", str(self.profile())] if offline else ["--socket", str(self.folder / "agent.sock")]
+        argv = [command("terminal-agent"), "keys", *words, *more]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def load(self) -> None:
+        """A vault with the planted keys."""
+        self.keys("init")
+        parts = [word for path in component_files(self.folder) for word in ("--component", path)]
+        self.keys("load", "transport", *parts)
+        for slot, text in (
+            ("pin", block("B1", "T", "X", pin_key(), bytes.fromhex(INITIAL_KSN))),
+            ("mac-master", block("K0", "T", "B", KEYS["TMK-MAC"])),
+        ):
+            (self.folder / f"{slot}.keyblock").write_text(text + "\n")
+            self.keys("load", slot, "--block", str(self.folder / f"{slot}.keyblock"))
+
+    def processes(self) -> tuple[int, int]:
+        """Of the agent and of its vault."""
+        agent = self.stations["agent"].process.pid
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                parent = re.search(r"PPid:\t(\d+)", (path / "status").read_text())
+                if parent and int(parent.group(1)) == agent and b"processes.vault" in (path / "cmdline").read_bytes():
+                    return agent, int(path.name)
+        raise AssertionError("the agent has no vault")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[VaultStage]:
+    with VaultStage(tmp_path) as built:
+        yield built
+
+
+def memory_of(process: int) -> bytes:
+    """Everything that is mapped for writing, as far as root can read it."""
+    found = bytearray()
+    with Path(f"/proc/{process}/mem").open("rb", buffering=0) as octets:
+        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+            place = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+            if place is None:
+                continue
+            start, end = (int(word, 16) for word in place.groups())
+            with contextlib.suppress(OSError, ValueError):
+                octets.seek(start)
+                found += octets.read(end - start) or b""
+    assert len(found) > 1 << 20
+    return bytes(found)
+
+
+def test_approved_and_neither_pin_nor_key_is_in_the_agents_memory(stage: VaultStage) -> None:
+    stage.load()
+    stage.reader()
+    stage.keypad()
+    stage.acquirer()
+    stage.agent()
+    for _ in range(2):
+        assert stage.pay()["outcome"] == "approved"
+    agent, vault = stage.processes()
+    for process in (agent, vault):
+        assert PIN_ALONE.scan(memory_of(process)) == [], process
+    assert key_scanner().scan(memory_of(agent)) == []
+    twin = stage.stations["keypad"].process.pid
+    assert PIN_ALONE.scan(memory_of(twin)), "the keypad's person knows the PIN: this way of looking finds it"
+
+
+def test_a_vault_that_is_killed_is_started_again_and_no_payment_is_in_doubt(stage: VaultStage) -> None:
+    stage.load()
+    stage.reader()
+    stage.keypad()
+    stage.acquirer()
+    stage.agent()
+    first = stage.pay()
+    _, vault = stage.processes()
+    os.kill(vault, 9)
+    deadline = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(AssertionError):
+            parts = json.loads(stage.run("status").stdout)["parts"]
+            if stage.processes()[1] != vault and parts["pad"]["up"]:
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    second = stage.pay()
+    assert first["outcome"] == second["outcome"] == "approved"
+    assert second["ksn"] > first["ksn"]
+
+
+def test_tampered_with_no_pin_is_taken_and_head_office_is_told(stage: VaultStage) -> None:
+    stage.load()
+    stage.reader()
+    stage.keypad()
+    stage.acquirer()
+    stage.agent()
+    assert "transport" in stage.keys("list", offline=False)
+    with AgentClient(stage.folder / "agent.sock") as agent:
+        agent.call("keys.tamper", source="integrity alarm")
+    fields = stage.pay()
+    assert fields["outcome"] == "failed"
+    assert "tampered" in fields["reason"]
+    log = (stage.folder / "state" / "TG000001.audit.jsonl").read_text()
+    assert '"vault.tampered"' in log
+    assert "no keys" in stage.keys("list", offline=False)

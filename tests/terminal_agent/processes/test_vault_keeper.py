@@ -1,0 +1,216 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's side of a vault: a pad like any other, keys by the socket's methods, and rotation that loses nothing."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from device_profiles.keypad import keypad
+from device_profiles.serve.pty import PtyServer
+from device_profiles.twins.local_keypad import KeypadTwin
+from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
+from protocols.dukpt import tdes
+from protocols.dukpt.ksn import TdesKsn
+from protocols.mac import RetailMacKey
+from protocols.pan import Pan
+from protocols.pin.iso9564 import Format, decipher_pin
+from protocols.primitives import TdesKey
+from protocols.secret import Pin
+from terminal_agent.api.methods import Methods
+from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, Request, RpcError
+from terminal_agent.flows.reporting import Recorder
+from terminal_agent.pad.port import PadAbsent, PadRefused, PinCancelled, PinEntered, PinTimedOut
+from terminal_agent.pad.software import SoftwarePad
+from terminal_agent.processes.profile import Keypad
+from terminal_agent.processes.vault_keeper import VaultKeeper
+from tests.terminal_agent.flows.paper import FakeClock, PaperChain, PaperOutbox
+from tests.terminal_agent.sealed.vaults import PIN_KSN, block, component_files, made, made_key
+
+PAN = Pan("4000001234567899")
+
+
+class Bench:
+    """A keeper with a keypad twin and its person."""
+
+    def __init__(self, folder: Path, behaviour: Behaviour, pace_s: float = 0.001) -> None:
+        self.chain = PaperChain()
+        person = Cardholder(Pin(bytearray((8, 6, 0, 4))), behaviour, pace_s)
+        self.server = PtyServer(KeypadTwin(keypad("software"), person), None, folder / "line")
+        self.settings = made(folder, keypad=str(folder / "line"))
+        recorder = Recorder(self.chain, PaperOutbox(), FakeClock(), print)  # type: ignore[arg-type]
+        codes = Keypad(keypad("software")).codes
+        self.keeper = VaultKeeper(
+            self.settings, {"keys": codes, "components": component_files(folder)}, recorder, lambda *_: None
+        )
+        self.methods = Methods(self.keeper.methods())
+
+    async def call(self, method: str, **parameters: object) -> dict[str, object]:
+        found = await self.methods.call(Request(1, method, parameters))
+        assert isinstance(found, dict)
+        return found
+
+    async def load(self) -> None:
+        await self.call("keys.load", slot="pin", block=block("B1", "T", "X", made_key("pin"), PIN_KSN))
+        await self.call("keys.load", slot="mac-master", block=block("K0", "T", "B", made_key("mac-master")))
+
+
+@contextlib.asynccontextmanager
+async def bench(folder: Path, behaviour: Behaviour = Behaviour.RIGHT_PIN) -> AsyncIterator[tuple[Bench, SoftwarePad]]:
+    made_bench = Bench(folder, behaviour)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(made_bench.server.run(stop))
+    pad = await made_bench.keeper.open()
+    assert isinstance(pad, SoftwarePad)
+    try:
+        yield made_bench, pad
+    finally:
+        await pad.close()
+        stop.set()
+        await serving
+
+
+def pin_of(entered: object, key: bytes = made_key("pin")) -> list[int]:
+    assert isinstance(entered, PinEntered), entered
+    working = tdes.working_key(tdes.transaction_key(key, TdesKsn(entered.ksn)), tdes.Purpose.PIN)
+    with TdesKey(working) as receiving:
+        return list(decipher_pin(receiving, Format.ISO_0, entered.block, PAN))
+
+
+async def test_it_is_a_pad_like_any_other(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, pad):
+        await office.load()
+        assert pin_of(await pad.enter_pin(PAN, "EUR 42.00", 10)) == [8, 6, 0, 4]
+        with TdesKey(made_key("mac-master")) as master:
+            cryptogram = master.encipher(made_key("session"))
+        assert await pad.mac(cryptogram, b"data") == RetailMacKey(made_key("session")).mac(b"data")
+        with pytest.raises(PadRefused, match="own words"):
+            await pad.show("PLEASE ENTER YOUR PIN AGAIN")
+
+
+@pytest.mark.parametrize(("behaviour", "outcome"), [(Behaviour.CANCEL, PinCancelled), (Behaviour.SILENT, PinTimedOut)])
+async def test_outcomes_are_values(tmp_path: Path, behaviour: Behaviour, outcome: type) -> None:
+    async with bench(tmp_path, behaviour) as (office, pad):
+        await office.load()
+        assert isinstance(await pad.enter_pin(PAN, "EUR 1.00", 0.3), outcome)
+
+
+async def test_a_cancelled_task_ends_the_entry_at_the_vault(tmp_path: Path) -> None:
+    async with bench(tmp_path, Behaviour.SILENT) as (office, pad):
+        await office.load()
+        entry = asyncio.create_task(pad.enter_pin(PAN, "EUR 1.00", 60))
+        await asyncio.sleep(0.05)
+        entry.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entry
+        assert isinstance(await pad.enter_pin(PAN, "EUR 1.00", 0.1), PinTimedOut)
+
+
+async def test_a_vault_that_dies_is_a_pad_that_is_absent_and_comes_back_with_its_keys(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, pad):
+        await office.load()
+        first = await pad.enter_pin(PAN, "EUR 1.00", 10)
+        entry = asyncio.create_task(pad.enter_pin(PAN, "EUR 1.00", 60))
+        await asyncio.sleep(0)
+        os.kill(process_of(office), 9)
+        with pytest.raises(PadAbsent, match="ended"):
+            await entry
+        assert office.keeper.ended
+        again = await office.keeper.open()
+        second = await again.enter_pin(PAN, "EUR 1.00", 10)
+        assert pin_of(first) == pin_of(second) == [8, 6, 0, 4]
+        assert isinstance(first, PinEntered)
+        assert isinstance(second, PinEntered)
+        assert second.ksn > first.ksn
+        await again.close()
+
+
+def process_of(office: Bench) -> int:
+    """The vault's process: the only child whose command line names the store."""
+    store = str(office.settings.store).encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes()
+            if store in words and b"processes.vault" in words:
+                return int(process.name)
+    raise AssertionError("no vault runs")
+
+
+async def test_keys_by_the_sockets_methods_leave_their_events(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, _):
+        await office.load()
+        keys = (await office.call("keys.list"))["keys"]
+        assert isinstance(keys, list)
+        assert {key["slot"] for key in keys} == {"transport", "pin", "mac-master"}
+        value = next(key["check_value"] for key in keys if key["slot"] == "mac-master")
+        assert "is right" in str(await office.call("keys.verify", slot="mac-master", kcv=value))
+        with pytest.raises(RpcError) as refused:
+            await office.call("keys.verify", slot="mac-master", kcv="000000")
+        assert refused.value.code == REFUSED
+        with pytest.raises(RpcError) as refused:
+            await office.call("keys.load", slot="pin", block="D", ksn="xyz")
+        assert refused.value.code == INVALID_PARAMS
+        await office.call("keys.zeroise", slot="mac-master")
+        events = [(event.name, event.fields.get("slot"), event.fields.get("kcv")) for event in office.chain.events]
+        assert ("key.loaded", "mac-master", value) in events
+        assert ("key.destroyed", "mac-master", value) in events
+
+
+async def test_a_tamper_input_is_an_alert_of_the_terminal(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, pad):
+        await office.load()
+        await office.call("keys.tamper", source="integrity alarm")
+        await office.call("keys.status")  # behind the event on the pipe
+        assert [event.fields["source"] for event in office.chain.named("vault.tampered")] == ["integrity alarm"]
+        with pytest.raises(PadRefused, match="tampered"):
+            await pad.enter_pin(PAN, "EUR 1.00", 10)
+    keeper = office.keeper
+    with pytest.raises(RpcError) as gone:
+        await Methods(keeper.methods()).call(Request(1, "keys.list", {}))
+    assert gone.value.code == UNAVAILABLE
+
+
+async def test_rotation_while_payments_run_loses_none(tmp_path: Path) -> None:
+    """PINs and MACs without a pause while both keys are replaced: each belongs to the old or to the new one."""
+    next_ksn = bytes.fromhex("FFFF3333330000000000")
+    async with bench(tmp_path) as (office, pad):
+        await office.load()
+        with TdesKey(made_key("mac-master")) as master:
+            cryptogram = master.encipher(made_key("session"))
+        expected = RetailMacKey(made_key("session")).mac(b"data")
+        entered: list[PinEntered] = []
+        macs: list[bytes] = []
+        over = asyncio.Event()
+
+        async def pay() -> None:
+            while not over.is_set():
+                macs.append(await pad.mac(cryptogram, b"data"))
+                outcome = await pad.enter_pin(PAN, "EUR 1.00", 20)
+                assert isinstance(outcome, PinEntered)
+                entered.append(outcome)
+                macs.append(await pad.mac(cryptogram, b"data"))
+
+        paying = asyncio.create_task(pay())
+        while len(entered) < 3:
+            await asyncio.sleep(0.01)
+        await office.call("keys.load", slot="pin", block=block("B1", "T", "X", made_key("next pin"), next_ksn))
+        await office.call("keys.load", slot="mac-master", block=block("K0", "T", "B", made_key("next master")))
+        await office.call("keys.rotate", slot="mac-master")
+        await office.call("keys.rotate", slot="pin")
+        count = len(entered)
+        while len(entered) < count + 4:
+            await asyncio.sleep(0.01)
+        over.set()
+        await paying
+        old = [one for one in entered if one.ksn[:7] == PIN_KSN[:7]]
+        new = [one for one in entered if one.ksn[:7] == next_ksn[:7]]
+        assert old
+        assert new
+        assert len(old) + len(new) == len(entered) == len({one.ksn for one in entered})
+        assert {tuple(pin_of(one)) for one in old} == {(8, 6, 0, 4)}
+        assert {tuple(pin_of(one, made_key("next pin"))) for one in new} == {(8, 6, 0, 4)}
+        assert set(macs) == {expected}
