@@ -124,14 +124,14 @@ def test_what_is_no_recording(lines: list[str], why: str) -> None:
         decoded(lines)
 
 
-def test_plain_lines_are_a_recording_too(tmp_path: Path) -> None:
+def test_plain_lines_are_a_recording_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = decoded(["", json.dumps({"c": SELECT.hex(), "r": "9000"})])
     assert (plain.exact, plain.exchanges) == (False, (Exchange(SELECT, b"\x90\x00"),))
     with pytest.raises(DecodeError, match="more than"):
         decoded([json.dumps({"c": "00", "r": "9000"})] * (MOST_EXCHANGES + 1))
+    monkeypatch.setattr("terminal_agent.card.recording.LARGEST_FILE", 10)
     large = tmp_path / "large"
-    with large.open("wb") as file:
-        file.truncate(1 << 27)
+    large.write_bytes(bytes(11))
     with pytest.raises(DecodeError, match="larger than"):
         read(large)
 
