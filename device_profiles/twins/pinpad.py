@@ -31,6 +31,7 @@ from protocols.serial.ipp import (
     MacResult,
     Message,
     PinBlock,
+    PinReason,
     PinRefusal,
     ReadSerial,
     Request,
@@ -51,7 +52,6 @@ SILENT_HOST_S = 15.0  # VeriFone MX800, link control: a session whose host says 
 KEPT_DISPLAYS = 64  # for whoever drains them; older ones are forgotten
 
 MAC_OUT_OF_ORDER, MAC_NO_KEY, MAC_BROKEN = "2", "3", "8"
-PIN_KEY_USED_UP = "F"
 
 _AMOUNT = re.compile(r"(?:[A-Z]{3} )?[0-9][0-9.,]{0,12}")
 _ACK, _NAK, _EOT = (bytes((control,)) for control in (Control.ACK, Control.NAK, Control.EOT))
@@ -211,6 +211,8 @@ class PinpadTwin:
                     self._show(words)
                 return _ACK
             case RequestPin(pan, units):
+                if not self._keys.throttle.ready(now):
+                    return _ACK + self._refuse(PinReason.THROTTLE, now)
                 return _ACK + self._ask(pan, units, now)
             case RequestMac():
                 return _ACK + self._answer(self._mac(request), now)
@@ -229,10 +231,14 @@ class PinpadTwin:
         pan = self._pan
         if pan is None:
             return b""
+        self._keys.throttle.take(now)
         with Pin(self._digits) as pin:
             enciphered = self._engine.encipher_pin(pin, pan)
         self._idle()
-        return self._answer(PinRefusal(PIN_KEY_USED_UP) if enciphered is None else PinBlock(*enciphered), now)
+        return self._refuse(PinReason.USED_UP, now) if enciphered is None else self._answer(PinBlock(*enciphered), now)
+
+    def _refuse(self, reason: PinReason, now: float) -> bytes:
+        return self._answer(PinRefusal(self._dialect.refusal(reason)), now)
 
     def _mac(self, request: RequestMac) -> MacResult:
         slot = self._dialect.mac_slot or self._selected

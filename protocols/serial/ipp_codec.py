@@ -27,6 +27,7 @@ from protocols.serial.ipp import (
     MacResult,
     Message,
     PinBlock,
+    PinReason,
     PinRefusal,
     PinReplyForm,
     ReadSerial,
@@ -127,21 +128,29 @@ def _request_pin(rest: str, dialect: Dialect) -> RequestPin:
         raise DecodeError("Z60", "a point and the PAN expected")
     digits, *fields = rest[1:].split(_FS)
     if not digits:
-        raise RequestRefusedError("Z60", "no PAN", "0")
+        raise RequestRefusedError("Z60", "no PAN", dialect.refusal(PinReason.NO_PAN))
     if len(digits) < PAN_DIGITS.start:
-        raise RequestRefusedError("Z60", "a PAN of less than 8 digits", "2")
+        raise RequestRefusedError("Z60", "a PAN of less than 8 digits", dialect.refusal(PinReason.SHORT_PAN))
     if len(digits) >= PAN_DIGITS.stop:
-        raise RequestRefusedError("Z60", "a PAN of more than 19 digits", "3")
+        raise RequestRefusedError("Z60", "a PAN of more than 19 digits", dialect.refusal(PinReason.LONG_PAN))
     if not digits.isdigit():
-        raise RequestRefusedError("Z60", "a PAN with a character that is no digit", "4")
+        raise RequestRefusedError(
+            "Z60", "a PAN with a character that is no digit", dialect.refusal(PinReason.NOT_DIGITS)
+        )
     if dialect.pin_request_marker:
         if fields[:1] != [dialect.pin_request_marker]:
-            raise RequestRefusedError("Z60", "the marker of this dialect expected behind the PAN", "5")
+            raise RequestRefusedError(
+                "Z60", "the marker of this dialect expected behind the PAN", dialect.refusal(PinReason.KEY_FORMAT)
+            )
         fields = fields[1:]
     if not fields:
         return RequestPin(Pan(digits))
     if len(fields) != 1 or not dialect.pin_time_unit_s or fields[0] not in tuple("123456789"):
-        raise RequestRefusedError("Z60", "a time limit of one digit 1 to 9 expected, where the dialect has any", "6")
+        raise RequestRefusedError(
+            "Z60",
+            "a time limit of one digit 1 to 9 expected, where the dialect has any",
+            dialect.refusal(PinReason.TIME_LIMIT),
+        )
     return RequestPin(Pan(digits), int(fields[0]))
 
 

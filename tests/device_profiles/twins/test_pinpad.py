@@ -74,7 +74,7 @@ def entered(twin: PinpadTwin, now: float = 0.0) -> PinBlock:
 def test_the_load_is_derived_from_the_test_keys() -> None:
     load = load_pinpad("test-bank")
     assert bytes(load.test_initial_key.reveal()) == pydukpt.derive_ipek(test_key("BDK"), load.initial_ksn.octets)
-    assert bytes(load.test_mac_keys["B"].reveal()) == test_key("TMK-MAC")
+    assert bytes(load.slots["B"][1].reveal()) == test_key("TMK-MAC")
     assert "72DD" not in repr(load)
 
 
