@@ -17,6 +17,7 @@ from device_profiles.twins.pinpad_throttle import Throttle
 from protocols.dukpt.ksn import TdesKsn
 from protocols.dukpt.originator import TdesOriginator
 from protocols.dukpt.tdes import Purpose
+from protocols.errors import DecodeError
 from protocols.mac import Padding, RetailMacKey
 from protocols.pan import Pan
 from protocols.pin.iso9564 import encipher, encode_format_0
@@ -24,6 +25,9 @@ from protocols.primitives import TdesKey, Use, is_single_strength
 from protocols.secret import ClearKey, Pin
 
 ENGINES = 2  # packets 90 and 94
+# NIST SP 800-67 rev. 2, B.1: the first block of its example, under three keys
+KNOWN_KEY = bytes.fromhex("0123456789ABCDEF23456789ABCDEF01456789ABCDEF0123")
+KNOWN_CLEAR, KNOWN_CIPHER = bytes.fromhex("5468652071756663"), bytes.fromhex("A826FD8CE53B855F")
 
 
 class PinEngine(Protocol):
@@ -99,6 +103,22 @@ class PinpadKeys:
             key.wipe()
             return None
         return key
+
+    @staticmethod
+    def encipher_under(session_key: ClearKey, pin: Pin, pan: Pan) -> bytes:
+        """The enciphered block (8 octets) of a PIN under a session key."""
+        with encode_format_0(pin, pan) as clear, TdesKey(session_key, Use.ENCIPHER) as key:
+            return encipher(key, clear)
+
+    def self_test(self) -> bool:
+        """Whether the cipher computes a published value and the memory reads back as it was written."""
+        with TdesKey(KNOWN_KEY, Use.ENCIPHER) as key:
+            right = key.encipher(KNOWN_CLEAR) == KNOWN_CIPHER
+        try:
+            self._storage.open(self.memory(), ENGINES)
+        except DecodeError:
+            return False
+        return right
 
     def mac_piece(self, slot: str, session_key: bytes, chaining: bytes, data: bytes, *, last: bool) -> bytes:
         """The MAC behind the last piece, else the chaining value, under a session key deciphered by the slot's key."""

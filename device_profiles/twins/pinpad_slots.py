@@ -85,15 +85,20 @@ class MasterKeys:
         """Slots and keys, in order of the slots."""
         return iter(sorted(self._held.items()))
 
-    def put(self, slot: str, usage: str, mode: str, key: ClearKey) -> None:
-        """Take a key, or raise :class:`LoadRefusedError`; a key in the slot is replaced."""
+    def check(self, slot: str, usage: str, mode: str, key: ClearKey, *, alone: bool = False) -> SlotUse:
+        """What a key would be for in a slot, or :class:`LoadRefusedError`; ``alone``: the others go before it comes."""
         use = self._use(slot, usage)
         if use is None or mode not in "BDEGVCN" or len(mode) != 1:
             raise LoadRefusedError(LoadFault.USAGE)
         if len(key) not in KEY_OCTETS or is_single_strength(key):
             raise LoadRefusedError(LoadFault.WEAK)
-        if any(held.key == key for _, held in self.items()):
+        if not alone and any(held.key == key for _, held in self.items()):
             raise LoadRefusedError(LoadFault.DUPLICATE)
+        return use
+
+    def put(self, slot: str, usage: str, mode: str, key: ClearKey) -> None:
+        """Take a key, or raise :class:`LoadRefusedError`; a key in the slot is replaced."""
+        use = self.check(slot, usage, mode, key)
         before = self._held.get(slot)
         self._held[slot] = MasterKey(use, usage, mode, key)
         if before is not None:

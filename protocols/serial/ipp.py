@@ -83,6 +83,12 @@ class Dialect:
     mac_more_flag: str = "7"
     display: Display = Display.NOTHING
     display_characters: int = 32
+    custom_pin: str = ""
+    """Number of the PIN packet with prompts of its own, Z62 or Z63; empty: the model has none."""
+    key_attributes: bool = False
+    """The answer to 04 says what the key is for: usage and mode of use."""
+    diagnostics: bool = False
+    """The pad answers packet 01, so that one that ends sessions can be asked whether it was tampered with."""
     closing_eot: tuple[str, ...] = ()
     """Numbers of the replies after whose ACK the pad ends the session with EOT."""
     pin_errors: Mapping[str, str] = field(default_factory=dict)
@@ -101,6 +107,8 @@ class Dialect:
             raise ValueError("mac-slot, mac-last-flag and mac-more-flag are one character each")
         if self.mac_last_flag == self.mac_more_flag:
             raise ValueError("mac-last-flag and mac-more-flag must differ")
+        if self.custom_pin not in ("", "Z62", "Z63"):
+            raise ValueError("custom-pin is Z62 or Z63, or empty")
         if not all(len(number) in (2, 3) for number in self.closing_eot):
             raise ValueError("closing-eot lists packet numbers of two or three characters")
         if not (self.pin_refusals.keys() <= PIN_REFUSALS.keys() and all(map(_is_code, self.pin_refusals.values()))):
@@ -183,13 +191,14 @@ class CheckKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyPresence:
-    """04, answered: F for present, 0 for absent."""
+    """04, answered: F for present, 0 for absent; ``attributes``: usage and mode of use, where the pad says them."""
 
     envelope: ClassVar[Envelope] = Envelope.ADMINISTRATION
     present: bool
+    attributes: str = ""
 
     def text(self, dialect: Dialect) -> str:
-        return "04F" if self.present else "040"
+        return "04F" + self.attributes if self.present else "040"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def twin_of(profile: PadProfile) -> PinpadTwin | AbecsPadTwin:
     person = Cardholder(Pin.from_text(TEST_PIN), Behaviour.RIGHT_PIN)
     if isinstance(profile, AbecsProfile):
         return AbecsPadTwin(profile, load.serial, keys, keys, person)
-    return PinpadTwin(profile, load.serial, keys, keys, person)
+    return PinpadTwin(profile, load, keys, keys, person)
 
 
 @pytest.mark.parametrize("profile", [PROFILE, VERIFONE, ABECS], ids=lambda profile: profile.model)
@@ -93,7 +93,7 @@ def test_an_entry_that_is_given_up_costs_nothing() -> None:
         load = throttled("ipp-uic")
         keys = PinpadKeys(load)
         person = Cardholder(Pin.from_text(TEST_PIN), Behaviour.CANCEL)
-        pad = await open_pad(PROFILE, TwinLine(PinpadTwin(PROFILE, load.serial, keys, keys, person)))
+        pad = await open_pad(PROFILE, TwinLine(PinpadTwin(PROFILE, load, keys, keys, person)))
         for _ in range(10):
             assert await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0) == PinCancelled()
         await pad.close()
