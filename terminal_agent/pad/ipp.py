@@ -61,7 +61,6 @@ from terminal_agent.pad.port import (
     PinCancelled,
     PinEntered,
     PinOutcome,
-    PinPad,
     PinTimedOut,
     Trace,
 )
@@ -73,7 +72,7 @@ TAMPERED = "the pad has been tampered with: it has erased its keys"
 _AMOUNT = re.compile(r"(?:[A-Z]{3} )?[0-9][0-9.,]*")
 
 
-async def open_pad(profile: PinpadProfile, line: Line, trace: Trace | None = None) -> PinPad:
+async def open_pad(profile: PinpadProfile, line: Line, trace: Trace | None = None) -> "IppPad":
     """The driver that the profile asks for, its pad idle and identified; :class:`PadAbsent` if it is silent."""
     driver = _DRIVERS[profile.protocol](profile, line, trace)
     try:

@@ -40,6 +40,7 @@ from terminal_agent.host.tcp import AcquirerLink
 from terminal_agent.line.port import Line
 from terminal_agent.line.url import open_line
 from terminal_agent.pad.drivers import open_pad
+from terminal_agent.pad.pinned import pinned
 from terminal_agent.pad.port import PadError, PinPad
 from terminal_agent.processes.profile import Models, TerminalProfile, load, models
 from terminal_agent.report.outbox import Outbox
@@ -248,7 +249,9 @@ class Agent:
 
     def _pad_opener(self, found: Models, trace: Trace | None) -> Callable[[], Awaitable[PinPad]]:
         async def opener() -> PinPad:
-            return await open_pad(found.pad, await self._line("pad", self.profile.pad.line, found.pad.line), trace)
+            own = self.profile.pad
+            pad = await open_pad(found.pad, await self._line("pad", own.line, found.pad.line), trace)
+            return await pinned(pad, own.serial, own.ksn)
 
         return opener
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from device_profiles import catalog
 from device_profiles.model import PadProfile, ReaderProfile, ReaderProtocol
 from protocols.currency import LARGEST_MINOR
-from terminal_agent.config import Device, Identity, Waits
+from terminal_agent.config import Device, Identity, PadDevice, Waits
 from terminal_agent.emv import EmvTerminal
 from terminal_agent.host.tcp import Endpoint, TlsFiles
 from terminal_agent.report.settings import ReportSettings
@@ -52,7 +52,7 @@ class TerminalProfile:
 
     terminal: Identity
     reader: Device
-    pad: Device
+    pad: PadDevice
     emv: EmvTerminal
     acquirer: AcquirerSection
     report: ReportSettings
