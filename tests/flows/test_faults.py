@@ -95,10 +95,8 @@ def test_a_pad_that_is_opened_while_it_asks(stage: Stage) -> None:
     stage.agent()
     for _ in range(2):  # the second finds the pad as it was left, and asks nobody
         fields = stage.pay()
-        assert (fields["outcome"], fields["reason"]) == (
-            "failed",
-            "the pad has been tampered with: it has erased its keys",
-        )
+        assert fields["outcome"] == "failed"
+        assert "the pad has been tampered with: it has erased its keys" in str(fields["reason"])
     assert stage.decisions() == []
     stage.stop("pad")
     pad = stage.pad()
@@ -107,7 +105,7 @@ def test_a_pad_that_is_opened_while_it_asks(stage: Stage) -> None:
 
 
 def test_another_pad_than_the_profiles(stage: Stage) -> None:
-    stage.values["pad_serial"] = "TGUIC0000009"
+    stage.values["pad"] = f'{stage.folder / "pad"}"\nserial = "TGUIC0000009'
     stage.reader()
     stage.pad()
     stage.acquirer()
