@@ -15,14 +15,42 @@ from tillguard.settings import load
 from tillguard.voice import Fault
 
 KEY_OCTETS = 16
+OFFICERS = 2
+PASSWORD_DIGITS = range(7, 13)
 
 
 class SlotUse(Enum):
     """What the key of a slot is for."""
 
+    PIN = "pin"
+    """Session keys for PIN blocks come under it."""
     MAC = "mac"
+    LOADING = "loading"
+    """Key blocks come under it."""
     DATA = "data"
-    """Of ABECS pads: working keys for the encipherment of data come under it."""
+    """Working keys for the encipherment of data come under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPlan:
+    """[slots]: which slots a pad has for which use, one character each. A slot in two lists goes by its key's usage."""
+
+    pin: str = ""
+    mac: str = ""
+    loading: str = ""
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleData:
+    """[throttle]: how many PINs in a row, and how far apart on average (PCI PTS POI v6, B: 120 an hour)."""
+
+    burst: int = 120
+    spacing_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.burst <= 1_000_000 or not 0.001 <= self.spacing_s <= 3600:
+            raise ValueError("burst must be 1 to 1000000, spacing-s 0.001 to 3600")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +71,20 @@ class LoadData:
     initial_ksn: str
     test_initial_key: str = field(repr=False)
     master_keys: tuple[MasterKeyData, ...] = ()
+    slots: SlotPlan = field(default_factory=SlotPlan)
+    throttle: ThrottleData = field(default_factory=ThrottleData)
+    test_passwords: tuple[str, ...] = field(default=(), repr=False)
+    """Of the two officers who may open the key injection mode together."""
 
     def __post_init__(self) -> None:
         if not self.serial.isalnum():
             raise ValueError("serial must be letters and digits")
         if not all(len(one.slot) in (1, 2) and one.slot.isalnum() for one in self.master_keys):
             raise ValueError("a slot is one or two letters or digits")
+        if len({one.slot for one in self.master_keys}) != len(self.master_keys):
+            raise ValueError("a slot holds one key")
+        if len(set(self.test_passwords)) not in (0, OFFICERS) or not all(map(_is_password, self.test_passwords)):
+            raise ValueError("test-passwords: two different ones of 7 to 12 digits expected, or none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +94,30 @@ class PinpadLoad:
     serial: str
     initial_ksn: TdesKsn
     test_initial_key: ClearKey
-    test_mac_keys: dict[str, ClearKey]
-    test_data_keys: dict[str, ClearKey]
+    slots: dict[str, tuple[SlotUse, ClearKey]]
+    slot_plan: dict[SlotUse, str]
+    throttle: ThrottleData = field(default_factory=ThrottleData)
+    test_passwords: tuple[str, ...] = field(default=(), repr=False)
 
 
 def load_pinpad(name_or_path: str) -> PinpadLoad:
     """The load of that name among this package's data, or of a user's own file."""
     path = find("pinpads/loads", name_or_path)
     data = load(path, LoadData)
-    keys: dict[SlotUse, dict[str, ClearKey]] = {use: {} for use in SlotUse}
-    for one in data.master_keys:
-        keys[one.use][one.slot] = _key(one.test_key, path)
     initial = _key(data.test_initial_key, path)
-    return PinpadLoad(data.serial, _ksn(data.initial_ksn, path), initial, keys[SlotUse.MAC], keys[SlotUse.DATA])
+    return PinpadLoad(
+        data.serial,
+        _ksn(data.initial_ksn, path),
+        initial,
+        {one.slot: (one.use, _key(one.test_key, path)) for one in data.master_keys},
+        {use: getattr(data.slots, use.value) for use in SlotUse},
+        data.throttle,
+        data.test_passwords,
+    )
+
+
+def _is_password(digits: str) -> bool:
+    return digits.isascii() and digits.isdigit() and len(digits) in PASSWORD_DIGITS
 
 
 def _ksn(text: str, path: Path) -> TdesKsn:

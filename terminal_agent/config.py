@@ -8,6 +8,7 @@ from pathlib import Path
 
 LONGEST_SOCKET = 107
 _TERMINAL = re.compile(r"[A-Z0-9]{8}", re.ASCII)
+_KSN = re.compile(r"[0-9A-F]{20}", re.ASCII)
 _MERCHANT = re.compile(r"[A-Z0-9 ]{1,15}", re.ASCII)
 
 
@@ -33,13 +34,29 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """[reader] and [pad]: which model, and which line it is plugged into."""
+    """[reader]: which model, and which line it is plugged into."""
 
     model: str
     """A model of the catalogue (``device-twin list``), or the path of a profile of your own."""
     line: str
     """``/dev/ttyUSB0`` or ``usb:VVVV:PPPP:SERIAL``; ``socket://host:port`` or ``rfc2217://host:port`` for a serial
     server; ``pcsc:PART OF ITS NAME`` for a PC/SC reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class PadDevice:
+    """[pad]: model and line as for the reader, and which one of that model: an exchanged pad is noticed."""
+
+    model: str
+    line: str
+    serial: str = ""
+    """Serial number, as ``terminal-agent pad check`` prints it; empty: any."""
+    ksn: str = ""
+    """Any KSN of its DUKPT key, 20 hexadecimal digits; empty: any key."""
+
+    def __post_init__(self) -> None:
+        if self.ksn and not _KSN.fullmatch(self.ksn):
+            raise ValueError("ksn: 20 hexadecimal digits expected, in capitals")
 
 
 @dataclass(frozen=True, slots=True)

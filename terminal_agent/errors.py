@@ -10,3 +10,7 @@ class AgentError(Exception):
         super().__init__(what)
         self.what = what
         self.hint = hint
+
+
+class WrongDevice(AgentError):
+    """A device answers that does not belong here: told whenever one is found, also after the right one was lost."""

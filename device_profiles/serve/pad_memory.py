@@ -10,12 +10,11 @@ import os
 from pathlib import Path
 
 from device_profiles.twins.pinpad_keys import PinpadKeys
-from protocols.dukpt.originator import OriginatorState
 from protocols.errors import DecodeError
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
-LARGEST_FILE = 4096
+LARGEST_FILE = 1 << 16  # engines, slots and a thousand session keys are 20 KB
 
 
 class PadMemory:
@@ -25,16 +24,15 @@ class PadMemory:
         """Read the file into ``keys`` if there is one; :class:`Fault` if it is damaged or of another pad."""
         self._path = path
         self._keys = keys
-        self._saved: OriginatorState | None = None
+        self._saved: bytes | None = None
         try:
             with path.open("rb") as file:
-                octets = bytearray(file.read(LARGEST_FILE))
+                state = file.read(LARGEST_FILE)
         except FileNotFoundError:
             self.save()
             return
         except OSError as fault:
             raise Fault(f"{path}: cannot be read: {fault.strerror}", "check --state", Exit.USAGE) from None
-        state = OriginatorState(octets)
         try:
             keys.remember(state)
         except DecodeError as fault:
@@ -44,13 +42,13 @@ class PadMemory:
     def save(self) -> None:
         """Write the memory if it changed since it was read or written."""
         state = self._keys.memory()
-        if self._saved is not None and state == self._saved:
+        if state == self._saved:
             return
         beside = self._path.with_name(self._path.name + ".new")
         try:
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(state.reveal())
+                file.write(state)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self._path)

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from device_profiles.pinpad_load import PinpadLoad
     from device_profiles.twins.pinpad_cardholder import Cardholder
 
+LONGEST_TAMPER_S = 86400.0
 BEHAVIOURS = ("right-pin", "wrong-pin", "cancel", "silent")
 EPILOG = """examples:
   device-twin pinpad --model ipp-uic --cardholder test-visa-like --link ./pad --state ./pad.state
   device-twin pinpad --cardholder test-visa-like --behaviour wrong-pin --json --trace
+  device-twin pinpad --load test-bank-masters --cardholder test-visa-like --tamper-after 10 --state ./pad.state
 """
 
 
@@ -26,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cardholder", metavar="NAME", help="card profile of the person; without it nobody is there")
     parser.add_argument("--behaviour", choices=BEHAVIOURS, default="right-pin", help="what the person does")
     parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the pad: none, replay")
-    parser.add_argument("--state", type=Path, metavar="FILE", help="keep the DUKPT counter across restarts")
+    parser.add_argument(
+        "--tamper-after", type=float, metavar="S", help="after S seconds somebody opens the case: all secrets go"
+    )
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep keys, counters and throttle across restarts")
     parser.add_argument("--link", type=Path, metavar="PATH", help="make a symbolic link to the line")
     parser.add_argument("--json", action="store_true", help="answer as JSON lines")
     parser.add_argument("--trace", action="store_true", help="say what goes over the wire, redacted")
@@ -37,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from device_profiles import catalog
+    from device_profiles.model import AbecsProfile
     from device_profiles.pinpad_load import load_pinpad
     from device_profiles.twins.pinpad_faults import PINPAD_FAULTS
     from tillguard.exits import Exit
@@ -44,13 +50,19 @@ def run(args: argparse.Namespace) -> int:
 
     if args.fault not in PINPAD_FAULTS:
         raise Fault(f"--fault: no fault '{args.fault}'", f"one of: {', '.join(PINPAD_FAULTS)}", Exit.USAGE)
+    if args.tamper_after is not None and not 0 <= args.tamper_after <= LONGEST_TAMPER_S:
+        raise Fault("--tamper-after: out of range", f"0 to {LONGEST_TAMPER_S:.0f} seconds", Exit.USAGE)
     profile, load = catalog.pinpad(args.model), load_pinpad(args.load)
+    if args.tamper_after is not None and isinstance(profile, AbecsProfile):
+        raise Fault("--tamper-after: the ABECS twin has no tamper switches", "use --model ipp-uic", Exit.USAGE)
     return asyncio.run(_serve(args, profile, load, cardholder(args)))
 
 
 async def _serve(
     args: argparse.Namespace, profile: "PadProfile", load: "PinpadLoad", cardholder: "Cardholder | None"
 ) -> int:
+    import asyncio
+
     from device_profiles.model import AbecsProfile
     from device_profiles.serve.pad_memory import PadMemory
     from device_profiles.serve.pty import PtyServer
@@ -69,19 +81,35 @@ async def _serve(
     twin = (
         AbecsPadTwin(profile, load.serial, keys, engine, cardholder)
         if isinstance(profile, AbecsProfile)
-        else PinpadTwin(profile, load.serial, keys, engine, cardholder)
+        else PinpadTwin(profile, load, keys, engine, cardholder)
     )
     tracer = pad_words(profile, voice) if args.trace else None
+
+    def tell_notes() -> None:
+        for noted in twin.drain_noted() if isinstance(twin, PinpadTwin) else ():
+            voice.answer({"event": "noted", "text": noted.text}, f"pad notes: {noted.text}")
+
+    def open_case() -> None:
+        if isinstance(twin, PinpadTwin):
+            said = twin.tamper(loop.time())
+            if memory is not None:
+                memory.save()
+            tell_notes()
+            server.say(said)
 
     def watch(direction: str, octets: bytes) -> None:
         if direction == "<" and memory is not None:
             memory.save()
+        tell_notes()
         if tracer is not None:
             tracer(direction, octets)
             for shown in twin.drain_shown():
                 voice.answer({"event": "display", "text": shown.text}, f"pad shows: {shown.text}")
 
     stop = until_signalled()
+    loop = asyncio.get_running_loop()
+    if isinstance(twin, PinpadTwin):
+        twin.power_on(loop.time())
     server = PtyServer(twin, watch, args.link)
     voice.answer(
         {
@@ -94,6 +122,8 @@ async def _serve(
         },
         f"ready {args.link or server.line} {profile.title}, serial {load.serial}, TEST keys",
     )
+    if args.tamper_after is not None:
+        loop.call_later(args.tamper_after, open_case)
     await server.run(stop)
     return 0
 

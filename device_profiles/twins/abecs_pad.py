@@ -108,7 +108,7 @@ class AbecsPadTwin:
             case Key.CLEAR:
                 self._forget_digits()
             case Key.ENTER if asked.least <= len(self._digits):
-                return self._entered(asked)
+                return self._entered(asked, now)
             case Key.ENTER:
                 return b""
             case digit if len(self._digits) < min(asked.most, PIN_DIGITS[-1]):
@@ -187,6 +187,8 @@ class AbecsPadTwin:
         request = decode_pin_request(command)
         if request.method is not PinMethod.DUKPT_TDES or request.key_index != self._settings.pin_key_index:
             return self._respond("GPN", Status.KEY_MISSING)
+        if not self._keys.throttle.ready(now):
+            return self._respond("GPN", Status.PIN_BUSY)
         self._asked = request
         self._idle_at = now + IDLE_ENTRY_S
         self._show(request.message)
@@ -209,7 +211,8 @@ class AbecsPadTwin:
         out = self._keys.encipher_data(slot, working_key, iv, data)
         return self._respond("EBX", Status.OK, parameters({Parameter.DATA_OUT: out}))
 
-    def _entered(self, asked: PinRequest) -> bytes:
+    def _entered(self, asked: PinRequest, now: float) -> bytes:
+        self._keys.throttle.take(now)
         with Pin(self._digits) as pin:
             enciphered = self._engine.encipher_pin(pin, asked.pan)
         if enciphered is None:

@@ -2,64 +2,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """The twin of an IPP PIN pad: firmware as a machine fed with octets, keys and time. No port, no clock of its own.
 
-It does what a pad does for a host: acknowledges, asks its person for the PIN, answers with KSN and enciphered block,
-MACs what it is given, shows amounts and nothing else that a host words. Rules that protect the person hold here as in a
-pad: a PIN leaves only enciphered, the prompt is the pad's own, an entry that is broken off leaves nothing behind.
+It does what a pad does for a host: acknowledges, asks its person for the PIN, answers with the enciphered block, MACs
+what it is given, takes keys in key blocks. Rules that protect the person hold here as in a pad: a PIN leaves only
+enciphered and seldom, prompts are the pad's own, an entry that is broken off leaves nothing behind, and a pad that was
+opened has no secrets any more and answers nothing but diagnostics.
 
-The pad repeats a reply on NAK, ends the session with EOT at the third, and drops a session whose host falls silent.
+The link is here: the pad repeats a reply on NAK, ends the session with EOT at the third, and drops a session whose host
+falls silent. What each packet does is pinpad_packets.py.
 """
 
-import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from device_profiles.model import PinpadProfile
+from device_profiles.pinpad_load import PinpadLoad
 from device_profiles.twins.pinpad_cardholder import Cardholder, Key
+from device_profiles.twins.pinpad_entry import Entry, Pressed, Wanted
+from device_profiles.twins.pinpad_injection import Injection
 from device_profiles.twins.pinpad_keys import PinEngine, PinpadKeys
-from protocols.errors import DecodeError
-from protocols.pan import Pan
-from protocols.secret import PIN_DIGITS, Pin
+from device_profiles.twins.pinpad_packets import Packets
+from device_profiles.twins.pinpad_prompts import IDLE_WORDS, OwnPrompts, PromptGuard
+from protocols.secret import Pin
 from protocols.serial.framer import Control, Damaged, Event, Packet, PacketFramer
-from protocols.serial.ipp import (
-    BLOCK_OCTETS,
-    NEXT_PIECE,
-    NO_ERROR,
-    Cancel,
-    CheckKey,
-    KeyPresence,
-    MacResult,
-    Message,
-    PinBlock,
-    PinRefusal,
-    ReadSerial,
-    Request,
-    RequestMac,
-    RequestPin,
-    RequestRefusedError,
-    SelectKey,
-    SerialNumber,
-    ShowText,
-)
-from protocols.serial.ipp_codec import decode_request, encode, number
+from protocols.serial.ipp import Message, PinBlock, PinReason, PinRefusal
+from protocols.serial.ipp_codec import encode, number
+from protocols.serial.ipp_entry import KeyPressed, SessionPinBlock, StringEntered
 
-IDLE_WORDS = "WELCOME"
-PIN_WORDS = "ENTER PIN"
+BOOT_S = 0.2  # start and self-test
+BOOT_BUFFER = 255  # what a serial port holds until the firmware looks
 DEFAULT_ENTRY_S = 60.0  # where the request gives no time
 SILENT_HOST_S = 15.0  # VeriFone MX800, link control: a session whose host says nothing ends
+KEPT_DISPLAYS = 64  # displays and notes for whoever drains them; older ones are forgotten
+BROKEN_WORDS = "OUT OF SERVICE"
+TAMPERED_WORDS = "TAMPERED"
 
-KEPT_DISPLAYS = 64  # for whoever drains them; older ones are forgotten
-
-MAC_OUT_OF_ORDER, MAC_NO_KEY, MAC_BROKEN = "2", "3", "8"
-PIN_KEY_USED_UP = "F"
-
-_AMOUNT = re.compile(r"(?:[A-Z]{3} )?[0-9][0-9.,]{0,12}")
 _ACK, _NAK, _EOT = (bytes((control,)) for control in (Control.ACK, Control.NAK, Control.EOT))
 
 
 class Mode(Enum):
     """What the firmware is doing."""
 
+    BOOT = auto()
     IDLE = auto()
     ENTRY = auto()  # a person is asked
     REPLYING = auto()  # a reply is out, not acknowledged yet
@@ -72,52 +57,97 @@ class Shown:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that whoever looks after pads should hear of."""
+
+    text: str
+
+
 class PinpadTwin:
     """One pad. Feed it octets, tell it the time; it returns octets."""
 
     def __init__(
-        self, profile: PinpadProfile, serial: str, keys: PinpadKeys, engine: PinEngine, cardholder: Cardholder | None
+        self,
+        profile: PinpadProfile,
+        load: PinpadLoad,
+        keys: PinpadKeys,
+        engine: PinEngine,
+        cardholder: Cardholder | None,
+        prompts: PromptGuard | None = None,
     ) -> None:
         """``engine`` is ``keys`` or a fault in front of it. Without a cardholder, keys come by :meth:`press`."""
-        self._dialect = profile.dialect
+        self.dialect = profile.dialect
+        self.keys = keys
+        self.prompts: PromptGuard = prompts or OwnPrompts()
+        self.injection = Injection(load.test_passwords)
+        self.serial = load.serial
         self._timers = profile.timers
-        self._serial = serial
-        self._keys = keys
         self._engine = engine
         self._cardholder = cardholder
         self._framer = PacketFramer(profile.dialect.longest_packet)
+        self._packets = Packets(self)
         self._mode = Mode.IDLE
+        self._waiting = bytearray()
         self._heard_at = 0.0
         self._deadline = 0.0
         self._reply = b""
         self._reply_number = ""
+        self._commit: Callable[[], None] | None = None
         self._naks = 0
         self._amount = ""
-        self._pan: Pan | None = None
-        self._digits = bytearray()
+        self._entry: Entry | None = None
         self._fingers: deque[tuple[float, int]] = deque()
-        self._selected = ""
-        self._mac_next = 0
-        self._mac_chaining = bytes(BLOCK_OCTETS)
         self._shown: deque[Shown] = deque(maxlen=KEPT_DISPLAYS)
-        self._show(IDLE_WORDS)
+        self._noted: deque[Noted] = deque(maxlen=KEPT_DISPLAYS)
+        self.broken = False
+        self._show(self._idle_words())
+
+    def power_on(self, now: float) -> None:
+        """Start and test itself, for :data:`BOOT_S`; what the host says meanwhile is answered then."""
+        self._mode = Mode.BOOT
+        self._deadline = now + BOOT_S
+        self._show("SELF TEST")
+
+    def tamper(self, now: float) -> bytes:
+        """A switch of the case opens: every secret goes at once, for good."""
+        out = _EOT if self._mode is Mode.ENTRY else b""
+        self.keys.tamper()
+        self.injection.close()
+        self.idle()
+        self.note("tampered with: all secrets erased")
+        self._show(self._idle_words())
+        return out
+
+    @property
+    def in_service(self) -> bool:
+        """Whether the pad does more than diagnostics."""
+        return not (self.broken or self.keys.tampered)
 
     def feed(self, octets: bytes, now: float) -> bytes:
         """Octets from the host; returns what the pad says at once."""
         out = self.tick(now)
+        if self._mode is Mode.BOOT:
+            self._waiting += octets[: BOOT_BUFFER - len(self._waiting)]
+            return out
         self._heard_at = now
         return out + b"".join(self._hear(event, now) for event in self._framer.feed(octets))
 
     def tick(self, now: float) -> bytes:
         """What became due by ``now``: fingers on keys, time limits, a packet that never ended."""
         out = b""
+        if self._mode is Mode.BOOT:
+            return self._booted(now) if now >= self._deadline else b""
         if self._framer.unfinished and now >= self._heard_at + self._timers.octet_s:
             out += b"".join(self._hear(event, now) for event in self._framer.lapse())
         while self._fingers and self._fingers[0][0] <= now:
             _, key = self._fingers.popleft()
             out += self.press(key, now)
+        closing = self.injection.due
+        if closing is not None and now >= closing:
+            self.end_injection()
         if self._mode is not Mode.IDLE and now >= self._deadline:
-            self._idle()
+            self.idle()
             out += _EOT
         return out
 
@@ -129,25 +159,26 @@ class PinpadTwin:
             times.append(self._heard_at + self._timers.octet_s)
         if self._mode is not Mode.IDLE:
             times.append(self._deadline)
+        if self.injection.due is not None:
+            times.append(self.injection.due)
         return min(times, default=None)
 
     def press(self, key: int, now: float) -> bytes:
         """A key of the keypad goes down: 0 to 9, or a :class:`Key`."""
-        if self._mode is not Mode.ENTRY:
+        if self._mode is Mode.IDLE and self.in_service:
+            self._service_key(key, now)
             return b""
-        match key:
-            case Key.CANCEL:
-                self._idle()
+        entry = self._entry
+        if self._mode is not Mode.ENTRY or entry is None:
+            return b""
+        match entry.press(key):
+            case Pressed.CANCELLED:
+                self.idle()
                 return _EOT
-            case Key.CLEAR:
-                self._forget_digits()
-            case Key.ENTER if len(self._digits) in PIN_DIGITS:
-                return self._entered(now)
-            case Key.ENTER:
-                return b""
-            case digit if len(self._digits) < PIN_DIGITS[-1]:
-                self._digits.append(digit)
-        self._show_entry()
+            case Pressed.DONE:
+                return self._entered(entry, now)
+            case Pressed.SHOWN:
+                self._show_entry()
         return b""
 
     def drain_shown(self) -> list[Shown]:
@@ -156,126 +187,142 @@ class PinpadTwin:
         self._shown.clear()
         return shown
 
+    def drain_noted(self) -> list[Noted]:
+        """What should be heard of, since the last call."""
+        noted = list(self._noted)
+        self._noted.clear()
+        return noted
+
+    def note(self, text: str) -> None:
+        """Keep something for :meth:`drain_noted`."""
+        self._noted.append(Noted(text))
+
+    def show_amount(self, words: str) -> None:
+        """Words that stand above a PIN entry, too, while they are an amount."""
+        self._amount = words
+        self._show(words)
+
+    def end_injection(self) -> None:
+        """The officers' mode ends."""
+        if self.injection.active:
+            self.injection.close()
+            self._show(self._idle_words())
+
+    def ask(self, entry: Entry, seconds: float, now: float) -> bytes:
+        """Ask the person; nothing is said to the host until the answer."""
+        self._mode = Mode.ENTRY
+        self._entry = entry
+        self._deadline = now + (seconds or DEFAULT_ENTRY_S)
+        self._show_entry()
+        if self._cardholder is not None and entry.wanted is Wanted.PIN:
+            self._fingers = deque((now + after, key) for after, key in self._cardholder.answer())
+        return b""
+
+    def refuse(self, reason: PinReason, now: float) -> bytes:
+        """Answer a PIN request with a code of the dialect."""
+        return self.answer(PinRefusal(self.dialect.refusal(reason)), now)
+
+    def answer(self, message: Message, now: float, commit: Callable[[], None] | None = None) -> bytes:
+        """Say something and wait for ACK, which does ``commit``."""
+        packet = encode(message, self.dialect)
+        self._mode = Mode.REPLYING
+        self._reply = packet.encode()
+        self._reply_number = number(packet)
+        self._commit = commit
+        self._naks = 0
+        self._deadline = now + SILENT_HOST_S
+        return self._reply
+
+    def idle(self) -> bool:
+        """Leave whatever is under way; whether a person was being asked."""
+        asked = self._mode is Mode.ENTRY
+        if self._entry is not None:
+            self._entry.end()
+            self._entry = None
+        if asked:
+            self._amount = ""
+            self._show(self._idle_words())
+        self._mode = Mode.IDLE
+        self._reply = b""
+        self._commit = None
+        self._fingers.clear()
+        return asked
+
+    def _booted(self, now: float) -> bytes:
+        self.broken = not self.keys.self_test()
+        if self.broken:
+            self.note("self-test failed: out of service")
+        self._mode = Mode.IDLE
+        self._show(self._idle_words())
+        waiting = bytes(self._waiting)
+        self._waiting.clear()
+        return self.feed(waiting, now) if waiting else b""
+
     def _hear(self, event: Event, now: float) -> bytes:
         if isinstance(event, Packet):
-            return self._packet(event, now)
+            if self._mode is Mode.ENTRY and number(event) != "72":
+                return _NAK
+            return self._packets.obey(event, now)
         if isinstance(event, Damaged):
             return _NAK
         return self._control(event, now)
 
     def _control(self, control: Control, now: float) -> bytes:
         if control is Control.EOT:
-            self._idle()
+            self.idle()
             return b""
         if self._mode is not Mode.REPLYING:
             return b""
         if control is Control.ACK:
-            closing = self._reply_number in self._dialect.closing_eot
-            self._idle()
+            closing, commit = self._reply_number in self.dialect.closing_eot, self._commit
+            self.idle()
+            if commit is not None:
+                commit()
             return _EOT if closing else b""
         self._naks += 1
         if self._naks >= self._timers.naks:
-            self._idle()
+            self.idle()
             return _EOT
         self._deadline = now + SILENT_HOST_S
         return self._reply
 
-    def _packet(self, packet: Packet, now: float) -> bytes:
-        if self._mode is Mode.ENTRY and number(packet) != "72":
-            return _NAK
-        try:
-            request: Request = decode_request(packet, self._dialect)
-        except RequestRefusedError as refusal:
-            return _ACK + self._answer(PinRefusal(refusal.code), now)
-        except DecodeError:
-            self._idle()
-            return _ACK + (self._answer(MacResult(MAC_BROKEN), now) if number(packet) == "Z66" else _EOT)
-        return self._request(request, now)
+    def _service_key(self, key: int, now: float) -> None:
+        if self.injection.active:
+            self.injection.press(key, now)
+            self._show(self.injection.words if self.injection.active else self._idle_words())
+        elif key == Key.SERVICE and self.injection.begin(now):
+            self._show(self.injection.words)
 
-    def _request(self, request: Request, now: float) -> bytes:
-        match request:
-            case Cancel():
-                busy = self._mode is Mode.ENTRY
-                self._idle()
-                return _EOT if busy else _ACK
-            case ReadSerial():
-                return _ACK + self._answer(SerialNumber(self._serial), now)
-            case CheckKey(slot):
-                return _ACK + self._answer(KeyPresence(self._keys.has_slot(slot)), now)
-            case SelectKey(slot):
-                self._selected = slot  # an empty slot is selected without a word, as in the field
-                return _ACK
-            case ShowText(words):
-                if _AMOUNT.fullmatch(words):
-                    self._amount = words
-                    self._show(words)
-                return _ACK
-            case RequestPin(pan, units):
-                return _ACK + self._ask(pan, units, now)
-            case RequestMac():
-                return _ACK + self._answer(self._mac(request), now)
+    def _entered(self, entry: Entry, now: float) -> bytes:
+        reply = self._outcome(entry, now)
+        self.idle()
+        return self.refuse(PinReason.USED_UP, now) if reply is None else self.answer(reply, now)
 
-    def _ask(self, pan: Pan, units: int, now: float) -> bytes:
-        self._mode = Mode.ENTRY
-        self._pan = pan
-        self._forget_digits()
-        self._deadline = now + (units * self._dialect.pin_time_unit_s or DEFAULT_ENTRY_S)
-        self._show_entry()
-        if self._cardholder is not None:
-            self._fingers = deque((now + after, key) for after, key in self._cardholder.answer())
-        return b""
+    def _outcome(self, entry: Entry, now: float) -> Message | None:
+        if entry.wanted is Wanted.KEY:
+            return KeyPressed("E" if entry.digits[0] == Key.ENTER else str(entry.digits[0]))
+        if entry.wanted is Wanted.DIGITS:
+            return StringEntered("".join(map(str, entry.digits)))
+        if not entry.digits:
+            return SessionPinBlock(0, bytes(8))
+        if entry.pan is None:
+            return None
+        self.keys.throttle.take(now)
+        with Pin(bytearray(entry.digits)) as pin:
+            if entry.session_key is not None:
+                block = self.keys.encipher_under(entry.session_key, pin, entry.pan)
+                return SessionPinBlock(len(entry.digits), block)
+            enciphered = self._engine.encipher_pin(pin, entry.pan)
+        return None if enciphered is None else PinBlock(*enciphered)
 
-    def _entered(self, now: float) -> bytes:
-        pan = self._pan
-        if pan is None:
-            return b""
-        with Pin(self._digits) as pin:
-            enciphered = self._engine.encipher_pin(pin, pan)
-        self._idle()
-        return self._answer(PinRefusal(PIN_KEY_USED_UP) if enciphered is None else PinBlock(*enciphered), now)
-
-    def _mac(self, request: RequestMac) -> MacResult:
-        slot = self._dialect.mac_slot or self._selected
-        if not self._keys.has_slot(slot):
-            return MacResult(MAC_NO_KEY)
-        if request.sequence == 0:
-            self._mac_next, self._mac_chaining = 0, bytes(BLOCK_OCTETS)
-        if request.sequence != self._mac_next:
-            return MacResult(MAC_OUT_OF_ORDER)
-        self._mac_next += 1
-        value = self._keys.mac_piece(slot, request.session_key, self._mac_chaining, request.data, last=request.last)
-        if not request.last:
-            self._mac_chaining = value
-            return MacResult(NEXT_PIECE)
-        self._mac_next, self._mac_chaining = 0, bytes(BLOCK_OCTETS)
-        return MacResult(NO_ERROR, value)
-
-    def _answer(self, message: Message, now: float) -> bytes:
-        packet = encode(message, self._dialect)
-        self._mode = Mode.REPLYING
-        self._reply = packet.encode()
-        self._reply_number = number(packet)
-        self._naks = 0
-        self._deadline = now + SILENT_HOST_S
-        return self._reply
-
-    def _idle(self) -> None:
-        if self._mode is Mode.ENTRY:
-            self._amount = ""
-            self._show(IDLE_WORDS)
-        self._mode = Mode.IDLE
-        self._pan = None
-        self._reply = b""
-        self._fingers.clear()
-        self._forget_digits()
-
-    def _forget_digits(self) -> None:
-        self._digits[:] = bytes(len(self._digits))
-        self._digits = bytearray()
+    def _idle_words(self) -> str:
+        if self.keys.tampered:
+            return TAMPERED_WORDS
+        return BROKEN_WORDS if self.broken else IDLE_WORDS
 
     def _show_entry(self) -> None:
-        parts = (self._amount, PIN_WORDS, "*" * len(self._digits))
-        self._show(" ".join(part for part in parts if part))
+        if self._entry is not None:
+            self._show(" ".join(part for part in (self._amount, self._entry.line) if part))
 
     def _show(self, text: str) -> None:
         self._shown.append(Shown(text))

@@ -14,6 +14,8 @@ class Key(IntEnum):
     ENTER = 10
     CANCEL = 11
     CLEAR = 12
+    SERVICE = 13
+    """Below the battery cover: officers open the key injection mode with it."""
 
 
 class Behaviour(Enum):

@@ -33,6 +33,28 @@ class PinReplyForm(Enum):
     NUMBER_73 = "73"
 
 
+class PinReason(Enum):
+    """Why a pad refuses a PIN entry; which character says so is the dialect's."""
+
+    NO_PAN = "no-pan"
+    KEY = "key"
+    SHORT_PAN = "short-pan"
+    LONG_PAN = "long-pan"
+    NOT_DIGITS = "not-digits"
+    KEY_FORMAT = "key-format"
+    TIME_LIMIT = "time-limit"
+    THROTTLE = "throttle"
+    PROMPT = "prompt"
+    NO_ACTIVE_KEY = "no-active-key"
+    NOT_FOR_PINS = "not-for-pins"
+    LENGTH = "length"
+    USED_UP = "used-up"
+
+
+PIN_REFUSALS: Mapping[str, str] = dict(zip((reason.value for reason in PinReason), "0123456789AEF", strict=True))
+"""The codes of UIC pads (PP791, packet 71)."""
+
+
 class Display(Enum):
     """What a host may write on the pad's display by itself."""
 
@@ -61,9 +83,17 @@ class Dialect:
     mac_more_flag: str = "7"
     display: Display = Display.NOTHING
     display_characters: int = 32
+    custom_pin: str = ""
+    """Number of the PIN packet with prompts of its own, Z62 or Z63; empty: the model has none."""
+    key_attributes: bool = False
+    """The answer to 04 says what the key is for: usage and mode of use."""
+    diagnostics: bool = False
+    """The pad answers packet 01, so that one that ends sessions can be asked whether it was tampered with."""
     closing_eot: tuple[str, ...] = ()
     """Numbers of the replies after whose ACK the pad ends the session with EOT."""
     pin_errors: Mapping[str, str] = field(default_factory=dict)
+    pin_refusals: Mapping[str, str] = field(default_factory=dict)
+    """Codes of packet 71 by :class:`PinReason`, where they are not those of :data:`PIN_REFUSALS`."""
     mac_errors: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,14 +107,26 @@ class Dialect:
             raise ValueError("mac-slot, mac-last-flag and mac-more-flag are one character each")
         if self.mac_last_flag == self.mac_more_flag:
             raise ValueError("mac-last-flag and mac-more-flag must differ")
+        if self.custom_pin not in ("", "Z62", "Z63"):
+            raise ValueError("custom-pin is Z62 or Z63, or empty")
         if not all(len(number) in (2, 3) for number in self.closing_eot):
             raise ValueError("closing-eot lists packet numbers of two or three characters")
+        if not (self.pin_refusals.keys() <= PIN_REFUSALS.keys() and all(map(_is_code, self.pin_refusals.values()))):
+            raise ValueError(f"pin-refusals gives one character to some of {', '.join(PIN_REFUSALS)}")
+
+    def refusal(self, reason: PinReason) -> str:
+        """The code by which this dialect refuses a PIN entry."""
+        return self.pin_refusals.get(reason.value, PIN_REFUSALS[reason.value])
 
     @property
     def mac_piece_octets(self) -> int:
         """How much data one Z66 takes: whole cipher blocks, two digits per octet, beside envelope and keys."""
         beside = 3 + len("Z66") + 3 + len(self.mac_slot) + 3 + 2 * SESSION_KEY_OCTETS
         return (self.longest_packet - beside) // 16 * 8
+
+
+def _is_code(code: str) -> bool:
+    return len(code) == 1 and code.isalnum() and code.isascii()
 
 
 class Message(Protocol):
@@ -149,13 +191,14 @@ class CheckKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyPresence:
-    """04, answered: F for present, 0 for absent."""
+    """04, answered: F for present, 0 for absent; ``attributes``: usage and mode of use, where the pad says them."""
 
     envelope: ClassVar[Envelope] = Envelope.ADMINISTRATION
     present: bool
+    attributes: str = ""
 
     def text(self, dialect: Dialect) -> str:
-        return "04F" if self.present else "040"
+        return "04F" + self.attributes if self.present else "040"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.octets import unhex
-from protocols.pan import PAN_DIGITS, Pan
-from protocols.serial.framer import FS, SUB, Control, Damaged, Envelope, Event, Packet, PacketFramer
+from protocols.pan import Pan
+from protocols.serial import ipp_entry, ipp_keys
+from protocols.serial.framer import FS, GS, SUB, Control, Damaged, Envelope, Event, Packet, PacketFramer
 from protocols.serial.ipp import (
     BLOCK_OCTETS,
     KSN_DIGITS,
@@ -27,6 +28,7 @@ from protocols.serial.ipp import (
     MacResult,
     Message,
     PinBlock,
+    PinReason,
     PinRefusal,
     PinReplyForm,
     ReadSerial,
@@ -39,8 +41,13 @@ from protocols.serial.ipp import (
     SerialNumber,
     ShowText,
 )
+from protocols.serial.ipp_entry import EntryReply, EntryRequest, SessionPinBlock, ShowPrompt
+from protocols.serial.ipp_keys import KeyReply, KeyRequest
 
-_FS, _SUB = chr(FS), chr(SUB)
+AnyRequest = Request | KeyRequest | EntryRequest
+AnyReply = Reply | KeyReply | EntryReply
+
+_FS, _GS, _SUB = chr(FS), chr(GS), chr(SUB)
 PLAIN_AMOUNT = re.compile(r"[A-Z]{3} [0-9]{1,9}[.,][0-9]{2}")  # cannot be an account number: traces may show it
 _LONG_NUMBERS = ("Z4", "Z5", "Z6")  # numbers that begin so have three characters, all others two
 
@@ -53,7 +60,7 @@ def encode(message: Message, dialect: Dialect) -> Packet:
     return packet
 
 
-def decode_request(packet: Packet, dialect: Dialect) -> Request:
+def decode_request(packet: Packet, dialect: Dialect) -> AnyRequest:
     """What a controller asks: for the pad's side. :class:`RequestRefusedError` where a pad answers with a code."""
     found, rest = _split(packet)
     decoder = _REQUESTS.get((packet.envelope, found))
@@ -62,7 +69,7 @@ def decode_request(packet: Packet, dialect: Dialect) -> Request:
     return decoder(rest, dialect)
 
 
-def decode_reply(packet: Packet, dialect: Dialect) -> Reply:
+def decode_reply(packet: Packet, dialect: Dialect) -> AnyReply:
     """What a pad answers: for the controller's side."""
     found, rest = _split(packet)
     decoder = _REPLIES.get((packet.envelope, found))
@@ -115,34 +122,28 @@ def _select_key(rest: str, _: Dialect) -> SelectKey:
     return SelectKey(_slot(rest, "08"))
 
 
-def _show_text(rest: str, dialect: Dialect) -> ShowText:
+def _show_text(rest: str, dialect: Dialect) -> ShowText | ShowPrompt:
+    if rest.startswith(_GS):
+        return ipp_entry.show_prompt(rest)
     words = rest.removeprefix(_SUB)
     if not rest.startswith(_SUB) or not words.isprintable() or len(words) > dialect.display_characters:
         raise DecodeError("Z2", f"SUB and up to {dialect.display_characters} printable characters expected")
     return ShowText(words)
 
 
-def _request_pin(rest: str, dialect: Dialect) -> RequestPin:
+def _request_pin(rest: str, dialect: Dialect) -> RequestPin | EntryRequest:
     if not rest.startswith("."):
         raise DecodeError("Z60", "a point and the PAN expected")
+    if ipp_entry.has_session_key(rest):
+        return ipp_entry.session_pin("Z60")(rest, dialect)
     digits, *fields = rest[1:].split(_FS)
-    if not digits:
-        raise RequestRefusedError("Z60", "no PAN", "0")
-    if len(digits) < PAN_DIGITS.start:
-        raise RequestRefusedError("Z60", "a PAN of less than 8 digits", "2")
-    if len(digits) >= PAN_DIGITS.stop:
-        raise RequestRefusedError("Z60", "a PAN of more than 19 digits", "3")
-    if not digits.isdigit():
-        raise RequestRefusedError("Z60", "a PAN with a character that is no digit", "4")
+    pan = ipp_entry.pan_of(digits, "Z60", dialect)
     if dialect.pin_request_marker:
         if fields[:1] != [dialect.pin_request_marker]:
-            raise RequestRefusedError("Z60", "the marker of this dialect expected behind the PAN", "5")
+            why = "the marker of this dialect expected behind the PAN"
+            raise RequestRefusedError("Z60", why, dialect.refusal(PinReason.KEY_FORMAT))
         fields = fields[1:]
-    if not fields:
-        return RequestPin(Pan(digits))
-    if len(fields) != 1 or not dialect.pin_time_unit_s or fields[0] not in tuple("123456789"):
-        raise RequestRefusedError("Z60", "a time limit of one digit 1 to 9 expected, where the dialect has any", "6")
-    return RequestPin(Pan(digits), int(fields[0]))
+    return RequestPin(pan, ipp_entry.time_units(fields, "Z60", dialect))
 
 
 def _request_mac(rest: str, dialect: Dialect) -> RequestMac:
@@ -175,7 +176,8 @@ def _serial_number(rest: str, _: Dialect) -> SerialNumber:
 def _key_presence(rest: str, _: Dialect) -> KeyPresence:
     if rest[:1] not in ("0", "F"):
         raise DecodeError("04", "0 for absent or F for present expected")
-    return KeyPresence(rest[0] == "F")
+    attributes = rest[1:4] if rest[0] == "F" else ""
+    return KeyPresence(rest[0] == "F", attributes if len(attributes) == 3 and attributes.isalnum() else "")
 
 
 def _pin_refusal(rest: str) -> PinRefusal:
@@ -191,9 +193,11 @@ def _pin_block(text: str, where: str) -> PinBlock:
     return PinBlock(unhex(ksn.rjust(KSN_DIGITS[-1], "F"), f"{where} KSN"), unhex(block, f"{where} block"))
 
 
-def _reply_71(rest: str, dialect: Dialect) -> PinBlock | PinRefusal:
+def _reply_71(rest: str, dialect: Dialect) -> PinBlock | PinRefusal | SessionPinBlock:
     if len(rest) == 1:
         return _pin_refusal(rest)
+    if rest.startswith("."):
+        return ipp_entry.session_pin_block(rest)
     if dialect.pin_reply is not PinReplyForm.NUMBER_71 or rest[:1] != NO_ERROR:
         raise DecodeError("71", "function key 0, KSN and block, or one error code expected")
     return _pin_block(rest[1:], "71")
@@ -212,7 +216,9 @@ def _mac_result(rest: str, _: Dialect) -> MacResult:
     return MacResult(rest[0], mac)
 
 
-_REQUESTS: dict[tuple[Envelope, str], Callable[[str, Dialect], Request]] = {
+_REQUESTS: dict[tuple[Envelope, str], Callable[[str, Dialect], AnyRequest]] = {
+    **ipp_keys.REQUESTS,
+    **ipp_entry.REQUESTS,
     (Envelope.ADMINISTRATION, "04"): _check_key,
     (Envelope.ADMINISTRATION, "06"): _read_serial,
     (Envelope.ADMINISTRATION, "08"): _select_key,
@@ -221,7 +227,9 @@ _REQUESTS: dict[tuple[Envelope, str], Callable[[str, Dialect], Request]] = {
     (Envelope.TRANSACTION, "Z60"): _request_pin,
     (Envelope.TRANSACTION, "Z66"): _request_mac,
 }
-_REPLIES: dict[tuple[Envelope, str], Callable[[str, Dialect], Reply]] = {
+_REPLIES: dict[tuple[Envelope, str], Callable[[str, Dialect], AnyReply]] = {
+    **ipp_keys.REPLIES,
+    **ipp_entry.REPLIES,
     (Envelope.ADMINISTRATION, "04"): _key_presence,
     (Envelope.ADMINISTRATION, "06"): _serial_number,
     (Envelope.TRANSACTION, "71"): _reply_71,
@@ -289,14 +297,18 @@ def _words_of_mac_result(rest: str) -> str:
 
 
 _WORDS: dict[str, Callable[[str], str]] = {
+    **ipp_keys.WORDS,
     "04": lambda rest: rest if len(rest) == 1 and rest.isalnum() else f"{len(rest)} characters",
     "06": lambda rest: rest if rest.isalnum() and len(rest) <= SERIAL_CHARACTERS else "",
     "08": lambda rest: rest if len(rest) == 1 and rest.isalnum() else f"{len(rest)} characters",
+    "70": _words_of_pin_request,
     "71": _words_of_pin_reply,
     "72": lambda rest: f"{len(rest)} characters" if rest else "",
     "73": _words_of_pin_reply,
     "Z2": _words_of_display,
     "Z60": _words_of_pin_request,
+    "Z62": _words_of_pin_request,
+    "Z63": _words_of_pin_request,
     "Z66": _words_of_mac_request,
     "Z67": _words_of_mac_result,
 }

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from protocols.telemetry.events import fit
-from terminal_agent.errors import AgentError
+from terminal_agent.errors import AgentError, WrongDevice
 from terminal_agent.flows.reporting import Recorder
 
 RETRY_S = 0.5  # a device that returns is usable again within two seconds, opening included
@@ -68,12 +68,13 @@ class Attached(Generic[Driver]):
         return self._driver
 
     async def open(self) -> None:
-        """One attempt to open; its failure is told once, not at every attempt."""
+        """One attempt to open; its failure is told once, not at every attempt, and that of each wrong device once."""
         try:
             driver = await self._opener()
         except AgentError as fault:
+            news = isinstance(fault, WrongDevice) and fault.what != self._reason
             self._reason = fault.what
-            if self._was_there:
+            if self._was_there or news:
                 self._was_there = False
                 self._recorder.note("device.lost", device=self.name, reason=fit(fault.what))
             return

@@ -31,14 +31,27 @@ from protocols.serial.ipp import (
     PinBlock,
     PinRefusal,
     ReadSerial,
-    Reply,
     RequestMac,
     RequestPin,
     SelectKey,
     SerialNumber,
     ShowText,
 )
-from protocols.serial.ipp_codec import decode_reply, encode, redacted, redacted_event
+from protocols.serial.ipp_codec import AnyReply, decode_reply, encode, redacted, redacted_event
+from protocols.serial.ipp_keys import (
+    INTACT,
+    LOAD_ERRORS,
+    TAMPER_STATE,
+    Diagnose,
+    Diagnosis,
+    InitialKeyResult,
+    KeySerialNumber,
+    LoadInitialKey,
+    LoadMasterKey,
+    MasterKeyEcho,
+    MasterKeyRefusal,
+    ReadKsn,
+)
 from protocols.serial.turns import Exchange, Limits, State
 from terminal_agent.line.port import Line, LineGone
 from terminal_agent.pad.port import (
@@ -48,7 +61,6 @@ from terminal_agent.pad.port import (
     PinCancelled,
     PinEntered,
     PinOutcome,
-    PinPad,
     PinTimedOut,
     Trace,
 )
@@ -56,10 +68,11 @@ from terminal_agent.pad.port import (
 MAC_BLOCK = 8
 LONGEST_TIME_UNITS = 9
 CHECK_THE_PAD = "check the pad's cable, power and line settings"
+TAMPERED = "the pad has been tampered with: it has erased its keys"
 _AMOUNT = re.compile(r"(?:[A-Z]{3} )?[0-9][0-9.,]*")
 
 
-async def open_pad(profile: PinpadProfile, line: Line, trace: Trace | None = None) -> PinPad:
+async def open_pad(profile: PinpadProfile, line: Line, trace: Trace | None = None) -> "IppPad":
     """The driver that the profile asks for, its pad idle and identified; :class:`PadAbsent` if it is silent."""
     driver = _DRIVERS[profile.protocol](profile, line, trace)
     try:
@@ -123,7 +136,10 @@ class IppPad:
             match done.state:
                 case State.EXPIRED:
                     return PinTimedOut()
-                case State.CANCELLED | State.ENDED:
+                case State.CANCELLED:
+                    return PinCancelled()
+                case State.ENDED:
+                    await self._must_be_intact()
                     return PinCancelled()
             reply = self._read(done)
         if isinstance(reply, PinRefusal):
@@ -143,6 +159,36 @@ class IppPad:
             for sequence, piece in enumerate(pieces[:-1]):
                 await self._mac_piece(RequestMac(False, sequence, session_key, piece), NEXT_PIECE)
             return await self._mac_piece(RequestMac(True, len(pieces) - 1, session_key, pieces[-1]), NO_ERROR)
+
+    async def load_key_block(self, slot: str, block: str) -> None:
+        """Put a master key into a slot, in a key block under the pad's loading key: never in clear.
+
+        :class:`PadRefused` says why the pad does not take it.
+        """
+        sent = LoadMasterKey(slot, block)
+        async with self._lock:
+            reply = await self._asked(sent, {"02"})
+        if isinstance(reply, MasterKeyRefusal):
+            raise PadRefused(f"the pad refused the key: {_words(LOAD_ERRORS, reply.code)}")
+        if not isinstance(reply, MasterKeyEcho) or reply.words != sent.text(self._dialect):
+            raise PadError("the pad took another key block than was sent", "load it again before the key is used")
+
+    async def load_initial_key(self, engine: int, block: str) -> None:
+        """Put a DUKPT key with its KSN into engine 0 or 1, in a key block under the pad's loading key."""
+        async with self._lock:
+            reply = await self._asked(LoadInitialKey(engine, block), {"91", "95"})
+        if not isinstance(reply, InitialKeyResult):
+            raise PadError("the pad answered a key with something else")
+        if reply.refusal:
+            raise PadRefused(f"the pad refused the key: {_words(LOAD_ERRORS, reply.refusal)}")
+
+    async def next_ksn(self) -> bytes:
+        """The KSN (10 octets) that the pad's next PIN will have."""
+        async with self._lock:
+            reply = await self._asked(ReadKsn(), {"7A"})
+        if not isinstance(reply, KeySerialNumber):
+            raise PadError("the pad answered the question for its KSN with something else")
+        return reply.ksn
 
     async def show(self, text: str) -> None:
         """See :class:`terminal_agent.pad.port.PinPad`."""
@@ -185,14 +231,24 @@ class IppPad:
             case Display.NOTHING:
                 return ""
 
-    async def _asked(self, message: Message, expects: set[str]) -> Reply:
+    async def _asked(self, message: Message, expects: set[str]) -> AnyReply:
         """The reply to a request that no person is asked about."""
         done = await self._run(State.CALLING, message, expects)
         if done.state is State.ENDED:
+            await self._must_be_intact()
             raise PadRefused("the pad ended the session instead of answering")
         return self._read(done)
 
-    def _read(self, done: Exchange) -> Reply:
+    async def _must_be_intact(self) -> None:
+        """A pad that was opened has lost its keys and ends every session: ask it, where it can be asked."""
+        if not self._dialect.diagnostics:
+            return
+        done = await self._run(State.CALLING, Diagnose(TAMPER_STATE), {"01"})
+        reply = None if done.state is State.ENDED else self._read(done)
+        if not isinstance(reply, Diagnosis) or reply.test != TAMPER_STATE or reply.result != INTACT:
+            raise PadRefused(TAMPERED, "take it out of service; it needs new keys from whoever repairs it")
+
+    def _read(self, done: Exchange) -> AnyReply:
         if done.reply is None:
             raise PadError("the exchange with the pad ended without a reply")
         try:

@@ -73,3 +73,9 @@ class PinPad(Protocol):
     async def close(self) -> None:
         """Give the line up."""
         ...
+
+
+class IdentifiedPad(PinPad, Protocol):
+    """One that has said who it is."""
+
+    serial: str

@@ -40,6 +40,7 @@ from terminal_agent.host.tcp import AcquirerLink
 from terminal_agent.line.port import Line
 from terminal_agent.line.url import open_line
 from terminal_agent.pad.drivers import open_pad
+from terminal_agent.pad.pinned import pinned
 from terminal_agent.pad.port import PadError, PinPad
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, models, vault_settings
 from terminal_agent.processes.vault_keeper import VaultKeeper
@@ -272,7 +273,9 @@ class Agent:
             raise Fault("a keypad without a vault", "add [vault] to the profile", Exit.USAGE)
 
         async def opener() -> PinPad:
-            return await open_pad(model, await self._line("pad", self.profile.pad.line, model.line), trace)
+            own = self.profile.pad
+            pad = await open_pad(model, await self._line("pad", own.line, model.line), trace)
+            return await pinned(pad, own.serial, own.ksn)
 
         return opener
 

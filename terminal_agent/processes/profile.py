@@ -10,7 +10,7 @@ from device_profiles.ca_keys import Use, load_ca_keys
 from device_profiles.keypad import KeypadProfile, keypad
 from device_profiles.model import PadProfile, ReaderProfile, ReaderProtocol
 from protocols.currency import LARGEST_MINOR
-from terminal_agent.config import Device, Identity, Waits
+from terminal_agent.config import Device, Identity, PadDevice, Waits
 from terminal_agent.emv import Authorities, EmvTerminal, TrustedKey, Withdrawn
 from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.host.tcp import Endpoint, TlsFiles
@@ -56,7 +56,7 @@ class TerminalProfile:
 
     terminal: Identity
     reader: Device
-    pad: Device
+    pad: PadDevice
     emv: EmvTerminal
     acquirer: AcquirerSection
     report: ReportSettings

@@ -259,7 +259,7 @@ async def _in_process(folder: Path, scene: Scene) -> AsyncIterator[Rung]:
     load_ = load_pinpad(str(planted.pad_load))
     keys = PinpadKeys(load_)
     person = Cardholder(Pin.from_text(card.cardholder.test_pin), Behaviour(scene.behaviour), 0.001)
-    pad = PinpadTwin(catalog.pinpad("ipp-uic"), load_.serial, keys, keys, person)
+    pad = PinpadTwin(catalog.pinpad("ipp-uic"), load_, keys, keys, person)
     agent.devices = (PortReader(_card(card, scene), scene.interface), pad)
     running = asyncio.create_task(agent.run())
     try:

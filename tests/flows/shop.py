@@ -141,7 +141,7 @@ class Shop:
         person = Cardholder(Pin.from_text(card.cardholder.test_pin), Behaviour.RIGHT_PIN, pace_s)
         self._makers: dict[str, Callable[[], SerialTwin]] = {
             "reader": lambda: ReaderTwin(Hand(self.card, 0.0)),
-            "pad": lambda: PinpadTwin(catalog.pinpad("ipp-uic"), load.serial, keys, keys, person),
+            "pad": lambda: PinpadTwin(catalog.pinpad("ipp-uic"), load, keys, keys, person),
         }
         self.devices = {name: make() for name, make in self._makers.items()}
         self.plugged: dict[str, PtyServer] = {}

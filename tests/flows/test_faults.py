@@ -87,6 +87,35 @@ def test_cancelled_at_the_pad(stage: Stage) -> None:
     assert stage.decisions() == []
 
 
+def test_a_pad_that_is_opened_while_it_asks(stage: Stage) -> None:
+    stage.values["pin_s"] = 20.0
+    stage.reader()
+    stage.pad("--behaviour", "silent", "--tamper-after", "4")
+    stage.acquirer()
+    stage.agent()
+    for _ in range(2):  # the second finds the pad as it was left, and asks nobody
+        fields = stage.pay()
+        assert fields["outcome"] == "failed"
+        assert "the pad has been tampered with: it has erased its keys" in str(fields["reason"])
+    assert stage.decisions() == []
+    stage.stop("pad")
+    pad = stage.pad()
+    assert stage.pay()["outcome"] == "failed", "switching it off and on heals nothing"
+    assert pad.process.poll() is None
+
+
+def test_another_pad_than_the_profiles(stage: Stage) -> None:
+    stage.values["pad"] = f'{stage.folder / "pad"}"\nserial = "TGUIC0000009'
+    stage.reader()
+    stage.pad()
+    stage.acquirer()
+    stage.agent()
+    fields = stage.pay()
+    assert fields["outcome"] == "failed"
+    assert "another pad is connected: serial number TGUIC0000001, TGUIC0000009 expected" in str(fields["reason"])
+    assert stage.decisions() == []
+
+
 def test_nobody_types(stage: Stage) -> None:
     stage.values["pin_s"] = 0.5
     stage.reader()

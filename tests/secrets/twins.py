@@ -57,6 +57,7 @@ def planted_profiles(folder: Path | None = None) -> PlantedProfiles:
             "test-key": KEYS["TMK-MAC"].hex().upper(),
         },
     )
+    load += "\n[throttle]\nburst = 100000\n"  # flow tests pay a day's worth of PINs within minutes
     acquirer = _changed(
         catalog.find("acquirers", "test-bank"),
         {

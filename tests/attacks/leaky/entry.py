@@ -31,7 +31,7 @@ def traced(words: Callable[[Event], str]) -> str:
     async def main() -> None:
         keys = PinpadKeys(load)
         cardholder = Cardholder(Pin.from_text(PIN), Behaviour.RIGHT_PIN)
-        line = TwinLine(PinpadTwin(profile, load.serial, keys, keys, cardholder))
+        line = TwinLine(PinpadTwin(profile, load, keys, keys, cardholder))
         driver = await open_pad(profile, line)
         assert isinstance(await driver.enter_pin(Pan(PAN), "EUR 42.00", 30.0), PinEntered)
         await driver.close()

@@ -133,7 +133,7 @@ def test_a_pads_memory_is_kept_and_guarded(tmp_path: Path) -> None:
 def test_a_damaged_memory_is_a_fault(octets: bytes, tmp_path: Path) -> None:
     path = tmp_path / "pad"
     path.write_bytes(octets)
-    with pytest.raises(Fault, match="DUKPT state") as caught:
+    with pytest.raises(Fault, match="pad memory") as caught:
         PadMemory(path, PinpadKeys(load_pinpad("test-bank")))
     assert caught.value.exit_code is Exit.INTEGRITY
 

@@ -53,7 +53,7 @@ def recorded_pad(
     keys = PinpadKeys(load)
     engine = RecordingEngine(keys)
     person = None if behaviour is None else Cardholder(Pin.from_text(TEST_PIN), behaviour)
-    return PinpadTwin(profile, load.serial, keys, engine, person), engine
+    return PinpadTwin(profile, load, keys, engine, person), engine
 
 
 def abecs_pad(

@@ -74,7 +74,7 @@ def entered(twin: PinpadTwin, now: float = 0.0) -> PinBlock:
 def test_the_load_is_derived_from_the_test_keys() -> None:
     load = load_pinpad("test-bank")
     assert bytes(load.test_initial_key.reveal()) == pydukpt.derive_ipek(test_key("BDK"), load.initial_ksn.octets)
-    assert bytes(load.test_mac_keys["B"].reveal()) == test_key("TMK-MAC")
+    assert bytes(load.slots["B"][1].reveal()) == test_key("TMK-MAC")
     assert "72DD" not in repr(load)
 
 
@@ -114,7 +114,7 @@ def test_pieces_out_of_order() -> None:
 def test_identification_and_slots() -> None:
     twin = pad()
     assert reply(twin.feed(frame(ReadSerial()), 0.0)) == SerialNumber("TGUIC0000001")
-    assert reply(twin.feed(frame(CheckKey("B")), 0.0)) == KeyPresence(True)
+    assert reply(twin.feed(frame(CheckKey("B")), 0.0)) == KeyPresence(True, "M3B")
     assert reply(twin.feed(frame(CheckKey("0")), 0.0)) == KeyPresence(False)
     assert twin.feed(frame(SelectKey("B")), 0.0) == ACK
 
@@ -192,7 +192,7 @@ def test_a_cloned_pad_repeats_itself() -> None:
     load = load_pinpad("test-bank")
     keys = PinpadKeys(load)
     person = Cardholder(Pin.from_text(TEST_PIN), Behaviour.RIGHT_PIN)
-    twin = PinpadTwin(PROFILE, load.serial, keys, PINPAD_FAULTS["replay"](keys), person)
+    twin = PinpadTwin(PROFILE, load, keys, PINPAD_FAULTS["replay"](keys), person)
     assert entered(twin) == entered(twin)
 
 
@@ -224,7 +224,7 @@ def test_a_key_that_is_used_up() -> None:
 
     load = load_pinpad("test-bank")
     person = Cardholder(Pin.from_text(TEST_PIN), Behaviour.RIGHT_PIN)
-    twin = PinpadTwin(PROFILE, load.serial, PinpadKeys(load), Spent(), person)
+    twin = PinpadTwin(PROFILE, load, PinpadKeys(load), Spent(), person)
     twin.feed(frame(RequestPin(TEST_PAN)), 0.0)
     assert reply(twin.tick(5.0)) == PinRefusal("F")
 
