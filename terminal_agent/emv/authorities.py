@@ -58,6 +58,10 @@ class Authorities:
             raise IntegrityError(f"{name} served until {trusted.expires.isoformat()}")
         return trusted.ca
 
+    def knows(self, rid: bytes) -> bool:
+        """Whether any key of this payment system is held: where none is, nothing of its cards can be checked."""
+        return any(trusted.ca.rid == rid for trusted in self.keys)
+
     def revoked(self, rid: bytes, index: int) -> frozenset[bytes]:
         """Serial numbers of the issuer certificates that were withdrawn under one key (Book 2, 5.1.2)."""
         return frozenset(gone.serial for gone in self.withdrawn if (gone.rid, gone.index) == (rid, index))

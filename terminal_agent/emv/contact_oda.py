@@ -74,11 +74,15 @@ def offline_authentication(run: ContactRun) -> Generator[bytes, bytes, Turn]:
 
 
 def fail(run: ContactRun, method: OdaMethod, why: str) -> None:
-    """The method failed: its bit, an alert, and nothing is proven (Book 3, 10.3)."""
+    """The method failed: its bit, and nothing is proven (Book 3, 10.3).
+
+    It is an alert, unless the terminal holds no key of this payment system: then every card of it fails.
+    """
     run.tvr |= method.failed
     run.tsi |= Tsi.ODA_PERFORMED
     run.proof, run.signed_tags = Proof.NONE, frozenset()
-    run.trail.alert(Alert.AUTHENTICATION_FAILED)
+    if run.authorities.knows(run.chosen.df_name[:RID_OCTETS]):
+        run.trail.alert(Alert.AUTHENTICATION_FAILED)
     run.trail.note("offline authentication", f"{method.name} failed: {why}", SOURCE)
 
 

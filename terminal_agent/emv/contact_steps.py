@@ -18,7 +18,7 @@ from protocols.octets import bcd_encode
 from terminal_agent.emv import action, application_data, brands, card_decision, cvm_list, restrictions, risk
 from terminal_agent.emv.card_data import CardData
 from terminal_agent.emv.contact_oda import pin_key
-from terminal_agent.emv.contact_run import Ask, ContactRun, Said, Turn
+from terminal_agent.emv.contact_run import Ask, ContactRun, Proof, Said, Turn
 from terminal_agent.emv.cvm_list import CvmRun
 from terminal_agent.emv.offline_pin import OfflinePinRun
 from terminal_agent.emv.outcome import Alert, Cvm, Decision
@@ -36,6 +36,7 @@ MUST_ASK = (Tag.AMOUNT_AUTHORISED_NUMERIC, Tag.TRANSACTION_CURRENCY, Tag.UNPREDI
 def processing_options(run: ContactRun) -> Generator[bytes, bytes, Turn]:
     """GET PROCESSING OPTIONS (Book 3, 10.1). Every application begins with nothing found and nothing known."""
     run.card, run.tvr, run.tsi, run.cvm = CardData(), Tvr(0), Tsi(0), Cvm.NONE
+    run.proof, run.signed_tags, run.issuer_key, run.card_key = Proof.NONE, frozenset(), None, None
     run.given = _objects(run)
     run.pdol_data = dol.fill(dol.decode(run.chosen.pdol, where="PDOL"), run.given)
     response = Response.decode((yield apdu.get_processing_options(run.pdol_data).encode()))

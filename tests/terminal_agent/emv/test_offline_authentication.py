@@ -196,6 +196,9 @@ def test_the_terminal_without_the_key() -> None:
     assert outcome.tvr is not None
     assert Tvr.CDA_FAILED in outcome.tvr
     assert said(outcome) == ["CDA failed: this terminal does not hold CA key A000000003 E7"]
+    assert outcome.alerts == (), "every card of a payment system without keys fails: that is no sign of an attack"
+    other = Authorities(tuple(TrustedKey(dataclasses.replace(key.ca, index=1)) for key in KEYS.keys))
+    assert Alert.AUTHENTICATION_FAILED in pay(powered("test-visa-cda").apdu, other)[1].alerts
 
 
 def test_a_key_serves_until_its_last_day() -> None:

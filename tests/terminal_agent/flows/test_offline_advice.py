@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Approved without the acquirer: it books such payments or they fail; it hears of each, and books it once.
 
-No machine of ours approves offline yet, since none proves a card genuine; so the card's part is a stand-in that takes
-the real one's outcome and says that it approves. All else is the real flow, books, journal, host client and bank.
+The card's part is a stand-in that takes the real one's outcome and says that it approves; a card that really does, by
+CDA, is in test_contact_payment.py. All else is the real flow, books, journal, host client and bank.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ class Approving(InsertedCard):
 class ApprovingLate(InsertedCard):
     """A card that wants its issuer, and approves when nobody could be asked."""
 
-    async def tell(self, answer: Any) -> EmvOutcome:
-        outcome = await super().tell(answer)
-        return replace(outcome, decision=Decision.APPROVED) if answer is None else outcome
+    async def tell(self, answer: Any, *, failed: bool = False) -> EmvOutcome:
+        outcome = await super().tell(answer, failed=failed)
+        return replace(outcome, decision=Decision.APPROVED) if answer is None and not failed else outcome
 
 
 @pytest.fixture
