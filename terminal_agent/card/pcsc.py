@@ -190,7 +190,7 @@ class PcscReader:
         return await self._typed(asked, asked.timeout_s)
 
     async def change_pin(self, asked: PinModify) -> bytes:
-        """See :class:`terminal_agent.card.port.PinEntry`. Up to three PINs are typed."""
+        """See :class:`terminal_agent.card.port.PinChange`. Up to three PINs are typed."""
         return await self._typed(asked, 3 * asked.timeout_s)
 
     async def _typed(self, asked: PinVerify | PinModify, patience_s: float) -> bytes:

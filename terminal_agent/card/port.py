@@ -87,6 +87,11 @@ class PinEntry(Protocol):
         """Have the PIN typed and verified; the status word of card or reader (PC/SC part 10, 2.5.4)."""
         ...
 
+
+@runtime_checkable
+class PinChange(Protocol):
+    """A reader at whose keypad a PIN can be changed as well."""
+
     async def change_pin(self, asked: PinModify) -> bytes:
         """Have old and new PIN typed, and the card change it; the status word of card or reader."""
         ...

@@ -11,7 +11,7 @@ from device_profiles.card_profile import load_card
 from device_profiles.serve.card_choice import chosen
 from protocols.emv import apdu
 from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinForm, PinModify, PinVerify
-from terminal_agent.card.port import CardLost, converse, pin_entry
+from terminal_agent.card.port import CardLost, PinChange, converse, pin_entry
 from terminal_agent.card.reading import Card, read_card
 from tests.card_rungs import CARD, KEYPADS, RUNGS, on, person
 
@@ -99,7 +99,7 @@ async def test_a_pin_is_changed_at_the_reader(rung: str, tmp_path: Path) -> None
     expected = alone.apdu(command + bytes(16))
     async with on(rung, tmp_path) as at:
         keypad = pin_entry(at.reader)
-        assert keypad is not None
+        assert isinstance(keypad, PinChange)
         assert await at.reader.wait_for_card(5) is not None
         assert await keypad.change_pin(PinModify(command + bytes(16), form, timeout_s=5)) == expected
         assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
