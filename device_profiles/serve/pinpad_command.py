@@ -3,12 +3,17 @@
 """`device-twin pinpad`: a PIN pad on a pseudo terminal, with a person at its keys. Its options and its run."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
+
     from device_profiles.model import PadProfile
     from device_profiles.pinpad_load import PinpadLoad
+    from device_profiles.serve.pty import PtyServer
+    from device_profiles.twins.pinpad import PinpadTwin
     from device_profiles.twins.pinpad_cardholder import Cardholder
 
 LONGEST_TAMPER_S = 86400.0
@@ -16,6 +21,7 @@ BEHAVIOURS = ("right-pin", "wrong-pin", "cancel", "silent")
 EPILOG = """examples:
   device-twin pinpad --model ipp-uic --cardholder test-visa-like --link ./pad --state ./pad.state
   device-twin pinpad --cardholder test-visa-like --behaviour wrong-pin --json --trace
+  device-twin pinpad --link ./pad --tui
   device-twin pinpad --load test-bank-masters --cardholder test-visa-like --tamper-after 10 --state ./pad.state
 """
 
@@ -33,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--state", type=Path, metavar="FILE", help="keep keys, counters and throttle across restarts")
     parser.add_argument("--link", type=Path, metavar="PATH", help="make a symbolic link to the line")
+    parser.add_argument("--tui", action="store_true", help="show display and keypad here, for a person to press keys")
     parser.add_argument("--json", action="store_true", help="answer as JSON lines")
     parser.add_argument("--trace", action="store_true", help="say what goes over the wire, redacted")
 
@@ -55,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     profile, load = catalog.pinpad(args.model), load_pinpad(args.load)
     if args.tamper_after is not None and isinstance(profile, AbecsProfile):
         raise Fault("--tamper-after: the ABECS twin has no tamper switches", "use --model ipp-uic", Exit.USAGE)
+    if args.tui:
+        _check_screen(args, abecs=isinstance(profile, AbecsProfile))
     return asyncio.run(_serve(args, profile, load, cardholder(args)))
 
 
@@ -86,16 +95,14 @@ async def _serve(
     tracer = pad_words(profile, voice) if args.trace else None
 
     def tell_notes() -> None:
+        if args.tui:
+            return
         for noted in twin.drain_noted() if isinstance(twin, PinpadTwin) else ():
             voice.answer({"event": "noted", "text": noted.text}, f"pad notes: {noted.text}")
 
     def open_case() -> None:
         if isinstance(twin, PinpadTwin):
-            said = twin.tamper(loop.time())
-            if memory is not None:
-                memory.save()
-            tell_notes()
-            server.say(said)
+            server.act(twin.tamper)
 
     def watch(direction: str, octets: bytes) -> None:
         if direction == "<" and memory is not None:
@@ -111,21 +118,63 @@ async def _serve(
     if isinstance(twin, PinpadTwin):
         twin.power_on(loop.time())
     server = PtyServer(twin, watch, args.link)
-    voice.answer(
-        {
-            "event": "ready",
-            "twin": "pinpad",
-            "model": profile.model,
-            "line": server.line,
-            "link": str(args.link) if args.link else None,
-            "serial": load.serial,
-        },
-        f"ready {args.link or server.line} {profile.title}, serial {load.serial}, TEST keys",
-    )
+    if not args.tui:
+        voice.answer(
+            {
+                "event": "ready",
+                "twin": "pinpad",
+                "model": profile.model,
+                "line": server.line,
+                "link": str(args.link) if args.link else None,
+                "serial": load.serial,
+            },
+            f"ready {args.link or server.line} {profile.title}, serial {load.serial}, TEST keys",
+        )
     if args.tamper_after is not None:
         loop.call_later(args.tamper_after, open_case)
-    await server.run(stop)
+    if args.tui and isinstance(twin, PinpadTwin):
+        await _on_screen(f"{profile.title} on {args.link or server.line}", twin, server, open_case, stop)
+    else:
+        await server.run(stop)
     return 0
+
+
+async def _on_screen(
+    title: str, twin: "PinpadTwin", server: "PtyServer", open_case: Callable[[], None], stop: "asyncio.Event"
+) -> None:
+    """The screen lasts as long as the server, and the server as long as the screen."""
+    import asyncio
+
+    from device_profiles.serve.pinpad_screen import PinpadScreen
+
+    def press(key: int) -> None:
+        server.act(lambda now: twin.press(key, now))
+
+    def news() -> tuple[list[str], list[str]]:
+        return [one.text for one in twin.drain_shown()], [one.text for one in twin.drain_noted()]
+
+    screen = PinpadScreen(title, press, open_case, news)
+    serving = asyncio.create_task(server.run(stop))
+    serving.add_done_callback(lambda _: screen.exit())
+    try:
+        await screen.run_async()
+    finally:
+        stop.set()
+        await serving
+
+
+def _check_screen(args: argparse.Namespace, *, abecs: bool) -> None:
+    from tillguard.exits import Exit
+    from tillguard.voice import Fault
+
+    if abecs:
+        raise Fault("--tui: the screen is of IPP pads", "use --model ipp-uic", Exit.USAGE)
+    if args.json or args.trace:
+        raise Fault("--tui: the screen leaves no place for --json or --trace", "drop one of them", Exit.USAGE)
+    try:
+        import textual  # noqa: F401  # only whether it is there
+    except ImportError:
+        raise Fault("--tui: Textual is not installed", "pip install 'tillguard[tui]'", Exit.FAILED) from None
 
 
 def cardholder(args: argparse.Namespace) -> "Cardholder | None":

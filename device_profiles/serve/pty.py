@@ -123,6 +123,14 @@ class PtyServer:
             if not self._failed.done():
                 self._failed.set_exception(fault)
 
+    def act(self, deed: Callable[[float], bytes]) -> None:
+        """Something happens to the device itself, such as a key that a person presses; told the time."""
+        answer = deed(self._loop.time())
+        if self._watcher is not None:
+            self._watcher("<", answer)
+        self.say(answer)
+        self._arm()
+
     def say(self, octets: bytes) -> None:
         """Octets that the device says unasked."""
         # A line without a listener loses what it cannot hold; so does this one.

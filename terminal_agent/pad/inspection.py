@@ -14,7 +14,16 @@ from protocols.pan import Pan
 from protocols.serial.ipp import SESSION_KEY_OCTETS, Display
 from terminal_agent.line.port import Line
 from terminal_agent.pad.drivers import open_pad
-from terminal_agent.pad.port import PadAbsent, PadError, PadRefused, PinCancelled, PinEntered, PinPad, Trace
+from terminal_agent.pad.port import (
+    PadAbsent,
+    PadError,
+    PadRefused,
+    PadTampered,
+    PinCancelled,
+    PinEntered,
+    PinPad,
+    Trace,
+)
 
 TEST_PAN = Pan("4000009999990016")
 TEST_WORDS = "EUR 42.00"
@@ -46,6 +55,8 @@ async def inspect(profile: PadProfile, line: Line, *, pin_s: float = 0.0, trace:
     """
     try:
         pad = await open_pad(profile, line, trace)
+    except PadTampered as fault:
+        return [Finding("identity", Verdict.DIFFERS, fault.what, fault.hint)]
     except PadAbsent as fault:
         cure = fault.hint or "correct [line] in the profile"
         return [Finding("line", Verdict.DIFFERS, fault.what, f"{cure}; then [line] in the profile")]

@@ -58,6 +58,7 @@ from terminal_agent.pad.port import (
     PadAbsent,
     PadError,
     PadRefused,
+    PadTampered,
     PinCancelled,
     PinEntered,
     PinOutcome,
@@ -246,7 +247,7 @@ class IppPad:
         done = await self._run(State.CALLING, Diagnose(TAMPER_STATE), {"01"})
         reply = None if done.state is State.ENDED else self._read(done)
         if not isinstance(reply, Diagnosis) or reply.test != TAMPER_STATE or reply.result != INTACT:
-            raise PadRefused(TAMPERED, "take it out of service; it needs new keys from whoever repairs it")
+            raise PadTampered(TAMPERED, "take it out of service; it needs new keys from whoever repairs it")
 
     def _read(self, done: Exchange) -> AnyReply:
         if done.reply is None:

@@ -25,6 +25,10 @@ class PadRefused(PadError):
     """The pad understood and declined; ``what`` is its reason in words."""
 
 
+class PadTampered(PadRefused, PadAbsent):
+    """The pad was opened and has erased its keys: it declines everything, and nothing brings it back."""
+
+
 @dataclass(frozen=True, slots=True)
 class PinEntered:
     """A PIN as it left the pad: key serial number (10 octets) and enciphered block (8 octets)."""

@@ -92,12 +92,14 @@ def test_a_pad_that_is_opened_while_it_asks(stage: Stage) -> None:
     stage.reader()
     stage.pad("--behaviour", "silent", "--tamper-after", "4")
     stage.acquirer()
-    stage.agent()
+    agent = stage.agent()
     for _ in range(2):  # the second finds the pad as it was left, and asks nobody
         fields = stage.pay()
         assert fields["outcome"] == "failed"
         assert "the pad has been tampered with: it has erased its keys" in str(fields["reason"])
     assert stage.decisions() == []
+    lost = [line["fields"]["reason"] for line in agent.lines if line.get("name") == "device.lost"]
+    assert lost == ["the pad has been tampered with: it has erased its keys"]
     stage.stop("pad")
     pad = stage.pad()
     assert stage.pay()["outcome"] == "failed", "switching it off and on heals nothing"

@@ -85,3 +85,12 @@ def test_nobody_there() -> None:
     (finding,) = walked(Silent()).values()
     assert (finding.subject, finding.verdict) == ("line", Verdict.DIFFERS)
     assert "cable" in finding.cure
+
+
+def test_a_pad_that_was_tampered_with() -> None:
+    twin = pad()
+    twin.tamper(0.0)
+    finding = walked(twin)["identity"]
+    assert finding.verdict is Verdict.DIFFERS
+    assert "tampered" in finding.words
+    assert "out of service" in finding.cure
