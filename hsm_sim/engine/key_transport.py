@@ -41,6 +41,8 @@ from protocols.secret import ClearKey
 
 TERMINAL_KEYS = frozenset({"002", "003", "302", "70D", "00B", "30B"})
 """What may travel under a terminal's master key: the terminal's own keys."""
+UNRESTRICTED_MODES = frozenset({"N", "B", "C", "X"})
+"""Modes of use that take nothing away from what a key of its usage is for (X9.143:2021, table 5)."""
 _X917 = frozenset({KeyScheme.DOUBLE_X917, KeyScheme.TRIPLE_X917})
 _USUAL_SCHEMES = {8: KeyScheme.SINGLE, 16: KeyScheme.DOUBLE, 24: KeyScheme.TRIPLE}
 _COMPONENTS = range(2, 10)
@@ -79,6 +81,7 @@ def _import_block(keyring: Keyring, request: ImportKey, transport: Transport) ->
         if keyring.lmk.authenticates:
             kept = keyring.wrap(clear, IN_BLOCK, request.scheme or KeyScheme.KEY_BLOCK, header)
         else:
+            _loses_nothing(header)
             if header.algorithm != TDES:
                 raise Refused(Reason.KEY_BLOCK_ALGORITHM)
             if len(clear) not in request.kind.octets:
@@ -87,6 +90,14 @@ def _import_block(keyring: Keyring, request: ImportKey, transport: Transport) ->
                 raise Refused(Reason.IMPORTED_KEY_PARITY)
             kept = keyring.wrap(clear, request.kind, request.scheme or _USUAL_SCHEMES[len(clear)])
         return KeptKey(kept, long_check_value(keyring, clear, header.algorithm))
+
+
+def _loses_nothing(header: BlockHeader) -> None:
+    """Refuse a key whose block forbids what nothing could forbid any more once it lies outside a block."""
+    if header.exportability == EXPORT_NONE:
+        raise Refused(Reason.KEY_BLOCK_EXPORT)
+    if header.mode not in UNRESTRICTED_MODES:
+        raise Refused(Reason.KEY_BLOCK_MODE)
 
 
 def _arrived(keyring: Keyring, transport: WrappingKey, wrapped: WrappedKey) -> tuple[ClearKey, bool]:

@@ -157,6 +157,23 @@ def test_x9143_blocks_as_psec_opens_and_makes_them(lmk: str, transport: str, usa
     assert opened(lmk, taken[2:-6]) == (BlockHeader(expected, "T", "N", lmk=lmk, exportability="E"), clear)
 
 
+@pytest.mark.parametrize(
+    ("mode", "exportability", "answer"),
+    [("B", "E", "00"), ("N", "S", "00"), ("B", "N", "AA"), ("E", "E", "A8"), ("D", "S", "A8"), ("E", "N", "AA")],
+)
+def test_what_a_block_forbids_is_not_lost_under_a_variant_lmk(
+    mode: str, exportability: str, answer: str, ask: Ask
+) -> None:
+    """A key under a variant LMK says of itself neither what it may not do nor that it must stay."""
+    zmk, clear = oracle.key(), oracle.key()
+    theirs = psec.tr31.Header("B", "P0", "T", mode, "00", exportability)
+    field = f"R{oracle.quiet(psec.tr31.wrap, zmk, theirs, clear)}"
+    taken = ask(f"A6001{oracle.under_lmk('000', zmk)}{field}U")
+    assert taken[:2] == answer
+    if answer == "00":
+        assert taken[2:-6] == oracle.under_lmk("001", clear)
+
+
 @every_lmk
 def test_exportability_is_kept(lmk: str, ask: Ask) -> None:
     zmk = oracle.key()
