@@ -5,11 +5,13 @@
 Every command returns values and raises :class:`Fault`; only this module prints them, for a person or as JSON.
 """
 
+import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TextIO
 
 from tillguard.exits import Exit
@@ -36,8 +38,8 @@ class Voice:
     ) -> None:
         self.command = command
         self.as_json = as_json
-        self._out = out if out is not None else sys.stdout
-        self._err = err if err is not None else sys.stderr
+        self._out = out or sys.stdout or io.StringIO()  # None: closed by whoever started this
+        self._err = err or sys.stderr or io.StringIO()
         self.colour = self._out.isatty() and "NO_COLOR" not in os.environ and not as_json
 
     def paint(self, text: str, *styles: str) -> str:
@@ -48,11 +50,11 @@ class Voice:
 
     def say(self, text: str) -> None:
         """A line of data for a person, on stdout."""
-        print(text, file=self._out, flush=True)
+        self._print(text)
 
     def data(self, document: Mapping[str, object] | list[object]) -> None:
         """One JSON document on one line of stdout."""
-        print(json.dumps(document, ensure_ascii=False, separators=(",", ":")), file=self._out, flush=True)
+        self._print(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
 
     def answer(self, document: Mapping[str, object], text: str) -> None:
         """An answer: the document with ``--json``, else the text."""
@@ -65,10 +67,22 @@ class Voice:
         """Talk that is not data, on stderr."""
         print(text, file=self._err, flush=True)
 
+    def _print(self, text: str) -> None:
+        try:
+            print(text, file=self._out, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as fault:
+            self._out = io.StringIO()  # what it still holds is not tried again
+            sys.stdout = self._out
+            what = f"standard output cannot be written: {fault.strerror}"
+            raise Fault(what, "give it room, or another file") from None
+
     def fault(self, fault: Fault) -> None:
         """A fault and its hint, on stderr; with ``--json`` also as a document on stdout."""
         if self.as_json:
-            self.data({"error": fault.what, "hint": fault.hint, "exit": int(fault.exit_code)})
+            with suppress(Fault):  # the fault may be that nothing can be written there
+                self.data({"error": fault.what, "hint": fault.hint, "exit": int(fault.exit_code)})
         self.tell(f"{self.command}: error: {fault.what}")
         if fault.hint:
             self.tell(f"hint: {fault.hint}")

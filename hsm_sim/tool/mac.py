@@ -214,7 +214,7 @@ def _data(given: argparse.Namespace, secrets: Secrets) -> bytes:
         raise Fault("--data-file -: stdin already gives a secret", "put one of them into a file", Exit.USAGE)
     try:
         if given.data_file == STDIN:
-            data = sys.stdin.buffer.read(LARGEST_MESSAGE + 1)
+            data = b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_MESSAGE + 1)
         else:
             with Path(given.data_file).open("rb") as file:
                 data = file.read(LARGEST_MESSAGE + 1)

@@ -122,7 +122,7 @@ class Secrets:
 
     def _asked(self, name: str) -> bytearray:
         declared = self._declared[name]
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise Fault(
                 f"{name}: not given, and no terminal to ask at",
                 f"name its file with {declared.option} FILE, or {declared.option} - for a line of stdin",
@@ -136,7 +136,7 @@ class Secrets:
             raise self._fault(name, "nothing was typed") from None
 
     def _from_stdin(self, name: str) -> bytearray:
-        while line := sys.stdin.buffer.readline(LARGEST_FILE + 1):
+        while sys.stdin is not None and (line := sys.stdin.buffer.readline(LARGEST_FILE + 1)):
             if len(line) > LARGEST_FILE:
                 raise self._fault(name, f"a line of more than {LARGEST_FILE} octets")
             if _holds_something(line):

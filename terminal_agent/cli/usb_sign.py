@@ -169,7 +169,7 @@ def _key(options: argparse.Namespace) -> SigningKey:
     if options.passphrase_file is not None:
         passphrase = usb_files.text_of(options.passphrase_file, LARGEST_KEY).rstrip("\n").encode()
     elif b"ENCRYPTED" in pem:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise Fault(f"{options.key}: is enciphered", "give --passphrase-file, or run it at a terminal", Exit.USAGE)
         passphrase = getpass.getpass(f"passphrase of {options.key}: ").encode()
     try:
