@@ -65,7 +65,7 @@ def test_a_repr_shows_no_number() -> None:
         ('pvv = "5757"', 'pvv = "575"', "pvv: 4 digits"),
         ("pin-tries = 3", "pin-tries = 0", "pin-tries: 1 to 15"),
         ('name = "test-poor-cardholder"', 'name = "test-cardholder"', "every name and every pan once"),
-        ("pin-tries = 3", "pin-trys = 3", "did you mean 'pin_tries'?"),
+        ("pin-tries = 3", "pin-trys = 3", "did you mean 'pin-tries'?"),
     ],
 )
 def test_wrong_profiles_are_refused(found: str, instead: str, said: str, tmp_path: Path) -> None:

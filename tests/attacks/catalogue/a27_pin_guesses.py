@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from hsm_sim.engine.counters import Limits
+from tests.attacks import stolen_pad, vault_guesses
 from tests.attacks.harness import Attack, Case
 from tests.attacks.hostside import ACCOUNT, PIN, TELLER, HostSide, unit
 from tests.attacks.soft import hsm
@@ -14,6 +15,9 @@ from tests.hsm_sim import oracle
 
 GUESSES = 1000
 MINUTE_MS = 60_000
+
+
+# One PIN in ten thousand has the PVV or offset of another: what counts is the cardholder's own.
 
 
 def typed(target: HostSide) -> Iterator[tuple[str, str]]:
@@ -51,15 +55,16 @@ async def try_a_thousand(target: HostSide) -> bool:
 
 async def try_by_every_command(target: HostSide) -> bool:
     """The same, by turns through every way to verify: PVV, offset, PIN change (DC, DA, CU)."""
-    return any(WAYS[number % 3](target, block)[:2] == "00" for number, (_, block) in enumerate(typed(target)))
+    tries = enumerate(typed(target))
+    return any(WAYS[number % 3](target, block)[:2] == "00" and pin == PIN for number, (pin, block) in tries)
 
 
 async def switch_it_off_and_on(target: HostSide) -> bool:
     """Type three hundred, and switch the unit off and on after every fifty: does it count anew?"""
-    for number, (_, block) in enumerate(islice(typed(target), 300)):
+    for number, (pin, block) in enumerate(islice(typed(target), 300)):
         if number % 50 == 49:
             target.bench.restart()
-        if by_pvv(target, block)[:2] == "00":
+        if by_pvv(target, block)[:2] == "00" and pin == PIN:
             return True
     return False
 
@@ -67,15 +72,18 @@ async def switch_it_off_and_on(target: HostSide) -> bool:
 ATTACK = Attack(
     id="A27",
     title="PINs tried one by one",
-    reference="PCI PTS HSM, requirements on exhaustive PIN determination; error code 39, fraud detection",
-    attacker="may send host commands, has a terminal that enciphers what is typed and the card's PVV and offset; wants "
-    "the PIN, of which there are 10,000",
-    soft="an HSM without limits on failed verifications; one that forgets its counts when it is switched off",
-    defence="failed verifications are counted in a minute, an hour and a day, on the disk before the host hears of "
-    "them; beyond the limit every command that verifies answers 39 until a person opens the unit again",
+    reference="PCI PTS HSM and PTS POI, requirements on exhaustive PIN determination: entries at least 30 s apart on "
+    "average; host error code 39, UIC PP791 error 7, ABECS status 044",
+    attacker="may send host commands, with a terminal that enciphers what is typed and the card's PVV and offset; or "
+    "has taken the agent and asks its vault; or has a stolen pad and a robot for its keys. Wants the PIN, of which "
+    "there are 10,000",
+    soft="an HSM, a vault or a pad without limits; an HSM and a vault that forget their counts when switched off",
+    defence="the HSM counts failed verifications in a minute, an hour and a day, on the disk before the host hears of "
+    "them, and beyond the limit answers 39 until a person opens it again; vault and pad throttle entries to one in "
+    "30 s on average, charged before the key is used and kept over restarts",
     cases=(
         Case(
-            "a thousand in a minute",
+            "at the HSM: a thousand in a minute",
             soft=lambda folder: unit(folder, as_bad_as_can_be(lmks=hsm.AES_BLOCKS)),
             hardened=unit,
             strike=try_a_thousand,
@@ -83,7 +91,7 @@ ATTACK = Attack(
             told=TELLER,
         ),
         Case(
-            "by every command",
+            "at the HSM: by every command",
             soft=lambda folder: unit(folder, as_bad_as_can_be(lmks=hsm.AES_BLOCKS)),
             hardened=unit,
             strike=try_by_every_command,
@@ -91,12 +99,14 @@ ATTACK = Attack(
             told=TELLER,
         ),
         Case(
-            "switched off and on",
+            "at the HSM: switched off and on",
             soft=lambda folder: unit(folder, as_bad_as_can_be(Limits(), hsm.AES_BLOCKS), make=Forgetful),
             hardened=unit,
             strike=switch_it_off_and_on,
             alert="fraud.tripped",
             told=TELLER,
         ),
+        *vault_guesses.CASES,
+        *stolen_pad.CASES,
     ),
 )

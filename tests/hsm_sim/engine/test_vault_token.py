@@ -101,7 +101,7 @@ def test_what_is_no_wrapped_key(token: str, wrapped: bytes) -> None:
         (lambda: by_token("TEST", pin=b"0000"), "PinIncorrect"),
         (lambda: by_token("NOT THERE"), "NoSuchToken"),
         (lambda: by_token("TEST", "no such key"), "no AES key no such key"),
-        (lambda: ByToken("/nowhere.so", "TEST", "vault", TokenPin(PIN), os.urandom), "token TEST: "),
+        (lambda: ByToken("/nowhere.so", "TEST", "vault", TokenPin(PIN), os.urandom), "/nowhere.so: cannot be loaded"),
     ],
 )
 def test_what_a_token_refuses_is_said_without_its_pin(token: str, wrapping: Any, words: str) -> None:

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""A27: PIN after PIN is asked for, to try them all or to use the key up; restarts in between do not help."""
+"""Ways of A27 at the terminal's own vault: whoever has taken the agent asks for PIN blocks of PINs that he types."""
 
 from collections.abc import Awaitable, Callable
 
 from protocols.vault import PinMade
-from tests.attacks.harness import Attack, Case
+from tests.attacks.harness import Case
 from tests.attacks.vaults import BURST, VaultTarget, vault
 
 REQUESTS, RESTARTS = 1_000, 6
@@ -44,17 +44,7 @@ def _case(name: str, lack: str, strike: Callable[[VaultTarget], Awaitable[bool]]
     )
 
 
-ATTACK = Attack(
-    id="A27",
-    title="PIN exhaustion",
-    reference="PCI PTS POI: against exhaustive PIN determination, entries no oftener than one in 30 seconds on average",
-    attacker="has taken the agent and asks the vault for PIN blocks of PINs that he types, to compare them with one "
-    "that he captured, or to use the key up",
-    soft="a vault that counts nothing, and one that counts in memory only",
-    defence="a throttle that is charged in the same write as the key's counter, before the key is used; a restart "
-    "gives no credit",
-    cases=(
-        _case("a thousand requests", "no-throttle", ask_a_thousand_times),
-        _case("restarts in between", "full-throttle", restart_in_between),
-    ),
+CASES = (
+    _case("at the vault: a thousand requests", "no-throttle", ask_a_thousand_times),
+    _case("at the vault: restarts in between", "full-throttle", restart_in_between),
 )
