@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=f"device-twin {words[0]}", description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.configure(parser)
+    if parser.epilog:  # examples come first
+        parser.description, parser.epilog = f"{parser.epilog.rstrip()}\n\n{summary}", None
     args = parser.parse_args(words[1:])
 
     from tillguard.voice import run
@@ -52,8 +54,7 @@ def _without_command(words: list[str]) -> int:
     listed = "\n".join(f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items())
     parser = Parser(
         prog="device-twin",
-        description="Virtual devices and far ends of every wire of a terminal.",
-        epilog=EXAMPLES + listed,
+        description=EXAMPLES + listed + "\n\nVirtual devices and far ends of every wire of a terminal.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("twin", choices=COMMANDS, metavar="TWIN", help="which twin; see below")

@@ -35,16 +35,14 @@ def _command(args: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="fleet-console",
-        description="What head office sees of its terminals.",
-        epilog=EXAMPLES,
+        description=EXAMPLES + "\nWhat head office sees of its terminals.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     watch = commands.add_parser(
         "watch",
         help="print the fleet's reports as they come",
-        description="Prints the fleet's reports as they come, each once; says gaps and lost connections.",
-        epilog=EXAMPLES,
+        description=EXAMPLES + "\nPrints the fleet's reports as they come, each once; says gaps and lost connections.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     watch.add_argument("--broker", required=True, metavar="HOST:PORT", help="the broker's address")

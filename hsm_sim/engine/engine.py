@@ -81,11 +81,6 @@ class Engine:
         self.policy = keyring.policy
         self.test_keys = keyring.lmk.test
 
-    @property
-    def lmk_ids(self) -> tuple[str, ...]:
-        """The identifiers of the LMKs."""
-        return tuple(sorted(name for name in self._others if name is not None))
-
     def under(self, lmk_id: str | None) -> "Engine | None":
         """The engine working under the LMK of an identifier (None: the default one); None if there is no such LMK."""
         return self._others.get(lmk_id)

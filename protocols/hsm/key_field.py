@@ -28,7 +28,6 @@ BLOCK_HEADER = 16  # characters of a key block in front of its optional blocks a
 _LENGTH_AT = slice(1, 5)
 _USAGE_AT = slice(5, 7)
 _ALGORITHM_AT = slice(7, 8)
-LARGEST_BLOCK = 9999  # what the four digits of its length can say
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -60,9 +60,11 @@ class PinPad(Protocol):
         ...
 
     async def mac(self, session_key: bytes, data: bytes) -> bytes:
-        """Retail MAC (8 octets) over ``data``, zero-filled to whole blocks (ISO/IEC 9797-1, padding method 1).
+        """The MAC (8 octets) over ``data``, zero-filled to whole blocks (ISO/IEC 9797-1, padding method 1).
 
-        ``session_key``: 16 octets, enciphered under the pad's MAC master key.
+        Of which algorithm is the pad's affair, and the acquirer must expect it: the retail MAC (algorithm 3) of IPP
+        pads and the vault, TDES in CBC (algorithm 1) of ABECS pads. ``session_key``: 16 octets, enciphered under the
+        pad's master key for it.
         """
         ...
 

@@ -18,7 +18,6 @@ Piece = Annotated[str, Choice(("0", "1", "2", "3"), refusal=ErrorCode.INVALID_LE
 Chaining = Annotated[bytes, Hex(16)]
 ShortMac = Annotated[bytes, Hex(8)]
 Text = Annotated[bytes, Rest(LARGEST_FRAME)]
-LONGEST_PIECE = 0xFFF
 
 
 @layout
