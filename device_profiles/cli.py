@@ -35,6 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] not in COMMANDS:
         return _without_command(words)
+
+    from tillguard.voice import interruptible
+
+    return interruptible("device-twin", lambda: _command(words))
+
+
+def _command(words: list[str]) -> int:
     module_name, summary = COMMANDS[words[0]]
     module = importlib.import_module(module_name)
     parser = Parser(

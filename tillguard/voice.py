@@ -88,17 +88,23 @@ class Voice:
             self.tell(f"hint: {fault.hint}")
 
 
+def interruptible(command: str, body: Callable[[], int]) -> int:
+    """What a command does before it knows its options, such as loading its modules: Ctrl-C is no traceback there."""
+    try:
+        return body()
+    except KeyboardInterrupt:
+        Voice(command).tell(f"{command}: interrupted")
+        return 130
+
+
 def run(command: str, body: Callable[[], int], *, as_json: bool = False) -> int:
     """Run a command's body and turn what it raises into words and an exit code. Only a bug prints a traceback."""
     voice = Voice(command, as_json=as_json)
     try:
-        return body()
+        return interruptible(command, body)
     except Fault as fault:
         voice.fault(fault)
         return int(fault.exit_code)
-    except KeyboardInterrupt:
-        voice.tell(f"{command}: interrupted")
-        return 130
     except BrokenPipeError:
         # The reader of our stdout went away (`| head`): say no more, and keep the interpreter from trying at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -11,7 +11,7 @@ import sys
 
 from tillguard.arguments import Parser
 from tillguard.exits import Exit
-from tillguard.voice import run
+from tillguard.voice import interruptible, run
 
 COMMANDS = {
     "run": "start the agent with a terminal profile",
@@ -42,6 +42,10 @@ This is an agent, not a certified device: no PCI, EMV or scheme approval is clai
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     words = sys.argv[1:] if argv is None else argv
+    return interruptible("terminal-agent", lambda: _command(words))
+
+
+def _command(words: list[str]) -> int:
     parser = Parser(
         prog="terminal-agent",
         description=EXAMPLES,

@@ -4,9 +4,12 @@
 
 import io
 import json
+from collections.abc import Callable
 
 import pytest
 
+from device_profiles.cli import main as twins
+from terminal_agent.cli import main as agent
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice, run
 
@@ -55,3 +58,18 @@ def test_answers_and_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Voice("t", out=out).paint("x", "red", "bold") == "\x1b[31;1mx\x1b[0m"
     monkeypatch.setenv("NO_COLOR", "1")
     assert Voice("t", out=out).paint("x", "red") == "x"
+
+
+@pytest.mark.parametrize(("main", "words"), [(agent, ["status"]), (twins, ["reader"])])
+def test_interrupted_while_a_command_is_loaded(
+    main: Callable[[list[str]], int],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert main(words) == 130
+    assert capsys.readouterr().err.endswith(": interrupted\n")
