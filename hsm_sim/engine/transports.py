@@ -6,6 +6,9 @@ Of X9.143 only the versions that derive are taken, B under TDES and D under AES:
 a key block would be downgraded to (X9.143:2021, 7.1 keeps it for old blocks only).
 """
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
 from hsm_sim.engine.block_lmk import opened
 from hsm_sim.engine.key_types import Use
 from hsm_sim.engine.keyring import Keyring
@@ -17,6 +20,7 @@ from protocols.errors import DecodeError, EncodeError, IntegrityError
 from protocols.hsm.codes import KeyScheme
 from protocols.hsm.key_block import BlockHeader, BlockKey
 from protocols.keyblock.header import Header
+from protocols.keyblock.policy import Policy as BlockPolicy
 from protocols.keyblock.x9143 import ProtectionKey, randomness_needed
 from protocols.secret import ClearKey
 
@@ -27,6 +31,19 @@ STANDARD_USAGES = {
     "51": "K0", "52": "K0", "54": "K0", "71": "P0", "72": "P0",
 }  # fmt: skip
 """The standard's code for each usage that is Thales's own."""
+
+_BLOCKS = BlockPolicy(single_strength=True, weaker_protection=True)
+"""What X9.143 asks of a block. Keys with equal parts are for the unit's own settings to judge; a transport key of
+double length may carry a key of triple length, as it may part by part: many zones have no longer one."""
+_NO_TIME = datetime.min.replace(tzinfo=UTC)  # only optional blocks tell times, and those are refused before
+_RULES: Mapping[str, Reason] = {
+    "usage": Reason.KEY_BLOCK_USAGE,
+    "mode": Reason.KEY_BLOCK_MODE,
+    "algorithm": Reason.KEY_BLOCK_ALGORITHM,
+    "exportability": Reason.KEY_BLOCK_EXPORT,
+    "strength": Reason.KEY_LENGTH,
+}
+"""What a rule's refusal is called on the wire; any other is the header's."""
 
 
 class Transport:
@@ -78,6 +95,10 @@ class Transport:
         if header.optional or header.is_component:
             clear.wipe()
             raise Refused(Reason.KEY_BLOCK_HEADER)
+        for finding in _BLOCKS.judge_import(header, clear, self._octets, _NO_TIME).findings:
+            if finding.refuses:
+                clear.wipe()
+                raise Refused(_RULES.get(finding.rule, Reason.KEY_BLOCK_HEADER))
         return (
             BlockHeader(header.usage, header.algorithm, header.mode, header.key_version, header.exportability),
             clear,

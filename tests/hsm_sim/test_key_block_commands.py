@@ -157,6 +157,20 @@ def test_x9143_blocks_as_psec_opens_and_makes_them(lmk: str, transport: str, usa
     assert opened(lmk, taken[2:-6]) == (BlockHeader(expected, "T", "N", lmk=lmk, exportability="E"), clear)
 
 
+@every_lmk
+@pytest.mark.parametrize(("usage", "modes"), [("P0", "BDEN"), ("K0", "BDEN"), ("D0", "BDEN"), ("M3", "CGVN")])
+def test_an_arriving_block_must_say_what_the_standard_gives_to_its_usage(
+    lmk: str, usage: str, modes: str, ask: Ask
+) -> None:
+    """X9.143:2021, tables 3 and 5: the modes that each usage takes."""
+    zmk, clear = oracle.key(), oracle.key()
+    above = block(lmk, zmk, "K0")
+    for mode in "BCDEGNSTVXY":
+        theirs = psec.tr31.Header("B", usage, "T", mode, "00", "E")
+        taken = ask(f"A6FFF{above}R{oracle.quiet(psec.tr31.wrap, zmk, theirs, clear)}S%{lmk}")
+        assert taken[:2] == ("00" if mode in modes else "A8"), mode
+
+
 @pytest.mark.parametrize(
     ("mode", "exportability", "answer"),
     [("B", "E", "00"), ("N", "S", "00"), ("B", "N", "AA"), ("E", "E", "A8"), ("D", "S", "A8"), ("E", "N", "AA")],
