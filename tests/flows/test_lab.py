@@ -167,7 +167,8 @@ def test_interrupted_at_any_stage_nothing_stays(tmp_path: Path, stage: str, numb
     process = start(tmp_path)
     assert process.stdout is not None
     if stage == "begin":
-        time.sleep(0.25)  # some processes are started, none is ready
+        while not left_running(tmp_path):  # until the first station is started; none is ready
+            time.sleep(0.005)
     else:
         for line in process.stdout:
             if stage in line:
