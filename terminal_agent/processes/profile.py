@@ -67,13 +67,8 @@ class TerminalProfile:
     def __post_init__(self) -> None:
         if self.reader.line == self.pad.line:
             raise ValueError("reader.line and pad.line: two devices cannot share one line")
-        for on, name, what in (
-            (self.emv.signature, "signature", "no flow asks for a signature"),
-            (self.emv.cardholder_choice, "cardholder-choice", "no flow lets the cardholder choose an application"),
-            (self.emv.enciphered_pin, "enciphered-pin", "no flow has the vault encipher a PIN for the card"),
-        ):
-            if on:
-                raise ValueError(f"emv.{name}: {what} yet; leave it false")
+        if self.emv.enciphered_pin:
+            raise ValueError("emv.enciphered-pin: no flow has the vault encipher a PIN for the card yet")
 
 
 @dataclass(frozen=True, slots=True)

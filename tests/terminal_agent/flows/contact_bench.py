@@ -29,6 +29,7 @@ from protocols.telemetry.events import Event
 from terminal_agent.audit import AuditLog
 from terminal_agent.card.port import CardLost, CardPresence, ReaderAbsent
 from terminal_agent.emv import Combination, ContactApplication, EmvTerminal
+from terminal_agent.emv.request import Wishes
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
@@ -185,6 +186,9 @@ class Shop:
         self.outbox = Outbox.open(folder / "outbox.db", TERMINAL, opened_at_ms=self.clock.now_ms())
         self.recorder = Recorder(self.log, self.outbox, self.clock, lambda text: None)
         self.recorder.listen(self.events.append)
+        self.recorder.listen(self._asked)
+        self.answers: list[int] = []
+        """What people at the till answer, one after the other; to a question without an answer they are silent."""
         self.journal = Journal.open(folder / "journal.db")
         self.books = Books(self.journal, self.recorder, self.clock, lambda text: None)
         self.books.open()
@@ -200,7 +204,12 @@ class Shop:
             currency="978",
             serial_number=TERMINAL,
             aids=(Combination(visa, 500_000, 2_500),),
-            contact=(ContactApplication(visa, application_version="0096", **settings),) if contact else (),
+            contact=(
+                ContactApplication(visa, application_version="0096", **settings),
+                ContactApplication("A0000000041010", application_version="0002", **settings),
+            )
+            if contact
+            else (),
             **terminal_settings,
         )
         entropy = random.Random(8).randbytes
@@ -213,7 +222,7 @@ class Shop:
             self.recorder,
             self.clock,
             entropy,
-            Timeouts(),
+            Timeouts(answer_s=0.05),
             authorities(),
         )
 
@@ -224,11 +233,15 @@ class Shop:
 
         return opener
 
-    async def pay(self, amount: int = 4_200) -> dict[str, Any]:
+    def _asked(self, event: Event) -> None:
+        if event.name == "payment.question" and self.answers:
+            self.till.questions.answer(str(event.fields["payment"]), self.answers.pop(0))
+
+    async def pay(self, amount: int = 4_200, **wishes: Any) -> dict[str, Any]:
         """One payment to its end; what ``payment.finished`` says."""
         await self._reader.open()
         await self._pad.open()
-        finished = await self.till.begin(amount, BY_ALPHA["EUR"]).run()
+        finished = await self.till.begin(amount, BY_ALPHA["EUR"], Wishes(**wishes)).run()
         told = str([dict(event.fields) for event in self.events])
         assert self.twin.profile.application.pan not in told
         return dict(finished.fields)

@@ -101,10 +101,19 @@ def test_a_list_that_cannot_be_read_is_no_empty_list(stolen: str | None, key: st
         found(path)
 
 
-@pytest.mark.parametrize("name", ["signature", "cardholder-choice", "enciphered-pin"])
-def test_what_no_flow_does_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(Fault, match=f"emv.{name}: no flow"):
-        load(written(tmp_path, f"{name} = true"))
+@pytest.mark.parametrize("name", ["signature", "cardholder-choice"])
+def test_people_at_the_till_can_be_asked(name: str, tmp_path: Path) -> None:
+    assert load(written(tmp_path, f"{name} = true"))
+
+
+def test_nobody_looks_at_signatures_beside_an_unattended_terminal(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="nobody stands beside an unattended terminal"):
+        load(written(tmp_path, 'signature = true\nterminal-type = "25"'))
+
+
+def test_what_no_flow_does_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="enciphered-pin: no flow"):
+        load(written(tmp_path, "enciphered-pin = true"))
 
 
 def test_a_pin_for_the_card_needs_a_reader_with_keys(tmp_path: Path) -> None:
