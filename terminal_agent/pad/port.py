@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from protocols.emv.oda import PublicKey
 from protocols.pan import Pan
 from terminal_agent.errors import AgentError
 
@@ -50,6 +51,30 @@ class PinTimedOut:
 
 
 PinOutcome = PinEntered | PinCancelled | PinTimedOut
+
+
+@dataclass(frozen=True, slots=True)
+class CardPinEntered:
+    """A PIN enciphered for the card, as VERIFY takes it (EMV 4.4 Book 2, 7.2)."""
+
+    data: bytes
+
+
+CardPinOutcome = CardPinEntered | PinCancelled | PinTimedOut
+
+
+class CardPinPad(Protocol):
+    """What can also take a PIN for the card to check."""
+
+    async def enter_card_pin(
+        self, key: PublicKey, challenge: bytes, amount_words: str, timeout_s: float
+    ) -> CardPinOutcome:
+        """Have the PIN typed and enciphered under the card's key with the number that the card drew for it.
+
+        ``key`` comes out of the card's certificates: who gives another one gets the PIN. :class:`PadRefused` where the
+        pad is not allowed to.
+        """
+        ...
 
 
 class PinPad(Protocol):
