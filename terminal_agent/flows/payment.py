@@ -41,7 +41,7 @@ from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNu
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.card_pin import PinNotEntered, at_reader
+from terminal_agent.flows.card_pin import PinNotEntered, at_pad, at_reader
 from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.endings import SIGNATURE_OPTIONS, SIGNED, End, Ending, after_signature, end_of
@@ -165,9 +165,11 @@ class Payment:
         keys = None
         if till.terminal.offline_pin:
             keys = await at_reader(reader, till.timeouts.pin_s, lambda words: self._step("pin-entry", "reader", words))
+        amount = self.currency.words(self.amount)
+        vault = at_pad(till.pad, amount, till.timeouts.pin_s, lambda words: self._step("pin-entry", "pad", words))
         with self._chip("contact"):
             try:
-                card = await inserted.ask(Hands(self._pin_for_card, keys, choose=self._choose))
+                card = await inserted.ask(Hands(self._pin_for_card, keys, vault, self._choose))
             except PinNotEntered as ended:
                 raise End(Ending.CANCELLED, str(ended)) from None
         self._chip_ended("contact", card)

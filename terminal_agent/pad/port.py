@@ -4,7 +4,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from protocols.emv.oda import PublicKey
 from protocols.pan import Pan
@@ -63,20 +63,6 @@ class CardPinEntered:
 CardPinOutcome = CardPinEntered | PinCancelled | PinTimedOut
 
 
-class CardPinPad(Protocol):
-    """What can also take a PIN for the card to check."""
-
-    async def enter_card_pin(
-        self, key: PublicKey, challenge: bytes, amount_words: str, timeout_s: float
-    ) -> CardPinOutcome:
-        """Have the PIN typed and enciphered under the card's key with the number that the card drew for it.
-
-        ``key`` comes out of the card's certificates: who gives another one gets the PIN. :class:`PadRefused` where the
-        pad is not allowed to.
-        """
-        ...
-
-
 class PinPad(Protocol):
     """One pad."""
 
@@ -103,6 +89,21 @@ class PinPad(Protocol):
 
     async def close(self) -> None:
         """Give the line up."""
+        ...
+
+
+@runtime_checkable
+class CardPinPad(PinPad, Protocol):
+    """What can also take a PIN for the card to check."""
+
+    async def enter_card_pin(
+        self, key: PublicKey, challenge: bytes, amount_words: str, timeout_s: float
+    ) -> CardPinOutcome:
+        """Have the PIN typed and enciphered under the card's key with the number that the card drew for it.
+
+        ``key`` comes out of the card's certificates: who gives another one gets the PIN. :class:`PadRefused` where the
+        pad is not allowed to.
+        """
         ...
 
 

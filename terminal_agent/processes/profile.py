@@ -67,8 +67,8 @@ class TerminalProfile:
     def __post_init__(self) -> None:
         if self.reader.line == self.pad.line:
             raise ValueError("reader.line and pad.line: two devices cannot share one line")
-        if self.emv.enciphered_pin:
-            raise ValueError("emv.enciphered-pin: no flow has the vault encipher a PIN for the card yet")
+        if self.emv.enciphered_pin and not (self.vault and self.vault.card_pin):
+            raise ValueError("emv.enciphered-pin: [vault] card-pin = true expected: the vault enciphers PINs for cards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,12 @@ def models(profile: TerminalProfile, path: Path) -> Models:
         raise Fault(
             f"{path}: emv.offline-pin: the reader {found.reader.model} has no keys for a PIN",
             "leave it false, or name a reader with a keypad, such as gempc-pinpad",
+            Exit.USAGE,
+        )
+    if profile.emv.enciphered_pin and not isinstance(found.pad, Keypad):
+        raise Fault(
+            f"{path}: emv.enciphered-pin: the pad {found.pad.model} cannot encipher a PIN for a card",
+            "leave it false, or name a keypad of the vault's own: docs/vault.md",
             Exit.USAGE,
         )
     behind_service = found.reader.protocol is ReaderProtocol.PCSC

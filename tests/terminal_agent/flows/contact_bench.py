@@ -23,6 +23,7 @@ from device_profiles.twins.contact_card import ContactCardTwin
 from device_profiles.twins.contact_faults import FaultyContactCard
 from protocols.acquirer.dialects import DIALECTS
 from protocols.currency import BY_ALPHA
+from protocols.emv.oda import PublicKey
 from protocols.pan import Pan
 from protocols.pcsc.features import PinVerify
 from protocols.telemetry.events import Event
@@ -39,7 +40,7 @@ from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.client import HostClient
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import HostError
-from terminal_agent.pad.port import PinEntered, PinOutcome
+from terminal_agent.pad.port import CardPinEntered, CardPinOutcome, PadRefused, PinEntered, PinOutcome
 from terminal_agent.report.outbox import Outbox
 from tests.device_profiles.acquirer_bench import NOW, TERMINAL, Bench, Pad, test_key
 from tests.terminal_agent.emv.contact_session import authorities
@@ -131,6 +132,35 @@ class BenchPad:
         pass
 
 
+class CardPinPad(BenchPad):
+    """A pad that can encipher for the card as well; ``card_outcomes`` one after the other, a text is what is typed."""
+
+    def __init__(self, *card_outcomes: str | PinOutcome | AgentError) -> None:
+        super().__init__()
+        self.card_outcomes = list(card_outcomes)
+        self.shown: list[str] = []
+
+    async def enter_card_pin(
+        self, key: PublicKey, challenge: bytes, amount_words: str, timeout_s: float
+    ) -> CardPinOutcome:
+        self.shown.append(amount_words)
+        outcome = self.card_outcomes.pop(0)
+        if isinstance(outcome, AgentError):
+            raise outcome
+        if not isinstance(outcome, str):
+            assert not isinstance(outcome, PinEntered)
+            return outcome
+        block = bytes.fromhex(f"2{len(outcome):X}{outcome}".ljust(16, "F"))  # EMV 4.4 Book 2, 7.2
+        clear = b"\x7f" + block + challenge + bytes(key.octets - 17)
+        return CardPinEntered(pow(int.from_bytes(clear), key.exponent, key.modulus).to_bytes(key.octets))
+
+    async def show(self, text: str) -> None:
+        raise PadRefused("it shows its own words")
+
+    async def cancel(self) -> None:
+        pass
+
+
 class BenchLine:
     """The line to the acquirer twin; ``fault`` is raised for a card message, after the bank had it or before."""
 
@@ -166,6 +196,7 @@ class Shop:
         contact: bool = True,
         card: str = PROFILE.name,
         offline_limit: int = 0,
+        pad: BenchPad | None = None,
         **settings: Any,
     ) -> None:
         terminal_settings = settings.pop("terminal", {})
@@ -177,7 +208,7 @@ class Shop:
             assert profile.contact is not None
             inserted = T0View(inserted, bytes.fromhex(profile.contact.atr_t0))
         self.reader = BenchReader(FaultyContactCard(inserted, *faults))
-        self.pad = BenchPad()
+        self.pad = pad or BenchPad()
         self.bank = Bench()
         self.line = BenchLine(self.bank)
         self.clock = FixedClock()

@@ -111,9 +111,26 @@ def test_nobody_looks_at_signatures_beside_an_unattended_terminal(tmp_path: Path
         load(written(tmp_path, 'signature = true\nterminal-type = "25"'))
 
 
-def test_what_no_flow_does_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Fault, match="enciphered-pin: no flow"):
-        load(written(tmp_path, "enciphered-pin = true"))
+VAULT = """
+[vault]
+store = "vault/store"
+counter = "elsewhere/counter"
+card-pin = {}
+"""
+
+
+def test_a_pin_that_is_enciphered_for_the_card_needs_a_vault_that_does_so(tmp_path: Path) -> None:
+    path = written(tmp_path, "enciphered-pin = true")
+    plain = path.read_text()
+    for vault in ("", VAULT.format("false")):
+        path.write_text(plain + vault)
+        with pytest.raises(Fault, match="card-pin = true expected"):
+            load(path)
+    path.write_text(plain + VAULT.format("true"))
+    with pytest.raises(Fault, match="the pad ipp-uic cannot encipher a PIN for a card"):
+        found(path)
+    path.write_text(path.read_text().replace('"ipp-uic"', '"software"'))
+    assert found(path)
 
 
 def test_a_pin_for_the_card_needs_a_reader_with_keys(tmp_path: Path) -> None:
