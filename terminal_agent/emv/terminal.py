@@ -136,8 +136,6 @@ class EmvTerminal:
             raise ValueError("capabilities: online-pin is on, but octet 2 bit 7 (enciphered PIN online) is not set")
         if self.signature and not capabilities[1] & SUPPORTED_SIGNATURE:
             raise ValueError("capabilities: signature is on, but octet 2 bit 6 (signature) is not set")
-        if self.signature and self.unattended:
-            raise ValueError("signature: nobody stands beside an unattended terminal to look at one")
         for on, bit, name, words in (
             (self.offline_pin, SUPPORTED_PLAIN_PIN, "offline-pin", "bit 8 (PIN in clear, checked by the card)"),
             (self.enciphered_pin, SUPPORTED_ENCIPHERED_PIN, "enciphered-pin", "bit 5 (enciphered PIN, offline)"),

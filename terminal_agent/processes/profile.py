@@ -67,6 +67,8 @@ class TerminalProfile:
     def __post_init__(self) -> None:
         if self.reader.line == self.pad.line:
             raise ValueError("reader.line and pad.line: two devices cannot share one line")
+        if self.emv.signature and self.emv.unattended:
+            raise ValueError("emv.signature: nobody stands beside an unattended terminal to look at one")
         if self.emv.enciphered_pin and not (self.vault and self.vault.card_pin):
             raise ValueError("emv.enciphered-pin: [vault] card-pin = true expected: the vault enciphers PINs for cards")
 

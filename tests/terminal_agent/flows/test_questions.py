@@ -73,6 +73,68 @@ async def test_a_terminal_without_a_choice_asks_nobody(shop: Open) -> None:
     assert any(words.startswith("TEST MASTERCARD, ") for words in till.words("application")), "the first by priority"
 
 
+# The signature
+
+PAPER = {
+    "card": "test-mastercard-cda",
+    "terminal": {"capabilities": "E028C8", "online_pin": False, "signature": True},
+}
+OPTIONS = ("signature", "1 the signature is the card's; 2 it is not")
+
+
+async def test_a_signature_that_the_cashier_accepts(shop: Open) -> None:
+    till = shop(**PAPER)
+    till.answers = [1]
+    fields = await till.pay()
+    assert (fields["outcome"], fields["response_code"]) == ("approved", "00")
+    assert till.words("CVM")[-1].startswith("signature")
+    assert asked(till) == [OPTIONS]
+    (receipt,) = [event.fields["words"] for event in till.events if event.fields.get("step") == "receipt"]
+    assert receipt == ("approved, signature needed: EUR 42.00, card 541333******2043, signature x____________")
+    assert till.held == 4_200
+    assert not till.journal.reversals()
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "reason"),
+    [
+        ([2], "declined", "the signature was not accepted; the approval is taken back"),
+        ([0], "declined", "the signature was not accepted; the approval is taken back"),
+        ([], "failed", "nobody said within 0 s whose signature it is; the approval is taken back"),
+    ],
+)
+async def test_an_approval_without_its_signature_is_taken_back(
+    shop: Open, answers: list[int], outcome: str, reason: str
+) -> None:
+    till = shop(**PAPER)
+    till.answers = answers
+    fields = await till.pay()
+    assert (fields["outcome"], fields["reason"]) == (outcome, reason)
+    assert till.reader.released == 1
+    assert len(till.journal.reversals()) == 1
+    await till.settle()
+    assert till.held == 0
+    assert till.line.sent[-1] == "0400"
+
+
+async def test_nobody_looks_at_a_signature_of_a_declined_payment(shop: Open) -> None:
+    till = shop(**PAPER)
+    fields = await till.pay(200_000_000)
+    assert (fields["outcome"], fields["response_code"]) == ("declined", "51")
+    assert not asked(till)
+
+
+async def test_an_approval_without_the_acquirer_waits_for_its_signature_too(shop: Open) -> None:
+    limits = {"floor_limit": 5_000, "tac_online": "0000000000", "tac_default": "0000000000", "offline_limit": 5_000}
+    till = shop(**PAPER, **limits)
+    till.answers = [2, 1]
+    assert (await till.pay())["outcome"] == "declined"
+    assert not till.journal.advices(), "nothing was booked, and nothing is to be"
+    fields = await till.pay()
+    assert (fields["outcome"], fields["response_code"]) == ("approved", "Y1")
+    assert len(till.journal.advices()) == 1
+
+
 # An answer
 
 
