@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hsm_sim.audit import AuditError
+from hsm_sim.console_delivery import DELIVERY_ROWS
 from hsm_sim.console_keys import KEY_ROWS
 from hsm_sim.console_talk import Action, Declined, Done, Talk, number, said
 from hsm_sim.engine.refusal import Reason, Refused
@@ -268,6 +269,7 @@ _ROWS = (
     Action("faults load PATH", "meet new connections by the faults of a script", Doing.LOOK, _faults_load, range(1, 2)),
     Action("faults clear", "no faults for new connections", Doing.LOOK, _faults_clear),
     *KEY_ROWS,
+    *DELIVERY_ROWS,
     Action("audit last [COUNT]", "the last records", Doing.LOOK, _audit_last, range(2)),
     Action("audit verify", "verify the whole chain and show its head", Doing.LOOK, _audit_verify),
 )

@@ -94,7 +94,8 @@ class Simulator:
         self.audit = audit
         self.vault = vault
         self.injector = injector
-        self._random = random
+        self.random = random
+        self.clock_ms = clock_ms
         self._stop = stop
         self._failed = False
         self._tell = tell
@@ -215,7 +216,7 @@ class Simulator:
 
     def make_master_key(self, lmk_id: str, kind: str) -> Lmk:
         """As :meth:`take_master_key`, with random octets that nobody sees."""
-        return self.take_master_key(lmk_id, kind, ClearKey(bytearray(self._random(kind_of(kind).octets))))
+        return self.take_master_key(lmk_id, kind, ClearKey(bytearray(self.random(kind_of(kind).octets))))
 
     def keep_key(self, event: str, reference: str, about: About, key: str, **fields: Value) -> None:
         """Keep a key, a field as hosts write it; ``event`` and ``fields`` are what the audit says of it."""
@@ -306,7 +307,7 @@ class Simulator:
         storage = {lmk_id: partial(self._stored, lmk_id) for lmk_id in self.lmks} if self.vault is not None else None
         return Engine(
             self.lmks,
-            self._random,
+            self.random,
             policy=self.operating.policy,
             guard=self.counters,
             old_lmks=old,

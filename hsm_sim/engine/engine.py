@@ -9,7 +9,20 @@ a key wrapped under one LMK is noise, or does not authenticate, under the others
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from hsm_sim.engine import cards, ceremony, data, hmacs, key_transport, keys, macs, pin_issue, pins, rsa, tables
+from hsm_sim.engine import (
+    cards,
+    ceremony,
+    data,
+    distribution,
+    hmacs,
+    key_transport,
+    keys,
+    macs,
+    pin_issue,
+    pins,
+    rsa,
+    tables,
+)
 from hsm_sim.engine.guard import Guard
 from hsm_sim.engine.keyring import DEFAULT, NO_STORAGE, Keyring, Random, Storage
 from hsm_sim.engine.lmk import Lmk
@@ -36,6 +49,7 @@ OPERATIONS: Mapping[type, Operation] = {
     **ceremony.OPERATIONS,
     **hmacs.OPERATIONS,
     **rsa.OPERATIONS,
+    **distribution.OPERATIONS,
 }
 """What can be asked, by the type of the request."""
 

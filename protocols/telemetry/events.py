@@ -64,7 +64,7 @@ _REASON = Field("reason", of.TEXT, "why, in words")
 _PAYMENT = Field("payment", of.IDENTIFIER, "the payment's identifier on this terminal")
 _DEVICE = Field("device", of.IDENTIFIER, "reader, pad or another device of the profile")
 _REFERENCE = Field("reference", of.IDENTIFIER, "DE37 of the request, which the acquirer knows it by")
-_SLOT = Field("slot", of.IDENTIFIER, "what the key is for: pin, data, mac-master, binding, transport")
+_SLOT = Field("slot", of.IDENTIFIER, "what the key is for: pin, data, mac-master, binding, transport, credential")
 _CHECK_VALUE = Field("kcv", of.CHECK_VALUE, "check value of the key")
 _APPROVED = Field("approved", of.TEXT, "names of the custodians' keys that signed", optional=True)
 _MS = Field("ms", of.NUMBER, "milliseconds since the payment began")
@@ -206,6 +206,12 @@ _ALL = (
         Lane.HEALTH,
         ("key {kcv} loaded into slot {slot}", "approved by {approved}"),
         (_SLOT, _CHECK_VALUE, _APPROVED),
+    ),
+    EventKind(
+        "key.bound",
+        Lane.HEALTH,
+        ("keys by certificate: {bond}", "approved by {approved}"),
+        (Field("bond", of.TEXT, "to which key distribution host the vault is bound"), _APPROVED),
     ),
     EventKind(
         "key.destroyed",

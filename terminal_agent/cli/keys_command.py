@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from protocols.vault import Load, Request, Rotate, Zeroise, approval_message
+from terminal_agent.cli import keys_delivery
 from terminal_agent.cli.client import AgentClient, add_socket_option, socket_path
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
@@ -22,6 +23,8 @@ examples:
   terminal-agent keys init --profile terminal.toml
   terminal-agent keys load transport --profile terminal.toml --component first.hex --component second.hex
   terminal-agent keys load pin --block pin.keyblock --approve alice.pem --approve bob.pem
+  terminal-agent keys ask /media/usb --profile terminal.toml
+  terminal-agent keys load pin --token /media/usb/key.kt --ksn FFFF9876543210E00000 --profile terminal.toml
   terminal-agent keys list
   terminal-agent keys verify pin 8F0FC4
   terminal-agent keys rotate mac-master
@@ -44,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     load = _verb(verbs, "load", "a key into a slot; an occupied slot keeps it until it is rotated", approved=True)
     load.add_argument("slot", help="what the key is for")
     load.add_argument("--block", type=Path, metavar="FILE", help="a key block (ANSI X9.143) under the transport key")
+    load.add_argument("--token", type=Path, metavar="FILE", help="a key token (TR-34) of the host, only with --profile")
     load.add_argument("--ksn", default="", metavar="HEX", help="initial KSN, where the block does not say it")
     load.add_argument(
         "--component",
@@ -58,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     zeroise = _verb(verbs, "zeroise", "destroy keys", approved=True)
     zeroise.add_argument("slot", nargs="?", default="", help="which")
     zeroise.add_argument("--all", action="store_true", help="all of them, the transport key too")
+    keys_delivery.configure(lambda name, words, **how: _verb(verbs, name, words, **how))
     verify = _verb(verbs, "verify", "whether the key of a slot has that check value")
     verify.add_argument("slot", help="which")
     verify.add_argument("kcv", help="6 or 10 hexadecimal digits")
@@ -90,7 +95,8 @@ def run(options: argparse.Namespace) -> int:
     if options.profile is not None:
         from terminal_agent.processes.vault_offline import OfflineKeys
 
-        OfflineKeys(options.profile, voice, components).run(lambda call: talk(options, call, voice))
+        delivery = options.verb in keys_delivery.VERBS or getattr(options, "token", None) is not None
+        OfflineKeys(options.profile, voice, components, delivery=delivery).run(lambda call: talk(options, call, voice))
         return int(Exit.OK)
     if components:
         raise Fault("--component: only with --profile", "stop the agent: components are read by the vault", Exit.USAGE)
@@ -143,8 +149,11 @@ async def _load(options: argparse.Namespace, call: Call, voice: Voice) -> None:
             raise Fault("the transport key was not taken", why[0][4:] if why else "see keys status", Exit.REFUSED)
         voice.answer(key, f"transport {key['check_value']} {key['state']}, of {len(options.component)} components")
         return
+    if options.token is not None:
+        await keys_delivery.load(options, _hex(options.ksn), call, voice, _approvals)
+        return
     if options.block is None:
-        raise Fault("--block: a key block is missing", "name a file with one", Exit.USAGE)
+        raise Fault("--block: a key block is missing", "name a file with one, or with --token a token", Exit.USAGE)
     try:
         block = options.block.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -171,7 +180,34 @@ async def _verify(options: argparse.Namespace, call: Call, voice: Voice) -> None
     _said(voice, await call("keys.verify", slot=options.slot, kcv=options.kcv.upper()))
 
 
-_VERBS = {"list": _list, "status": _status, "load": _load, "rotate": _rotate, "zeroise": _zeroise, "verify": _verify}
+async def _credential(options: argparse.Namespace, call: Call, voice: Voice) -> None:
+    await keys_delivery.credential(options, call, voice, _approvals)
+
+
+async def _certify(options: argparse.Namespace, call: Call, voice: Voice) -> None:
+    await keys_delivery.certify(options, call, voice, _approvals)
+
+
+async def _bind(options: argparse.Namespace, call: Call, voice: Voice) -> None:
+    await keys_delivery.bind(options, call, voice, _approvals)
+
+
+async def _ask(options: argparse.Namespace, call: Call, voice: Voice) -> None:
+    await keys_delivery.ask(options, call, voice, _approvals)
+
+
+_VERBS = {
+    "list": _list,
+    "status": _status,
+    "load": _load,
+    "rotate": _rotate,
+    "zeroise": _zeroise,
+    "verify": _verify,
+    "credential": _credential,
+    "certify": _certify,
+    "bind": _bind,
+    "ask": _ask,
+}
 
 
 async def _approvals(request: Request, keys: Sequence[Path], call: Call) -> str:

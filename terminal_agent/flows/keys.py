@@ -11,15 +11,21 @@ from dataclasses import dataclass
 
 from protocols.telemetry.events import Value, fit
 from protocols.vault import (
+    Announce,
+    AskHost,
+    Bind,
+    Certify,
     Challenge,
     Done,
     Happened,
     Inventory,
     Load,
+    LoadToken,
     Refusal,
     Refused,
     Reply,
     Request,
+    RequestCredential,
     Result,
     Rotate,
     Status,
@@ -84,16 +90,44 @@ class KeyOffice:
 
     async def challenge(self) -> bytes:
         """What custodians sign."""
-        reply = await self._asked(Challenge())
-        if not isinstance(reply, Result):
-            raise NoVault("the vault answered something else")
-        return bytes(reply.value)
+        return await self._result(Challenge())
 
     async def load(self, slot: str, block: str, ksn: bytes, approvals: bytes) -> str:
         """A key block into a slot."""
         words = await self._done(Load(slot, block, ksn, approvals))
         self._recorder.note("key.loaded", slot=slot, kcv=words.split()[1], **_approvers(words))
         return words
+
+    async def load_token(self, slot: str, token: bytes, ksn: bytes, approvals: bytes) -> str:
+        """As :meth:`load`, with a TR-34 key token."""
+        words = await self._done(LoadToken(slot, token, ksn, approvals))
+        self._recorder.note("key.loaded", slot=slot, kcv=words.split()[1], **_approvers(words))
+        return words
+
+    async def credential(self, subject: str, approvals: bytes) -> bytes:
+        """A new RSA key in the vault; the request for its certificate."""
+        return await self._result(RequestCredential(subject, approvals))
+
+    async def certify(self, certificate: bytes, hosts: bytes, approvals: bytes) -> str:
+        """The vault's certificate, and the authority of hosts that it trusts from now on."""
+        words = await self._done(Certify(certificate, hosts, approvals))
+        self._recorder.note("key.loaded", slot=words.split()[0], kcv=words.split()[1], **_approvers(words))
+        return words
+
+    async def announce(self) -> bytes:
+        """The token by which a key distribution host knows this vault."""
+        return await self._result(Announce())
+
+    async def bind(self, how: int, token: bytes, approvals: bytes) -> str:
+        """Take a host, another one, or none."""
+        words = await self._done(Bind(how, token, approvals))
+        bond = words.split(" ", 2)[2].split(" approved-by ")[0]
+        self._recorder.note("key.bound", bond=fit(bond), **_approvers(words))
+        return words
+
+    async def ask_host(self) -> bytes:
+        """A random number token for one key."""
+        return await self._result(AskHost())
 
     async def rotate(self, slot: str, approvals: bytes) -> str:
         """The waiting key serves from now on."""
@@ -125,6 +159,12 @@ class KeyOffice:
             self._recorder.note("vault.tampered", source=fit(event.words))
         else:
             self._recorder.note("vault.alert", alert=fit(f"{event.name.removeprefix('vault.')}: {event.words}"))
+
+    async def _result(self, request: Request) -> bytes:
+        reply = await self._asked(request)
+        if not isinstance(reply, Result):
+            raise NoVault("the vault answered something else")
+        return bytes(reply.value)
 
     async def _done(self, request: Request) -> str:
         reply = await self._asked(request)

@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocols.errors import ProtocolError
 from protocols.tpm2 import LARGEST_RESPONSE, Sealed
@@ -48,6 +48,9 @@ from terminal_agent.sealed.pipe import Pipe, StrangerAtThePipe
 from terminal_agent.sealed.serving import Serving
 from terminal_agent.sealed.vault import Circumstances, Vault
 
+if TYPE_CHECKING:
+    from terminal_agent.sealed.delivery import Delivery
+
 LARGEST_COMPONENT = 256
 MADV_DONTNEED = 4  # madvise(2)
 HEX_DIGITS = b"0123456789ABCDEF0123456789abcdef"
@@ -75,6 +78,8 @@ class Order:
     card_pin: bool
     keys: dict[str, int] = field(default_factory=dict)
     """What the keypad's keys send: zero, enter, clear, cancel."""
+    delivery: bool = False
+    """Whether TR-34 is served, which costs memory: for a vault that is being loaded."""
     components: list[str] = field(default_factory=list)
     """Files with components of the first transport key, in hexadecimal digits: read here and nowhere else."""
 
@@ -299,9 +304,18 @@ def wake_descriptor() -> int:
 Composer = Callable[[Vault], None]
 
 
+def warmed_delivery() -> "type[Delivery]":
+    """TR-34 with everything that it imports only when it is used: behind the fences nothing can be."""
+
+    from terminal_agent.sealed.delivery import Delivery
+
+    return Delivery
+
+
 def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = None) -> Serving:
     """Everything, in the order that matters: open, fence, unlock. ``also`` may add requests to the vault."""
     order = Order(**document)
+    deliver = warmed_delivery() if order.delivery else None
     arena = open_arena(kernel)
     pipe = Pipe(order.pipe, order.users)
     opened = open_all(order, arena)
@@ -323,6 +337,8 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     disk = opened.disk
     wipe = (lambda: erase(disk)) if disk is not None else None
     vault = Vault(opened.ring, store, counters, circumstances, fences, opened.why, wipe)
+    if deliver is not None:
+        vault.also(deliver(vault, opened.ring, circumstances).handlers())
     if also is not None:
         also(vault)
     if tamper == -1:

@@ -4,7 +4,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from protocols.errors import ProtocolError
@@ -19,10 +19,11 @@ from terminal_agent.pad.port import PadAbsent, PinPad, Trace
 from terminal_agent.pad.software import ANSWER_S, SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes import vault_child
+from terminal_agent.processes.vault_delivery import Deliveries
 from terminal_agent.processes.vault_settings import VaultSettings
 
-_SLOT = Parameter(str, 20)
-_APPROVALS = Parameter(str, 1_024, optional=True)
+SLOT = Parameter(str, 20)
+APPROVALS = Parameter(str, 1_024, optional=True)
 _LONGEST_BLOCK = 10_000  # X9.143:2021: a block says its length in four digits
 
 
@@ -84,30 +85,32 @@ class VaultKeeper:
         """The key methods of the local socket."""
         block = Parameter(str, _LONGEST_BLOCK)
         return {
-            "keys.list": Method("every key by slot and check value", {}, _said(self._list)),
-            "keys.status": Method("the vault's phase, fences and custodians", {}, _said(self._status)),
-            "keys.challenge": Method("what custodians sign", {}, _said(self._challenge)),
+            "keys.list": Method("every key by slot and check value", {}, said(self._list)),
+            "keys.status": Method("the vault's phase, fences and custodians", {}, said(self._status)),
+            "keys.challenge": Method("what custodians sign", {}, said(self._challenge)),
             "keys.load": Method(
                 "a key block into a slot",
-                {"slot": _SLOT, "block": block, "ksn": Parameter(str, 24, optional=True), "approvals": _APPROVALS},
-                _said(self._load),
+                {"slot": SLOT, "block": block, "ksn": Parameter(str, 24, optional=True), "approvals": APPROVALS},
+                said(self._load),
             ),
-            "keys.rotate": Method(
-                "the waiting key serves", {"slot": _SLOT, "approvals": _APPROVALS}, _said(self._rotate)
-            ),
+            "keys.rotate": Method("the waiting key serves", {"slot": SLOT, "approvals": APPROVALS}, said(self._rotate)),
             "keys.zeroise": Method(
                 "destroy one key, or all where the slot is empty",
-                {"slot": _SLOT, "approvals": _APPROVALS},
-                _said(self._zeroise),
+                {"slot": SLOT, "approvals": APPROVALS},
+                said(self._zeroise),
             ),
             "keys.verify": Method(
                 "whether a slot's key has that check value",
-                {"slot": _SLOT, "kcv": Parameter(str, 10)},
-                _said(self._verify),
+                {"slot": SLOT, "kcv": Parameter(str, 10)},
+                said(self._verify),
             ),
             "keys.tamper": Method(
-                "a tamper input: every key is destroyed", {"source": Parameter(str, 40)}, _said(self._tamper)
+                "a tamper input: every key is destroyed", {"source": Parameter(str, 40)}, said(self._tamper)
             ),
+            **{
+                name: replace(method, handler=said(method.handler))
+                for name, method in Deliveries(self.office, APPROVALS, SLOT).methods().items()
+            },
         }
 
     async def _list(self) -> object:
@@ -140,7 +143,7 @@ def _reaped(child: vault_child.VaultChild) -> None:
     child.stop()
 
 
-def _said(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def said(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """What a handler raises, as an answer."""
 
     async def answered(**parameters: Any) -> Any:

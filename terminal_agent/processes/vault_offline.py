@@ -32,12 +32,13 @@ Talk = Callable[[Call], Awaitable[Any]]
 class OfflineKeys:
     """Calls the key methods of a vault that lives as long as one command."""
 
-    def __init__(self, path: Path, voice: Voice, components: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path, voice: Voice, components: Sequence[Path] = (), *, delivery: bool = False) -> None:
+        """``delivery``: whether the vault serves keys by certificates too."""
         self._profile = profiles.load(path)
         # No keypad: nobody types a PIN for a command.
         self._settings = dataclasses.replace(profiles.vault_settings(self._profile, path), keypad="")
         self._voice = voice
-        self._more = {"components": [str(one.absolute()) for one in components]}
+        self._more = {"components": [str(one.absolute()) for one in components], "delivery": delivery}
 
     def run(self, talk: Talk) -> Any:
         """What ``talk`` returns, which may call methods as it likes, all of one vault."""

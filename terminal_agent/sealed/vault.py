@@ -83,7 +83,8 @@ class Vault:
         self._why = why
         self._erase = erase
         self._challenge = b""
-        self._approvers = ""
+        self.approvers = ""
+        """Who signed the request that is served, as the words of its reply have it."""
         self._low = False
         self.services = Services(ring, counters, circumstances.random)
         self._handlers: Mapping[int, Callable[..., Reply]] = {
@@ -112,15 +113,17 @@ class Vault:
             return refused
         handler = self._handlers.get(request.code)
         if handler is None:
-            return Refused(Refusal.PHASE, "this vault was started without that: see terminal-agent keys load --help")
+            return Refused(
+                Refusal.PHASE, "only a vault that is being loaded serves that: stop the agent, use --profile"
+            )
         try:
             return self._looked_after(handler(request))
         except LoadRefused as fault:
             return Refused(Refusal.POLICY, str(fault))
         except StoreError as fault:
             return Refused(Refusal.STORE, str(fault))
-        except IntegrityError:
-            return Refused(Refusal.NOT_AUTHENTIC, "it is not authentic")
+        except IntegrityError as fault:
+            return Refused(Refusal.NOT_AUTHENTIC, str(fault))
         except ProtocolError as fault:
             return Refused(Refusal.MALFORMED, str(fault))
 
@@ -134,7 +137,7 @@ class Vault:
             challenge, self._challenge = self._challenge, b""
             given = bytes(getattr(request, "approvals", b""))
             persons = approvals.approved(request, given, challenge, self._ring.custodians)
-            self._approvers = "".join(f" approved-by {name}" for name in persons or ())
+            self.approvers = "".join(f" approved-by {name}" for name in persons or ())
             if persons is None:
                 return Refused(
                     Refusal.APPROVAL, f"{approvals.NEEDED} custodians must sign this request with a fresh challenge"
@@ -145,17 +148,24 @@ class Vault:
         """Serve further verbs: what only a vault that is being loaded needs, and pays for in memory."""
         self._handlers = {**self._handlers, **handlers}
 
+    def too_many_failed_loads(self) -> Refused | None:
+        """Why no further key is opened, if so: one who tries keys out has had his tries."""
+        failed = self._ring.failed_loads
+        if failed < inject.MOST_FAILED_LOADS:
+            return None
+        return Refused(Refusal.POLICY, f"{failed} keys in a row were not authentic: zeroise before the next")
+
     def accept(self, name: str, take: Callable[[], Held]) -> Reply:
         """Put a key into its slot by ``take``, save, move on; for every way in which a key comes."""
         held = take()
         waits = held is self._ring.waiting[name]
         if name == slots.PIN and not waits and self.services.counters is not None:
             self.services.counters.fill_throttle()
-        self._save()
+        self.save()
         if self._complete():
             self._move(Cause.COMPLETED)
         words = "waits: rotate the slot to use it" if waits else "serves"
-        return Done(f"{name} {held.check_value.hex().upper()} {words}{self._approvers}")
+        return Done(f"{name} {held.check_value.hex().upper()} {words}{self.approvers}")
 
     def tampered(self, source: str) -> None:
         """A tamper input: destroy every key first, then say so on the disk, then to whoever listens."""
@@ -209,7 +219,8 @@ class Vault:
     def _move(self, cause: Cause) -> None:
         self.phase = after(self.phase, cause)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Put the ring on the disk; :class:`StoreError` where that failed."""
         if self._store is None:
             raise StoreError("the vault has no store")
         self._store.save(self._ring)
@@ -230,6 +241,8 @@ class Vault:
         ]
         lines += [f"failed-loads {ring.failed_loads}", f"custodians {len(ring.custodians)}"]
         lines += [f"custodian {place} {approvals.key_name(key)}" for place, key in enumerate(ring.custodians)]
+        if ring.delivery:
+            lines.append(f"delivery {ring.delivery[0].decode()}")
         if ring.tampered:
             lines.append(f"tampered {ring.tampered_ms} {ring.tampered}")
         lines += [
@@ -255,27 +268,26 @@ class Vault:
 
     def _load(self, request: Load) -> Reply:
         ring = self._ring
-        if ring.failed_loads >= inject.MOST_FAILED_LOADS:
-            return Refused(
-                Refusal.POLICY, f"{ring.failed_loads} key blocks in a row were not authentic: zeroise before the next"
-            )
+        refused = self.too_many_failed_loads()
+        if refused is not None:
+            return refused
         ring.failed_loads += 1
-        self._save()  # counted before the transport key is used
-        header, key, protection = inject.open_block(ring, request.block)
+        self.save()  # counted before the transport key is used
+        header, key, way = inject.open_block(ring, request.block)
         ring.failed_loads = 0
         ksn, now = bytes(request.ksn), self._around.now_ms()
-        return self.accept(request.slot, lambda: inject.take(ring, request.slot, header, key, protection, ksn, now))
+        return self.accept(request.slot, lambda: inject.take(ring, request.slot, header, key, way, ksn, now))
 
     def _rotate(self, request: Rotate) -> Reply:
         gone = inject.rotate(self._ring, request.slot, self._around.now_ms())
         self._low = False
-        self._save()
-        self._save()  # the older place still had the key that was destroyed
+        self.save()
+        self.save()  # the older place still had the key that was destroyed
         if self._complete():
             self._move(Cause.COMPLETED)
         now = self._ring.serving[request.slot].check_value.hex().upper()
         return Done(
-            f"{request.slot} {now} serves; {gone.check_value.hex().upper()} destroyed {gone.at_ms}{self._approvers}"
+            f"{request.slot} {now} serves; {gone.check_value.hex().upper()} destroyed {gone.at_ms}{self.approvers}"
         )
 
     def _zeroise(self, request: Zeroise) -> Reply:
@@ -291,9 +303,9 @@ class Vault:
         self.services.forget()
         if not self._complete():
             self._move(Cause.ZEROISED)
-        self._save()
-        self._save()
-        words = (f"{one.slot} {one.check_value.hex().upper()} destroyed {one.at_ms}{self._approvers}" for one in gone)
+        self.save()
+        self.save()
+        words = (f"{one.slot} {one.check_value.hex().upper()} destroyed {one.at_ms}{self.approvers}" for one in gone)
         return Done("\n".join(words))
 
     def _tamper(self, request: Tamper) -> Reply:

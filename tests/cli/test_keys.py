@@ -168,5 +168,6 @@ def test_help_has_examples_first() -> None:
     command = [str(Path(sys.executable).with_name("terminal-agent")), "keys", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "examples:" in done.stdout
-    for verb in ("init", "list", "load", "rotate", "zeroise", "verify", "status"):
+    verbs = ("init", "list", "load", "rotate", "zeroise", "verify", "status", "credential", "certify", "bind", "ask")
+    for verb in verbs:
         assert verb in done.stdout

@@ -21,7 +21,7 @@ from protocols.primitives import AesKey, KeyOctets, TdesKey, check_value, check_
 from protocols.secret import ClearKey, Secret
 from terminal_agent.sealed.keys import slots
 from terminal_agent.sealed.keys.ring import Destroyed, Held, Ring
-from terminal_agent.sealed.keys.slots import SLOTS, Slot
+from terminal_agent.sealed.keys.slots import SLOTS, Slot, Way
 
 MOST_FAILED_LOADS: Final = 10
 """Blocks in a row that are not authentic, after which none is opened until the keys are zeroised."""
@@ -34,15 +34,15 @@ class LoadRefused(Exception):
     """The key is not taken; the words say why and quote nothing."""
 
 
-def open_block(ring: Ring, text: str) -> tuple[Header, ClearKey, int]:
-    """Header, key and length of the transport key of a key block; :class:`IntegrityError` where it is not authentic."""
+def open_block(ring: Ring, text: str) -> tuple[Header, ClearKey, Way]:
+    """Header, key and way of a key block; :class:`IntegrityError` where it is not authentic."""
     transport = ring.serving[slots.TRANSPORT]
     if not transport:
         raise LoadRefused("there is no transport key to open a key block with")
     make = ProtectionKey.aes if transport.algorithm == Algorithm.AES else ProtectionKey.tdes
     with ClearKey(transport.octets) as octets, make(octets) as protection:
         opened = protection.unwrap(text)
-        return opened.header, opened.key, protection.octets
+        return opened.header, opened.key, Way.of_block(opened.header.version, protection.octets)
 
 
 def check_value_of(algorithm: str, key: KeyOctets) -> bytes:
@@ -60,14 +60,14 @@ def check_value_of(algorithm: str, key: KeyOctets) -> bytes:
         return check_value(tdes)
 
 
-def take(ring: Ring, name: str, header: Header, key: ClearKey, protection_octets: int, ksn: bytes, now_ms: int) -> Held:
+def take(ring: Ring, name: str, header: Header, key: ClearKey, way: Way, ksn: bytes, now_ms: int) -> Held:
     """Judge a key and put it into its slot, or beside the one that serves there. Where it rests now.
 
     :class:`LoadRefused` with the reason. ``ksn``: of a DUKPT key, where its block does not say it. ``key`` is wiped.
     """
     with key:
         slot = _slot(name)
-        reason = slots.refusal(slot, header, key, protection_octets)
+        reason = slots.refusal(slot, header, key, way)
         if reason is not None:
             raise LoadRefused(reason)
         print_ = fingerprint(key)
@@ -83,7 +83,7 @@ def take(ring: Ring, name: str, header: Header, key: ClearKey, protection_octets
             ring.used[name] = 0 if place is ring.serving[name] else ring.used[name]
         else:
             place.put(key.reveal())
-        place.usage, place.algorithm, place.origin = header.usage, header.algorithm, f"block {header.version}"
+        place.usage, place.algorithm, place.origin = header.usage, header.algorithm, way.origin
         place.check_value, place.fingerprint = check_value_of(header.algorithm, key), print_
         place.loaded_ms = now_ms
         return place
@@ -138,8 +138,12 @@ def destroy(ring: Ring, name: str, why: str, now_ms: int) -> Destroyed:
 
 
 def zeroise(ring: Ring, why: str, now_ms: int) -> tuple[Destroyed, ...]:
-    """Wipe every key."""
+    """Wipe every key, and the bond with a host."""
     gone = tuple(destroy(ring, name, why, now_ms) for name in SLOTS if ring.serving[name])
+    if ring.credential:
+        lost = Destroyed(slots.CREDENTIAL, ring.credential.check_value, why, now_ms)
+        ring.destroyed.append(lost)
+        gone = (*gone, lost)
     ring.wipe_keys()
     ring.failed_loads = 0
     return gone

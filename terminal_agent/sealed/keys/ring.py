@@ -15,9 +15,12 @@ from terminal_agent.sealed.keys.slots import SLOTS
 
 LARGEST_KEY = 1_152
 """Octets: the state of AES DUKPT with keys of 256 bits has 1,074."""
-LARGEST_PLAIN = 15_000
-"""Octets of the whole ring; a slot of the store has 16 KiB."""
-MARK: Final = b"TGV1"
+LARGEST_CREDENTIAL = 384
+"""Octets: two primes of 1,536 bits."""
+LARGEST_DELIVERY = 5_000
+"""Octets: three certificates, names, times. With four states of AES DUKPT and all that is remembered, the ring then
+has 14,300; a place of the store has 16 KiB."""
+MARK: Final = b"TGV2"
 REMEMBERED = 64
 """Fingerprints of keys that served once and must not come again; and what was destroyed."""
 
@@ -80,6 +83,10 @@ class Ring:
 
     serving: dict[str, Held]
     waiting: dict[str, Held]
+    credential: Held
+    """The two primes of the RSA key of TR-34, one behind the other."""
+    delivery: tuple[bytes, ...] = ()
+    """What TR-34 has to remember, nothing of it secret; see :mod:`terminal_agent.sealed.delivery`."""
     generation: int = 0
     """Goes up with every start and every block of key uses; the same number is kept elsewhere."""
     used: dict[str, int] = field(default_factory=dict)
@@ -98,8 +105,9 @@ class Ring:
 
     def wipe_keys(self) -> None:
         """Overwrite every key."""
-        for held in (*self.serving.values(), *self.waiting.values()):
+        for held in (*self.serving.values(), *self.waiting.values(), self.credential):
             held.wipe()
+        self.delivery = ()
 
 
 def empty(arena: Arena) -> Ring:
@@ -107,6 +115,7 @@ def empty(arena: Arena) -> Ring:
     return Ring(
         {name: Held(arena.take(LARGEST_KEY)) for name in SLOTS},
         {name: Held(arena.take(LARGEST_KEY)) for name in SLOTS},
+        Held(arena.take(LARGEST_CREDENTIAL)),
         used=dict.fromkeys(SLOTS, 0),
     )
 
@@ -125,6 +134,13 @@ class _Writer:
     def number(self, value: int) -> None:
         self.region[self.place : self.place + 8] = value.to_bytes(8, "big")
         self.place += 8
+
+    def held(self, held: Held) -> None:
+        self.put(held.octets)
+        self.put("|".join((held.usage, held.algorithm, held.origin)).encode())
+        self.put(held.check_value)
+        self.put(held.fingerprint)
+        self.number(held.loaded_ms)
 
 
 class _Reader:
@@ -149,6 +165,12 @@ class _Reader:
         start, self.place = self.place, self.place + 8
         return int.from_bytes(self.region[start : self.place], "big")
 
+    def held(self, held: Held) -> None:
+        held.put(self.take())
+        held.usage, held.algorithm, held.origin = self.text().split("|")
+        held.check_value, held.fingerprint = self.octets(), self.octets()
+        held.loaded_ms = self.number()
+
 
 def write(ring: Ring, region: memoryview) -> int:
     """The ring as octets into ``region``, which lies in the arena; how many there are."""
@@ -164,14 +186,14 @@ def write(ring: Ring, region: memoryview) -> int:
         out.put(gone.check_value)
         out.put(gone.why.encode())
         out.number(gone.at_ms)
+    out.number(len(ring.delivery))
+    for octets in ring.delivery:
+        out.put(octets)
+    out.held(ring.credential)
     for name in SLOTS:
         out.number(ring.used[name])
         for held in (ring.serving[name], ring.waiting[name]):
-            out.put(held.octets)
-            out.put("|".join((held.usage, held.algorithm, held.origin)).encode())
-            out.put(held.check_value)
-            out.put(held.fingerprint)
-            out.number(held.loaded_ms)
+            out.held(held)
     return out.place
 
 
@@ -188,10 +210,9 @@ def read(region: memoryview, ring: Ring) -> None:
     ring.spent.extend(spent[place : place + 8] for place in range(0, len(spent), 8))
     for _ in range(source.number()):
         ring.destroyed.append(Destroyed(source.text(), source.octets(), source.text(), source.number()))
+    ring.delivery = tuple(source.octets() for _ in range(source.number()))
+    source.held(ring.credential)
     for name in SLOTS:
         ring.used[name] = source.number()
         for held in (ring.serving[name], ring.waiting[name]):
-            held.put(source.take())
-            held.usage, held.algorithm, held.origin = source.text().split("|")
-            held.check_value, held.fingerprint = source.octets(), source.octets()
-            held.loaded_ms = source.number()
+            source.held(held)

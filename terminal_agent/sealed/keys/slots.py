@@ -23,8 +23,30 @@ DATA: Final = "data"
 MAC_MASTER: Final = "mac-master"
 BINDING: Final = "binding"
 
+CREDENTIAL: Final = "credential"
+"""No slot: the RSA key by which TR-34 brings keys. It is made here, and nothing is ever loaded in its place."""
+
 LEAST_VERSIONS: Final = ("B", "D")
 """Versions that bind key and header well, and that the transport keys here can open; A and C do not bind as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a key came: under what, and how strong that is."""
+
+    origin: str
+    bits: int
+    """Strength of what protected it (NIST SP 800-57 part 1 rev. 5, table 2)."""
+    refusal: str = ""
+    """Why nothing is taken that comes so, whatever it is."""
+
+    @classmethod
+    def of_block(cls, version: str, protection_octets: int) -> "Way":
+        """By a key block of that version, under a transport key of so many octets."""
+        why = (
+            "" if version in LEAST_VERSIONS else f"version {version} of key block, {' or '.join(LEAST_VERSIONS)} taken"
+        )
+        return cls(f"block {version}", _strength("T" if version == "B" else "A", protection_octets), why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +97,11 @@ SLOTS: Mapping[str, Slot] = MappingProxyType(
 )
 
 
-def refusal(slot: Slot, header: Header, key: ClearKey, protection_octets: int) -> str | None:
+def refusal(slot: Slot, header: Header, key: ClearKey, way: Way) -> str | None:
     """Why a key that came as ``header`` is not taken into ``slot``, in words; None where it is."""
     lengths = slot.lengths.get(header.algorithm)
     rules = (
-        (
-            header.version in LEAST_VERSIONS,
-            f"version {header.version} of key block, {' or '.join(LEAST_VERSIONS)} taken",
-        ),
+        (not way.refusal, way.refusal),
         (header.usage in slot.usages, f"usage {header.usage}, {' or '.join(slot.usages)} expected in slot {slot.name}"),
         (header.mode in slot.modes, f"mode {header.mode}, one of {', '.join(slot.modes)} expected"),
         (lengths is not None, f"algorithm {header.algorithm} is not taken in slot {slot.name}"),
@@ -93,8 +112,7 @@ def refusal(slot: Slot, header: Header, key: ClearKey, protection_octets: int) -
             "parts of the TDES key are equal, so it is worth one DES key",
         ),
         (
-            _strength(header.algorithm, len(key))
-            <= _strength("T" if header.version == "B" else "A", protection_octets),
+            _strength(header.algorithm, len(key)) <= way.bits,
             "the key is stronger than the transport key that it came under",
         ),
     )

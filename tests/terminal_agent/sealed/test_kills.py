@@ -22,7 +22,7 @@ KILLS, LONG_KILLS, LONG_CUTS, SEED = 200, 3_000, 3_000, 20261122
 KILLED, TORN = "vaults killed with SIGKILL", "power cuts with torn writes"
 COVERS = (
     "protocols/dukpt",
-    "protocols/vault.py",
+    "protocols/vault",
     "terminal_agent/processes/vault.py",
     "terminal_agent/sealed",
     "tests/terminal_agent/sealed/inside.py",

@@ -5,18 +5,24 @@
 import pytest
 
 from protocols.vault import (
+    Announce,
+    AskHost,
+    Bind,
     CancelPin,
+    Certify,
     Challenge,
     Encrypt,
     EnterCardPin,
     EnterPin,
     Inventory,
     Load,
+    LoadToken,
     Mac,
     Prove,
     Refusal,
     Refused,
     Request,
+    RequestCredential,
     Rotate,
     Status,
     Stop,
@@ -33,6 +39,7 @@ REQUESTS: tuple[Request, ...] = (
     *(Status(), Inventory(), Challenge(), Load("pin", "D")),
     *(Rotate("pin"), Zeroise("pin"), Tamper("test"), EnterPin(b"4000001234567899", "", 1000), CancelPin()),
     EnterCardPin(b"\x81" * 128, 3, bytes(8), "", 1000),
+    *(RequestCredential("CN=x"), Certify(b"x", b"x"), Announce(), Bind(1, b"x"), AskHost(), LoadToken("pin", b"x")),
     *(Mac(bytes(16), b"x"), Encrypt(b"x"), Prove(b"x"), Verify("pin", b"123"), Stop()),
 )
 
@@ -74,7 +81,8 @@ def test_no_phase_but_ready_serves_pins_and_tampered_serves_nothing() -> None:
 
 
 def test_whatever_changes_a_key_needs_approval() -> None:
-    assert {Verb.LOAD, Verb.ROTATE, Verb.ZEROISE} == APPROVED
+    credential = {Verb.REQUEST_CREDENTIAL, Verb.CERTIFY, Verb.BIND, Verb.LOAD_TOKEN}
+    assert {Verb.LOAD, Verb.ROTATE, Verb.ZEROISE} | credential == APPROVED
 
 
 def test_every_phase_can_be_reached_and_tampered_is_never_left() -> None:
