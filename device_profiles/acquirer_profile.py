@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+from device_profiles.card_profile import Scheme
 from device_profiles.catalog import find
 from protocols.acquirer.dialects import DIALECTS, Dialect
 from protocols.errors import ProtocolError
@@ -62,6 +63,8 @@ class Account:
     sequence_number: int = 0
     pvki: str = "1"
     pin_tries: int = 3
+    scheme: Scheme = Scheme.VISA
+    """Whose habits its card has: what cryptograms cover, and how they are answered."""
 
     def __post_init__(self) -> None:
         try:

@@ -42,6 +42,7 @@ class Verb(IntEnum):
     PROVE = 16
     VERIFY = 17
     STOP = 18
+    ENTER_CARD_PIN = 19
 
 
 class Answer(IntEnum):
@@ -146,6 +147,20 @@ class EnterPin:
     """ASCII digits."""
     words: str
     """What the keypad's display shows besides its own prompt: an amount."""
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnterCardPin:
+    """As :class:`EnterPin`, for the card itself to check (EMV 4.4 Book 2, 7.2). The reply is data for VERIFY."""
+
+    code: ClassVar[int] = Verb.ENTER_CARD_PIN
+    modulus: Octets
+    """Of the card's key for PINs, which the asker has recovered from certificates."""
+    exponent: int
+    challenge: Octets
+    """Eight octets that the card drew for this one PIN."""
+    words: str
     timeout_ms: int
 
 
@@ -259,6 +274,7 @@ Request = (
     | Zeroise
     | Tamper
     | EnterPin
+    | EnterCardPin
     | CancelPin
     | Mac
     | Encrypt
@@ -270,7 +286,7 @@ Reply = Done | Result | PinMade | PinEnded | Refused | Happened
 
 _REQUESTS: tuple[type, ...] = (
     *(Status, Inventory, Challenge, Load, Rotate, Zeroise, Tamper),
-    *(EnterPin, CancelPin, Mac, Encrypt, Prove, Verify, Stop),
+    *(EnterPin, EnterCardPin, CancelPin, Mac, Encrypt, Prove, Verify, Stop),
 )
 _REPLIES: tuple[type, ...] = (Done, Result, PinMade, PinEnded, Refused, Happened)
 

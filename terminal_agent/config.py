@@ -66,7 +66,9 @@ class Waits:
     card: float = 30.0
     pin: float = 60.0
     acquirer: float = 15.0
+    answer: float = 60.0
+    """For what a payment asks people besides the PIN: the application, the signature."""
 
     def __post_init__(self) -> None:
-        if not all(0 < seconds <= 600 for seconds in (self.card, self.pin, self.acquirer)):
+        if not all(0 < seconds <= 600 for seconds in (self.card, self.pin, self.acquirer, self.answer)):
             raise ValueError("timeouts: more than 0 and at most 600 seconds expected")

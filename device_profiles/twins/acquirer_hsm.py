@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeVar
 
 from device_profiles.acquirer_profile import MacKind
 from protocols.acquirer.values import SessionKey
+from protocols.emv.cryptogram import Method, Session, Version
 from protocols.hsm.codes import ErrorCode, PinBlockCode
-from protocols.hsm.commands import BU, BV, EC, HA, HB, KQ, KR, M6, M7, M8, CheckValueOptions, TmkOptions
+from protocols.hsm.commands import BU, BV, EC, HA, HB, KQ, KR, KW, KX, M6, M7, M8, CheckValueOptions, TmkOptions
 from protocols.hsm.commands.pins import G0, G1
 from protocols.hsm.fields import KeyField
 from protocols.hsm.layout import Fields
@@ -21,6 +22,7 @@ from protocols.hsm.message import Answer
 from protocols.pan import Pan
 
 T = TypeVar("T")
+ARPC_2_OCTETS = 4  # EMV 4.4 Book 2, 8.2.2
 Dialogue = Generator[Fields, Answer[Any], T]
 """Yields requests to the HSM, is sent their answers, returns a T. :class:`HsmGone` may be thrown in."""
 
@@ -38,8 +40,9 @@ class HsmRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChipEvidence:
-    """What a chip signed: the parts of DE55 that KQ wants. ``pan_sequence`` is 8 octets of BCD."""
+    """What a chip signed: the parts of DE55 that KQ and KW want. ``pan_sequence`` is 8 octets of BCD."""
 
+    version: Version
     pan_sequence: bytes
     atc: bytes
     unpredictable_number: bytes
@@ -94,29 +97,58 @@ def pin_is_right(zone: KeyField, pvk: KeyField, block: bytes, pan: Pan, pvki: st
 
 
 def arqc_is_good(master: KeyField, evidence: ChipEvidence) -> Dialogue[bool]:
-    """Whether the chip's cryptogram verifies (KQ mode 0)."""
-    return _outcome((yield _kq(master, evidence, "0", None)), "KQ", (ErrorCode.VERIFICATION_FAILED,))
+    """Whether the chip's cryptogram verifies (KQ or KW, mode 0)."""
+    return (yield from _asked(_question(master, evidence, "0"))) is not None
 
 
-def arqc_and_arpc(master: KeyField, evidence: ChipEvidence, code: str) -> Dialogue[bytes | None]:
-    """The cryptogram for the card that answers ``code`` (KQ mode 1), or None where the chip's does not verify."""
-    answer = yield _kq(master, evidence, "1", code.encode("ascii"))
-    if not _outcome(answer, "KQ", (ErrorCode.VERIFICATION_FAILED,)):
-        return None
-    return _fields(answer, "KQ", KR).arpc
+def arqc_and_arpc(master: KeyField, evidence: ChipEvidence, answer: bytes) -> Dialogue[bytes | None]:
+    """The cryptogram for the card that answers it, or None where the chip's does not verify.
+
+    ``answer``: a response code of 2 octets, or, of versions that are answered by method 2, a status update of 4.
+    """
+    by_update = evidence.version.answer is Method.ARPC_2
+    made = yield from _asked(_question(master, evidence, "2" if by_update else "1", answer))
+    return None if made is None else made[:ARPC_2_OCTETS] if by_update else made
 
 
-def _kq(master: KeyField, evidence: ChipEvidence, mode: str, arc: bytes | None) -> KQ:
+def _question(master: KeyField, evidence: ChipEvidence, mode: str, answer: bytes | None = None) -> KQ | KW:
+    """KQ for the card's own key and for M/Chip's session keys, KW for the common session key."""
+    version = evidence.version
+    if version.session is Session.COMMON:
+        by_update = version.answer is Method.ARPC_2
+        return KW(
+            mode=mode,
+            mk_ac=master,
+            pan_sequence=evidence.pan_sequence,
+            atc=evidence.atc,
+            data=evidence.signed,
+            arqc=evidence.arqc,
+            arc=None if by_update else answer,
+            csu=answer if by_update else None,
+            proprietary=b"" if by_update and answer is not None else None,
+        )
     return KQ(
         mode=mode,
+        scheme="1" if version.session is Session.MASTERCARD else "0",
         mk_ac=master,
         pan_sequence=evidence.pan_sequence,
         atc=evidence.atc,
         unpredictable_number=evidence.unpredictable_number,
         data=evidence.signed,
         arqc=evidence.arqc,
-        arc=arc,
+        arc=answer,
     )
+
+
+def _asked(question: KQ | KW) -> Dialogue[bytes | None]:
+    """The answer cryptogram, empty where none was wanted; None where the chip's does not verify."""
+    code = "KQ" if isinstance(question, KQ) else "KW"
+    answer = yield question
+    if not _outcome(answer, code, (ErrorCode.VERIFICATION_FAILED,)):
+        return None
+    if not isinstance(answer.fields, KR | KX):
+        raise HsmRefused(code, answer.words)
+    return answer.fields.arpc or b""
 
 
 def _outcome(answer: Answer[Any], command: str, failures: tuple[str, ...]) -> bool:

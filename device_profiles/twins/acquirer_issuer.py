@@ -6,10 +6,13 @@ Every check is made where it can be, each may object, and the gravest objection 
 A PIN is counted as wrong only when the chip's cryptogram proves that the card was there, so a stranger cannot lock it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from device_profiles.acquirer_profile import Account, AcquirerProfile
+from device_profiles.card_profile import Scheme
 from device_profiles.twins import acquirer_hsm as hsm
 from device_profiles.twins.acquirer_hsm import ChipEvidence, Dialogue
 from device_profiles.twins.acquirer_ledger import Ledger
@@ -17,16 +20,35 @@ from protocols.acquirer.message import Message
 from protocols.acquirer.response_codes import APPROVED
 from protocols.acquirer.values import PinAlgorithm, PinFormat, SecurityControl
 from protocols.emv import tlv
-from protocols.emv.cryptogram import account_block
+from protocols.emv.cryptogram import (
+    CVN_10,
+    CVN_18,
+    MASTERCARD_VERSIONS,
+    Method,
+    Version,
+    account_block,
+    cryptogram_data,
+)
 from protocols.errors import DecodeError
 from protocols.hsm.fields import KeyField
 
 GRAVEST_FIRST = ("30", "14", "63", "59", "54", "75", "55", "13", "51")
 """Which response code wins where several checks object."""
 
-SIGNED_TAGS = (0x9F02, 0x9F03, 0x9F1A, 0x95, 0x5F2A, 0x9A, 0x9C, 0x9F37, 0x82, 0x9F36)
-"""Cryptogram version 10: the objects whose values, then the card verification results, are signed, in this order."""
-CRYPTOGRAM_VERSION_10 = 0x0A
+KNOWN_VERSIONS: Mapping[Scheme, Mapping[int, Version]] = MappingProxyType(
+    {Scheme.VISA: {one.number: one for one in (CVN_10, CVN_18)}, Scheme.MASTERCARD: MASTERCARD_VERSIONS}
+)
+"""By scheme, the cryptogram versions of this issuer's cards; each says what is signed, with which key, how answered."""
+IAD_LAYOUT = MappingProxyType({Scheme.VISA: (7, 2), Scheme.MASTERCARD: (18, 1)})
+"""By scheme: octets of the issuer application data, and the place of the version in them."""
+ANSWERS = MappingProxyType(
+    {
+        (Scheme.VISA, Method.ARPC_2): (bytes.fromhex("00800000"), bytes(4)),
+        (Scheme.MASTERCARD, Method.ARPC_1): (bytes.fromhex("0010"), bytes(2)),
+    }
+)
+"""What tells a card yes and no where it is not the response code: card status update (EMV 4.4 Book 2, 8.2.2: issuer
+approves), and M/Chip's ARPC response code (bit 5 of octet 2: approve online transaction)."""
 ISSUER_AUTHENTICATION_SUPPORTED = 0x04  # AIP octet 1 bit 3 (EMV 4.3 Book 3, Annex C1)
 CONTACT_ENTRY = "05"
 CHIP_ENTRIES = ("05", "07")
@@ -62,6 +84,13 @@ class _Chip:
     evidence: ChipEvidence
     counter: int
     takes_issuer_data: bool
+    """By a command of its own, or, Mastercard-like, with the second cryptogram."""
+    scheme: Scheme
+
+    def told(self, code: str) -> bytes:
+        """What the answer to its cryptogram says of the response code."""
+        both = ANSWERS.get((self.scheme, self.evidence.version.answer))
+        return code.encode("ascii") if both is None else both[code != APPROVED]
 
 
 class Issuer:
@@ -141,13 +170,13 @@ class Issuer:
         except DecodeError as refused:
             fault = str(refused)
             objects = {}
-        absent = [f"{tag:X}" for tag in (*SIGNED_TAGS, _IAD, _ARQC) if tag not in objects]
+        version = _version(account.scheme, objects.get(_IAD, b""))
+        absent = [f"{tag:X}" for tag in (*CVN_10.covered, _IAD, _ARQC) if tag not in objects]
         if fault or absent:
             verdict.object("30", fault or f"DE55 lacks {', '.join(absent)}")
             verdict.checks["arqc"] = "malformed"
             return None
-        issuer_data = objects[_IAD]
-        if len(issuer_data) != 7 or issuer_data[2] != CRYPTOGRAM_VERSION_10:
+        if version is None:
             verdict.object("59", "the cryptogram is of a version that this issuer's cards do not have")
             verdict.checks["arqc"] = "malformed"
             return None
@@ -163,14 +192,16 @@ class Issuer:
             )
         sequence = account.sequence_number
         evidence = ChipEvidence(
+            version=version,
             pan_sequence=account_block(account.number, sequence),
             atc=objects[_ATC],
             unpredictable_number=objects[_UN],
-            signed=b"".join(objects[tag] for tag in SIGNED_TAGS) + issuer_data[3:7],
+            signed=cryptogram_data(version, objects),
             arqc=objects[_ARQC],
         )
-        takes = entry == CONTACT_ENTRY and bool(objects[_AIP][0] & ISSUER_AUTHENTICATION_SUPPORTED)
-        return _Chip(evidence, counter, takes)
+        by_command = bool(objects[_AIP][0] & ISSUER_AUTHENTICATION_SUPPORTED)
+        takes = entry == CONTACT_ENTRY and (by_command or account.scheme is Scheme.MASTERCARD)
+        return _Chip(evidence, counter, takes, account.scheme)
 
     def _compare(self, message: Message, objects: dict[int, bytes], verdict: Verdict) -> None:
         if objects[_AMOUNT].hex() != f"{message.amount:012d}":
@@ -204,11 +235,11 @@ class Issuer:
         if chip is None:
             return False
         if chip.takes_issuer_data:
-            code = verdict.code
-            arpc = yield from hsm.arqc_and_arpc(self._card_master, chip.evidence, code)
+            told = chip.told(verdict.code)
+            arpc = yield from hsm.arqc_and_arpc(self._card_master, chip.evidence, told)
             good = arpc is not None
             if arpc is not None:
-                verdict.icc = tlv.encode([(ISSUER_AUTHENTICATION_DATA, arpc + code.encode("ascii"))])
+                verdict.icc = tlv.encode([(ISSUER_AUTHENTICATION_DATA, arpc + told)])
         else:
             good = yield from hsm.arqc_is_good(self._card_master, chip.evidence)
         verdict.checks["arqc"] = "good" if good else "wrong"
@@ -221,3 +252,9 @@ class Issuer:
             self._ledger.wrong_pins[account.name] = self._ledger.wrong_pins.get(account.name, 0) + 1
         elif wrong is False:
             self._ledger.wrong_pins.pop(account.name, None)
+
+
+def _version(scheme: Scheme, issuer_data: bytes) -> Version | None:
+    """The cryptogram version that issuer application data name, if this issuer's cards have it."""
+    octets, place = IAD_LAYOUT[scheme]
+    return KNOWN_VERSIONS[scheme].get(issuer_data[place]) if len(issuer_data) == octets else None

@@ -14,11 +14,19 @@ from hsm_sim.engine.requests import (
     CryptogramVerdict,
     MakeCardCode,
     MakeSecurityCodes,
+    StatusUpdate,
     VerifyCardCode,
     VerifySecurityCodes,
 )
 from protocols.card_code import CardVerificationKey, amex_csc, cvv, matches
-from protocols.emv.cryptogram import Method, arpc_1, icc_master_key_a, verify_cryptogram
+from protocols.emv.cryptogram import (
+    Option,
+    arpc_1,
+    arpc_2,
+    icc_master_key_a,
+    transaction_key,
+    verify_cryptogram,
+)
 from protocols.errors import EncodeError, IntegrityError
 from protocols.pan import Pan
 from protocols.primitives import TdesKey
@@ -41,23 +49,30 @@ def verify_card_code(keyring: Keyring, request: VerifyCardCode) -> bool:
 
 
 def check_cryptogram(keyring: Keyring, request: CheckCryptogram) -> CryptogramVerdict:
-    """Verify a cryptogram with the card's master key (option A) and answer it by method 1.
+    """Verify a cryptogram with the card's master key (option A) or its session key, and answer it.
 
     The computed cryptogram never leaves: a host that could read it could make its own.
     """
     version = request.version
-    if version.session_key or version.answer is not Method.ARPC_1:
+    if version.option is not Option.A:
         raise Refused(Reason.NOT_PERMITTED)
     issuer = keyring.use(request.key, _CRYPTOGRAMS)
-    with icc_master_key_a(issuer, request.account) as card:
+    with (
+        icc_master_key_a(issuer, request.account) as card,
+        transaction_key(version, card, request.counter, request.unpredictable_number) as key,
+    ):
         if request.verify:
             try:
-                verify_cryptogram(card, request.data, version.padding, request.cryptogram)
+                verify_cryptogram(key, request.data, version.padding, request.cryptogram)
             except IntegrityError:
                 return CryptogramVerdict(False, None)
-        if request.response_code is None:
+        answering = key if version.answer_under_session else card
+        if isinstance(request.answer, StatusUpdate):
+            told = request.answer
+            return CryptogramVerdict(True, arpc_2(answering, request.cryptogram, told.update, told.proprietary))
+        if request.answer is None:
             return CryptogramVerdict(True, None)
-        return CryptogramVerdict(True, arpc_1(card, request.cryptogram, request.response_code))
+        return CryptogramVerdict(True, arpc_1(answering, request.cryptogram, request.answer))
 
 
 def _pair(clear: ClearKey) -> CardVerificationKey:

@@ -240,8 +240,20 @@ class CryptogramVerdict:
 
 
 @record
+class StatusUpdate:
+    """What an answer by method 2 tells the card (EMV 4.3 Book 2, 8.2.2): 4 octets, and up to 8 of the issuer's own."""
+
+    update: bytes
+    proprietary: bytes = b""
+
+
+@record
 class CheckCryptogram(Request[CryptogramVerdict]):
-    """Verify an application cryptogram and, with ``response_code`` given, answer it; no answer to a wrong one."""
+    """Verify an application cryptogram and, with ``answer`` given, answer it; no answer to a wrong one.
+
+    ``answer`` is a response code of 2 octets, by method 1, or a status update, by method 2. ``counter`` and
+    ``unpredictable_number`` make the session key where ``version`` has one.
+    """
 
     key: KeyUnderLmk
     account: bytes
@@ -249,4 +261,6 @@ class CheckCryptogram(Request[CryptogramVerdict]):
     data: bytes
     cryptogram: bytes
     verify: bool = True
-    response_code: bytes | None = None
+    answer: bytes | StatusUpdate | None = None
+    counter: bytes = bytes(2)
+    unpredictable_number: bytes = bytes(4)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Host commands of card issuers: CW, CY, KQ, RY."""
+"""Host commands of card issuers: CW, CY, KQ, KW, RY."""
 
 from collections.abc import Mapping
 
@@ -11,18 +11,24 @@ from hsm_sim.engine.requests import (
     CheckCryptogram,
     MakeCardCode,
     MakeSecurityCodes,
+    StatusUpdate,
     VerifyCardCode,
     VerifySecurityCodes,
 )
 from hsm_sim.payshield.handlers import Handler
 from hsm_sim.payshield.terms import under_lmk
-from protocols.emv.cryptogram import CVN_10, Version
+from protocols.emv.cryptogram import CVN_10, MASTERCARD_VERSIONS, Version
 from protocols.hsm.codes import ErrorCode
-from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR, RY, RZ
+from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR, KW, KX, RY, RZ
 from protocols.pan import Pan
 
-_SCHEMES: Mapping[str, Version] = {"0": CVN_10}
+_SCHEMES: Mapping[str, Version] = {"0": CVN_10, "1": MASTERCARD_VERSIONS[16]}
+"""KQ's: no session key, or one of counter and unpredictable number. Of the versions, what they cover is the host's."""
+_COMMON: Mapping[str, Version] = {"2": MASTERCARD_VERSIONS[20]}
+"""KW's: the common session key, of the counter; a card's master key by option A."""
 _ANSWER_ONLY = "2"
+_ANSWERS_ONLY = ("3", "4")
+_ANSWER_OCTETS = 8  # an answer by method 2 has four, and zeros behind
 
 
 def cw(engine: Engine, request: CW) -> CX:
@@ -50,10 +56,32 @@ def kq(engine: Engine, request: KQ) -> KR | ErrorCode:
             request.data or b"",
             request.arqc,
             verify=request.mode != _ANSWER_ONLY,
-            response_code=request.arc,
+            answer=request.arc,
+            counter=request.atc,
+            unpredictable_number=request.unpredictable_number,
         )
     )
     return KR(arpc=verdict.arpc) if verdict.right else ErrorCode.VERIFICATION_FAILED
+
+
+def kw(engine: Engine, request: KW) -> KX | ErrorCode:
+    """As KQ, with the common session key, and the answer by either method."""
+    update = None if request.csu is None else StatusUpdate(request.csu, request.proprietary or b"")
+    verdict = engine.perform(
+        CheckCryptogram(
+            under_lmk(MK_AC, request.mk_ac),
+            request.pan_sequence,
+            _COMMON[request.scheme],
+            request.data or b"",
+            request.arqc,
+            verify=request.mode not in _ANSWERS_ONLY,
+            answer=request.arc if update is None else update,
+            counter=request.atc,
+        )
+    )
+    if not verdict.right:
+        return ErrorCode.VERIFICATION_FAILED
+    return KX(arpc=verdict.arpc.ljust(_ANSWER_OCTETS, b"\0") if verdict.arpc is not None else None)
 
 
 def ry(engine: Engine, request: RY) -> RZ | ErrorCode:
@@ -65,4 +93,4 @@ def ry(engine: Engine, request: RY) -> RZ | ErrorCode:
     return RZ() if right else ErrorCode.VERIFICATION_FAILED
 
 
-HANDLERS: Mapping[type, Handler] = {CW: cw, CY: cy, KQ: kq, RY: ry}
+HANDLERS: Mapping[type, Handler] = {CW: cw, CY: cy, KQ: kq, KW: kw, RY: ry}

@@ -94,6 +94,16 @@ _ALL = (
         ),
     ),
     EventKind(
+        "payment.question",
+        Lane.BULK,
+        ("payment {payment} asks about the {about}", "{options}"),
+        (
+            _PAYMENT,
+            Field("about", of.one_of("application", "signature"), "what a person is asked"),
+            Field("options", of.TEXT, "numbered answers; 0 is none of them"),
+        ),
+    ),
+    EventKind(
         "payment.finished",
         Lane.HEALTH,
         (

@@ -3,6 +3,8 @@
 """``terminal-agent pay``: a thin client that starts one payment and shows its events. Sees no card data."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from protocols.currency import BY_ALPHA, currency
@@ -12,6 +14,7 @@ from terminal_agent.cli.client import AgentClient, add_socket_option, socket_pat
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
+SIGNATURES = {"accept": 1, "reject": 2}
 COLOURS = {"reader": "cyan", "pad": "yellow", "acquirer": "green", "agent": "dim"}
 
 
@@ -19,11 +22,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.description = (
         "examples:\n  terminal-agent pay --amount 42.00 --currency EUR\n"
-        "  terminal-agent pay --amount 42.00 --currency EUR --json\n\n"
+        "  terminal-agent pay --amount 42.00 --currency EUR --json\n"
+        "  terminal-agent pay --amount 42.00 --currency EUR --choose 2 --signature accept\n"
+        "  terminal-agent pay --amount 12.00 --currency EUR --earlier 30.00 --online\n\n"
+        "what the payment asks people is answered by --choose and --signature, or typed here, or by another program\n"
+        "on the agent's socket (payment.answer)\n\n"
         "exit code 0: approved; 1: declined, cancelled or failed; 5: no agent answers"
     )
     parser.add_argument("--amount", required=True, help="amount with its decimals, such as 42.00")
     parser.add_argument("--currency", required=True, help="alphabetic code of ISO 4217, such as EUR")
+    parser.add_argument("--choose", metavar="N|LABEL", help="the application, where there is a choice; 0: none")
+    parser.add_argument("--signature", choices=SIGNATURES, help="what to say where a signature is needed")
+    parser.add_argument("--online", action="store_true", help="the issuer is asked, whatever the limits say")
+    parser.add_argument("--earlier", metavar="AMOUNT", help="what the same sale was paid before, in parts")
     parser.add_argument("--json", action="store_true", help="every event as a JSON line; the last one is the outcome")
     add_socket_option(parser)
 
@@ -34,11 +45,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         money = currency(options.currency)
         minor = money.minor_units(options.amount)
+        earlier = money.minor_units(options.earlier) if options.earlier else 0
     except DecodeError as error:
         raise Fault(f"--{error.where}: {error.why}", "for example: --amount 42.00 --currency EUR", Exit.USAGE) from None
     with AgentClient(socket_path(options.socket)) as agent:
         agent.call("events.subscribe")
-        payment = agent.call("payment.start", amount=minor, currency=money.alpha)["payment"]
+        wishes = {"online": options.online, "earlier": earlier}
+        payment = agent.call("payment.start", amount=minor, currency=money.alpha, **wishes)["payment"]
         for event in agent.events():
             fields = event["fields"]
             if fields.get("payment") != payment:
@@ -47,12 +60,46 @@ def run(options: argparse.Namespace) -> int:
                 return _finish(voice, event)
             if event["name"] == "payment.step":
                 _step(voice, event)
+            elif event["name"] == "payment.question":
+                _question(voice, event, agent, options)
             else:  # such as a reversal that is owed
                 said = words(Event(event["name"], event["at_ms"], fields))
                 voice.answer(event, f"{'':>9}  {said}")
     raise Fault(
         "the agent went away in mid-payment", "its journal settles what is owed when it starts again", Exit.UNREACHABLE
     )
+
+
+def _question(voice: Voice, event: dict[str, Any], agent: AgentClient, options: argparse.Namespace) -> None:
+    """Tell the question, and answer it where the options or the person at this terminal say how."""
+    payment, about = event["fields"]["payment"], event["fields"]["about"]
+    voice.answer(event, f"{'':>9}  {words(Event(event['name'], event['at_ms'], event['fields']))}")
+    asked = agent.call("payment.status", payment=payment)
+    if asked["state"] != "asking":
+        return  # somebody else was faster
+    given = options.choose if about == "application" else options.signature
+    if given is None and sys.stdin.isatty() and not options.json:
+        given = _typed(len(asked["options"]))
+    if given is not None:
+        agent.call("payment.answer", payment=payment, answer=_number(given, asked["options"]))
+
+
+def _typed(most: int) -> str:
+    """What the person at this terminal types: a number up to ``most``; nothing more to come is 0."""
+    while True:
+        sys.stderr.write(f"{'':>9}  1 to {most}, or 0 for none: ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line or (line.strip().isdecimal() and int(line) <= most):
+            return line.strip() or "0"
+
+
+def _number(given: str, options: Sequence[str]) -> int:
+    """The number of an answer that was given as a number, a label or a word; 0, none of them, for any other."""
+    if given.isdecimal():
+        return int(given)
+    alike = [number for number, label in enumerate(options, 1) if label.casefold() == given.strip().casefold()]
+    return alike[0] if alike else SIGNATURES.get(given, 0)
 
 
 def _step(voice: Voice, event: dict[str, Any]) -> None:

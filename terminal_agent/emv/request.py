@@ -16,6 +16,19 @@ CASHBACK = 0x09
 
 
 @dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the program that asks for a payment says about it besides the amount."""
+
+    online: bool = False
+    """The issuer is to be asked, whatever the limits say (EMV 4.4 Book 4, 6.5.4)."""
+    earlier: int = 0
+    """Minor units that the same sale was paid before, in parts: they count against the floor limit (Book 3, 10.6.1)."""
+
+
+NO_WISHES = Wishes()
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionRequest:
     """A payment to be made. Amounts are minor units; ``date`` and ``time`` are the terminal's local ones.
 

@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""A PIN for the card, typed at the reader's own keys: from the machine's wish to the card's word. It holds no digit.
+"""A PIN for the card, from the machine's wish to the card's word or the octets for it. It holds no digit.
 
-The reader writes the digits into the command and sends it; what comes back is the card's word, or the reader's own
-where nobody typed (PC/SC part 10, 2.5.4).
+In clear it is typed at the reader's own keys: the reader writes the digits into the command and sends it; what comes
+back is the card's word, or the reader's own where nobody typed (PC/SC part 10, 2.5.4). Enciphered it is typed at the
+vault's keypad: what comes back only the card can read (EMV 4.4 Book 2, 7.2). PC/SC part 10 knows no enciphered PIN, and
+neither do the IPP and ABECS pads; there the card's next method is tried.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,9 +13,14 @@ from enum import IntEnum
 
 from protocols.pcsc.features import EMV_PLAINTEXT, PinVerify
 from terminal_agent.card.port import CardReader, PinEntry, pin_entry
-from terminal_agent.emv import PinAnswer, PinAtReader
+from terminal_agent.emv import PinAnswer, PinAtReader, PinToEncipher
+from terminal_agent.flows.devices import Attached
+from terminal_agent.pad.port import CardPinEntered, CardPinPad, PadAbsent, PadRefused, PinPad, PinTimedOut
 
 AtReader = Callable[[PinAtReader], Awaitable[bytes | PinAnswer]]
+AtPad = Callable[[PinToEncipher], Awaitable[bytes | PinAnswer]]
+LAST_TRY = "LAST TRY"
+_CANCELLED, _NO_PIN = "the cardholder cancelled PIN entry", "no PIN within {:.0f} s"
 LEAST_DIGITS, MOST_DIGITS = 4, 12  # EMV 4.4 Book 3, 6.5.12.3
 MOST_PATIENCE_S = 255  # PC/SC part 10, 2.5.2: bTimeOut has one octet
 
@@ -55,9 +62,38 @@ async def _entered(keypad: PinEntry, asked: PinAtReader, timeout_s: float) -> by
     status = await keypad.enter_pin(wanted)
     word = int.from_bytes(status, "big")
     if word == ReaderSays.CANCELLED:
-        raise PinNotEntered("the cardholder cancelled PIN entry")
+        raise PinNotEntered(_CANCELLED)
     if word == ReaderSays.TIMED_OUT:
-        raise PinNotEntered(f"no PIN within {timeout_s:.0f} s")
+        raise PinNotEntered(_NO_PIN.format(timeout_s))
     if word in (ReaderSays.NOT_THE_SAME, ReaderSays.WRONG_LENGTH):
         return PinAnswer.UNAVAILABLE
     return status
+
+
+def at_pad(attached: Attached[PinPad], amount_words: str, timeout_s: float, tell: Callable[[str], None]) -> AtPad:
+    """What takes PINs at the vault's keypad and enciphers them for the card. ``tell`` is told each entry.
+
+    What it gives raises :class:`PinNotEntered`, and PadAbsent where the vault has gone. A pad that cannot, or is not
+    allowed to, counts as one that does not work.
+    """
+
+    async def enter(asked: PinToEncipher) -> bytes | PinAnswer:
+        pad = attached.driver()
+        if not isinstance(pad, CardPinPad):
+            tell("cannot encipher a PIN for the card")
+            return PinAnswer.UNAVAILABLE
+        tell("asks for the PIN, enciphered for the card" + ("" if asked.tries is None else f", {asked.tries} left"))
+        shown = LAST_TRY if asked.tries == 1 else amount_words
+        try:
+            entered = await pad.enter_card_pin(asked.key, asked.challenge, shown, timeout_s)
+        except PadAbsent as fault:
+            await attached.drop(pad, fault.what)
+            raise
+        except PadRefused as fault:
+            tell(f"no PIN: {fault.what}")
+            return PinAnswer.UNAVAILABLE
+        if isinstance(entered, CardPinEntered):
+            return entered.data
+        raise PinNotEntered(_NO_PIN.format(timeout_s) if isinstance(entered, PinTimedOut) else _CANCELLED)
+
+    return enter

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal
 
 from protocols.currency import BY_NUMERIC, Currency
@@ -23,6 +22,7 @@ from terminal_agent.card.port import CardError, CardLost, CardPresence, CardRead
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.emv import (
     Alert,
+    AskApplication,
     Authorities,
     Cvm,
     Decision,
@@ -36,13 +36,16 @@ from terminal_agent.emv import (
 from terminal_agent.emv.contact_application import ROLLS
 from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.emv.fallback import Fallback, FallbackGuard, Interface
+from terminal_agent.emv.request import NO_WISHES, Wishes
 from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.card_pin import PinNotEntered, at_reader
+from terminal_agent.flows.card_pin import PinNotEntered, at_pad, at_reader
 from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
+from terminal_agent.flows.endings import SIGNATURE_OPTIONS, SIGNED, End, Ending, after_signature, end_of
+from terminal_agent.flows.questions import NONE_OF_THEM, About, Questions
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.advice import Offline
 from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
@@ -52,49 +55,23 @@ from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut
 OFFLINE_APPROVED, UNABLE_APPROVED = "Y1", "Y3"  # EMV 4.4 Book 4, Annex A6: without asking, and after asking in vain
 
 
-class Ending(StrEnum):
-    """How a payment ends."""
-
-    APPROVED = "approved"
-    DECLINED = "declined"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long each side may take, in seconds."""
 
     card_s: float = 30.0
     pin_s: float = 60.0
-
-
-class _End(Exception):  # not an error: the way out of the steps, with the outcome in it
-    def __init__(self, ending: Ending, reason: str, response_code: str = "") -> None:
-        super().__init__(reason)
-        self.ending = ending
-        self.reason = reason
-        self.response_code = response_code
-
-
-def _ended(reply: Reply, card: EmvOutcome | None = None) -> tuple[Ending, str, str]:
-    """What the acquirer's answer, and the card's last word on it, make of the payment."""
-    code = reply.response_code or ""
-    if not reply.approved:
-        return Ending.DECLINED, reply.words, code
-    if card is None or card.decision is Decision.APPROVED:
-        return Ending.APPROVED, "", code
-    ending = Ending.DECLINED if card.decision is Decision.DECLINED else Ending.FAILED
-    return ending, f"{card.words}; the acquirer's approval is taken back", code
+    answer_s: float = 60.0
 
 
 class Payment:
     """One payment from its first step to its outcome."""
 
-    def __init__(self, till: "Till", identifier: str, amount: int, currency: Currency) -> None:
+    def __init__(self, till: "Till", identifier: str, amount: int, currency: Currency, wishes: Wishes) -> None:
         self.identifier = identifier
         self.amount = amount
         self.currency = currency
+        self.wishes = wishes
         self.finished: Event | None = None
         self.over = False
         """Whether its steps have come to an end; ``finished`` stays None where that could not be written."""
@@ -104,24 +81,25 @@ class Payment:
         self._ksn: bytes = b""
         self._pin: PinData | None = None
         self._offline: Offline | None = None
+        self._cvm = Cvm.NONE
 
     async def run(self) -> Event:
         """Take all steps; the ``payment.finished`` event. Raises ``JournalError`` where the end cannot be written."""
         try:
-            end = await self._steps()
-        except _End as reached:
+            end = await self._signed(await self._steps())
+        except End as reached:
             end = reached
         except asyncio.CancelledError:
-            self._finish(_End(Ending.FAILED, "the agent was stopped in mid-payment"))
+            self._finish(End(Ending.FAILED, "the agent was stopped in mid-payment"))
             raise
         except (AgentError, ProtocolError) as fault:
-            end = _End(Ending.FAILED, fault.what if isinstance(fault, AgentError) else str(fault))
+            end = End(Ending.FAILED, fault.what if isinstance(fault, AgentError) else str(fault))
         except Exception:
-            self._finish(_End(Ending.FAILED, "a fault of the agent; see what it printed"))
+            self._finish(End(Ending.FAILED, "a fault of the agent; see what it printed"))
             raise
         return self._finish(end)
 
-    def _finish(self, end: _End) -> Event:
+    def _finish(self, end: End) -> Event:
         self.over = True
         fields: dict[str, Value] = {"outcome": end.ending.value, "amount": self.amount}
         fields |= {"currency": self.currency.alpha, "ms": self._elapsed()}
@@ -136,7 +114,7 @@ class Payment:
         self.finished = self._till.books.conclude(self.identifier, fields, self._offline)
         return self.finished
 
-    async def _steps(self) -> _End:
+    async def _steps(self) -> End:
         driver = self._till.reader.driver()
         reader = Chaining(driver)
         try:
@@ -156,9 +134,30 @@ class Payment:
         if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
             await self._enter_pin(card.pan)
         reply = await self._authorise(card, "contactless")
-        return _End(*_ended(reply))
+        return End(*end_of(reply))
 
-    async def _inserted(self, reader: CardReader) -> _End:
+    async def _signed(self, end: End) -> End:
+        """An approval that a signature was needed for counts when the cashier has looked at it."""
+        if end.ending is not Ending.APPROVED or self._cvm not in SIGNED:
+            return end
+        card = self._pan.masked if self._pan is not None else ""
+        receipt = f"{self.currency.words(self.amount)}, card {card}, signature x____________"
+        self._step("receipt", "agent", f"approved, signature needed: {receipt}")
+        questions = self._till.questions
+        answer = await questions.ask(self.identifier, About.SIGNATURE, SIGNATURE_OPTIONS)
+        return after_signature(end, answer, questions.patience_s)
+
+    async def _choose(self, asked: AskApplication) -> int | PinAnswer:
+        """The cardholder chooses what to pay with."""
+        questions = self._till.questions
+        number = await questions.ask(self.identifier, About.APPLICATION, asked.labels)
+        if number is None:
+            raise End(Ending.CANCELLED, f"no application chosen within {questions.patience_s:.0f} s")
+        if number == NONE_OF_THEM:
+            raise End(Ending.CANCELLED, "the cardholder chose none of the card's applications")
+        return number - 1
+
+    async def _inserted(self, reader: CardReader) -> End:
         """A card with contacts stays until it has said its last word, on whatever the acquirer answers."""
         roll = ROLLS[int.from_bytes(self._till.entropy(8)) % len(ROLLS)]
         till = self._till
@@ -166,17 +165,19 @@ class Payment:
         keys = None
         if till.terminal.offline_pin:
             keys = await at_reader(reader, till.timeouts.pin_s, lambda words: self._step("pin-entry", "reader", words))
+        amount = self.currency.words(self.amount)
+        vault = at_pad(till.pad, amount, till.timeouts.pin_s, lambda words: self._step("pin-entry", "pad", words))
         with self._chip("contact"):
             try:
-                card = await inserted.ask(Hands(self._pin_for_card, keys))
+                card = await inserted.ask(Hands(self._pin_for_card, keys, vault, self._choose))
             except PinNotEntered as ended:
-                raise _End(Ending.CANCELLED, str(ended)) from None
+                raise End(Ending.CANCELLED, str(ended)) from None
         self._chip_ended("contact", card)
         self._show(card, "contact")
         if card.decision is Decision.APPROVED:
             return self._approved_offline(card, OFFLINE_APPROVED)
         reply = await self._authorise_inserted(inserted, card)
-        if isinstance(reply, _End):
+        if isinstance(reply, End):
             return reply
         answer = IssuerAnswer.from_message(reply.response_code, approved=reply.approved, icc=reply.icc)
         try:
@@ -184,12 +185,12 @@ class Payment:
         except CardLost:
             if reply.approved:
                 raise
-            return _End(*_ended(reply))  # who declined need not hear the card
+            return End(*end_of(reply))  # who declined need not hear the card
         self._tell(final.notes[len(card.notes) :])
         self._alert(final.alerts[len(card.alerts) :])
-        return _End(*_ended(reply, final))
+        return End(*end_of(reply, final))
 
-    async def _authorise_inserted(self, inserted: InsertedCard, card: EmvOutcome) -> Reply | _End:
+    async def _authorise_inserted(self, inserted: InsertedCard, card: EmvOutcome) -> Reply | End:
         """Ask the acquirer; where that fails the card hears that nobody could be asked, and ends the payment too.
 
         It ends approved where the acquirer could not be reached, card and terminal approve, and it books such payments.
@@ -205,25 +206,25 @@ class Payment:
                     return self._approved_offline(final, UNABLE_APPROVED)
             raise
 
-    def _approved_offline(self, card: EmvOutcome, code: str) -> _End:
+    def _approved_offline(self, card: EmvOutcome, code: str) -> End:
         """Card and terminal approved without the acquirer, which hears of it in an advice with this ``code``."""
         self._offline = Offline(self._asked(card, "contact"), code)
         self._step("advice", "acquirer", f"approved offline ({code}): the acquirer is told as soon as it can be")
-        return _End(Ending.APPROVED, "", code)
+        return End(Ending.APPROVED, "", code)
 
     async def _present(self, reader: CardReader) -> CardPresence:
         wait = self._till.timeouts.card_s
         self._step("present", "reader", f"{self.currency.words(self.amount)}: present the card")
         presence = await reader.wait_for_card(wait)
         if presence is None:
-            raise _End(Ending.CANCELLED, f"no card within {wait:.0f} s")
+            raise End(Ending.CANCELLED, f"no card within {wait:.0f} s")
         self._step("card", "reader", presence.identity)
         return presence
 
     def _may_fall_back(self, interface: Interface) -> None:
         """Whether this card may stand in for one whose chip failed on the other interface."""
         if self._till.fallbacks.presented(interface) is Fallback.REFUSED:
-            raise _End(Ending.FAILED, "chips fail here too often: the other interface is not tried; call the service")
+            raise End(Ending.FAILED, "chips fail here too often: the other interface is not tried; call the service")
 
     @contextlib.contextmanager
     def _chip(self, interface: Interface) -> Iterator[None]:
@@ -258,6 +259,8 @@ class Payment:
             date=now.date(),
             time=now.time(),
             unpredictable_number=self._number(),
+            forced_online=self.wishes.online,
+            earlier=self.wishes.earlier,
         )
 
     def _number(self) -> bytes:
@@ -266,20 +269,20 @@ class Payment:
             return self._till.numbers.next()
         except PredictableNumbers as fault:
             self._alert((Alert.WEAK_NUMBERS,))
-            raise _End(Ending.FAILED, f"no unpredictable number: {fault}; start the agent anew") from None
+            raise End(Ending.FAILED, f"no unpredictable number: {fault}; start the agent anew") from None
 
     def _show(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> None:
         """Tell what the machine found, and end here unless the acquirer is to be asked, or books what it was not."""
-        self._pan = card.pan or self._pan
+        self._pan, self._cvm = card.pan or self._pan, card.cvm
         self._tell(card.notes)
         self._alert(card.alerts)
         approved = card.decision is Decision.APPROVED
         if approved and not (interface == "contact" and self._till.acquiring.takes_offline(self.amount)):
-            raise _End(Ending.FAILED, "the card approved offline, and the acquirer books no such payment")
+            raise End(Ending.FAILED, "the card approved offline, and the acquirer books no such payment")
         if card.decision is not Decision.ONLINE and not approved:
-            raise _End(Ending.DECLINED if card.decision is Decision.DECLINED else Ending.FAILED, card.words)
+            raise End(Ending.DECLINED if card.decision is Decision.DECLINED else Ending.FAILED, card.words)
         if card.pan is None:
-            raise _End(Ending.FAILED, "the card gave no account number")
+            raise End(Ending.FAILED, "the card gave no account number")
 
     def _tell(self, notes: Sequence[Note]) -> None:
         for note in notes:
@@ -305,16 +308,16 @@ class Payment:
             await till.pad.drop(pad, fault.what)
             raise
         if isinstance(entered, PinCancelled):
-            raise _End(Ending.CANCELLED, "the cardholder cancelled PIN entry")
+            raise End(Ending.CANCELLED, "the cardholder cancelled PIN entry")
         if isinstance(entered, PinTimedOut):
-            raise _End(Ending.CANCELLED, f"no PIN within {till.timeouts.pin_s:.0f} s")
+            raise End(Ending.CANCELLED, f"no PIN within {till.timeouts.pin_s:.0f} s")
         self._pin, self._ksn = PinData(entered.block, entered.ksn), entered.ksn
         ksn = entered.ksn.hex().upper()
         self._step("pin-block", "pad", f"PIN block of format {entered.block_format}, enciphered by the pad; KSN {ksn}")
 
     def _asked(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> AuthorisationRequest:
         if card.pan is None:
-            raise _End(Ending.FAILED, "the card gave no account number")
+            raise End(Ending.FAILED, "the card gave no account number")
         return AuthorisationRequest(
             amount=self.amount,
             currency=f"{self.currency.numeric:03d}",
@@ -376,12 +379,13 @@ class Till:
         self.entropy = entropy
         self.numbers = UnpredictableNumbers(entropy)
         self.fallbacks = FallbackGuard()
+        self.questions = Questions(recorder, timeouts.answer_s)
         self.timeouts = timeouts
         self.authorities = authorities
         self.exceptions = exceptions
         self.current: Payment | None = None
 
-    def begin(self, amount: int, currency: Currency) -> Payment:
+    def begin(self, amount: int, currency: Currency, wishes: Wishes = NO_WISHES) -> Payment:
         """A new payment; raises :class:`AgentError` where none may begin: another one runs, the disk is full."""
         if self.current is not None and not self.current.over:
             raise AgentError("another payment is running", "wait for its outcome")
@@ -389,5 +393,5 @@ class Till:
         if accepted is not currency:
             name = accepted.alpha if accepted else self.terminal.currency
             raise AgentError(f"this terminal takes {name}, not {currency.alpha}", "see [emv] currency in its profile")
-        self.current = Payment(self, self.books.begin(amount, currency), amount, currency)
+        self.current = Payment(self, self.books.begin(amount, currency), amount, currency, wishes)
         return self.current

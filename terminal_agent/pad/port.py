@@ -4,8 +4,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from protocols.emv.oda import PublicKey
 from protocols.pan import Pan
 from terminal_agent.errors import AgentError
 
@@ -52,6 +53,16 @@ class PinTimedOut:
 PinOutcome = PinEntered | PinCancelled | PinTimedOut
 
 
+@dataclass(frozen=True, slots=True)
+class CardPinEntered:
+    """A PIN enciphered for the card, as VERIFY takes it (EMV 4.4 Book 2, 7.2)."""
+
+    data: bytes
+
+
+CardPinOutcome = CardPinEntered | PinCancelled | PinTimedOut
+
+
 class PinPad(Protocol):
     """One pad."""
 
@@ -78,6 +89,21 @@ class PinPad(Protocol):
 
     async def close(self) -> None:
         """Give the line up."""
+        ...
+
+
+@runtime_checkable
+class CardPinPad(PinPad, Protocol):
+    """What can also take a PIN for the card to check."""
+
+    async def enter_card_pin(
+        self, key: PublicKey, challenge: bytes, amount_words: str, timeout_s: float
+    ) -> CardPinOutcome:
+        """Have the PIN typed and enciphered under the card's key with the number that the card drew for it.
+
+        ``key`` comes out of the card's certificates: who gives another one gets the PIN. :class:`PadRefused` where the
+        pad is not allowed to.
+        """
         ...
 
 

@@ -9,10 +9,12 @@ any pad; it could not get more, since the vault's pipe has no message for it.
 import asyncio
 from collections.abc import Callable
 
+from protocols.emv.oda import PublicKey
 from protocols.pan import Pan
 from protocols.vault import (
     CancelPin,
     Ended,
+    EnterCardPin,
     EnterPin,
     Mac,
     PinEnded,
@@ -22,7 +24,17 @@ from protocols.vault import (
     Result,
     Status,
 )
-from terminal_agent.pad.port import PadError, PadRefused, PinCancelled, PinEntered, PinOutcome, PinTimedOut, Trace
+from terminal_agent.pad.port import (
+    CardPinEntered,
+    CardPinOutcome,
+    PadError,
+    PadRefused,
+    PinCancelled,
+    PinEntered,
+    PinOutcome,
+    PinTimedOut,
+    Trace,
+)
 from terminal_agent.pad.vault_link import VaultLink
 
 ANSWER_S = 5.0
@@ -41,22 +53,42 @@ class SoftwarePad:
 
     async def enter_pin(self, pan: Pan, amount_words: str, timeout_s: float) -> PinOutcome:
         """See :class:`terminal_agent.pad.port.PinPad`."""
-        request = EnterPin(pan.digits.encode("ascii"), amount_words, max(1, round(timeout_s * 1000)))
+        request = EnterPin(pan.digits.encode("ascii"), amount_words, _milliseconds(timeout_s))
         self._told(">", f"enter PIN for {pan.masked}")
+        match await self._entered(request, timeout_s):
+            case PinMade(ksn, block, block_format):
+                self._told("<", f"PIN block of format {block_format}, KSN {bytes(ksn).hex().upper()}")
+                return PinEntered(bytes(ksn), bytes(block), block_format)
+            case other:
+                return self._ended(other)
+
+    async def enter_card_pin(
+        self, key: PublicKey, challenge: bytes, amount_words: str, timeout_s: float
+    ) -> CardPinOutcome:
+        """See :class:`terminal_agent.pad.port.CardPinPad`."""
+        modulus = key.modulus.to_bytes(key.octets, "big")
+        request = EnterCardPin(modulus, key.exponent, challenge, amount_words, _milliseconds(timeout_s))
+        self._told(">", f"enter PIN for the card's key of {8 * key.octets} bits")
+        match await self._entered(request, timeout_s):
+            case Result(data):
+                self._told("<", f"PIN enciphered for the card, {len(data)} octets")
+                return CardPinEntered(bytes(data))
+            case other:
+                return self._ended(other)
+
+    async def _entered(self, request: EnterPin | EnterCardPin, timeout_s: float) -> Reply:
         try:
-            reply = await self.link.ask(request, timeout_s + ANSWER_S)
+            return await self.link.ask(request, timeout_s + ANSWER_S)
         except asyncio.CancelledError:
             if not self.link.ended:
                 await asyncio.shield(self.cancel())
             raise
-        match reply:
-            case PinMade(ksn, block, block_format):
-                self._told("<", f"PIN block of format {block_format}, KSN {bytes(ksn).hex().upper()}")
-                return PinEntered(bytes(ksn), bytes(block), block_format)
-            case PinEnded(how):
-                self._told("<", "no PIN")
-                return PinTimedOut() if how == Ended.TIMED_OUT else PinCancelled()
-        raise self._fault(reply)
+
+    def _ended(self, reply: Reply) -> PinCancelled | PinTimedOut:
+        if not isinstance(reply, PinEnded):
+            raise self._fault(reply)
+        self._told("<", "no PIN")
+        return PinTimedOut() if reply.how == Ended.TIMED_OUT else PinCancelled()
 
     async def mac(self, session_key: bytes, data: bytes) -> bytes:
         """See :class:`terminal_agent.pad.port.PinPad`."""
@@ -95,3 +127,7 @@ class SoftwarePad:
         if isinstance(reply, Refused):
             return PadRefused(reply.words, HINT)
         return PadError("the vault answered something else")
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

@@ -26,11 +26,13 @@ from terminal_agent.audit import AuditBroken, AuditLog
 from terminal_agent.card.port import CardReader
 from terminal_agent.card.serial import open_reader
 from terminal_agent.clock import GuardedClock, SystemClock, TimeFile, trusted_at_start
+from terminal_agent.emv.request import Wishes
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring, NotSignedOn
 from terminal_agent.flows.books import Books
 from terminal_agent.flows.devices import Attached, DeviceAway
 from terminal_agent.flows.payment import Payment, Till, Timeouts
+from terminal_agent.flows.questions import NotAsked
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.flows.timekeeping import Timekeeper
 from terminal_agent.host.client import HostClient
@@ -52,6 +54,7 @@ from tillguard.voice import Fault
 Trace = Callable[[str, str, str], None]
 DRAIN_S = 1.0  # a stop waits so long for its own last report to be heard
 LARGEST_AMOUNT = 10**12 - 1  # ISO 8583:1987, data element 4
+MOST_OPTIONS = 99  # of a question: more than any card has applications
 
 
 def serve(profile_path: Path, *, as_json: bool, trace: bool) -> int:
@@ -146,7 +149,7 @@ class Agent:
             profile.timeouts.acquirer,
             profile.acquirer.offline_limit,
         )
-        waits = Timeouts(profile.timeouts.card, profile.timeouts.pin)
+        waits = Timeouts(profile.timeouts.card, profile.timeouts.pin, profile.timeouts.answer)
         self._till = Till(
             profile.emv,
             self._reader,
@@ -293,8 +296,18 @@ class Agent:
             "system.hello": Method("version, terminal and the state of every part", {}, self._hello),
             "payment.start": Method(
                 "begin a payment",
-                {"amount": Parameter(int, LARGEST_AMOUNT), "currency": Parameter(str, 3)},
+                {
+                    "amount": Parameter(int, LARGEST_AMOUNT),
+                    "currency": Parameter(str, 3),
+                    "online": Parameter(bool, 1, optional=True),
+                    "earlier": Parameter(int, LARGEST_AMOUNT, optional=True),
+                },
                 self._start_payment,
+            ),
+            "payment.answer": Method(
+                "answer what a payment asks: a number of its options, 0 for none of them",
+                {"payment": Parameter(str, 32), "answer": Parameter(int, MOST_OPTIONS)},
+                self._answer_payment,
             ),
             "payment.status": Method("how a payment stands", {"payment": Parameter(str, 32)}, self._payment_status),
             SUBSCRIBE: Method("events on this connection from now on", {}, self._subscribed),
@@ -318,7 +331,7 @@ class Agent:
             },
         }
 
-    async def _start_payment(self, amount: int, currency: str) -> object:
+    async def _start_payment(self, amount: int, currency: str, online: bool = False, earlier: int = 0) -> object:
         try:
             money = by_code(currency)
         except DecodeError as error:
@@ -329,7 +342,7 @@ class Agent:
             raise RpcError(UNAVAILABLE, "the agent is stopping", "start it again")
         if self._payment is not None and not self._payment.done():
             raise RpcError(BUSY, "another payment is running", "wait for its outcome")
-        payment = self._till.begin(amount, money)
+        payment = self._till.begin(amount, money, Wishes(online, earlier))
         self._payment = asyncio.create_task(payment.run())
         self._payment.add_done_callback(self._payment_ended)
         return {"payment": payment.identifier}
@@ -350,9 +363,19 @@ class Agent:
         current = self._till.current
         if current is None or current.identifier != payment:
             raise RpcError(NOT_FOUND, "no such payment in this run", "see the audit log for earlier ones")
+        asked = self._till.questions.open
+        if asked is not None and asked.payment == payment:
+            return {"payment": payment, "state": "asking", "about": asked.about, "options": list(asked.options)}
         if current.finished is None:
             return {"payment": payment, "state": "running" if self._payment and not self._payment.done() else "failed"}
         return {"payment": payment, "state": "finished", **current.finished.fields}
+
+    async def _answer_payment(self, payment: str, answer: int) -> object:
+        try:
+            self._till.questions.answer(payment, answer)
+        except NotAsked as fault:
+            raise RpcError(INVALID_PARAMS, fault.what, fault.hint) from None
+        return {"answered": answer}
 
     async def _subscribed(self) -> object:
         return {"subscribed": True}

@@ -67,13 +67,10 @@ class TerminalProfile:
     def __post_init__(self) -> None:
         if self.reader.line == self.pad.line:
             raise ValueError("reader.line and pad.line: two devices cannot share one line")
-        for on, name, what in (
-            (self.emv.signature, "signature", "no flow asks for a signature"),
-            (self.emv.cardholder_choice, "cardholder-choice", "no flow lets the cardholder choose an application"),
-            (self.emv.enciphered_pin, "enciphered-pin", "no flow has the vault encipher a PIN for the card"),
-        ):
-            if on:
-                raise ValueError(f"emv.{name}: {what} yet; leave it false")
+        if self.emv.signature and self.emv.unattended:
+            raise ValueError("emv.signature: nobody stands beside an unattended terminal to look at one")
+        if self.emv.enciphered_pin and not (self.vault and self.vault.card_pin):
+            raise ValueError("emv.enciphered-pin: [vault] card-pin = true expected: the vault enciphers PINs for cards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +136,12 @@ def models(profile: TerminalProfile, path: Path) -> Models:
         raise Fault(
             f"{path}: emv.offline-pin: the reader {found.reader.model} has no keys for a PIN",
             "leave it false, or name a reader with a keypad, such as gempc-pinpad",
+            Exit.USAGE,
+        )
+    if profile.emv.enciphered_pin and not isinstance(found.pad, Keypad):
+        raise Fault(
+            f"{path}: emv.enciphered-pin: the pad {found.pad.model} cannot encipher a PIN for a card",
+            "leave it false, or name a keypad of the vault's own: docs/vault.md",
             Exit.USAGE,
         )
     behind_service = found.reader.protocol is ReaderProtocol.PCSC

@@ -43,7 +43,7 @@ from terminal_agent.sealed.keys.store import (
     erase,
 )
 from terminal_agent.sealed.keys.tpm import Tpm, TpmCounter
-from terminal_agent.sealed.pin.block import PinFormat
+from terminal_agent.sealed.pin.block import PinFormat, PinPolicy
 from terminal_agent.sealed.pipe import Pipe, StrangerAtThePipe
 from terminal_agent.sealed.serving import Serving
 from terminal_agent.sealed.vault import Circumstances, Vault
@@ -72,6 +72,7 @@ class Order:
     pin_format: int
     pin_interval: float
     pin_burst: int
+    card_pin: bool
     keys: dict[str, int] = field(default_factory=dict)
     """What the keypad's keys send: zero, enter, clear, cancel."""
     components: list[str] = field(default_factory=list)
@@ -327,7 +328,9 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     if tamper == -1:
         vault.tampered("the tamper line cannot be opened")
     line = None if tamper == -1 else tamper
-    return Serving(vault, pipe, arena, PinFormat(order.pin_format), steady_ms, keypad, line, wake)
+    return Serving(
+        vault, pipe, arena, PinPolicy(PinFormat(order.pin_format), order.card_pin), steady_ms, keypad, line, wake
+    )
 
 
 def code_in_memory() -> list[tuple[int, int]]:

@@ -37,6 +37,8 @@ class VaultSettings:
     pin_interval: float = 30.0
     """Seconds between two PINs, on average (PCI PTS POI: against trying all PINs)."""
     pin_burst: int = 8
+    card_pin: bool = False
+    """Whether a PIN may be enciphered for a card that checks it; whose key that is, the vault cannot check."""
 
     def __post_init__(self) -> None:
         if self.pin_format not in (0, 3, 4):

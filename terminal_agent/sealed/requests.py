@@ -11,7 +11,7 @@ from terminal_agent.sealed.phases import Phase
 _ALWAYS = frozenset({Verb.STATUS, Verb.TAMPER, Verb.STOP})
 _KEYS = frozenset({Verb.INVENTORY, Verb.VERIFY, Verb.CHALLENGE, Verb.LOAD, Verb.ROTATE, Verb.ZEROISE})
 _SERVICE = frozenset({Verb.MAC, Verb.ENCRYPT, Verb.PROVE})
-_PINS = frozenset({Verb.ENTER_PIN, Verb.CANCEL_PIN})
+_PINS = frozenset({Verb.ENTER_PIN, Verb.ENTER_CARD_PIN, Verb.CANCEL_PIN})
 
 PERMITTED: Mapping[Phase, frozenset[Verb]] = MappingProxyType(
     {

@@ -9,12 +9,14 @@ import select
 from collections.abc import Callable
 from typing import Final
 
+from protocols.emv.oda import PublicKey
 from protocols.errors import ProtocolError
 from protocols.vault import (
     LARGEST_PACKET,
     CancelPin,
     Done,
     Ended,
+    EnterCardPin,
     EnterPin,
     Happened,
     PinEnded,
@@ -27,8 +29,8 @@ from protocols.vault import (
 from terminal_agent.sealed.arena import Arena
 from terminal_agent.sealed.keypad import Keypad
 from terminal_agent.sealed.keys.store import StoreError
-from terminal_agent.sealed.pin import block
-from terminal_agent.sealed.pin.block import PinFormat
+from terminal_agent.sealed.pin import block, card
+from terminal_agent.sealed.pin.block import PinPolicy
 from terminal_agent.sealed.pin.entry import Entry, Input, State
 from terminal_agent.sealed.pipe import Pipe
 from terminal_agent.sealed.vault import Vault
@@ -37,6 +39,7 @@ LONGEST_ENTRY_MS: Final = 300_000
 LONGEST_WORDS: Final = 32
 MOST_DIGITS: Final = 12
 MOST_PAN_DIGITS: Final = 19
+NO_KEYPAD: Final = "the vault has no keypad: PINs are typed at a pad that enciphers by itself"
 
 
 class Serving:
@@ -47,7 +50,7 @@ class Serving:
         vault: Vault,
         pipe: Pipe,
         arena: Arena,
-        form: PinFormat,
+        policy: PinPolicy,
         steady_ms: Callable[[], int],
         keypad: Keypad | None = None,
         tamper: int | None = None,
@@ -56,7 +59,7 @@ class Serving:
         """``tamper``: a descriptor where anything that comes, its end too, is a tamper input; ``wake``: one to stop."""
         self._vault = vault
         self._pipe = pipe
-        self._form = form
+        self._policy = policy
         self._steady_ms = steady_ms
         self._keypad = keypad
         self._tamper = tamper
@@ -64,7 +67,7 @@ class Serving:
         self._packet = arena.take(LARGEST_PACKET)
         self._field = arena.take(block.FIELD_OCTETS)
         self._pan = arena.take(MOST_PAN_DIGITS)
-        self._pan_size = 0
+        self._make: Callable[[memoryview], Reply] | None = None
         self._entry = Entry(arena.take(MOST_DIGITS))
         self._asker = 0
         self._deadline = 0
@@ -121,39 +124,65 @@ class Serving:
             self._pipe.send(number, reply)
 
     def _serve(self, number: int, request: Request) -> Reply | None:
-        if isinstance(request, EnterPin):
+        if isinstance(request, EnterPin | EnterCardPin):
             return self._ask_for_pin(number, request)
         if isinstance(request, CancelPin):
             self._entry.press(Input.CANCEL)
             return Done()
         return self._vault.ask(request)
 
-    def _ask_for_pin(self, number: int, request: EnterPin) -> Refused | None:
-        vault, counters = self._vault, self._vault.services.counters
-        refused = vault.gate(request)
+    def _ask_for_pin(self, number: int, request: EnterPin | EnterCardPin) -> Refused | None:
+        refused = self._vault.gate(request) or self._not_now()
         if refused is not None:
             return refused
+        if not 0 < request.timeout_ms <= LONGEST_ENTRY_MS:
+            return Refused(Refusal.MALFORMED, "up to 300 s to type a PIN expected")
+        make = self._for_host(request) if isinstance(request, EnterPin) else self._for_card(request)
+        if isinstance(make, Refused) or self._keypad is None:
+            return make if isinstance(make, Refused) else Refused(Refusal.KEYPAD, NO_KEYPAD)
+        self._keypad.type_into(self._entry)  # what was typed before the prompt is nobody's PIN
+        self._make, self._asker, self._deadline = make, number, self._steady_ms() + request.timeout_ms
+        self._entry.begin(request.words[:LONGEST_WORDS])
+        self._keypad.show(self._entry.shown)
+        return None
+
+    def _not_now(self) -> Refused | None:
+        """Why nobody can be asked for a PIN now, if so."""
+        counters = self._vault.services.counters
         if self._keypad is None or not self._keypad.there:
-            return Refused(Refusal.KEYPAD, "the vault has no keypad: PINs are typed at a pad that enciphers by itself")
+            return Refused(Refusal.KEYPAD, NO_KEYPAD)
         if self._entry.state is not State.IDLE:
             return Refused(Refusal.BUSY, "a PIN is being typed")
         if counters is None or (wait := counters.pin_wait_ms()):
             seconds = -(-(wait if counters else 0) // 1000)
             if not self._throttle_told:  # once, until a PIN is served again: an alert must not become a flood
                 self._throttle_told = True
-                vault.events.append(
+                self._vault.events.append(
                     Happened("vault.throttled", f"PIN entries follow one another too fast: {seconds} s")
                 )
             return Refused(Refusal.THROTTLED, f"PIN entries follow one another too fast; the next one in {seconds} s")
-        if not block.is_pan(memoryview(request.pan)) or not 0 < request.timeout_ms <= LONGEST_ENTRY_MS:
-            return Refused(Refusal.MALFORMED, "a PAN of 8 to 19 digits and up to 300 s expected")
-        self._keypad.type_into(self._entry)  # what was typed before the prompt is nobody's PIN
-        self._pan_size = len(request.pan)
-        self._pan[: self._pan_size] = request.pan
-        self._asker, self._deadline = number, self._steady_ms() + request.timeout_ms
-        self._entry.begin(request.words[:LONGEST_WORDS])
-        self._keypad.show(self._entry.shown)
         return None
+
+    def _for_host(self, request: EnterPin) -> Callable[[memoryview], Reply] | Refused:
+        """What makes the PIN block; the PAN moves to a place of its own."""
+        if not block.is_pan(memoryview(request.pan)):
+            return Refused(Refusal.MALFORMED, "a PAN of 8 to 19 digits expected")
+        pan = self._pan[: len(request.pan)]
+        pan[:] = request.pan
+        return lambda pin: self._vault.services.pin_block(self._policy.form, pin, pan, self._field)
+
+    def _for_card(self, request: EnterCardPin) -> Callable[[memoryview], Reply] | Refused:
+        """What makes a PIN for the card that drew the challenge; nothing of the request is secret."""
+        if not self._policy.for_card:
+            return Refused(Refusal.POLICY, "no PIN for a card: [vault] card-pin is not set")
+        if len(request.challenge) != card.CHALLENGE_OCTETS or len(request.modulus) < card.LEAST_KEY:
+            return Refused(
+                Refusal.MALFORMED,
+                f"{card.CHALLENGE_OCTETS} octets that the card drew, and a key of {card.LEAST_KEY} at least expected",
+            )
+        key = PublicKey.of(bytes(request.modulus), request.exponent.to_bytes(8, "big"))
+        challenge = bytes(request.challenge)
+        return lambda pin: self._vault.services.card_pin(key, challenge, pin, self._field)
 
     def _settle(self) -> None:
         """Answer an entry that has come to its end, and leave nothing of it."""
@@ -162,9 +191,8 @@ class Serving:
             return
         reply: Reply
         try:
-            if state is State.ENTERED:
-                pan = self._pan[: self._pan_size]
-                reply = self._vault.services.pin_block(self._form, self._entry.pin, pan, self._field)
+            if state is State.ENTERED and self._make is not None:
+                reply = self._make(self._entry.pin)
                 self._throttle_told = False
             else:
                 reply = PinEnded(Ended.CANCELLED if state is State.CANCELLED else Ended.TIMED_OUT)
@@ -191,7 +219,7 @@ class Serving:
     def _forget(self) -> None:
         self._entry.forget()
         self._pan[:] = bytes(len(self._pan))
-        self._pan_size = 0
+        self._make = None
 
     def _tell(self) -> None:
         for event in self._vault.events:

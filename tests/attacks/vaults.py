@@ -9,6 +9,7 @@ import select
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from protocols.vault import Encrypt, EnterPin, PinMade, Refused, Reply, Result
 from terminal_agent.processes import vault_child
@@ -23,11 +24,11 @@ INTERVAL_S, BURST = 30.0, 4
 class VaultTarget:
     """One vault. ``lack`` names what the soft one is without; nothing for the one that is shipped."""
 
-    def __init__(self, folder: Path, lack: str) -> None:
+    def __init__(self, folder: Path, lack: str, **more: Any) -> None:
         self.folder = folder
         self.lack = lack
         self.keypad, link = keypad_pair(folder)
-        self.wanted = made(folder, keypad=str(link), pin_interval=INTERVAL_S, pin_burst=BURST)
+        self.wanted = made(folder, keypad=str(link), pin_interval=INTERVAL_S, pin_burst=BURST, **more)
         self._told: list[str] = []
         self.asker = self._start(components=component_files(folder))
         load_all(self.asker)

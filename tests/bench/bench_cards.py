@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cards: TLV against pyemv and ber-tlv in the same run, whole transactions in process. Prints nothing itself."""
+"""Cards: TLV against pyemv and ber-tlv in the same run, whole transactions, events of readers. Prints nothing."""
 
 import datetime
 from collections.abc import Callable, Generator
@@ -28,6 +28,7 @@ from terminal_agent.emv import (
     TrustedKey,
     contactless,
 )
+from tests.bench import card_events
 from tests.bench.row import Row, cpu_us, side_by_side
 
 RECORD = bytes.fromhex(
@@ -159,4 +160,5 @@ def rows() -> list[Row]:
             target=3_000.0,
         ),
         Row("qVSDC payment in process, card included", cpu_us(lambda: transaction(card)), "µs", target=2_000.0),
+        *card_events.rows(),
     ]

@@ -1,34 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Readers: events, exchanges, recovery and waiting over libpcsclite, on our own service and on the real one.
+"""Readers: exchanges and recovery over libpcsclite, on our own service and on the real one. Prints nothing itself.
 
-An event is timed from the order to the person at the desk until our reader layer has told its loop, both processes and
-the pipe between them included. The peer of an exchange is pyscard's SCardTransmit itself, in the same run.
+The peer of an exchange is pyscard's SCardTransmit itself, in the same run. Events and waiting are ``bench_cards``'.
 """
 
 import asyncio
-import contextlib
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 from device_profiles import catalog
 from device_profiles.model import Sharing
-from scripts.lib.stations import command
 from terminal_agent.card.chaining import Chaining, whole
 from terminal_agent.card.pcsc import open_reader
 from terminal_agent.card.pcsc_hold import Hold
 from terminal_agent.card.pcsc_service import PcscService
-from terminal_agent.card.pcsc_watch import Table, View
 from terminal_agent.card.port import CardReader
 from terminal_agent.card.scard import Context
+from tests.bench.card_events import until
 from tests.bench.row import Row
 from tests.private_pcscd import PrivatePcscd
 from tests.twin_pcscd import READER, TwinPcscd
@@ -36,35 +27,25 @@ from tests.twin_pcscd import READER, TwinPcscd
 T = TypeVar("T")
 COMMAND = bytes.fromhex("00FF000000")  # an instruction that no card has: two octets come back
 NAME = f"{READER} 00 00"
-EVENTS, REAL_EVENTS, EXCHANGES, ROUNDS, RESTARTS = 200, 12, 200, 15, 30
-WAITING_S = 10.0
+EXCHANGES, ROUNDS, RESTARTS = 200, 15, 30
 
 
 def rows() -> list[Row]:
     """The rows of this area."""
     with TwinPcscd() as twin:
-        card = twin.card()
+        twin.card()
         layer, bare = _layer()
         together, apart, hop = asyncio.run(_hops())
-        come, go = asyncio.run(_events(card.insert, card.remove, EVENTS))
-        waiting = _waiting()
         recovered = asyncio.run(_restarts(twin))
     with PrivatePcscd() as real:
-        theirs = real.card()
-        their_come, their_go = asyncio.run(_events(theirs.insert, theirs.remove, REAL_EVENTS))
+        real.card()
         their_recovered = asyncio.run(_restarts(real, 10))
     return [
-        Row("card inserted to event, our service, p95", come, "ms", "real pcscd (polls)", their_come, 5.0),
-        Row("card removed to event, our service, p95", go, "ms", "real pcscd (polls)", their_go, 5.0),
         Row("APDU through the reader layer, in its thread", layer, "µs", "SCardTransmit alone", bare),
         Row("what the reader layer adds to an APDU", layer - bare, "µs", target=25.0),
         Row("APDU in a conversation, two threads", together, "µs", "a hop for each APDU", apart),
         Row("a conversation's one hop", hop, "µs", target=150.0),
         Row("service started to its state told, largest", recovered, "ms", "real pcscd", their_recovered, 1000.0),
-        Row("waiting for a card", waiting, "% CPU", target=0.2),
-        Row(
-            "virtual readers with cards in one run", float(_sixty_four()), "readers", target=64, smaller_is_better=False
-        ),
     ]
 
 
@@ -132,44 +113,13 @@ async def _timed(work: Callable[[], Awaitable[T]]) -> float:
     return (time.perf_counter() - began) * 1e6
 
 
-async def _events(insert: Callable[[], None], remove: Callable[[], None], count: int) -> tuple[float, float]:
-    """95th percentile in ms from the order until the event was told, in and out."""
-    service = PcscService()
-    view = service.view()
-    taken: dict[bool, list[float]] = {True: [], False: []}
-    try:
-        await asyncio.to_thread(remove)
-        await _until(view, lambda table: not table.slots[NAME].present)
-        for _ in range(count):
-            for present in (True, False):
-                began = time.perf_counter()
-                acting = asyncio.create_task(asyncio.to_thread(insert if present else remove))
-                await _until(view, lambda table, wanted=present: table.slots[NAME].present is wanted)  # type: ignore[misc]
-                taken[present].append((time.perf_counter() - began) * 1e3)
-                await acting
-        await asyncio.to_thread(insert)
-    finally:
-        await service.give_back(view)
-    return tuple(statistics.quantiles(one, n=20)[-1] for one in (taken[True], taken[False]))  # type: ignore[return-value]
-
-
-async def _until(view: View, wanted: Callable[[Table], bool]) -> Table:
-    async with asyncio.timeout(10):
-        while True:
-            await view.changed()
-            table = view.look()
-            with contextlib.suppress(KeyError):
-                if table.fault is None and wanted(table):
-                    return table
-
-
 async def _restarts(service: TwinPcscd | PrivatePcscd, count: int = RESTARTS) -> float:
     """The largest time in ms from the service's return until its readers were told."""
     ours = PcscService()
     view = ours.view()
     taken = []
     try:
-        await _until(view, lambda table: NAME in table.slots)
+        await until(view, lambda table: NAME in table.slots)
         for _ in range(count):
             await asyncio.to_thread(service.kill)
             async with asyncio.timeout(5):
@@ -177,47 +127,8 @@ async def _restarts(service: TwinPcscd | PrivatePcscd, count: int = RESTARTS) ->
                     await view.changed()
             await asyncio.to_thread(service.start)
             began = time.perf_counter()
-            await _until(view, lambda table: NAME in table.slots)
+            await until(view, lambda table: NAME in table.slots)
             taken.append((time.perf_counter() - began) * 1e3)
     finally:
         await ours.give_back(view)
     return max(taken)
-
-
-def _waiting() -> float:
-    """Per cent of one processor that a program takes which waits for cards, after its start."""
-    script = f"import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r}); " + (
-        "import asyncio; from tests.bench.bench_readers import _idle; print(asyncio.run(_idle()))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    return float(done.stdout)
-
-
-async def _idle() -> float:
-    reader = await open_reader(catalog.reader("pcsc"), f"pcsc:{NAME}")
-    try:
-        waiting = asyncio.create_task(reader.wait_for_card(600))
-        await asyncio.sleep(1)
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        await asyncio.sleep(WAITING_S)
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-    finally:
-        await reader.close()
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return used / WAITING_S * 100
-
-
-def _sixty_four() -> int:
-    """Readers of four services that a program of ours found a card in."""
-    found = 0
-    with tempfile.TemporaryDirectory(prefix="tg-") as folder, contextlib.ExitStack() as stack:
-        services = []
-        for number in range(4):
-            words = [word for place in range(16) for word in ("--reader", f"R{place}=test-visa-contact")]
-            services.append(stack.enter_context(TwinPcscd(*words, folder=Path(folder) / str(number))))
-        for twin in services:
-            listed = twin.client(command("terminal-agent"), "reader", "list", "--json").stdout
-            found += listed.count("ATR 3BE000008131FE45EB")
-    return found

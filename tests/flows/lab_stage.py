@@ -33,10 +33,10 @@ def with_contact(profile: str) -> str:
     return before + CONTACT + section + after
 
 
-def planted_contact_card(planted: PlantedProfiles) -> Path:
-    """The shipped contact card with the planted account, key and PIN, beside the planted contactless one."""
+def planted_contact_card(planted: PlantedProfiles, like: str = "test-visa-contact") -> Path:
+    """A shipped contact card with the planted account, key and PIN, beside the planted contactless one."""
     values = [line for line in planted.card.read_text().splitlines() if line.split(" = ")[0] in _PLANTED]
-    text = catalog.find("cards", "test-visa-contact").read_text()
+    text = catalog.find("cards", like).read_text()
     for value in values:
         key = value.split(" = ")[0]
         lines = [value if line.split(" = ")[0].strip() == key else line for line in text.splitlines()]
@@ -50,6 +50,8 @@ class LabStage(Stage):
     """The stage with a card in a virtual reader of a private pcscd, and with mosquitto."""
 
     interface = "contact"
+    like = "test-visa-contact"
+    """The shipped contact card that the planted one is made from."""
     pcscd: PrivatePcscd | TwinPcscd
 
     def __exit__(
@@ -64,7 +66,7 @@ class LabStage(Stage):
         service = PrivatePcscd(heard=self._keep)
         self.pcscd = service
         service.__enter__()
-        card = planted_contact_card(self.planted) if self.interface == "contact" else self.planted.card
+        card = planted_contact_card(self.planted, self.like) if self.interface == "contact" else self.planted.card
         self.card: Twin = service.card("--after-use", "return", "--trace", *options, card=str(card))
         self.values["reader"] = f"pcsc:{FIRST_SLOT}"
         return service.daemon
@@ -92,7 +94,7 @@ class ServiceStage(LabStage):
         service = TwinPcscd("--trace", "--reader", READER, heard=self._keep)
         self.pcscd = service
         service.__enter__()
-        card = planted_contact_card(self.planted) if self.interface == "contact" else self.planted.card
+        card = planted_contact_card(self.planted, self.like) if self.interface == "contact" else self.planted.card
         service.card("--after-use", "return", *options, card=str(card))
         self.values["reader"] = f"pcsc:{READER}"
         return service.station

@@ -128,6 +128,7 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
         Row("003", _ANY_MAC, EVERY_MODE, where={"type_code": "03"}),
     ),
     ("KQ", "mk_ac"): (Row("109", "E0", "XN"),),
+    ("KW", "mk_ac"): (Row("109", "E0", "XN"),),
     ("M0", "key"): (_DATA, _DUKPT_DATA),
     ("M2", "key"): (_DATA_IN, _DUKPT_DATA),
     ("M4", "source"): (Row("00A 00B 30B", "D0 21 22 23", "BDN", "source_type"),),

@@ -14,6 +14,7 @@ PAN, NUMBER = "4000009999990016", "01"
 KSN = "FFFF9876543210E00001"
 BDK, TPK, ZPK, PVK, TAK, TMK, ISSUER, CVK, ZMK, ZAK, ZEK = (oracle.key() for _ in range(11))
 DATA = b"\x19%00;" * 4
+SESSION_ARQC = oracle.session_arqc(ISSUER, PAN, NUMBER, b"\x00\x01", bytes(4), DATA)
 ARQC = oracle.arqc(ISSUER, PAN, NUMBER, DATA)
 TABLE, VALIDATION = "0123456789012345", "4000000099N9"
 PIN, NEW_PIN = "1234", "9876"
@@ -142,6 +143,10 @@ COMMANDS: dict[str, bytes] = {
         _octets(
             f"KQ10{lmk('109', ISSUER)}", bytes.fromhex((PAN + NUMBER)[-16:]), b"\x00\x01%00\x19",
             f"{len(DATA):02X}", DATA, b";", ARQC, b"00",
+        ),
+        _octets(
+            f"KW22{lmk('109', ISSUER)}", bytes.fromhex((PAN + NUMBER)[-16:]), b"\x00\x01",
+            f"{len(DATA):02X}", DATA, b";", SESSION_ARQC, b"\x00\x80\x00\x00", b"3", b"%00",
         ),
         # MACs and data
         _octets(f"M600131003{lmk('003', TAK)}0014", DATA),

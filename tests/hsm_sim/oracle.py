@@ -164,6 +164,24 @@ def arpc_1(issuer: bytes, pan: str, number: str, cryptogram: bytes, response_cod
     return bytes(quiet(pyemv.ac.generate_arpc_1, card, cryptogram, response_code))
 
 
+def session_arqc(issuer: bytes, pan: str, number: str, counter: bytes, unpredictable: bytes, data: bytes) -> bytes:
+    """A cryptogram under a session key, data behind 80: M/Chip's key, or the common one where nothing is drawn."""
+    made = quiet(
+        pyemv.kd.derive_common_sk,
+        quiet(pyemv.kd.derive_icc_mk_a, issuer, pan, number),
+        counter + bytes(2) + unpredictable,
+    )
+    return bytes(quiet(pyemv.ac.generate_ac, made, data, pyemv.ac.PaddingType.EMV))
+
+
+def session_arpc(issuer: bytes, pan: str, number: str, counter: bytes, cryptogram: bytes, *answer: bytes) -> bytes:
+    """The answer under the common session key: by method 1 to a response code, by method 2 to a status update."""
+    made = quiet(pyemv.kd.derive_common_sk, quiet(pyemv.kd.derive_icc_mk_a, issuer, pan, number), counter + bytes(6))
+    if len(answer) == 1:
+        return bytes(quiet(pyemv.ac.generate_arpc_1, made, cryptogram, answer[0]))
+    return bytes(quiet(pyemv.ac.generate_arpc_2, made, cryptogram, *answer)) + bytes(4)
+
+
 def cvv(clear: bytes, pan: str, expiry: str, service_code: str) -> str:
     """Card verification value."""
     return str(quiet(psec.cvv.generate_cvv, clear, pan, expiry, service_code))

@@ -6,7 +6,7 @@ PROMISED: dict[str, str] = {
     "diagnostics": "NC NO B2 N0 RA NK",
     "key management": "A0 A4 A6 A8 B0 BU BW KA HC HA IA FA GC FC FE FK FM MI MG DW DY GY AE",
     "PINs": "BA NG JA CA CC CI G0 JC JE JG BC BE DA EA DC EC DE BK EE DG FW CU DU CK CM GO GQ BG QK",
-    "cards and EMV": "CW CY RY KQ",
+    "cards and EMV": "CW CY RY KQ KW",
     "data and MACs": "M0 M2 M4 M6 M8 MA MC ME MQ MS GM LQ LS HE HG LO",
     "RSA": "EI EO EW EY",
 }

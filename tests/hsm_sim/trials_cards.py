@@ -61,23 +61,53 @@ def ry(world: World) -> Asked:
 
 @trial("KQ", "pyemv")
 def kq(world: World) -> Asked:
-    """A cryptogram verified, answered, or both."""
+    """A cryptogram verified, answered, or both; under the card's key or an M/Chip session key."""
     issuer, pan, number = world.key(), world.digits(world.draw.choice((13, 16, 19))), world.digits(2)
     data, mode, arc = world.draw.randbytes(world.draw.randint(1, 255)), world.draw.choice("012"), b"00"
-    right = world.draw.random() < 0.6
+    right, scheme = world.draw.random() < 0.6, world.draw.choice("01")
+    counter, drawn = world.draw.randbytes(2), world.draw.randbytes(4)
     arqc = oracle.arqc(issuer, pan, number, data)
+    if scheme == "1":
+        arqc = oracle.session_arqc(issuer, pan, number, counter, drawn, data)
     given = arqc if right else bytes(octet ^ 0x55 for octet in arqc)
-    head = f"KQ{mode}0{world.held('MK-AC', issuer)}".encode()
-    account = bytes.fromhex((pan + number)[-16:].rjust(16, "0"))
-    middle = account + world.draw.randbytes(6) + b"%02X" % len(data) + data
-    if mode == "2":
-        middle = middle[:14]
-    command = head + middle + (b"" if mode == "2" else b";") + given + (b"" if mode == "0" else arc)
-    command += world.tail.encode()
+    head = f"KQ{mode}{scheme}{world.held('MK-AC', issuer)}".encode()
+    middle = _account(pan, number) + counter + drawn
+    if mode != "2":
+        middle += b"%02X" % len(data) + data + b";"
+    command = head + middle + given + (b"" if mode == "0" else arc) + world.tail.encode()
     if mode != "2" and not right:
         return command, "01"
     answer = b"" if mode == "0" else oracle.arpc_1(issuer, pan, number, given, arc)
     return command, "00" + answer.decode("latin-1")
+
+
+@trial("KW", "pyemv")
+def kw(world: World) -> Asked:
+    """The same under the common session key, with either answer."""
+    issuer, pan, number = world.key(), world.digits(world.draw.choice((13, 16))), world.digits(2)
+    data, mode, counter = (
+        world.draw.randbytes(world.draw.randint(1, 255)),
+        world.draw.choice("01234"),
+        world.draw.randbytes(2),
+    )
+    update, own = world.draw.randbytes(4), world.draw.randbytes(world.draw.randint(0, 8))
+    right = world.draw.random() < 0.6
+    arqc = oracle.session_arqc(issuer, pan, number, counter, bytes(4), data)
+    given = arqc if right else bytes(octet ^ 0x55 for octet in arqc)
+    command = f"KW{mode}2{world.held('MK-AC', issuer)}".encode() + _account(pan, number) + counter
+    if mode in "012":
+        command += b"%02X" % len(data) + data + b";"
+    told = {"0": b"", "1": b"00", "3": b"00"}.get(mode, update + b"%d" % len(own) + own)
+    command += given + told + world.tail.encode()
+    if mode in "012" and not right:
+        return command, "01"
+    answers: dict[str, tuple[bytes, ...]] = {"1": (b"00",), "3": (b"00",), "2": (update, own), "4": (update, own)}
+    answer = oracle.session_arpc(issuer, pan, number, counter, given, *answers[mode]) if mode != "0" else b""
+    return command, "00" + answer.decode("latin-1")
+
+
+def _account(pan: str, number: str) -> bytes:
+    return bytes.fromhex((pan + number)[-16:].rjust(16, "0"))
 
 
 @cache

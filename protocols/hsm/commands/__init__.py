@@ -26,7 +26,7 @@ from protocols.hsm.commands import (
     rsa,
     transport,
 )
-from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR
+from protocols.hsm.commands.cards import CW, CX, CY, CZ, KQ, KR, KW, KX
 from protocols.hsm.commands.command import CheckValueOptions, Command
 from protocols.hsm.commands.diagnostics import B2, B3, NC, ND, NO, NP
 from protocols.hsm.commands.keys import A0, A1, BU, BV, HA, HB, HC, HD, A0Export, TmkOptions
@@ -62,6 +62,8 @@ __all__ = [
     "HD",
     "KQ",
     "KR",
+    "KW",
+    "KX",
     "M6",
     "M7",
     "M8",

@@ -105,9 +105,13 @@ class Counters:
 
     def take_pin(self) -> Transaction:
         """As :meth:`take` for the PIN slot; the throttle is charged in the same write."""
-        self._credit()
-        self._ring.pin_credit_ms -= self._rate.interval_ms
+        self._charge()
         return self.take(PIN)
+
+    def charge_pin(self) -> None:
+        """The throttle alone, for a PIN that goes to the card: on the disk when this returns."""
+        self._charge()
+        self._store.save(self._ring)
 
     def pin_wait_ms(self) -> int:
         """How long until a PIN may be enciphered; 0 for now."""
@@ -117,6 +121,10 @@ class Counters:
     def fill_throttle(self) -> None:
         """A vault that is set up begins with a full burst; no restart gives one."""
         self._ring.pin_credit_ms = self._rate.interval_ms * self._rate.burst
+
+    def _charge(self) -> None:
+        self._credit()
+        self._ring.pin_credit_ms -= self._rate.interval_ms
 
     def _credit(self) -> None:
         now = self._steady_ms()

@@ -7,6 +7,7 @@ The octets are those of :mod:`protocols.pin.iso9564` (tests compare them). They 
 the arena and joined octet by octet in a field that lies there too.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -30,6 +31,15 @@ class PinFormat(IntEnum):
     ISO_0 = 0
     ISO_3 = 3
     ISO_4 = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PinPolicy:
+    """What may become of a PIN that was typed."""
+
+    form: PinFormat = PinFormat.ISO_0
+    for_card: bool = False
+    """Whether it may be enciphered for a card; whose key that is, the vault has to take the asker's word for."""
 
 
 def enciphered(
@@ -58,7 +68,7 @@ def enciphered(
             raise EncodeError("PIN block: formats 0 and 3 are enciphered by TDES, and this is an AES key")
         kind = DERIVATION_TYPES[len(transaction.key)]
         with transaction.working_key(Usage.PIN_ENCRYPTION, kind) as octets, AesKey(octets, Use.ENCIPHER) as aes:
-            _pin_field(4, 0xA, pin, field[:8])
+            pin_field(4, 0xA, pin, field[:8])
             field[8:] = random
             field[:] = aes.encipher_unchecked(field)
             _add_pan_field(pan, field)
@@ -74,7 +84,7 @@ def is_pan(octets: memoryview) -> bool:
 
 def _clear_8(form: PinFormat, pin: memoryview, pan: memoryview, random: bytes, field: memoryview) -> None:
     """Formats 0 and 3 (9.3.2, 9.3.5): PIN field and the rightmost 12 digits of the PAN without its check digit."""
-    _pin_field(form, 0xF, pin, field[:8])
+    pin_field(form, 0xF, pin, field[:8])
     if form is PinFormat.ISO_3:
         _random_fill(len(pin), int.from_bytes(random, "big"), field)
     place = _ACCOUNT_DIGITS - 1
@@ -83,7 +93,8 @@ def _clear_8(form: PinFormat, pin: memoryview, pan: memoryview, random: bytes, f
         place -= 1
 
 
-def _pin_field(control: int, fill: int, pin: memoryview, field: memoryview) -> None:
+def pin_field(control: int, fill: int, pin: memoryview, field: memoryview) -> None:
+    """Eight octets: the format's number, how many digits, the digits, ``fill`` (ISO 9564-1:2017, 9.3 and 9.4)."""
     field[:] = bytes((fill * 0x11,)) * 8
     field[0] = control << 4 | len(pin)
     for place, digit in enumerate(pin):

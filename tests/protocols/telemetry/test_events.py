@@ -25,6 +25,7 @@ SOUND: dict[str, dict[str, Any]] = {
     "agent.started": {"version": "0.1.0", "reader": "pn532", "pad": "ipp-uic"},
     "agent.stopping": {},
     "payment.step": {"payment": "p-1", "step": "gpo", "wire": "reader", "words": "TTQ 36 00 40 00", "ms": 12},
+    "payment.question": {"payment": "p-1", "about": "application", "options": "1 TEST VISA; 2 TEST DEBIT"},
     "payment.finished": FINISHED,
     "payment.alert": {"payment": "p1", "alert": "card.brand-mismatch"},
     "device.lost": {"device": "reader", "reason": "the line is gone"},

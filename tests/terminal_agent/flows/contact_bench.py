@@ -23,12 +23,14 @@ from device_profiles.twins.contact_card import ContactCardTwin
 from device_profiles.twins.contact_faults import FaultyContactCard
 from protocols.acquirer.dialects import DIALECTS
 from protocols.currency import BY_ALPHA
+from protocols.emv.oda import PublicKey
 from protocols.pan import Pan
 from protocols.pcsc.features import PinVerify
 from protocols.telemetry.events import Event
 from terminal_agent.audit import AuditLog
 from terminal_agent.card.port import CardLost, CardPresence, ReaderAbsent
 from terminal_agent.emv import Combination, ContactApplication, EmvTerminal
+from terminal_agent.emv.request import Wishes
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
@@ -38,7 +40,7 @@ from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.client import HostClient
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import HostError
-from terminal_agent.pad.port import PinEntered, PinOutcome
+from terminal_agent.pad.port import CardPinEntered, CardPinOutcome, PadRefused, PinEntered, PinOutcome
 from terminal_agent.report.outbox import Outbox
 from tests.device_profiles.acquirer_bench import NOW, TERMINAL, Bench, Pad, test_key
 from tests.terminal_agent.emv.contact_session import authorities
@@ -130,6 +132,35 @@ class BenchPad:
         pass
 
 
+class CardPinPad(BenchPad):
+    """A pad that can encipher for the card as well; ``card_outcomes`` one after the other, a text is what is typed."""
+
+    def __init__(self, *card_outcomes: str | PinOutcome | AgentError) -> None:
+        super().__init__()
+        self.card_outcomes = list(card_outcomes)
+        self.shown: list[str] = []
+
+    async def enter_card_pin(
+        self, key: PublicKey, challenge: bytes, amount_words: str, timeout_s: float
+    ) -> CardPinOutcome:
+        self.shown.append(amount_words)
+        outcome = self.card_outcomes.pop(0)
+        if isinstance(outcome, AgentError):
+            raise outcome
+        if not isinstance(outcome, str):
+            assert not isinstance(outcome, PinEntered)
+            return outcome
+        block = bytes.fromhex(f"2{len(outcome):X}{outcome}".ljust(16, "F"))  # EMV 4.4 Book 2, 7.2
+        clear = b"\x7f" + block + challenge + bytes(key.octets - 17)
+        return CardPinEntered(pow(int.from_bytes(clear), key.exponent, key.modulus).to_bytes(key.octets))
+
+    async def show(self, text: str) -> None:
+        raise PadRefused("it shows its own words")
+
+    async def cancel(self) -> None:
+        pass
+
+
 class BenchLine:
     """The line to the acquirer twin; ``fault`` is raised for a card message, after the bank had it or before."""
 
@@ -165,6 +196,7 @@ class Shop:
         contact: bool = True,
         card: str = PROFILE.name,
         offline_limit: int = 0,
+        pad: BenchPad | None = None,
         **settings: Any,
     ) -> None:
         terminal_settings = settings.pop("terminal", {})
@@ -176,7 +208,7 @@ class Shop:
             assert profile.contact is not None
             inserted = T0View(inserted, bytes.fromhex(profile.contact.atr_t0))
         self.reader = BenchReader(FaultyContactCard(inserted, *faults))
-        self.pad = BenchPad()
+        self.pad = pad or BenchPad()
         self.bank = Bench()
         self.line = BenchLine(self.bank)
         self.clock = FixedClock()
@@ -185,6 +217,9 @@ class Shop:
         self.outbox = Outbox.open(folder / "outbox.db", TERMINAL, opened_at_ms=self.clock.now_ms())
         self.recorder = Recorder(self.log, self.outbox, self.clock, lambda text: None)
         self.recorder.listen(self.events.append)
+        self.recorder.listen(self._asked)
+        self.answers: list[int] = []
+        """What people at the till answer, one after the other; to a question without an answer they are silent."""
         self.journal = Journal.open(folder / "journal.db")
         self.books = Books(self.journal, self.recorder, self.clock, lambda text: None)
         self.books.open()
@@ -200,7 +235,12 @@ class Shop:
             currency="978",
             serial_number=TERMINAL,
             aids=(Combination(visa, 500_000, 2_500),),
-            contact=(ContactApplication(visa, application_version="0096", **settings),) if contact else (),
+            contact=(
+                ContactApplication(visa, application_version="0096", **settings),
+                ContactApplication("A0000000041010", application_version="0002", **settings),
+            )
+            if contact
+            else (),
             **terminal_settings,
         )
         entropy = random.Random(8).randbytes
@@ -213,7 +253,7 @@ class Shop:
             self.recorder,
             self.clock,
             entropy,
-            Timeouts(),
+            Timeouts(answer_s=0.05),
             authorities(),
         )
 
@@ -224,11 +264,15 @@ class Shop:
 
         return opener
 
-    async def pay(self, amount: int = 4_200) -> dict[str, Any]:
+    def _asked(self, event: Event) -> None:
+        if event.name == "payment.question" and self.answers:
+            self.till.questions.answer(str(event.fields["payment"]), self.answers.pop(0))
+
+    async def pay(self, amount: int = 4_200, **wishes: Any) -> dict[str, Any]:
         """One payment to its end; what ``payment.finished`` says."""
         await self._reader.open()
         await self._pad.open()
-        finished = await self.till.begin(amount, BY_ALPHA["EUR"]).run()
+        finished = await self.till.begin(amount, BY_ALPHA["EUR"], Wishes(**wishes)).run()
         told = str([dict(event.fields) for event in self.events])
         assert self.twin.profile.application.pan not in told
         return dict(finished.fields)

@@ -210,7 +210,7 @@ async def test_no_pin_travels_to_the_card(shop: Open) -> None:
 
 # Cards that are authenticated offline
 
-METHODS = {"test-visa-sda": "SDA", "test-visa-dda": "DDA", "test-visa-cda": "CDA"}
+METHODS = {"test-visa-sda": "SDA", "test-visa-dda": "DDA", "test-visa-cda": "CDA", "test-mastercard-cda": "CDA"}
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -223,6 +223,19 @@ async def test_an_authenticated_card_is_approved_by_its_bank(shop: Open, name: s
     assert till.held == 4_200
     assert till.bank.event["checks"]["arqc"] == "good"
     assert not [event for event in till.events if event.name == "payment.alert"]
+    assert till.words("decision")[-1] == "approved by issuer and card"
+
+
+@pytest.mark.parametrize("name", ["test-visa-contact", "test-visa-cda", "test-mastercard-cda"])
+async def test_each_scheme_has_its_own_way_to_say_no(shop: Open, name: str) -> None:
+    """Response code, card status update, M/Chip's response code: the card believes its issuer, and declines."""
+    till = shop(card=name)
+    till.pad.pin = "1111"
+    fields = await till.pay()
+    assert (fields["outcome"], fields["response_code"]) == ("declined", "55")
+    assert till.bank.event["checks"]["arqc"] == "good"
+    assert till.twin.memory.last_online_atc == 1, "the card knows that its issuer answered"
+    assert till.held == 0
 
 
 async def test_a_changed_card_that_signs_never_holds_money(shop: Open) -> None:

@@ -101,10 +101,36 @@ def test_a_list_that_cannot_be_read_is_no_empty_list(stolen: str | None, key: st
         found(path)
 
 
-@pytest.mark.parametrize("name", ["signature", "cardholder-choice", "enciphered-pin"])
-def test_what_no_flow_does_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(Fault, match=f"emv.{name}: no flow"):
-        load(written(tmp_path, f"{name} = true"))
+@pytest.mark.parametrize("name", ["signature", "cardholder-choice"])
+def test_people_at_the_till_can_be_asked(name: str, tmp_path: Path) -> None:
+    assert load(written(tmp_path, f"{name} = true"))
+
+
+def test_nobody_looks_at_signatures_beside_an_unattended_terminal(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="nobody stands beside an unattended terminal"):
+        load(written(tmp_path, 'signature = true\nterminal-type = "25"'))
+
+
+VAULT = """
+[vault]
+store = "vault/store"
+counter = "elsewhere/counter"
+card-pin = {}
+"""
+
+
+def test_a_pin_that_is_enciphered_for_the_card_needs_a_vault_that_does_so(tmp_path: Path) -> None:
+    path = written(tmp_path, "enciphered-pin = true")
+    plain = path.read_text()
+    for vault in ("", VAULT.format("false")):
+        path.write_text(plain + vault)
+        with pytest.raises(Fault, match="card-pin = true expected"):
+            load(path)
+    path.write_text(plain + VAULT.format("true"))
+    with pytest.raises(Fault, match="the pad ipp-uic cannot encipher a PIN for a card"):
+        found(path)
+    path.write_text(path.read_text().replace('"ipp-uic"', '"software"'))
+    assert found(path)
 
 
 def test_a_pin_for_the_card_needs_a_reader_with_keys(tmp_path: Path) -> None:

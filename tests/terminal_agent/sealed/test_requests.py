@@ -8,6 +8,7 @@ from protocols.vault import (
     CancelPin,
     Challenge,
     Encrypt,
+    EnterCardPin,
     EnterPin,
     Inventory,
     Load,
@@ -31,6 +32,7 @@ from tests.terminal_agent.sealed.inside import Machine
 REQUESTS: tuple[Request, ...] = (
     *(Status(), Inventory(), Challenge(), Load("pin", "D")),
     *(Rotate("pin"), Zeroise("pin"), Tamper("test"), EnterPin(b"4000001234567899", "", 1000), CancelPin()),
+    EnterCardPin(b"\x81" * 128, 3, bytes(8), "", 1000),
     *(Mac(bytes(16), b"x"), Encrypt(b"x"), Prove(b"x"), Verify("pin", b"123"), Stop()),
 )
 
@@ -64,7 +66,8 @@ def test_status_tamper_and_stop_are_heard_in_every_phase() -> None:
 
 
 def test_no_phase_but_ready_serves_pins_and_tampered_serves_nothing() -> None:
-    assert [phase for phase in Phase if Verb.ENTER_PIN in PERMITTED[phase]] == [Phase.READY]
+    for verb in (Verb.ENTER_PIN, Verb.ENTER_CARD_PIN):
+        assert [phase for phase in Phase if verb in PERMITTED[phase]] == [Phase.READY]
     working = {Verb.MAC, Verb.ENCRYPT, Verb.PROVE, Verb.ENTER_PIN, Verb.LOAD, Verb.ROTATE}
     for phase in (Phase.TAMPERED, Phase.LOCKED):
         assert not PERMITTED[phase] & working
