@@ -38,6 +38,7 @@ class Ins(IntEnum):
     PIN_CHANGE_UNBLOCK = 0x24
     PUT_DATA = 0xDA
     READ_RECORD = 0xB2
+    RECOVER_AC = 0xD0
     SELECT = 0xA4
     UPDATE_RECORD = 0xDC
     VERIFY = 0x20
@@ -201,6 +202,20 @@ def internal_authenticate(values: bytes) -> Command:
     if not 1 <= len(values) <= SHORT_DATA:
         raise EncodeError(f"INTERNAL AUTHENTICATE over {len(values)} octets, 1 to {SHORT_DATA} expected")
     return Command(0x00, Ins.INTERNAL_AUTHENTICATE, 0x00, 0x00, values, SHORT_ANSWER)
+
+
+def exchange_relay_resistance_data(entropy: bytes) -> Command:
+    """EXCHANGE RELAY RESISTANCE DATA: four random octets of the terminal for four of the card. Terminal side."""
+    if len(entropy) != 4:
+        raise EncodeError(f"relay resistance entropy of {len(entropy)} octets, 4 expected")
+    return Command(0x80, Ins.EXCHANGE_RELAY_RESISTANCE_DATA, 0x00, 0x00, entropy, SHORT_ANSWER)
+
+
+def recover_ac(values: bytes) -> Command:
+    """RECOVER AC over the DRDOL's values: the cryptogram whose answer was torn off (Book C-2). Terminal side."""
+    if not 1 <= len(values) <= SHORT_DATA:
+        raise EncodeError(f"RECOVER AC over {len(values)} octets, 1 to {SHORT_DATA} expected")
+    return Command(0x80, Ins.RECOVER_AC, 0x00, 0x00, values, SHORT_ANSWER)
 
 
 def get_challenge() -> Command:

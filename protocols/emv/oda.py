@@ -107,6 +107,8 @@ class CdaResult(NamedTuple):
     dynamic_number: bytes
     cryptogram_information: int
     cryptogram: bytes
+    further: bytes = b""
+    """What it signed behind that: after a relay resistance exchange what was exchanged (Book C-2)."""
 
 
 def issuer_key(
@@ -212,7 +214,7 @@ def verify_cda(
         raise IntegrityError("the signed dynamic data are of another transaction")
     if information != cid:
         raise IntegrityError("the card signed another kind of cryptogram than it answered")
-    return CdaResult(number, information, cryptogram)
+    return CdaResult(number, information, cryptogram, cursor.take(cursor.left, "further data"))
 
 
 def cda_transaction_data(pdol_data: bytes, cdol1_data: bytes, answer: bytes, cdol2_data: bytes = b"") -> bytes:

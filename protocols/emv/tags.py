@@ -220,6 +220,8 @@ class Tag(IntEnum):
 
     # Contactless: Books B, C-2 and C-3, Annex A
     AVAILABLE_OFFLINE_AMOUNT = 0x9F5D, "Available Offline Spending Amount (kernel 3)", _N, 1, 6, _CARD
+    DRDOL = 0x9F51, "Data Recovery Data Object List (kernel 2)", _DOL, 0, 252, _CARD
+    POS_CARDHOLDER_INTERACTION = 0xDF4B, "POS Cardholder Interaction Information (kernel 2)", _B, 3, 3, _CARD
     DS_ID = 0x9F5E, "Data Storage Identifier: account and sequence number (kernel 2)", _N, 8, 11, _CARD, _HIDDEN
     TTQ = 0x9F66, "Terminal Transaction Qualifiers (kernel 3); PUNATC Track 2 (kernel 2)", _B, 2, 4, _TERM
     CARD_AUTHENTICATION_DATA = 0x9F69, "Card Authentication Related Data (kernel 3); UDOL (kernel 2)", _B, 1, 16, _CARD

@@ -10,14 +10,32 @@ currency nothing is approved offline, because floor limits are in the terminal's
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from protocols.emv.bits import CryptogramType, Tvr
 from protocols.emv.tags import Tag
 from terminal_agent.emv.card_data import CardData
-from terminal_agent.emv.contact_application import ContactApplication
 
 ALL = Tvr(0xFF_FF_FF_FF_FF)
+
+
+class Acquirer(Protocol):
+    """The acquirer's codes for one application of the terminal."""
+
+    @property
+    def denial(self) -> Tvr:
+        """Findings that decline at once."""
+        ...
+
+    @property
+    def online(self) -> Tvr:
+        """Findings that go online."""
+        ...
+
+    @property
+    def default(self) -> Tvr:
+        """Findings that decline what cannot go online."""
+        ...
 
 
 class ActionCodes(NamedTuple):
@@ -28,7 +46,7 @@ class ActionCodes(NamedTuple):
     default: Tvr
 
     @classmethod
-    def of(cls, application: ContactApplication, card: CardData) -> "ActionCodes":
+    def of(cls, application: Acquirer, card: CardData) -> "ActionCodes":
         """The terminal's and the issuer's together; an issuer's missing ones are 0, all and all (Book 3, 10.7)."""
         return cls(
             application.denial | _issuers(card, Tag.IAC_DENIAL, Tvr(0)),

@@ -25,9 +25,12 @@ def take_options(card: CardData, data: bytes) -> None:
     card.add(((int(Tag.AIP), data[2:4]), (int(Tag.AFL), data[4:])), GPO)
 
 
-def read_records(card: CardData) -> Generator[bytes, bytes, str]:
-    """Read every record that the AFL names (EMV 4.4 Book 3, 10.2); which one the card refuses, in words, else empty."""
-    for entry in decode_afl(card.get(Tag.AFL) or b""):
+def read_records(card: CardData, locator: bytes | None = None) -> Generator[bytes, bytes, str]:
+    """Read every record that the AFL names (EMV 4.4 Book 3, 10.2); which one the card refuses, in words, else empty.
+
+    ``locator``: the entries to read, where they are not all of the card's AFL.
+    """
+    for entry in decode_afl(locator if locator is not None else card.get(Tag.AFL) or b""):
         for record in range(entry.first, entry.last + 1):
             where = f"record {record} of file {entry.sfi}"
             response = Response.decode((yield apdu.read_record(entry.sfi, record).encode()))

@@ -20,10 +20,11 @@ from protocols.emv.oda import IssuerKey, PublicKey
 from protocols.emv.tags import Tag, words
 from protocols.errors import DecodeError, IntegrityError, ProtocolError
 from protocols.pan import Pan
+from terminal_agent.emv import key_chain
 from terminal_agent.emv.contact_run import ContactRun, Cryptogram, Proof, Turn
+from terminal_agent.emv.key_chain import RID_OCTETS
 from terminal_agent.emv.outcome import Alert
 
-RID_OCTETS = 5  # ISO/IEC 7816-5
 DDOL_DEFAULT = bytes.fromhex("9F3704")  # Book 2, 6.5.1: the terminal's own list asks for the unpredictable number
 SOURCE = "Book 3, 10.3"
 
@@ -89,7 +90,7 @@ def fail(run: ContactRun, method: OdaMethod, why: str) -> None:
 def _prove_static(run: ContactRun) -> Generator[bytes, bytes, None]:
     """SDA: the issuer signed these records (Book 2, 5.4). Whoever copied the card has the signature too."""
     yield from ()
-    code = oda.verify_sda(issuer_key(run), run.card.get(Tag.SIGNED_STATIC_DATA) or b"", _static(run))
+    code = oda.verify_sda(issuer_key(run), run.card.get(Tag.SIGNED_STATIC_DATA) or b"", key_chain.static_data(run.card))
     run.given[Tag.DATA_AUTHENTICATION_CODE] = code
     run.tsi |= Tsi.ODA_PERFORMED
     run.proof, run.signed_tags = Proof.STATIC, frozenset(run.card.signed_tags)
@@ -149,34 +150,15 @@ _PROVE = {"CDA": _prepare_combined, "DDA": _prove_dynamic, "SDA": _prove_static}
 def issuer_key(run: ContactRun) -> IssuerKey:
     """The issuer's key out of its certificate (Book 2, 5.3 and 6.3); :class:`ProtocolError` says what is wrong."""
     if run.issuer_key is None:
-        card, today = run.card, run.request.date
         rid = run.chosen.df_name[:RID_OCTETS]
-        index = (card.sized(Tag.CA_KEY_INDEX_CARD) or b"\0")[0]
-        run.issuer_key = oda.issuer_key(
-            run.authorities.find(rid, index, today),
-            card.get(Tag.ISSUER_CERTIFICATE) or b"",
-            card.get(Tag.ISSUER_KEY_REMAINDER) or b"",
-            card.get(Tag.ISSUER_KEY_EXPONENT) or b"",
-            _pan(run),
-            today,
-            run.authorities.revoked(rid, index),
-        )
+        run.issuer_key = key_chain.issuer_key(run.authorities, rid, run.card, _pan(run), run.request.date)
     return run.issuer_key
 
 
 def card_key(run: ContactRun) -> PublicKey:
     """The card's key out of its certificate, which covers the signed records (Book 2, 6.4)."""
     if run.card_key is None:
-        card = run.card
-        run.card_key = oda.icc_key(
-            issuer_key(run),
-            card.get(Tag.ICC_CERTIFICATE) or b"",
-            card.get(Tag.ICC_KEY_REMAINDER) or b"",
-            card.get(Tag.ICC_KEY_EXPONENT) or b"",
-            _pan(run),
-            _static(run),
-            run.request.date,
-        )
+        run.card_key = key_chain.card_key(issuer_key(run), run.card, _pan(run), run.request.date)
     return run.card_key
 
 
@@ -195,10 +177,6 @@ def pin_key(run: ContactRun) -> PublicKey:
         b"",
         run.request.date,
     )
-
-
-def _static(run: ContactRun) -> bytes:
-    return oda.static_data(run.card.signed_records, run.card.get(Tag.SDA_TAG_LIST), run.card.get(Tag.AIP) or b"")
 
 
 def _pan(run: ContactRun) -> Pan:

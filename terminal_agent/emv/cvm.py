@@ -26,6 +26,8 @@ class Facts(NamedTuple):
     """The profile's trust-unproven-cdcvm."""
     copy_differs: bool = False
     """Card Authentication Related Data hold another CTQ."""
+    proven: bool = False
+    """The card signed its qualifiers, and the signature was verified."""
 
     @property
     def wants_pin(self) -> bool:
@@ -70,6 +72,13 @@ RULES: tuple[Rule, ...] = (
         lambda facts: facts.wants_pin and facts.online_pin,
         Cvm.ONLINE_PIN,
         "online PIN: the card requires it (CTQ byte 1, bit 8) and the terminal has a PIN pad",
+        "Book C-3 5.7.1.2",
+    ),
+    Rule(
+        "device-proven",
+        lambda facts: facts.claims_device and facts.proven,
+        Cvm.CDCVM,
+        "verified on the consumer's device: the card's signature covers its word",
         "Book C-3 5.7.1.2",
     ),
     Rule(

@@ -62,6 +62,11 @@ A device that verified its holder is, to the terminal, no method of its own: the
 """
 
 
+CONTACTLESS_OBJECTS: Mapping[int, tuple[tuple[Tag, Give], ...]] = MappingProxyType(
+    {2: tuple(item for item in OBJECTS if item[0] not in (Tag.TTQ, Tag.CTQ)), 3: OBJECTS}
+)
+"""What each contactless kernel gives."""
+
 CONTACT_OBJECTS = tuple(item for item in OBJECTS if item[0] not in (Tag.TTQ, Tag.CTQ, Tag.FORM_FACTOR))
 """The same for the contact interface."""
 

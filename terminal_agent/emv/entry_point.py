@@ -16,9 +16,10 @@ from protocols.emv import apdu, status, tlv
 from protocols.emv.apdu import Response
 from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
+from terminal_agent.emv.combination import Combination
 from terminal_agent.emv.outcome import Trail
 from terminal_agent.emv.request import TransactionRequest
-from terminal_agent.emv.terminal import Combination, EmvTerminal
+from terminal_agent.emv.terminal import EmvTerminal
 
 MOST_CANDIDATES = 16  # a directory of 254 octets lists at most 28; each costs a SELECT, and the field is up for seconds
 
@@ -42,6 +43,8 @@ class Limits(NamedTuple):
     cvm_required: bool
     over_floor: bool
     words: str
+    status_check: bool = False
+    """Nothing is paid: whether the card is there and its account open. Only the issuer can say (Book B 3.1.1.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,22 @@ def limits(combination: Combination, terminal: EmvTerminal, request: Transaction
     Stricter than the book: limits say nothing about another currency, so there the cardholder is always verified and
     the payment always goes online (Emms and others, CCS 2014).
     """
+    if not request.amount:
+        if not combination.zero_amount:
+            return Limits(False, True, True, "an amount of nothing is not taken here")
+        return Limits(True, False, True, "an amount of nothing: the issuer is asked about the card", True)
     if request.currency != terminal.currency:
         return Limits(True, True, True, "another currency than the limits': CVM and online required")
-    allowed = request.amount < combination.transaction_limit
+    unit = 10 ** BY_NUMERIC[int(terminal.currency)].decimals
+    if combination.status_check and request.amount == unit:
+        return Limits(True, False, True, "one unit of the currency: the issuer is asked about the card", True)
+    allowed = request.amount < combination.most
     cvm = request.amount >= combination.cvm_limit
     over_floor = request.amount > combination.floor_limit
     money = BY_NUMERIC[int(terminal.currency)].words
     words = (
         f"{money(request.amount)} is {'under' if allowed else 'not under'} the contactless limit of "
-        f"{money(combination.transaction_limit)}, "
+        f"{money(combination.most)}, "
         f"{'at or above' if cvm else 'under'} the CVM limit of {money(combination.cvm_limit)}, "
         f"{'above' if over_floor else 'not above'} the floor limit of {money(combination.floor_limit)}"
     )

@@ -1,37 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Kernel 3 (qVSDC), the online path: one GET PROCESSING OPTIONS, the records it names, and a decision.
+"""Kernel 3 (qVSDC): one GET PROCESSING OPTIONS, the records it names, and a decision. It goes to no issuer by itself.
 
-After EMV Contactless Book C-3 2.10, not certified by anybody. Sans-IO: it yields commands and is sent responses.
-
-=========================================  =======================================================================
-capability                                 here
-=========================================  =======================================================================
-online with ARQC                           done
-TC although an online cryptogram was asked done: sent online (5.4.3.2)
-offline approval (fDDA)                    refused: there is no offline data authentication, so nothing is approved
-mag-stripe mode                            refused: use another interface
-issuer update after the answer             refused: not offered in TTQ
-CVM: online PIN, signature, device         done, see :mod:`terminal_agent.emv.cvm`
-cash and cashback                          done: application usage control (5.5.1.3, 5.5.1.4)
-=========================================  =======================================================================
+After EMV Contactless Book C-3 2.10, not certified by anybody. Sans-IO: it yields commands and is sent responses. What
+it has and what it refuses is :data:`terminal_agent.emv.capabilities.KERNEL_3`. An approval without the issuer needs the
+card's own signature (fDDA): a cryptogram that nobody checks proves nothing.
 
 Malformed answers raise DecodeError, which :func:`terminal_agent.emv.transaction.contactless` turns into an outcome.
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from protocols.emv import apdu, dol, status
+from protocols.emv import apdu, dol, oda, status
 from protocols.emv.apdu import Response
 from protocols.emv.bits import Aip, Auc, CryptogramType, Ctq, Ttq
 from protocols.emv.status import Status
 from protocols.emv.tags import Tag, words
-from protocols.errors import DecodeError
-from terminal_agent.emv import application_data, brands, cvm, de55
+from protocols.errors import DecodeError, ProtocolError
+from terminal_agent.emv import application_data, cvm, de55
 from terminal_agent.emv.card_data import CardData
+from terminal_agent.emv.contactless_run import Done, Go, Means, Step, TapRun, follow, same_account, same_brand
 from terminal_agent.emv.entry_point import Selected
 from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Trail
 from terminal_agent.emv.request import CASH, CASHBACK, TransactionRequest, terminal_objects
@@ -61,7 +51,7 @@ REFUSALS: Mapping[int, Refusal] = MappingProxyType(
     {
         Status.REFERENCED_DATA_INVALIDATED: Refusal(Decision.OTHER_INTERFACE, "the card asks for another interface"),
         Status.CONDITIONS_NOT_SATISFIED: Refusal(None, "the application does not take this payment"),
-        Status.COMMAND_NOT_ALLOWED: Refusal(Decision.ENDED, "see the instructions on the device, then tap again"),
+        Status.COMMAND_NOT_ALLOWED: Refusal(Decision.TRY_AGAIN, "see the instructions on the device, then tap again"),
     }
 )
 """Book C-3 5.2.2.2. Any other status ends the transaction."""
@@ -84,121 +74,215 @@ SERVICES: Mapping[int, Service] = MappingProxyType(
 )
 """Book C-3 5.5.1.3 and 5.5.1.4, by transaction type."""
 
-
-@dataclass(slots=True)
-class _Kernel:
-    """One run of the kernel: who asks, what for, what the card said."""
-
-    terminal: EmvTerminal
-    request: TransactionRequest
-    selected: Selected
-    trail: Trail
-    given: dict[int, bytes]
-    card: CardData
-
-    def qualifiers(self) -> Ttq:
-        return Ttq.decode(self.given[Tag.TTQ])
-
-    def ctq(self) -> Ctq | None:
-        value = self.card.sized(Tag.CTQ)
-        return None if value is None else Ctq.decode(value)
+SIGNATURE_SOURCE = "Book C-3, fast DDA"
+COVERS_PAYMENT = 0x01  # first octet of 9F69: the signature is over amount, currency and qualifiers as well
 
 
 def run(
-    terminal: EmvTerminal, request: TransactionRequest, selected: Selected, trail: Trail
+    terminal: EmvTerminal,
+    request: TransactionRequest,
+    selected: Selected,
+    trail: Trail,
+    means: Means,
+    steps: "Mapping[str, Step] | None" = None,
 ) -> Generator[bytes, bytes, EmvOutcome | None]:
     """Process the selected application; None where the next candidate is to be tried (Book C-3 5.2.2.2)."""
-    limits = selected.candidate.limits
-    qualifiers = terminal.qualifiers | Ttq.ONLINE_CRYPTOGRAM_REQUIRED  # without fDDA every payment needs one
-    if limits.cvm_required:
-        qualifiers |= Ttq.CVM_REQUIRED
-    trail.note("limits", limits.words, "Book B 3.1.1")
-    trail.note("TTQ", f"{qualifiers.hex}: {'; '.join(qualifiers.words())}", "Book C-3 Annex A, 9F66")
     combination = selected.candidate.combination
     given = terminal_objects(terminal, combination.name, combination.application_version, request)
-    given[Tag.TTQ] = qualifiers.encode()
-    kernel = _Kernel(terminal, request, selected, trail, given, CardData())
+    tap = TapRun(terminal, request, selected, trail, means, given)
+    return (yield from follow(tap, STEPS if steps is None else steps))
 
-    wanted = dol.decode(selected.pdol or b"", where="PDOL")
+
+def processing_options(tap: TapRun) -> Generator[bytes, bytes, Done]:
+    """Say what is asked of the card, and ask (Book C-3 5.2)."""
+    trail, limits = tap.trail, tap.limits
+    qualifiers = tap.terminal.qualifiers
+    if limits.over_floor or tap.request.forced_online or not tap.means.authorities.knows(tap.rid):
+        qualifiers |= Ttq.ONLINE_CRYPTOGRAM_REQUIRED  # without the payment system's keys no signature can be checked
+    if limits.cvm_required:
+        qualifiers |= Ttq.CVM_REQUIRED
+    tap.qualifiers = qualifiers
+    trail.note("limits", limits.words, "Book B 3.1.1")
+    trail.note("TTQ", f"{qualifiers.hex}: {'; '.join(qualifiers.words())}", "Book C-3 Annex A, 9F66")
+    tap.given[Tag.TTQ] = qualifiers.encode()
+    wanted = dol.decode(tap.selected.pdol or b"", where="PDOL")
     asked = {entry.tag: entry.length for entry in wanted}
-    short = [words(tag) for tag in MUST_ASK if asked.get(tag) != len(given[tag])]
+    short = [words(tag) for tag in MUST_ASK if asked.get(tag) != len(tap.given[tag])]
     if short:
         said = f"the card does not ask for {', '.join(short)}: its cryptogram would not cover this payment"
         return trail.end(Decision.OTHER_INTERFACE, said, "house rule")
-    response = Response.decode((yield apdu.get_processing_options(dol.fill(wanted, given)).encode()))
+    tap.pdol_data = dol.fill(wanted, tap.given)
+    response = Response.decode((yield apdu.get_processing_options(tap.pdol_data).encode()))
     if not response.ok:
         refusal = REFUSALS.get(response.status, Refusal(Decision.ENDED, "the application refuses the payment"))
         said = f"{refusal.words} ({status.words(response.status)})"
         if refusal.decision is None:
             trail.note("application", said, "Book C-3 5.2.2.2")
-            return None
+            return Go.ANOTHER
         return trail.end(refusal.decision, said, "Book C-3 5.2.2.2")
-    application_data.take_options(kernel.card, response.data)
-    refused = yield from application_data.read_records(kernel.card)
-    return kernel.trail.end(Decision.ENDED, refused, "Book C-3 5.3") if refused else _decide(kernel)
+    application_data.take_options(tap.card, response.data)
+    return Go.ON
 
 
-def _decide(kernel: _Kernel) -> EmvOutcome:
-    """Everything after the card may leave the field (Book C-3 5.4 to 5.8)."""
-    card, trail = kernel.card, kernel.trail
+def records(tap: TapRun) -> Generator[bytes, bytes, Done]:
+    """Read what the card names, and see that it gave what it must (Book C-3 5.3 and 5.4.2.1)."""
+    refused = yield from application_data.read_records(tap.card)
+    if refused:
+        return tap.trail.end(Decision.ENDED, refused, "Book C-3 5.3")
+    card = tap.card
     missing = card.missing(MUST_GIVE)
     if missing:
         said = f"the card did not give {', '.join(words(tag) for tag in missing)}"
-        # without a cryptogram in the answer it is a contact or mag-stripe application
-        without = Tag.APPLICATION_CRYPTOGRAM in missing
-        return trail.end(Decision.OTHER_INTERFACE if without else Decision.ENDED, said, "Book C-3 5.4.2.1")
+        if Tag.APPLICATION_CRYPTOGRAM not in missing:
+            return tap.trail.end(Decision.ENDED, said, "Book C-3 5.4.2.1")
+        # without a cryptogram it is a contact application, or the magnetic stripe's data
+        if tap.card.get(Tag.TRACK_2_EQUIVALENT):
+            tap.trail.alert(Alert.MODE_DOWNGRADED)
+        return tap.trail.end(Decision.OTHER_INTERFACE, said, "Book C-3 5.4.2.1")
     for tag in MUST_GIVE:
         card.sized(tag)
-    track2 = card.track2
-    if card.pan not in (None, track2.pan):
-        trail.alert(Alert.PAN_MISMATCH)
-        raise DecodeError(words(Tag.PAN), "not the number of track 2")
-    aip = Aip.decode(card.sized(Tag.AIP) or b"")
-    trail.note("AIP", f"{aip.hex}: {'; '.join(aip.words()) or 'no offline authentication, no risk management'}")
-    kind = _cryptogram_type(card)
+    return Go.ON
+
+
+def cryptogram(tap: TapRun) -> Done:
+    """What the card decided (Book C-3 5.4.3)."""
+    card, trail = tap.card, tap.trail
+    tap.aip = Aip.decode(card.sized(Tag.AIP) or b"")
+    offered = "; ".join(tap.aip.words()) or "no offline authentication, no risk management"
+    trail.note("AIP", f"{tap.aip.hex}: {offered}")
+    tap.kind = _cryptogram_type(card)
     atc = int.from_bytes(card.get(Tag.ATC) or b"", "big")
-    trail.note("cryptogram", f"{kind.words}; transaction counter {atc}", "Book C-3 5.4.3")
-    ctq = kernel.ctq()
+    trail.note("cryptogram", f"{tap.kind.words}; transaction counter {atc}", "Book C-3 5.4.3")
+    value = card.sized(Tag.CTQ)
+    ctq = tap.ctq = None if value is None else Ctq.decode(value)
     said = "not returned" if ctq is None else f"{ctq.hex}: {'; '.join(ctq.words()) or 'nothing set'}"
     trail.note("CTQ", said, "Book C-3 Annex A, 9F6C")
-
-    expiry = card.expiry[:4] or track2.expiry
-    if expiry < kernel.request.date.strftime("%y%m"):
-        trail.note("expiry", "the card is expired; online, that is the issuer's to refuse", "Book C-3 5.5.1.1")
-    brand = brands.mismatch(kernel.selected.df_name, track2.pan)
-    if brand:
-        trail.alert(Alert.BRAND_MISMATCH)
-        trail.note("brand", f"the application is {brand}'s, the account number is not", "house rule")
-        return _stop(kernel, Decision.DECLINED, "declined: application and account number are of different brands", "")
-    if kind not in (CryptogramType.ARQC, CryptogramType.TC):
-        return _stop(kernel, Decision.DECLINED, "declined by the card", "Book C-3 5.4.3.2")
-    if kind is CryptogramType.TC:
-        trail.note(
-            "cryptogram", "an online cryptogram was required, so it is sent online all the same", "Book C-3 5.4.3.2"
-        )
-    return _restrictions(kernel, ctq) or _verify(kernel, kind, ctq)
+    return Go.ON
 
 
-def _verify(kernel: _Kernel, kind: CryptogramType, ctq: Ctq | None) -> EmvOutcome:
-    """How the cardholder is verified (Book C-3 5.7), and the request to go online."""
-    card, trail = kernel.card, kernel.trail
-    copy = card.sized(Tag.CARD_AUTHENTICATION_DATA)
+def card_decision(tap: TapRun) -> Done:
+    """Whether there is anything left to decide (Book C-3 5.4.3.2)."""
+    if tap.kind not in (CryptogramType.ARQC, CryptogramType.TC):
+        return tap.stop(Decision.DECLINED, "declined by the card", "Book C-3 5.4.3.2")
+    tap.online = tap.kind is CryptogramType.ARQC
+    if not tap.online and Ttq.ONLINE_CRYPTOGRAM_REQUIRED in tap.qualifiers:
+        said = "an online cryptogram was required, so it is sent online all the same"
+        tap.trail.note("cryptogram", said, "Book C-3 5.4.3.2")
+        tap.online = True
+    return Go.ON
+
+
+def signature(tap: TapRun) -> Done:
+    """The card's signature, where there is one or one is needed: fast DDA over what was asked (Book C-3, fast DDA)."""
+    signed = tap.card.get(Tag.SIGNED_DYNAMIC_DATA)
+    if signed is None and tap.online:
+        return Go.ON
+    related = tap.card.sized(Tag.CARD_AUTHENTICATION_DATA) or b""
+    number, amount = tap.given[Tag.UNPREDICTABLE_NUMBER], tap.given[Tag.AMOUNT_AUTHORISED_NUMERIC]
+    try:
+        if not signed:
+            raise DecodeError(words(Tag.SIGNED_DYNAMIC_DATA), "missing")
+        currency = tap.given[Tag.TRANSACTION_CURRENCY]
+        oda.verify_fdda(tap.card_key(), signed, number, amount, currency, related)
+    except ProtocolError as fault:
+        if tap.means.authorities.knows(tap.rid):
+            tap.trail.alert(Alert.AUTHENTICATION_FAILED)
+        tap.trail.note("offline authentication", f"fDDA failed: {fault}", SIGNATURE_SOURCE)
+        return _unproven(tap)
+    tap.proven, tap.covers = True, related[:1] == bytes((COVERS_PAYMENT,))
+    what = "this payment and the card's qualifiers" if tap.covers else "the terminal's number only"
+    tap.trail.note("offline authentication", f"fDDA succeeded: the card's signature covers {what}", SIGNATURE_SOURCE)
+    if not tap.online and not tap.covers and not tap.terminal.signed_number_is_enough:
+        said = "the card's signature does not cover the amount: online"
+        tap.trail.note("offline authentication", said, "house rule")
+        tap.online = True
+    return Go.ON
+
+
+def _unproven(tap: TapRun) -> Done:
+    """A signature that fails: the card says what follows, and never an approval without the issuer."""
+    if tap.online:
+        return Go.ON
+    ctq = tap.ctq or Ctq(0)
+    if Ctq.ONLINE_IF_ODA_FAILS in ctq and tap.terminal.can_go_online:
+        tap.online = True
+        return Go.ON
+    if Ctq.SWITCH_IF_ODA_FAILS in ctq and tap.terminal.contact_chip:
+        return tap.stop(Decision.OTHER_INTERFACE, "the card is not proven genuine: use its chip", SIGNATURE_SOURCE)
+    return tap.stop(Decision.DECLINED, "declined: the card is not proven genuine", SIGNATURE_SOURCE)
+
+
+def restrictions(tap: TapRun) -> Done:
+    """Dates, the list of stolen cards, and whether the card may be used for this (Book C-3 5.5.1)."""
+    expiry = tap.card.expiry[:4] or tap.card.track2.expiry
+    if expiry < tap.request.date.strftime("%y%m"):
+        if not tap.online and Ctq.ONLINE_IF_EXPIRED not in (tap.ctq or Ctq(0)):
+            return tap.stop(Decision.DECLINED, "declined: the card is expired", "Book C-3 5.5.1.1")
+        tap.online = True
+        tap.trail.note("expiry", "the card is expired; online, that is the issuer's to refuse", "Book C-3 5.5.1.1")
+    if tap.listed:
+        tap.trail.note("risk", "the card is on the terminal's exception file", "Book C-3 5.5.1.2")
+        if not tap.online:
+            return tap.stop(Decision.DECLINED, "declined: the card is reported stolen", "Book C-3 5.5.1.2")
+    service = SERVICES.get(tap.request.transaction_type)
+    if service is None:
+        return Go.ON
+    usage, country = tap.card.sized(Tag.APPLICATION_USAGE_CONTROL), tap.card.sized(Tag.ISSUER_COUNTRY)
+    if usage is not None and country is not None:
+        home = country == tap.terminal.country_octets
+        if (service.domestic if home else service.international) in Auc.decode(usage):
+            return Go.ON
+    if tap.ctq is not None and service.switch in tap.ctq:
+        return tap.stop(Decision.OTHER_INTERFACE, f"the card takes {service.words} at its chip only", "Book C-3 5.5.1")
+    return tap.stop(Decision.DECLINED, f"declined: the card does not allow {service.words} here", "Book C-3 5.5.1")
+
+
+def verification(tap: TapRun) -> Done:
+    """How the cardholder is verified (Book C-3 5.7)."""
+    copy = tap.card.sized(Tag.CARD_AUTHENTICATION_DATA)
     rule = cvm.choose(
         cvm.Facts(
-            required=Ttq.CVM_REQUIRED in kernel.qualifiers(),
-            ctq=ctq,
-            online_pin=kernel.terminal.online_pin,
-            signature=kernel.terminal.signature,
-            trusts_device=kernel.terminal.trust_unproven_cdcvm,
-            copy_differs=copy is not None and ctq is not None and copy[5:7] != ctq.encode(),
+            required=Ttq.CVM_REQUIRED in tap.qualifiers,
+            ctq=tap.ctq,
+            online_pin=tap.terminal.online_pin,
+            signature=tap.terminal.signature,
+            trusts_device=tap.terminal.trust_unproven_cdcvm,
+            copy_differs=copy is not None and tap.ctq is not None and copy[5:7] != tap.ctq.encode(),
+            proven=tap.covers,
         )
     )
     if rule.alert is not None:
-        trail.alert(rule.alert)
-    trail.note("CVM", rule.words, rule.source)
+        tap.trail.alert(rule.alert)
+    tap.trail.note("CVM", rule.words, rule.source)
     if rule.cvm is None:
-        return _stop(kernel, Decision.DECLINED, "declined: the cardholder cannot be verified", rule.source)
-    return _online(kernel, kind, rule.cvm)
+        return tap.stop(Decision.DECLINED, "declined: the cardholder cannot be verified", rule.source)
+    tap.cvm = rule.cvm
+    tap.given[Tag.CVM_RESULTS] = de55.CVM_RESULTS[rule.cvm]
+    return Go.ON
+
+
+def decision(tap: TapRun) -> Done:
+    """Online, or approved by card and terminal (Book C-3 5.8)."""
+    if tap.online or tap.cvm is Cvm.ONLINE_PIN:
+        return tap.settled(Decision.ONLINE, "online authorisation", "Book C-3 5.8")
+    return tap.settled(Decision.APPROVED, "approved offline by card and terminal", "Book C-3 5.8")
+
+
+STEPS: Mapping[str, Step] = MappingProxyType(
+    {
+        "options": processing_options,
+        "records": records,
+        "account": same_account,
+        "cryptogram": cryptogram,
+        "brand": same_brand,
+        "card": card_decision,
+        "signature": signature,
+        "restrictions": restrictions,
+        "verification": verification,
+        "decision": decision,
+    }
+)
+"""The kernel's steps in their order; each may end the payment."""
 
 
 def _cryptogram_type(card: CardData) -> CryptogramType:
@@ -210,50 +294,3 @@ def _cryptogram_type(card: CardData) -> CryptogramType:
     if len(issuer_data) < 5:
         raise DecodeError(words(Tag.ISSUER_APPLICATION_DATA), f"{len(issuer_data)} octets, the fifth is needed")
     return CryptogramType(issuer_data[4] >> 4 & 0b11)
-
-
-def _restrictions(kernel: _Kernel, ctq: Ctq | None) -> EmvOutcome | None:
-    """Whether the card may be used for this kind of payment (Book C-3 5.5.1.3, 5.5.1.4)."""
-    service = SERVICES.get(kernel.request.transaction_type)
-    if service is None:
-        return None
-    usage, country = kernel.card.sized(Tag.APPLICATION_USAGE_CONTROL), kernel.card.sized(Tag.ISSUER_COUNTRY)
-    if usage is not None and country is not None:
-        home = country == kernel.terminal.country_octets
-        if (service.domestic if home else service.international) in Auc.decode(usage):
-            return None
-    if ctq is not None and service.switch in ctq:
-        said = f"the card takes {service.words} at its chip only"
-        return _stop(kernel, Decision.OTHER_INTERFACE, said, "Book C-3 5.5.1")
-    return _stop(kernel, Decision.DECLINED, f"declined: the card does not allow {service.words} here", "Book C-3 5.5.1")
-
-
-def _online(kernel: _Kernel, kind: CryptogramType, method: Cvm) -> EmvOutcome:
-    """The request to go online, with everything that the issuer needs (Book C-3 5.8)."""
-    kernel.given[Tag.CID] = bytes((kind << 6,))
-    kernel.given[Tag.CVM_RESULTS] = de55.CVM_RESULTS[method]
-    kernel.given[Tag.DF_NAME] = kernel.selected.df_name
-    icc_data = de55.assemble(kernel.given, kernel.card)
-    return _stop(kernel, Decision.ONLINE, "online authorisation", "Book C-3 5.8", method, icc_data)
-
-
-def _stop(
-    kernel: _Kernel, decision: Decision, said: str, source: str, method: Cvm = Cvm.NONE, icc_data: bytes = b""
-) -> EmvOutcome:
-    """An outcome that knows the card."""
-    kernel.trail.note("decision", said, source)
-    card, track2 = kernel.card, kernel.card.track2
-    return EmvOutcome(
-        decision,
-        method,
-        pan=track2.pan,
-        track2=track2,
-        expiry=card.expiry[:4] or track2.expiry,
-        sequence_number=card.sequence_number,
-        icc_data=icc_data,
-        label=kernel.selected.label,
-        aid=kernel.selected.df_name,
-        atc=int.from_bytes(card.get(Tag.ATC) or b"", "big"),
-        alerts=tuple(kernel.trail.alerts),
-        notes=tuple(kernel.trail.notes),
-    )

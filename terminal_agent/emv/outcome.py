@@ -19,8 +19,10 @@ class Decision(StrEnum):
     DECLINED = "declined"
     APPROVED = "approved"
     OTHER_INTERFACE = "other-interface"
+    TRY_AGAIN = "try-again"
+    """The cardholder is to look at the device, or to present the card once more, for this very payment."""
     ENDED = "ended"
-    """Nothing can be decided: the card answered nonsense, or went away, or asks for another tap."""
+    """Nothing can be decided: the card answered nonsense, or went away."""
 
 
 class Cvm(StrEnum):
@@ -54,6 +56,10 @@ class Alert(StrEnum):
     """The card was said to have verified a PIN, and says itself that it did not: a wedge between card and terminal."""
     FOREIGN_OFFLINE = "card.foreign-currency-offline"
     """Without the rule for other currencies this payment would have been approved offline."""
+    MODE_DOWNGRADED = "card.mode-downgraded"
+    """The card, or who stands in for it, offers only the magnetic stripe's rules: any copy could."""
+    RELAY_SUSPECTED = "card.relay-suspected"
+    """The card answered later than it can, or earlier: somebody may stand between."""
     WEAK_NUMBERS = "terminal.weak-numbers"
     """The terminal's source of unpredictable numbers fails its health tests: it takes no more payments."""
     FALLBACK_RATE = "terminal.fallback-rate"
@@ -76,7 +82,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class EmvOutcome:
-    """The end of a card transaction. ``icc_data`` are the octets for data element 55: contactless only when online."""
+    """The end of a card transaction. ``icc_data`` are the octets for data element 55: contactless only
+    when online or approved."""
 
     decision: Decision
     cvm: Cvm = Cvm.NONE
@@ -92,7 +99,7 @@ class EmvOutcome:
     alerts: tuple[Alert, ...] = ()
     notes: tuple[Note, ...] = ()
     tvr: Tvr | None = None
-    """Terminal Verification Results; contact only."""
+    """Terminal Verification Results, as far as a card was read."""
     tsi: Tsi | None = None
     cryptogram: bytes = field(default=b"", repr=False)
     """The last one that the card made."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from protocols.emv.tags import Tag
 from protocols.octets import bcd_encode
-from terminal_agent.emv.terminal import LARGEST_AMOUNT, EmvTerminal
+from terminal_agent.emv.combination import LARGEST_AMOUNT
+from terminal_agent.emv.terminal import EmvTerminal
 
 PURCHASE = 0x00  # 9C: the first two digits of ISO 8583 data element 3
 CASH = 0x01
@@ -50,8 +51,8 @@ class TransactionRequest:
     a payment is not split to stay under it (EMV 4.4 Book 3, 10.6.1)."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.amount <= LARGEST_AMOUNT or not 0 <= self.cashback <= self.amount:
-            raise ValueError("amount: 1 to 999999999999 minor units expected, cashback no more than the amount")
+        if not 0 <= self.amount <= LARGEST_AMOUNT or not 0 <= self.cashback <= self.amount:
+            raise ValueError("amount: 0 to 999999999999 minor units expected, cashback no more than the amount")
         if not 0 <= self.earlier <= LARGEST_AMOUNT:
             raise ValueError("earlier: 0 to 999999999999 minor units expected")
         if len(self.currency) != 3 or not (self.currency.isascii() and self.currency.isdigit()):

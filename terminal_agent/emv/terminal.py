@@ -2,15 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the terminal is to a card: its place, abilities, limits and applications, as read from the profile. No state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from protocols.currency import BY_NUMERIC
 from protocols.emv.bits import Ttq
+from terminal_agent.emv.combination import Combination, hexadecimal
 from terminal_agent.emv.contact_application import ContactApplication
-
-KERNELS_BUILT = (3,)  # EMV Contactless Book B 2.10, table 3-6: kernel 3 is Visa's
-LARGEST_AMOUNT = 999_999_999_999  # 9F02 is n 12
+from terminal_agent.emv.relay import RelayTimes
 
 SUPPORTED_ONLINE_PIN = 0x40  # 9F33 octet 2 bit 7, EMV 4.4 Book 4, Annex A2
 SUPPORTED_SIGNATURE = 0x20  # ibid., bit 6
@@ -18,6 +17,7 @@ SUPPORTED_NO_CVM = 0x08  # ibid., bit 4
 GIVES_CASH = 0x80  # 9F40 octet 1 bit 8, ibid., Annex A3
 SUPPORTED_PLAIN_PIN = 0x80  # ibid., bit 8
 SUPPORTED_ENCIPHERED_PIN = 0x10  # ibid., bit 5
+CDA = 0x08  # 9F33 octet 3 bit 4
 CDA_AND_DDA_AND_SDA = 0xC8  # 9F33 octet 3 bits 8, 7 and 4: whoever has CDA has the others (Book 4, 6.3.2)
 CONTACT_BUILT = bytes(
     (
@@ -29,51 +29,10 @@ CONTACT_BUILT = bytes(
 """9F33 as far as the contact machine is built."""
 
 
-def _hexadecimal(text: str, octets: range, what: str) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) not in octets or len(text) != 2 * len(value):
-        least, most = 2 * octets[0], 2 * octets[-1]
-        raise ValueError(f"{what}: {f'{least}' if least == most else f'{least} to {most}'} hexadecimal digits expected")
-    return value
-
-
 def _three_digits(text: str, what: str) -> bytes:
     if len(text) != 3 or not (text.isascii() and text.isdigit()):
         raise ValueError(f"{what}: three digits expected, such as '978'")
     return bytes.fromhex(f"0{text}")
-
-
-@dataclass(frozen=True, slots=True)
-class Combination:
-    """One application that the terminal takes, the kernel for it and its limits in minor units of the currency.
-
-    EMV Contactless Book B 2.10, 3.1: at or above ``transaction_limit`` no contactless payment, at or above
-    ``cvm_limit`` the cardholder is verified, above ``floor_limit`` the payment goes online.
-    """
-
-    aid: str
-    transaction_limit: int
-    cvm_limit: int
-    kernel: int = 3
-    floor_limit: int = 0
-    application_version: str = "0000"
-
-    def __post_init__(self) -> None:
-        _hexadecimal(self.aid, range(5, 17), "aid")
-        _hexadecimal(self.application_version, range(2, 3), "application-version")
-        if self.kernel not in KERNELS_BUILT:
-            raise ValueError(f"kernel: {self.kernel} is not built, known: {', '.join(map(str, KERNELS_BUILT))}")
-        for name in ("transaction_limit", "cvm_limit", "floor_limit"):
-            if not 0 <= getattr(self, name) <= LARGEST_AMOUNT:
-                raise ValueError(f"{name.replace('_', '-')}: 0 to {LARGEST_AMOUNT} minor units expected")
-
-    @property
-    def name(self) -> bytes:
-        """The application identifier, or the beginning of one."""
-        return bytes.fromhex(self.aid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +77,21 @@ class EmvTerminal:
     """What is taken at the contact interface; nothing where the list is empty."""
     trust_unproven_cdcvm: bool = False
     """Whether a phone's own word that it verified its holder is enough above the CVM limit (attack: flipped CTQ)."""
+    signed_online: bool = False
+    """Whether kernel 3 asks for the card's signature online as well: a phone's word is then proven, not believed."""
+    signed_number_is_enough: bool = False
+    """Whether a card whose signature covers the unpredictable number alone may be approved offline (house rule)."""
+    relay_resistance: bool = False
+    """Whether kernel 2 measures how fast a card answers; the reader must be one whose times are known."""
+    relay: RelayTimes = field(default_factory=RelayTimes)
 
     def __post_init__(self) -> None:
         _three_digits(self.country, "country")
         _three_digits(self.currency, "currency")
         if int(self.currency) not in BY_NUMERIC:
             raise ValueError("currency: not a numeric code of ISO 4217, such as '978'")
-        _hexadecimal(self.terminal_type, range(1, 2), "terminal-type")
-        capabilities = _hexadecimal(self.capabilities, range(3, 4), "capabilities")
+        hexadecimal(self.terminal_type, range(1, 2), "terminal-type")
+        capabilities = hexadecimal(self.capabilities, range(3, 4), "capabilities")
         if len(self.serial_number) != 8 or not (self.serial_number.isascii() and self.serial_number.isalnum()):
             raise ValueError("serial-number: eight letters or digits expected")
         if len(self.merchant_category) != 4 or not (
@@ -147,7 +113,7 @@ class EmvTerminal:
         for name, listed in (("aids", self.aids), ("contact", self.contact)):
             if len({application.aid.upper() for application in listed}) != len(listed):
                 raise ValueError(f"{name}: an application is listed twice")
-        _hexadecimal(self.additional_capabilities, range(5, 6), "additional-capabilities")
+        hexadecimal(self.additional_capabilities, range(5, 6), "additional-capabilities")
 
     @property
     def country_octets(self) -> bytes:
@@ -185,6 +151,11 @@ class EmvTerminal:
         """Whether an acquirer can be asked at all (ibid.)."""
         return self.terminal_type[1] not in "36"
 
+    def contactless_capabilities(self, *, cvm_required: bool) -> bytes:
+        """9F33 as kernel 2 shows it: methods for amounts from the CVM limit on, or none (Book C-2, CVM Capability)."""
+        methods = SUPPORTED_ONLINE_PIN * self.online_pin | SUPPORTED_SIGNATURE * self.signature
+        return bytes((bytes.fromhex(self.capabilities)[0], methods if cvm_required else SUPPORTED_NO_CVM, CDA))
+
     @property
     def qualifiers(self) -> Ttq:
         """9F66 without the two bits that each payment sets (Contactless Book C-3 2.10, Annex A)."""
@@ -194,5 +165,6 @@ class EmvTerminal:
             (self.online_pin, Ttq.ONLINE_PIN),
             (self.signature, Ttq.SIGNATURE),
             (self.consumer_device_cvm, Ttq.CONSUMER_DEVICE_CVM),
+            (self.signed_online, Ttq.ODA_FOR_ONLINE),
         )
         return Ttq(sum(bit for wanted, bit in parts if wanted))

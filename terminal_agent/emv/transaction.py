@@ -11,29 +11,37 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from protocols.errors import DecodeError
-from terminal_agent.emv import entry_point, kernel3
+from terminal_agent.emv import entry_point, kernel2, kernel3
+from terminal_agent.emv.contactless_run import Means
 from terminal_agent.emv.entry_point import Selected
 from terminal_agent.emv.outcome import NOTHING_SHARED, Alert, Decision, EmvOutcome, Trail
 from terminal_agent.emv.request import TransactionRequest
 from terminal_agent.emv.terminal import EmvTerminal
 
 Kernel: TypeAlias = Callable[
-    [EmvTerminal, TransactionRequest, Selected, Trail], Generator[bytes, bytes, EmvOutcome | None]
+    [EmvTerminal, TransactionRequest, Selected, Trail, Means], Generator[bytes, bytes, EmvOutcome | None]
 ]
 
-KERNELS: Mapping[int, Kernel] = MappingProxyType({3: kernel3.run})
+KERNELS: Mapping[int, Kernel] = MappingProxyType({2: kernel2.run, 3: kernel3.run})
 """The kernels that are built, by number (EMV Contactless Book B 2.10, table 3-6)."""
 
 
-def contactless(terminal: EmvTerminal, request: TransactionRequest) -> Generator[bytes, bytes, EmvOutcome]:
+def contactless(
+    terminal: EmvTerminal,
+    request: TransactionRequest,
+    means: Means | None = None,
+    kernels: Mapping[int, Kernel] = KERNELS,
+) -> Generator[bytes, bytes, EmvOutcome]:
     """Run a contactless transaction: yields commands, is sent responses, returns the outcome.
+
+    ``means``: keys, lists and clock. Without the payment system's keys nothing is approved offline.
 
     It may return before the first command, for an amount above every contactless limit. No answer of a card makes it
     raise. When the card leaves the field, close the generator: nothing has been decided.
     """
     trail = Trail()
     try:
-        return (yield from _transaction(terminal, request, trail))
+        return (yield from _transaction(terminal, request, trail, means or Means(), kernels))
     except DecodeError as fault:
         trail.alert(Alert.MALFORMED)
         trail.note("fault", str(fault))
@@ -41,7 +49,7 @@ def contactless(terminal: EmvTerminal, request: TransactionRequest) -> Generator
 
 
 def _transaction(
-    terminal: EmvTerminal, request: TransactionRequest, trail: Trail
+    terminal: EmvTerminal, request: TransactionRequest, trail: Trail, means: Means, kernels: Mapping[int, Kernel]
 ) -> Generator[bytes, bytes, EmvOutcome]:
     compared = {combination: entry_point.limits(combination, terminal, request) for combination in terminal.aids}
     allowed = {combination: limits for combination, limits in compared.items() if limits.allowed}
@@ -53,7 +61,7 @@ def _transaction(
         selected = yield from entry_point.select(candidate, trail)
         if selected is None:
             continue
-        outcome = yield from KERNELS[candidate.combination.kernel](terminal, request, selected, trail)
+        outcome = yield from kernels[candidate.combination.kernel](terminal, request, selected, trail, means)
         if outcome is not None:
             return outcome
     return trail.end(Decision.OTHER_INTERFACE, "card and terminal share no application here", NOTHING_SHARED)

@@ -9,6 +9,7 @@ from protocols.emv import tlv
 from terminal_agent.emv import Combination, EmvOutcome, EmvTerminal, TransactionRequest, contactless
 
 VISA = "A0000000031010"
+MASTERCARD = "A0000000041010"
 PPSE_COMMAND = bytes.fromhex("00A404000E325041592E5359532E444446303100")
 MOST_COMMANDS = 1 + 16 * 2 + 32  # directory, every candidate selected and asked, every record read
 

@@ -21,15 +21,15 @@ QUALIFIERS = (
     ),
 )
 EVERY = [
-    Facts(required, ctq, online_pin, signature, trusts, differs)
-    for required, ctq, online_pin, signature, trusts, differs in itertools.product(
-        (False, True), QUALIFIERS, (False, True), (False, True), (False, True), (False, True)
+    Facts(required, ctq, online_pin, signature, trusts, differs, proven)
+    for required, ctq, online_pin, signature, trusts, differs, proven in itertools.product(
+        (False, True), QUALIFIERS, *((False, True),) * 5
     )
 ]
 
 
 def test_every_combination_of_facts_is_there() -> None:
-    assert len(EVERY) == 2 * 17 * 2 * 2 * 2 * 2
+    assert len(EVERY) == 2 * 17 * 2**5
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -52,9 +52,10 @@ def test_from_the_limit_on_someone_is_verified_or_the_payment_stops() -> None:
 
 def test_from_the_limit_on_a_bare_claim_is_worth_nothing_unless_the_profile_trusts_it() -> None:
     for facts in EVERY:
-        if facts.required and not facts.trusts_device:
+        if facts.required and not facts.trusts_device and not facts.proven:
             assert choose(facts).cvm is not Cvm.CDCVM
-        if facts.required and facts.claims_device and not facts.copy_differs and not facts.wants_pin:
+        bare = facts.claims_device and not facts.proven
+        if facts.required and bare and not facts.copy_differs and not facts.wants_pin:
             assert choose(facts).alert is Alert.CDCVM_UNPROVEN
 
 
@@ -62,7 +63,7 @@ def test_with_a_pad_and_no_signature_it_is_always_the_pin() -> None:
     for facts in EVERY:
         rule = choose(facts)
         if facts.required and facts.online_pin and not facts.signature and not facts.trusts_device:
-            assert rule.cvm is Cvm.ONLINE_PIN or rule.name == "qualifiers-differ"
+            assert rule.cvm is Cvm.ONLINE_PIN or rule.name in ("qualifiers-differ", "device-proven")
 
 
 def test_a_card_that_asks_for_a_pin_gets_it_at_any_amount() -> None:

@@ -17,10 +17,10 @@ from terminal_agent.card.chaining import exchange
 from terminal_agent.emv import AskApplication, ContactApplication
 from terminal_agent.emv.application_data import read_records
 from terminal_agent.emv.card_data import CardData, decode_afl
-from terminal_agent.emv.contact_oda import _static
 from terminal_agent.emv.contact_run import Candidate, ContactRun, Selected, Turn
 from terminal_agent.emv.contact_selection import CardBlocked, candidates, select_application
 from terminal_agent.emv.contact_steps import MUST_GIVE, processing_options
+from terminal_agent.emv.key_chain import static_data
 from terminal_agent.emv.outcome import Trail
 from tests.protocols.emv.contact_traces import Exchanges, emulated
 from tests.terminal_agent.emv.contact_session import VISA, request, terminal
@@ -155,7 +155,7 @@ def records(name: str, script: Exchanges) -> str:
             return f"missing {len(missing)}"
         run = ContactRun(terminal(), request(), 50, card=card)
         try:
-            _static(run)
+            static_data(run.card)
         except DecodeError:
             return "complete, not to be authenticated"
         return "complete"

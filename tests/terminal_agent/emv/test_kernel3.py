@@ -114,7 +114,7 @@ def test_another_currency_is_verified_and_goes_online_at_any_amount() -> None:
     [
         ("6984", Decision.OTHER_INTERFACE),
         ("6985", Decision.OTHER_INTERFACE),  # no further application
-        ("6986", Decision.ENDED),
+        ("6986", Decision.TRY_AGAIN),
         ("6A81", Decision.ENDED),
         ("6700", Decision.ENDED),
         ("6100", Decision.ENDED),

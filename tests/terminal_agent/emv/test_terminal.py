@@ -52,7 +52,7 @@ def test_a_profile_is_read(tmp_path: Path) -> None:
         ('capabilities = "E040C8"', 'capabilities = "E00008"', "", "octet 2 bit 7"),
         ('capabilities = "E040C8"', 'capabilities = "E040C8"\nsignature = true', "", "octet 2 bit 6"),
         ('merchant-category = "5411"', 'merchant-category = "54"', "", "four digits"),
-        ("kernel = 3", "kernel = 2", "aids[0]", "kernel: 2 is not built, known: 3"),
+        ("kernel = 3", "kernel = 7", "aids[0]", "kernel: 7 is not built, known: 2, 3"),
         ('aid = "A0000000031010"', 'aid = "A000"', "aids[0]", "aid: 10 to 32 hexadecimal digits"),
         ("cvm-limit = 2500", "cvm-limit = -1", "aids[0]", "cvm-limit: 0 to"),
         ("cvm-limit = 2500", "cvm-limits = 2500", "aids[0]", "unknown key"),
@@ -80,7 +80,7 @@ def test_at_least_one_application_and_none_twice() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"amount": 0},
+        {"amount": -1},
         {"amount": 10**12},
         {"currency": "EUR"},
         {"unpredictable_number": b"\0\0\0"},
