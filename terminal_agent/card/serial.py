@@ -29,10 +29,12 @@ from protocols.serial.pn532_messages import (
     InDataExchange,
     InListPassiveTarget,
     InRelease,
+    Modulation,
     Reply,
     RfConfiguration,
     RfItem,
     SamConfiguration,
+    Target,
     TargetA,
     Targets,
     command_frame,
@@ -44,6 +46,8 @@ from terminal_agent.line.port import Line, LineGone
 
 MOST_PIECES = 1024  # a card that gives a response octet by octet only wants to keep the till busy
 LARGEST_RESPONSE = 65_538  # ISO/IEC 7816-4:2020, 5.1: 65,536 octets of data and the status
+_KINDS = ((Modulation.TYPE_A_106, b""), (Modulation.TYPE_B_106, b"\x00"))
+"""Looked for in turns (EMV Contactless Book D 2.6, 9.2); AFI 00 asks for any family (ISO/IEC 14443-3:2018, 7.7.3)."""
 CHECK_THE_READER = "check the reader's cable, power and line settings"
 
 
@@ -125,14 +129,16 @@ class Pn532Reader:
 
     async def _found(self) -> CardPresence:
         while True:
-            reply = await self._call(InListPassiveTarget(), patience_s=self._settings.poll_s)
-            if not isinstance(reply, Targets) or not reply.found:
-                continue
-            target = reply.found[0]
-            if target.speaks_iso_dep:
-                self._target = target.number
-                return CardPresence("contactless", _identity(target))
-            await self._call(InRelease())
+            for modulation, families in _KINDS:
+                search = InListPassiveTarget(1, modulation, families)
+                reply = await self._call(search, patience_s=self._settings.poll_s)
+                if not isinstance(reply, Targets) or not reply.found:
+                    continue
+                target = reply.found[0]
+                if target.speaks_iso_dep:
+                    self._target = target.number
+                    return CardPresence("contactless", _identity(target))
+                await self._call(InRelease())
 
     async def _exchange(self, target: int, command: bytes) -> bytes:
         sent = 0
@@ -271,6 +277,8 @@ def _decoded(event: Frame) -> Reply:
         raise CardError(f"the reader's reply cannot be read: {fault}", "is this the reader of the profile?") from None
 
 
-def _identity(target: TargetA) -> str:
-    ats = target.ats.hex().upper() or "none"
-    return f"ISO 14443-4 type A, UID of {len(target.uid)} octets, ATS {ats}"
+def _identity(target: Target) -> str:
+    if isinstance(target, TargetA):
+        ats = target.ats.hex().upper() or "none"
+        return f"ISO 14443-4 type A, UID of {len(target.uid)} octets, ATS {ats}"
+    return f"ISO 14443-4 type B, protocol info {target.atqb[9:].hex().upper()}"
