@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from device_profiles.model import ReaderProfile
     from device_profiles.serve.pty import SerialTwin
+    from device_profiles.twins.card_faults import Card
     from device_profiles.twins.reader import Hand
 
 EPILOG = """examples:
   device-twin reader --model pn532 --card test-visa-like --link ./reader
   device-twin reader --model vivotech2 --card test-visa-like --link ./reader
   device-twin reader --card test-visa-like --fault tampered-arqc --json --trace
+  device-twin reader --tag https://example.com/menu --tap-after 0
 """
 
 
@@ -24,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("--model", default="pn532", metavar="NAME", help="reader profile (default pn532)")
     parser.add_argument("--card", metavar="NAME", help="card profile, or path of a .toml; without it nobody taps")
+    parser.add_argument("--tag", metavar="ADDRESS", help="tap a tag with this web address: a wrong card")
     parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the card (default none)")
     parser.add_argument("--tap-after", type=float, default=0.05, metavar="S", help="seconds until the tap (0.05)")
     parser.add_argument("--state", type=Path, metavar="FILE", help="keep the card's counter across restarts")
@@ -92,6 +95,8 @@ def _hand(args: argparse.Namespace) -> "Hand | None":
         raise Fault(f"--fault: no fault '{args.fault}'", f"one of: none, {', '.join(CARD_FAULTS)}", Exit.USAGE)
     if not 0 <= args.tap_after <= 3600:
         raise Fault("--tap-after: 0 to 3600 seconds expected", exit_code=Exit.USAGE)
+    if args.tag is not None:
+        return Hand(_tag(args), args.tap_after)
     if args.card is None:
         return None
     twin = CardTwin(load_card(args.card), os.urandom, remembered(args.state) if args.state else 0)
@@ -101,3 +106,16 @@ def _hand(args: argparse.Namespace) -> "Hand | None":
     if args.fault != "none":
         card = FaultyCard(card, CARD_FAULTS[args.fault]())
     return Hand(card, args.tap_after)
+
+
+def _tag(args: argparse.Namespace) -> "Card":
+    from device_profiles.twins.ndef_tag import NdefTag, uri_message
+    from tillguard.exits import Exit
+    from tillguard.voice import Fault
+
+    if args.card is not None or args.state is not None or args.fault != "none":
+        raise Fault("--tag: goes with no --card, --state or --fault", "leave them out", Exit.USAGE)
+    try:
+        return NdefTag(uri_message(args.tag), os.urandom)
+    except ValueError:
+        raise Fault("--tag: an address of 1 to 250 ASCII characters expected", exit_code=Exit.USAGE) from None

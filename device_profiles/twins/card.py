@@ -8,11 +8,11 @@ everything else does not. Randomness (the identifier of each tap) is an argument
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile
+from device_profiles.twins.activation import Activated, Activation, ActivationB
 from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused, answered
 from device_profiles.twins.card_cryptogram import CardCryptography
 from protocols.emv import apdu, dol, tlv
@@ -50,16 +50,6 @@ ALLOWED: Mapping[int, tuple[int, frozenset[State]]] = MappingProxyType(
 """The commands of this card: their class octet, and in which states they are taken (EMV 4.4 Book 3, 6.3.5)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """What a reader learns of the card before the first command (ISO/IEC 14443-3 and -4)."""
-
-    atqa: bytes
-    sak: int
-    uid: bytes
-    ats: bytes
-
-
 class CardTwin:
     """One card. ``random`` gives octets for the tap's identifier; ``atc`` is the counter of the last payment."""
 
@@ -82,10 +72,13 @@ class CardTwin:
             Ins.READ_RECORD: self._read_record,
         }
 
-    def power_on(self) -> Activation:
+    def power_on(self) -> Activated:
         """The card comes into the field."""
         self.state = State.IDLE
         chip = self._chip
+        if chip.protocol_info:
+            application_data = bytes.fromhex(chip.application_data)
+            return ActivationB(self._random(4), application_data, bytes.fromhex(chip.protocol_info))
         uid = b"\x08" + self._random(3)  # ISO/IEC 14443-3, 6.5.4: 08 announces a random identifier
         return Activation(bytes.fromhex(chip.atqa), chip.sak, uid, bytes.fromhex(chip.ats))
 

@@ -11,6 +11,7 @@ end. It carries APDUs as they are and runs no kernel of its own. Outside pass-th
 from collections import deque
 from collections.abc import Collection
 
+from device_profiles.twins.activation import Activated, ActivationB
 from device_profiles.twins.card import CardTorn
 from device_profiles.twins.reader import Hand
 from protocols.errors import DecodeError
@@ -147,8 +148,7 @@ class Vivotech2ReaderTwin:
             self._poll = None
             card = hand.card.power_on()
             self._active = True
-            kind = CardType.A_ISO_DEP if card.sak & ISO_DEP else CardType.A_OTHER
-            return _said(poll, data=Token(kind, card.uid).data())
+            return _said(poll, data=_token(card).data())
         if now >= self._poll_ends:
             self._poll = None
             return _said(poll, Status.TIMEOUT)
@@ -169,6 +169,12 @@ class Vivotech2ReaderTwin:
         if self._active and self._hand is not None:
             self._hand.card.power_off()
         self._active = False
+
+
+def _token(card: Activated) -> Token:
+    if isinstance(card, ActivationB):
+        return Token(CardType.B_ISO_DEP, card.pupi)
+    return Token(CardType.A_ISO_DEP if card.sak & ISO_DEP else CardType.A_OTHER, card.uid)
 
 
 def _said(request: Request, status: Status = Status.OK, data: bytes = b"") -> bytes:

@@ -38,7 +38,8 @@ from protocols.serial.abecs_messages import (
     status_words,
 )
 from protocols.serial.abecs_turns import Exchange, Limits, State
-from terminal_agent.line.port import Line, LineGone
+from terminal_agent.line.hearing import Hearing
+from terminal_agent.line.port import Line
 from terminal_agent.pad.port import (
     PadAbsent,
     PadError,
@@ -64,11 +65,9 @@ class AbecsPad:
         self._settings = profile.abecs
         self._line = line
         self._trace = trace
-        self._framer = PacketFramer()
-        self._pending: list[Event] = []
+        self._hearing: Hearing[Event] = Hearing(line, PacketFramer(), profile.abecs.octet_s, PadAbsent, self._heard)
         self._lock = asyncio.Lock()
         self._exchange: Exchange | None = None
-        self._timer: asyncio.Timeout | None = None
         self._unsettled = True
 
     async def start(self) -> None:
@@ -128,9 +127,8 @@ class AbecsPad:
     async def cancel(self) -> None:
         """See :class:`terminal_agent.pad.port.PinPad`."""
         if self._exchange is not None:
-            self._put(self._exchange.cancel(self._now()))
-            if self._timer is not None:
-                self._timer.reschedule(self._exchange.deadline)
+            self._put(self._exchange.cancel(self._hearing.now()))
+            self._hearing.reschedule(self._exchange.deadline)
         async with self._lock:
             return
 
@@ -177,16 +175,16 @@ class AbecsPad:
 
     async def _drive(self, start: State, packet: bytes, name: str, person_s: float = 0.0) -> Exchange:
         settings = self._settings
-        self._pending.clear()
-        self._framer.lapse()
+        now = self._hearing.now
+        self._hearing.clear()
         limits = Limits(settings.ack_s, settings.reply_s, settings.sends)
-        exchange = Exchange(start, packet, name, limits, self._now(), person_s)
+        exchange = Exchange(start, packet, name, limits, now(), person_s)
         self._exchange = exchange
         try:
             self._put(exchange.outgoing)
             while not exchange.over:
-                event = await self._event(exchange)
-                self._put(exchange.hear(event, self._now()) if event is not None else exchange.silence(self._now()))
+                event = await self._hearing.event(exchange.deadline)
+                self._put(exchange.hear(event, now()) if event is not None else exchange.silence(now()))
         except asyncio.CancelledError:
             # Nobody will wait for the answer: tell the pad now, hear it when the next command begins.
             self._unsettled = True
@@ -202,33 +200,8 @@ class AbecsPad:
             raise PadAbsent(f"{self._line.name}: the pad cannot be understood, or does not understand", CHECK_THE_PAD)
         return exchange
 
-    async def _event(self, exchange: Exchange) -> Event | None:
-        """The next event, or None at the exchange's deadline. A packet that stands still is given up as damaged."""
-        while not self._pending:
-            until = exchange.deadline
-            if self._framer.unfinished:
-                until = min(until, self._now() + self._settings.octet_s)
-            try:
-                async with asyncio.timeout_at(until) as self._timer:
-                    octets = await self._line.read()
-            except TimeoutError:
-                if self._framer.unfinished:
-                    self._heard(self._framer.lapse())
-                    continue
-                if self._now() < exchange.deadline:
-                    continue
-                return None
-            except LineGone as fault:
-                raise PadAbsent(fault.what, fault.hint) from None
-            finally:
-                self._timer = None
-            self._heard(self._framer.feed(octets))
-        return self._pending.pop(0)
-
-    def _heard(self, events: list[Event]) -> None:
-        self._pending += events
-        for event in events:
-            self._told("<", redacted_response(event))
+    def _heard(self, event: Event) -> None:
+        self._told("<", redacted_response(event))
 
     def _put(self, octets: bytes) -> None:
         if not octets:
@@ -236,17 +209,11 @@ class AbecsPad:
         if self._trace is not None:
             for event in PacketFramer().feed(octets):
                 self._told(">", redacted_command(event))
-        try:
-            self._line.write(octets)
-        except LineGone as fault:
-            raise PadAbsent(fault.what, fault.hint) from None
+        self._hearing.put(octets)
 
     def _told(self, direction: str, words: str) -> None:
         if self._trace is not None:
             self._trace("pad", direction, words)
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 def _decoded(decode: Callable[[], T]) -> T:
