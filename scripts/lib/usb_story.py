@@ -20,7 +20,8 @@ from protocols.usb.rule_text import parse_rules
 from protocols.usb.rules import RuleSet
 from protocols.usb.uevent import Uevent, decode
 from terminal_agent.usb.describe import Raw
-from terminal_agent.usb.document import ExceptionFile, ExceptionText, PolicyFile, PolicyText, PortRole, parse_policy
+from terminal_agent.usb.document import ExceptionFile, ExceptionText, PolicyFile, PolicyText, PortRole
+from terminal_agent.usb.document_text import parse_policy
 from terminal_agent.usb.guard import Bus, Duty, Guard, Outcome
 from terminal_agent.usb.policy import Granted, Now, Policy
 
