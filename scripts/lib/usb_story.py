@@ -75,6 +75,12 @@ class TwinBus:
         self._twin.authorized_default = self._twin.interface_authorized_default = False
         return []
 
+    def lock_root(self, port: str) -> list[str]:
+        return self.lock_roots()
+
+    def disable_port(self, port: str, off: bool) -> None:
+        """This bus has no such switch: a device in a storm stays as it comes."""
+
     def authorise(self, port: str, allowed: bool) -> None:
         self._twin.authorise(port, allowed)
 
