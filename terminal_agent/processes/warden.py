@@ -10,6 +10,7 @@ locked is ever opened again by its stopping, crash or kill.
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 USAGE = """usage: python -I -m terminal_agent.processes.warden SETTINGS [SYSFS]
@@ -57,6 +58,15 @@ def default_of(root: str) -> str:
         return ""
 
 
+def boot_id() -> str:
+    """The name of this run of the machine; a trial does not outlive it."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123 - no pathlib yet
+            return file.readline(64).strip()
+    except OSError:
+        return ""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Lock, read the settings in a child while this process imports the rest, watch until told to stop."""
     if not 1 <= len(arguments) <= 2 or arguments[0].startswith("-"):
@@ -67,9 +77,11 @@ def main(arguments: Sequence[str]) -> int:
     lock_first(root)
     # Without OpenSSL behind it, hashlib uses its own SHA-256: four megabytes less, for the months that this runs.
     sys.modules["_hashlib"] = None  # type: ignore[assignment]  # the import system's way to say: not to be had
-    from terminal_agent.processes.warden_reader import Reading, read_settings, settings_of
+    from terminal_agent.processes.warden_reader import Reading, read_all, settings_of
 
-    reading = Reading(lambda: read_settings(path), 0)
+    boot, now_s, steady_s = boot_id(), time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    moment = (int(now_s), time.localtime(now_s).tm_gmtoff, steady_s)
+    reading = Reading(lambda: read_all(path, boot, moment), steady_s)
     from terminal_agent.errors import AgentError
     from terminal_agent.processes.warden_watch import Watch
 
@@ -77,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if "fault" in told:
             raise AgentError(told["fault"], told["hint"])
-        Watch(told, root, began_with).run()
+        Watch(told, root, began_with, boot).run()
     except AgentError as fault:
         sys.stderr.write(f"tillguard-warden: error: {fault.what}\n" + (f"hint: {fault.hint}\n" if fault.hint else ""))
         return 1

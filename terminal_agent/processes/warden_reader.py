@@ -12,14 +12,11 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from terminal_agent.processes.warden_settings import WardenSettings
+from typing import Any
 
 LONGEST_S = 10.0
+NO_WORD = "the reader ended without a word"
 _PIECE = 1 << 16
-ALARM = "alarm"
 
 
 class Reading:
@@ -79,8 +76,8 @@ def _child(work: Callable[[], bytes], pipe: int) -> None:
         os._exit(code)
 
 
-def read_settings(path: str) -> bytes:
-    """The settings file, and the end of the chain that was verified; or what is wrong with them."""
+def read_all(path: str, boot: str, moment: tuple[int, int, float]) -> bytes:
+    """For the start: the settings file, the end of the chain that was verified, and the policy; or what is wrong."""
     import pwd
     from pathlib import Path
 
@@ -106,7 +103,7 @@ def read_settings(path: str) -> bytes:
         "socket": str(found.socket), "users": users, "production": found.production,
         "head": head, "torn": torn,
     }  # fmt: skip
-    return pack(document)
+    return pack({**document, "stamps": stamps(document), "policy": read_policy(document, boot, moment)})
 
 
 def read_policy(told: Mapping[str, Any], boot: str, moment: tuple[int, int, float]) -> bytes:
@@ -137,11 +134,20 @@ def read_policy(told: Mapping[str, Any], boot: str, moment: tuple[int, int, floa
     return pack(document)
 
 
-def settings_of(octets: bytes) -> "Mapping[str, Any]":
-    """What :func:`read_settings` handed over."""
+def stamps(told: Mapping[str, Any]) -> tuple[int, ...]:
+    """When what policies are read from was last changed: the folders of the store, the list of persons."""
+    found = []
+    for path in (told["state"], f"{told['state']}/exceptions", told["trust"]):
+        try:
+            found.append(os.stat(path).st_mtime_ns)  # noqa: PTH116 - text, as in sysfs.py
+        except OSError:
+            found.append(0)
+    return tuple(found)
+
+
+def settings_of(octets: bytes) -> Mapping[str, Any]:
+    """What :func:`read_all` handed over."""
     from terminal_agent.usb.handover import unpack
 
-    return unpack(octets) if octets else {"fault": "the settings could not be read", "hint": "see the line above"}
-
-
-__all__ = ["ALARM", "LONGEST_S", "Reading", "WardenSettings", "read_policy", "read_settings", "settings_of"]
+    found: Mapping[str, Any] = unpack(octets) if octets else {"fault": NO_WORD, "hint": "see the line above"}
+    return found

@@ -19,7 +19,7 @@ from typing import Any
 from protocols.errors import DecodeError
 from terminal_agent.errors import AgentError
 from terminal_agent.processes.warden_fences import raise_fences
-from terminal_agent.processes.warden_reader import Reading, read_policy
+from terminal_agent.processes.warden_reader import NO_WORD, Reading, read_policy, stamps
 from terminal_agent.processes.warden_records import Records
 from terminal_agent.processes.warden_service import Service
 from terminal_agent.usb.document import PolicyText
@@ -49,15 +49,15 @@ def steady_s() -> float:
 class Watch:
     """Everything that lives as long as the process, wired once."""
 
-    def __init__(self, told: Mapping[str, Any], root: str, began_with: str, events: KernelEvents | None = None) -> None:
-        """``told``: the settings as the reader gave them; ``began_with``: usbcore's default before it was locked."""
+    def __init__(self, told: Mapping[str, Any], root: str, began_with: str, boot: str) -> None:
+        """``told``: what the reader gave; ``began_with``: usbcore's default before the lock; ``boot``: this run."""
         self._told = told
         self._root = root
         self._stop = False
         self._steady, self._utc = steady_s(), time.time()
-        self._boot = _first_line("/proc/sys/kernel/random/boot_id")
+        self._boot = boot
         self._bus = Sysfs(root)
-        self._events = events or KernelEvents()
+        self._events = KernelEvents()
         self._ledger = Ledger(f"{told['audit']}/{told['terminal']}{SUFFIX}", told["head"])
         self._records = Records(self._ledger)
         self._keyboards = Keyboards(self._bus, VirtualConsole(), root)
@@ -79,9 +79,8 @@ class Watch:
         signal.set_wakeup_fd(theirs)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._told_to_stop)
-        self._look_at_folder()
-        if self._reading is not None:
-            self._take_policy(self._reading.wait())
+        self._take_policy(self._told["policy"])
+        self._stamp = self._told["stamps"]
         self._begin(raise_fences(self._told, self._root))
         try:
             while not self._stop:
@@ -210,8 +209,7 @@ class Watch:
         """Read the policies anew where their folder, an exception or the list of persons has changed."""
         if self._reading is not None:
             return
-        state = self._told["state"]
-        stamp = tuple(_changed(path) for path in (state, f"{state}/exceptions", self._told["trust"]))
+        stamp = stamps(self._told)
         if stamp != self._stamp:
             self._stamp = stamp
             now = self._now()
@@ -226,7 +224,7 @@ class Watch:
         """Judge by what was read from now on; False where nothing could be read."""
         self._reading = None
         try:
-            found: Mapping[str, Any] = unpack(octets) if octets else {"fault": "its reader ended without a word"}
+            found: Mapping[str, Any] = unpack(octets) if octets else {"fault": NO_WORD}
         except DecodeError as fault:
             found = {"fault": str(fault)}
         if "fault" in found:
@@ -256,18 +254,3 @@ class Watch:
 
     def _told_to_stop(self, *_: object) -> None:
         self._stop = True
-
-
-def _changed(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116 - text, as in sysfs.py
-    except OSError:
-        return 0
-
-
-def _first_line(path: str) -> str:
-    try:
-        with open(path) as file:  # noqa: PTH123 - text, as in sysfs.py
-            return file.readline(64).strip()
-    except OSError:
-        return ""
