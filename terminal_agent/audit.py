@@ -20,6 +20,8 @@ from protocols.telemetry.events import Event
 from terminal_agent.errors import AgentError
 
 SUFFIX = ".audit.jsonl"
+SUFFIXES = {"agent": SUFFIX, "warden": ".warden.jsonl"}
+"""Who writes a chain to how its file's name ends."""
 
 
 class AuditError(AgentError):
@@ -45,9 +47,9 @@ class AuditLog:
         self._untidy = False
 
     @classmethod
-    def open(cls, folder: Path, terminal: str) -> "AuditLog":
+    def open(cls, folder: Path, terminal: str, writer: str = "agent") -> "AuditLog":
         """Open or begin the log of ``terminal`` in ``folder`` and verify it whole."""
-        path = folder / f"{terminal}{SUFFIX}"
+        path = folder / f"{terminal}{SUFFIXES[writer]}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             fresh = not path.exists()
@@ -61,7 +63,7 @@ class AuditLog:
         try:
             _lock(descriptor, path)
             torn = _cut_torn_line(descriptor, path)
-            summary = _verified(path, _chain(terminal), None)
+            summary = _verified(path, f"{writer}/{terminal}", None)
         except BaseException:
             os.close(descriptor)
             raise
@@ -139,14 +141,11 @@ _KEEP_IT = "keep the file as it is for the inquiry; records before that one are 
 
 def verify_file(path: Path, terminal: str | None = None, remembered: Head | None = None) -> Summary:
     """Prove the log at ``path``; the terminal is taken from the file's name unless given."""
-    name = terminal if terminal is not None else path.name.removesuffix(SUFFIX)
-    if terminal is None and not path.name.endswith(SUFFIX):
+    writer = next((one for one, suffix in SUFFIXES.items() if path.name.endswith(suffix)), "")
+    name = terminal if terminal is not None else path.name.removesuffix(SUFFIXES.get(writer, SUFFIX))
+    if terminal is None and not writer:
         raise AuditError(f"{path}: the file's name does not tell the terminal", "say which one with --terminal ID")
-    return _verified(path, _chain(name), remembered)
-
-
-def _chain(terminal: str) -> str:
-    return f"agent/{terminal}"
+    return _verified(path, f"{writer or 'agent'}/{name}", remembered)
 
 
 def _verified(path: Path, chain: str, remembered: Head | None) -> Summary:

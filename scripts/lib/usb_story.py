@@ -20,7 +20,8 @@ from protocols.usb.rule_text import parse_rules
 from protocols.usb.rules import RuleSet
 from protocols.usb.uevent import Uevent, decode
 from terminal_agent.usb.describe import Raw
-from terminal_agent.usb.document import ExceptionFile, ExceptionText, PolicyFile, PolicyText, PortRole, parse_policy
+from terminal_agent.usb.document import ExceptionFile, ExceptionText, PolicyFile, PolicyText, PortRole
+from terminal_agent.usb.document_text import parse_policy
 from terminal_agent.usb.guard import Bus, Duty, Guard, Outcome
 from terminal_agent.usb.policy import Granted, Now, Policy
 
@@ -73,6 +74,12 @@ class TwinBus:
     def lock_roots(self) -> list[str]:
         self._twin.authorized_default = self._twin.interface_authorized_default = False
         return []
+
+    def lock_root(self, port: str) -> list[str]:
+        return self.lock_roots()
+
+    def disable_port(self, port: str, off: bool) -> None:
+        """This bus has no such switch: a device in a storm stays as it comes."""
 
     def authorise(self, port: str, allowed: bool) -> None:
         self._twin.authorise(port, allowed)

@@ -11,7 +11,8 @@ from protocols.usb.device import Device
 from protocols.usb.rules import Dialect
 from terminal_agent.clock import SystemClock, local_time
 from terminal_agent.usb.describe import Raw, Unreadable, describe_all
-from terminal_agent.usb.document import PolicyText, PortRole, bare_rules, parse_policy, policy_of
+from terminal_agent.usb.document import PolicyText, PortRole, policy_of
+from terminal_agent.usb.document_text import bare_rules, parse_policy
 from terminal_agent.usb.policy import Now, Policy
 from terminal_agent.usb.recorded import LARGEST, read_tree
 from terminal_agent.usb.sysfs import Sysfs, SysfsError

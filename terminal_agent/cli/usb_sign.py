@@ -12,7 +12,7 @@ from protocols.errors import DecodeError, EncodeError, IntegrityError
 from protocols.signed import Envelope, Refused, Statement, believe, key_id, read, signers
 from protocols.usb.rules import printable
 from terminal_agent.cli import usb_files
-from terminal_agent.usb.document import parse_exception, parse_policy
+from terminal_agent.usb.document_text import parse_exception, parse_policy
 from terminal_agent.usb.lint import Weight, lint
 from terminal_agent.usb.store import EXCEPTION_KIND, LONGEST_EXCEPTION_S, POLICY_KIND
 from terminal_agent.usb.trust import load_trust

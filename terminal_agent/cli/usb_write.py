@@ -10,7 +10,8 @@ from protocols.usb.rules import Dialect, Rule, Target, print_rule
 from terminal_agent.cli import usb_files
 from terminal_agent.cli.usb_look import document
 from terminal_agent.usb.difference import fares, rule_changes
-from terminal_agent.usb.document import PolicyText, bare_rules
+from terminal_agent.usb.document import PolicyText
+from terminal_agent.usb.document_text import bare_rules
 from terminal_agent.usb.learn import learn
 from terminal_agent.usb.lint import Weight, lint
 from terminal_agent.usb.theirs import meanings

@@ -8,7 +8,7 @@ argument: memory may be mapped, and never as something to run.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -62,7 +62,7 @@ restart_syscall 128 rt_sigaction 134 rt_sigprocmask 135 rt_sigreturn 139 gettime
 sendto 206 recvfrom 207 brk 214 munmap 215 mremap 216 mmap 222 mprotect 226 madvise 233 getrandom 278
 """
 # Newer calls have one number everywhere.
-_EVERYWHERE = "landlock_create_ruleset 444 landlock_restrict_self 446 memfd_secret 447"
+_EVERYWHERE = "landlock_create_ruleset 444 landlock_add_rule 445 landlock_restrict_self 446 memfd_secret 447"
 
 
 def _numbers(text: str) -> Mapping[str, int]:
@@ -84,10 +84,14 @@ _EPERM = 1
 _FOREIGN_NUMBERS = 0x40000000  # x32 calls on x86_64; no call of either architecture has such a number
 
 
-def program(architecture: Architecture) -> bytes:
+def program(
+    architecture: Architecture,
+    permitted: Collection[str] = PERMITTED,
+    without_execution: Collection[str] = WITHOUT_EXECUTION,
+) -> bytes:
     """The filter, eight octets an instruction (linux/filter.h)."""
-    plain = [name for name in (*PERMITTED, *architecture.also) if name not in WITHOUT_EXECUTION]
-    checked = [architecture.numbers[name] for name in WITHOUT_EXECUTION]
+    plain = [name for name in (*permitted, *architecture.also) if name not in without_execution]
+    checked = [architecture.numbers[name] for name in without_execution]
     lines = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
         (_EQUAL, 1, 0, architecture.audit),

@@ -20,6 +20,7 @@ from protocols.usb.verdict import Verdict
 from terminal_agent.errors import AgentError
 from terminal_agent.usb.describe import Raw, describe, describe_all, parent_port
 from terminal_agent.usb.policy import Now, Policy
+from terminal_agent.usb.storms import MOST_APPEARANCES, OFF_S, STORM, WITHIN_S, Storm, StormWatch
 
 
 class Duty(StrEnum):
@@ -35,10 +36,16 @@ class Bus(Protocol):
     def read_all(self) -> Sequence[Raw]: ...
     def read(self, port: str) -> Raw | None: ...
     def lock_roots(self) -> Sequence[str]: ...
+    def lock_root(self, port: str) -> Sequence[str]: ...
     def authorise(self, port: str, allowed: bool) -> None: ...
     def interfaces(self, port: str) -> Sequence[tuple[int, int]]: ...
     def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None: ...
     def remove(self, port: str) -> None: ...
+    def disable_port(self, port: str, off: bool) -> None: ...
+
+
+Hold = Callable[[str], contextlib.AbstractContextManager[None]]
+"""Within it a keyboard at a port is let in; at its end its keystrokes are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,13 @@ class Outcome:
 class Guard:
     """Judges every device of a bus, and again whenever something changes."""
 
-    def __init__(self, bus: Bus, policy: Policy, duties: frozenset[Duty] = frozenset()) -> None:
+    def __init__(
+        self, bus: Bus, policy: Policy, duties: frozenset[Duty] = frozenset(), hold: Hold | None = None
+    ) -> None:
         self._bus = bus
         self._duties = duties
+        self._hold = hold
+        self._storms = StormWatch()
         self._watch = SequenceWatch()
         self._hashes: dict[str, str] = {}
         self.policy = policy
@@ -64,11 +75,11 @@ class Guard:
 
     def start(self, now: Now) -> list[Outcome]:
         """Lock the root hubs, then judge what is there."""
-        self.open_roots = tuple(self._bus.lock_roots())
         return self.rescan(now)
 
     def rescan(self, now: Now) -> list[Outcome]:
         """Judge all that is there, hubs first: at start, under a new policy, after lost events, when time is up."""
+        self.open_roots = tuple(self._bus.lock_roots())
         described = describe_all(self._bus.read_all(), self.policy.text.file.ports)
         present = {one.port for one in described}
         for port in [port for port in self._hashes if port not in present]:
@@ -89,9 +100,17 @@ class Guard:
             return []
         if not event.is_usb_device or event.action not in ("add", "change"):
             return []
-        raw = self._bus.read(event.port)
+        if event.port.startswith("usb"):  # a host controller that came late
+            self.open_roots += tuple(self._bus.lock_root(event.port))
+        elif event.action == "add" and (storm := self._storms.appeared(event.port, now.steady_s)) is not Storm.NONE:
+            return self._weather(event.port, storm)
+        return self.look(event.port, now)
+
+    def look(self, port: str, now: Now) -> list[Outcome]:
+        """Judge what is at a port now."""
+        raw = self._bus.read(port)
         if raw is None:
-            self._forget(event.port)
+            self._forget(port)
             return []
         above = self._hashes.get(parent_port(raw.port))
         if above is None and not raw.port.startswith("usb"):
@@ -100,6 +119,34 @@ class Guard:
         if isinstance(found, Device):
             self._hashes[found.port] = found.hash
         return [self._carry_out(self.policy.decide(found, now))]
+
+    def anew(self, port: str, now: Now) -> list[Outcome]:
+        """Bar what is at a port, then judge it as if it had just come: something of it came in another way."""
+        with contextlib.suppress(AgentError):
+            self._bus.authorise(port, False)
+        self.policy.forget(port)
+        return self.look(port, now)
+
+    def storms_over(self, now: Now) -> list[str]:
+        """Switch ports on again whose storm is over; which."""
+        found = self._storms.over(now.steady_s)
+        for port in found:
+            with contextlib.suppress(AgentError):  # a port that cannot be switched was never off
+                self._bus.disable_port(port, False)
+        return found
+
+    def _weather(self, port: str, storm: Storm) -> list[Outcome]:
+        """A device comes and goes too often to be judged each time: its port goes off, or it stays barred."""
+        self._forget(port)
+        if storm is Storm.GOES_ON:
+            return []
+        why = f"it came {MOST_APPEARANCES} times within {WITHIN_S} s: its port is off for {OFF_S} s"
+        verdict = Verdict(Target.REJECT, STORM, Device(port, "", "", ()), why=why)
+        try:
+            self._bus.disable_port(port, True)
+        except AgentError as fault:
+            return [Outcome(verdict, False, f"{fault.what}; it stays barred")]
+        return [Outcome(verdict, True)]
 
     def _forget(self, port: str) -> None:
         """A device is gone, and with a hub all that hung from it."""
@@ -119,7 +166,9 @@ class Guard:
                 self._bus.authorise(port, False)
                 self.policy.forget(port)
                 return Outcome(verdict, False, f"blocked instead: nobody here sees to it that {lacking[0]}")
-            _WRITES[verdict.target](self._bus, verdict)
+            hold = self._hold if verdict.keystrokes is not None and verdict.authorises else None
+            with hold(port) if hold is not None else contextlib.nullcontext():
+                _WRITES[verdict.target](self._bus, verdict)
         except AgentError as fault:
             self.policy.forget(port)
             if verdict.authorises:  # half a verdict is none

@@ -20,6 +20,7 @@ from terminal_agent.errors import AgentError
 KOBJECT_UEVENT = 15  # NETLINK_KOBJECT_UEVENT
 KERNEL_GROUP = 1  # the kernel's own events; udev's are group 2
 RECEIVE_OCTETS = 1 << 20  # about 2,000 events: a storm of a hundred devices with all their interfaces
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group
 
 
@@ -46,7 +47,10 @@ class KernelEvents:
                 socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, KOBJECT_UEVENT
             )
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_OCTETS)
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_OCTETS)
+            except PermissionError:  # without CAP_NET_ADMIN the machine's own limit holds, and storms end in a rescan
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_OCTETS)
             self._socket.bind((0, KERNEL_GROUP))
         except OSError as fault:
             raise AgentError(f"the kernel's socket of device events: {fault.strerror}", "is this Linux?") from None

@@ -9,7 +9,6 @@ read, :func:`deny_all` is in force: no device is allowed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from protocols.usb.compiled import CompiledEvaluator
 from protocols.usb.conditions import DAY_S, Cadence, Situation, day_time, until
@@ -20,6 +19,7 @@ from terminal_agent.usb.describe import Unreadable
 from terminal_agent.usb.document import Day, ExceptionText, PolicyText, Window, policy_of
 
 _DAYS = tuple(Day)
+_WEEKDAY_OF_1970 = 3  # its first day was a Thursday, and the week begins on Monday
 _NONE_OPEN: frozenset[str] = frozenset()
 UNREADABLE = "unreadable"  # the rule id of a device whose descriptors do not add up
 _TOUCHES_TIME = {"localtime", "rule-applied", "rule-evaluated"}
@@ -187,7 +187,7 @@ def deny_all(why: str) -> Policy:
 def is_open(window: Window, now: Now) -> bool:
     """Whether a weekly window is open; over midnight it belongs to the day on which it opened."""
     local = now.utc_s + now.offset_s
-    second, today = local % DAY_S, datetime.fromtimestamp(local, UTC).weekday()
+    second, today = local % DAY_S, (local // DAY_S + _WEEKDAY_OF_1970) % 7
     opens, closes = _edges(window)
     if opens < closes:
         return opens <= second < closes and _DAYS[today] in window.days

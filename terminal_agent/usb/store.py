@@ -28,7 +28,8 @@ from protocols.errors import DecodeError
 from protocols.signed import LARGEST, Believed, Envelope, Floor, Refused, Trust, Verify, believe, read, vouched
 from terminal_agent.errors import AgentError
 from terminal_agent.usb.commit import LONGEST_TRIAL_S, SHORTEST_TRIAL_S, Input, State, Trial, step
-from terminal_agent.usb.document import ExceptionText, PolicyText, parse_exception, parse_policy
+from terminal_agent.usb.document import ExceptionText, PolicyText
+from terminal_agent.usb.document_text import parse_exception, parse_policy
 from terminal_agent.usb.policy import Granted, Now, Policy, deny_all
 from tillguard.voice import Fault
 

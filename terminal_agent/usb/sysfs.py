@@ -4,11 +4,10 @@
 
 The root is an argument, so that the same code runs on a copy of a tree. Names come from the folder itself and must be
 ports; nothing that a device says of itself ever becomes part of a path. Every read has a bound. Nothing waits: an
-attribute that is not there is empty.
+attribute that is not there is empty. Paths are text: pathlib would cost the warden half a megabyte.
 """
 
 import os
-from pathlib import Path
 
 from protocols.usb.descriptors import LARGEST
 from terminal_agent.errors import AgentError
@@ -16,6 +15,8 @@ from terminal_agent.usb.describe import Raw
 from terminal_agent.usb.document import PORT
 
 LONGEST_TEXT = 4_096  # a page: what sysfs gives at most for a text
+DEEPEST_INPUT = 4  # interface/0003:…/input/input7/event3
+DEEPEST_DISK = 5  # interface/host2/target2:0:0/2:0:0:0/block/sda
 MOST_DEVICES = 4_096  # 127 a bus and some dozens of buses; more is no machine
 
 
@@ -26,9 +27,9 @@ class SysfsError(AgentError):
 class Sysfs:
     """One tree: ``root`` is ``/sys`` on a terminal."""
 
-    def __init__(self, root: Path = Path("/sys")) -> None:
-        self._root = root
-        self._devices = root / "bus/usb/devices"
+    def __init__(self, root: str | os.PathLike[str] = "/sys") -> None:
+        self._root = os.fspath(root)
+        self._devices = f"{self._root}/bus/usb/devices"
 
     def ports(self) -> list[str]:
         """The devices that are there, hubs before what hangs from them."""
@@ -45,19 +46,19 @@ class Sysfs:
     def read(self, port: str) -> Raw | None:
         """What sysfs says of one device; None where it is gone."""
         folder = self._folder(port)
-        vendor, product = self._text(folder / "idVendor"), self._text(folder / "idProduct")
-        octets = self._octets(folder / "descriptors", LARGEST + 1)
+        vendor, product = self._text(f"{folder}/idVendor"), self._text(f"{folder}/idProduct")
+        octets = self._octets(f"{folder}/descriptors", LARGEST + 1)
         if vendor is None or product is None or octets is None:
             return None
-        authorized = self._text(folder / "authorized")
+        authorized = self._text(f"{folder}/authorized")
         return Raw(
             port=port,
             vendor=vendor,
             product=product,
             descriptors=octets,
-            name=self._text(folder / "product") or "",
-            serial=self._text(folder / "serial") or "",
-            connect_type=self._text(folder / "port/connect_type") or "",
+            name=self._text(f"{folder}/product") or "",
+            serial=self._text(f"{folder}/serial") or "",
+            connect_type=self._text(f"{folder}/port/connect_type") or "",
             controller_path=self._controller(port),
             authorized=None if authorized is None else authorized == "1",
         )
@@ -71,18 +72,21 @@ class Sysfs:
 
         What could not be locked is told, and the others are locked all the same.
         """
+        return [fault for port in self.ports() if port.startswith("usb") for fault in self.lock_root(port)]
+
+    def lock_root(self, port: str) -> list[str]:
+        """The same for one root hub."""
         faults = []
-        for port in self.ports():
-            for name in ("authorized_default", "interface_authorized_default") if port.startswith("usb") else ():
-                try:
-                    self._write(self._folder(port) / name, "0")
-                except SysfsError as fault:
-                    faults.append(fault.what)
+        for name in ("authorized_default", "interface_authorized_default"):
+            try:
+                self._write(f"{self._folder(port)}/{name}", "0")
+            except SysfsError as fault:
+                faults.append(fault.what)
         return faults
 
     def authorise(self, port: str, allowed: bool) -> None:
         """The device lives or not; :class:`SysfsError` where the kernel did not take it."""
-        self._write(self._folder(port) / "authorized", "1" if allowed else "0")
+        self._write(f"{self._folder(port)}/authorized", "1" if allowed else "0")
 
     def interfaces(self, port: str) -> list[tuple[int, int]]:
         """Configuration and number of the interfaces that the kernel has now; none while the device is barred."""
@@ -97,42 +101,83 @@ class Sysfs:
     def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None:
         """One interface lives or not; when it does, the kernel is asked to look for its driver."""
         name = f"{port}:{place[0]}.{place[1]}"
-        self._write(self._folder(port) / name / "authorized", "1" if allowed else "0")
-        probe = self._root / "bus/usb/drivers_probe"
-        if allowed and probe.exists():
+        self._write(f"{self._folder(port)}/{name}/authorized", "1" if allowed else "0")
+        probe = f"{self._root}/bus/usb/drivers_probe"
+        if allowed and os.path.exists(probe):  # noqa: PTH110 - text, see above
             self._write(probe, name, kept=False)
 
     def remove(self, port: str) -> None:
         """The device is cut off until it is plugged anew."""
-        self._write(self._folder(port) / "remove", "1", kept=False)
+        self._write(f"{self._folder(port)}/remove", "1", kept=False)
 
-    def _folder(self, port: str) -> Path:
+    def disable_port(self, port: str, off: bool) -> None:
+        """The hub's port itself, whatever is plugged into it: off, or on again (Linux 6.0, ``usbN-portM/disable``)."""
+        hub, _, number = port.replace("-", ".").rpartition(".")
+        hub = hub.replace(".", "-", 1)
+        folder = (
+            f"usb{hub}/{hub}-0:1.0/usb{hub}-port{number}" if "-" not in hub else f"{hub}/{hub}:1.0/{hub}-port{number}"
+        )
+        if not PORT.fullmatch(port) or port.startswith("usb"):
+            raise SysfsError("a port that is none", "such as 1-4.2")
+        self._write(f"{self._devices}/{folder}/disable", "1" if off else "0")
+
+    def input_nodes(self, port: str) -> list[str]:
+        """The names of the input devices that a device has now: ``event3``."""
+        found = []
+        for configuration, number in self.interfaces(port):
+            for node in self._walk(f"{self._folder(port)}/{port}:{configuration}.{number}", DEEPEST_INPUT):
+                name = node.rpartition("/")[2]
+                if name.startswith("event") and name[5:].isdecimal():
+                    found.append(name)
+        return sorted(set(found))
+
+    def disks(self, port: str) -> list[str]:
+        """The names of the disks that a device has now: ``sda``."""
+        found = []
+        for configuration, number in self.interfaces(port):
+            for node in self._walk(f"{self._folder(port)}/{port}:{configuration}.{number}", DEEPEST_DISK):
+                folder, _, name = node.rpartition("/")
+                if folder.endswith("/block"):
+                    found.append(name)
+        return sorted(set(found))
+
+    def _walk(self, folder: str, depth: int) -> list[str]:
+        """The real folders below one, so many levels down; links are not followed."""
+        found = []
+        for name in self._names(folder):
+            path = f"{folder}/{name}"
+            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - text, see above
+                found.append(path)
+                found += self._walk(path, depth - 1) if depth > 1 else []
+        return found
+
+    def _folder(self, port: str) -> str:
         if not PORT.fullmatch(port):
             raise SysfsError("a port that is none", "such as 1-4.2 or usb1")
-        return self._devices / port
+        return f"{self._devices}/{port}"
 
     def _controller(self, port: str) -> str:
         """Path below sysfs of the host controller: what the root hub of the device's bus hangs from."""
         root_hub = port if port.startswith("usb") else f"usb{port.partition('-')[0]}"
         try:
-            real = os.path.realpath(self._devices / root_hub, strict=True)
+            real = os.path.realpath(f"{self._devices}/{root_hub}", strict=True)
         except OSError:
             return ""
         base = os.path.realpath(self._root)
-        above = str(Path(real).parent)
+        above = real.rpartition("/")[0]
         return above.removeprefix(base) if above.startswith(base) else ""
 
-    def _names(self, folder: Path) -> list[str]:
+    def _names(self, folder: str) -> list[str]:
         try:
             return os.listdir(folder)  # noqa: PTH208 - names, not paths
         except OSError:
             return []
 
-    def _text(self, path: Path) -> str | None:
+    def _text(self, path: str) -> str | None:
         octets = self._octets(path, LONGEST_TEXT)
         return None if octets is None else octets.decode("utf-8", "surrogateescape").rstrip("\n")
 
-    def _octets(self, path: Path, most: int) -> bytes | None:
+    def _octets(self, path: str, most: int) -> bytes | None:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
@@ -147,7 +192,7 @@ class Sysfs:
         finally:
             os.close(descriptor)
 
-    def _write(self, path: Path, text: str, *, kept: bool = True) -> None:
+    def _write(self, path: str, text: str, *, kept: bool = True) -> None:
         """Write one attribute; where it is ``kept``, read it back."""
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -13,7 +13,7 @@ import pytest
 
 from protocols.usb.rules import ATTRIBUTES, EXTENSIONS
 from terminal_agent.cli.usb_command import VERBS
-from terminal_agent.usb.document import parse_policy
+from terminal_agent.usb.document_text import parse_policy
 from tests.flows.usb_stage import FILES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,8 @@ from protocols.usb.conditions import Cadence
 from protocols.usb.device import Device
 from protocols.usb.uevent import Uevent, decode
 from terminal_agent.usb.describe import Raw, Unreadable, describe_all, parent_port, role_of
-from terminal_agent.usb.document import PortRole, parse_policy
+from terminal_agent.usb.document import PortRole
+from terminal_agent.usb.document_text import parse_policy
 from terminal_agent.usb.guard import Duty, Guard
 from terminal_agent.usb.lockout import lockouts
 from terminal_agent.usb.policy import Now, Policy, deny_all, is_open

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles import catalog
-from terminal_agent.usb.document import parse_exception, parse_policy
+from terminal_agent.usb.document_text import parse_exception, parse_policy
 from terminal_agent.usb.lint import lint
 from terminal_agent.usb.policy import Now
 from tillguard.voice import Fault
