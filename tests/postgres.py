@@ -58,7 +58,8 @@ class Postgres:
         while any(Path(f"/proc/{one}/fd/0").exists() for one in (pid, *map(int, children))):
             assert time.monotonic() < deadline, "the killed server does not end"
             time.sleep(0.01)
-        (self._folder / "data" / "postmaster.pid").unlink()  # a zombie may bear its number still
+        for lock in (self._folder / "data" / "postmaster.pid", *self._folder.glob(".s.PGSQL.*")):
+            lock.unlink()  # a zombie may bear the number in it still
 
     def fresh(self) -> str:
         """The address of a database with nothing in it."""

@@ -36,12 +36,23 @@ CREATE TABLE reports (
     UNIQUE (terminal, boot, seq)
 );
 
--- Which numbers of a boot are here: ranges as JSON, each with what links its ends.
+-- How far each boot's numbers are here without a gap, and the hashes that link its two ends. What is here beyond that
+-- stands in `reports`; what the terminal says it has dropped, in `dropped`.
 CREATE TABLE stories (
     terminal TEXT NOT NULL,
     boot BIGINT NOT NULL,
-    segments TEXT NOT NULL,
+    upto BIGINT NOT NULL,
+    first_prev BYTEA,
+    last_hash BYTEA,
     PRIMARY KEY (terminal, boot)
+);
+
+CREATE TABLE dropped (
+    terminal TEXT NOT NULL,
+    boot BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    last BIGINT NOT NULL,
+    PRIMARY KEY (terminal, boot, first)
 );
 
 CREATE TABLE terminal_latest (

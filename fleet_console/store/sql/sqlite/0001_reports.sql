@@ -36,12 +36,23 @@ CREATE TABLE reports (
     UNIQUE (terminal, boot, seq)
 );
 
--- Which numbers of a boot are here: ranges as JSON, each with what links its ends.
+-- How far each boot's numbers are here without a gap, and the hashes that link its two ends. What is here beyond that
+-- stands in `reports`; what the terminal says it has dropped, in `dropped`.
 CREATE TABLE stories (
     terminal TEXT NOT NULL,
     boot INTEGER NOT NULL,
-    segments TEXT NOT NULL,
+    upto INTEGER NOT NULL,
+    first_prev BLOB,
+    last_hash BLOB,
     PRIMARY KEY (terminal, boot)
+) WITHOUT ROWID;
+
+CREATE TABLE dropped (
+    terminal TEXT NOT NULL,
+    boot INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (terminal, boot, first)
 ) WITHOUT ROWID;
 
 CREATE TABLE terminal_latest (
