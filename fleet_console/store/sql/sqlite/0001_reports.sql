@@ -74,6 +74,8 @@ CREATE TABLE receipts (
     at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What was not taken, and why. Not the octets: nobody vouches that they hold no card data, and a report that should have
+-- been taken still lies in its terminal's spool, since it got no receipt.
 CREATE TABLE dead_letters (
     number INTEGER PRIMARY KEY,
     heard_ms INTEGER NOT NULL,
@@ -81,6 +83,7 @@ CREATE TABLE dead_letters (
     topic TEXT NOT NULL,
     reason TEXT NOT NULL,
     words TEXT NOT NULL,
-    octets BLOB NOT NULL
+    length INTEGER NOT NULL,
+    digest BLOB NOT NULL
 );
 CREATE INDEX dead_letters_of ON dead_letters (terminal, number);
