@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from fleet_console import metrics
+from fleet_console.arguments import common
 from fleet_console.containment import Control
 from fleet_console.settings import BrokerAccess, IngestSettings, OfficeSettings, load, needed
 from fleet_console.store.choose import open_store
@@ -26,7 +27,17 @@ from protocols.telemetry.seal import Signer
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
+EXAMPLES = """\
+examples:
+  fleet-console ingest --settings office.toml
+  fleet-console ingest --json
+"""
 PATIENCE_S = 2.0  # so long a standby leaves a free group to the worker whose it is
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    common(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger of a boot. Invariant: in whatever order reports come, what is here and what is missing are exactly that."""
+"""The ledger of a boot. Invariant: in whatever order reports come, what is here and missing is exactly that."""
 
 import random
 from hashlib import sha256
