@@ -20,13 +20,15 @@ import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as BinasciiError
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
 from protocols.errors import DecodeError, EncodeError, IntegrityError
+from protocols.public_key import PUBLIC_OCTETS
+from protocols.strict_json import strict_object
 
 LARGEST = 2 << 20  # an envelope: a policy of 1 MiB in base64, and its signatures
 MOST_SIGNATURES = 16
@@ -55,6 +57,8 @@ class Cause(StrEnum):
     OVER = "its time is over"
     OLD = "a newer version was believed before"
     TWIN = "another statement of this version was believed before"
+    AGAIN = "this very statement was believed before"
+    SKIPS = "it skips versions"
 
 
 class Refused(IntegrityError):
@@ -168,6 +172,14 @@ def key_id(public: bytes) -> str:
     return sha256(public).hexdigest()[:16]
 
 
+def public_from_base64(text: object, where: str) -> bytes:
+    """A person's public key of 32 octets as a document carries it."""
+    public = _base64(text, where)
+    if len(public) != PUBLIC_OCTETS:
+        raise DecodeError(where, f"a key of {PUBLIC_OCTETS} octets expected")
+    return public
+
+
 def to_be_signed(statement: bytes) -> bytes:
     """What a person's key signs: the context, then the statement's octets."""
     return _CONTEXT + statement
@@ -177,7 +189,7 @@ def read(octets: bytes) -> Envelope:
     """An envelope; :class:`DecodeError` for anything else. Its statement is not looked into."""
     if len(octets) > LARGEST:
         raise DecodeError("envelope", f"{len(octets)} octets; at most {LARGEST} expected")
-    document = _object(octets, "envelope", {"statement", "signatures"})
+    document = strict_object(octets, "envelope", {"statement", "signatures"})
     listed = document["signatures"]
     if not isinstance(listed, list) or len(listed) > MOST_SIGNATURES:
         raise DecodeError("envelope, signatures", f"a list of at most {MOST_SIGNATURES} expected")
@@ -248,7 +260,7 @@ def vouched(envelope: Envelope, trust: Trust, verify: Verify, *, kind: str, term
 
 
 def _statement(octets: bytes) -> Statement:
-    document = _object(octets, "statement", set(_NAMES))
+    document = strict_object(octets, "statement", _NAMES.keys())
     _checked(document)
     return Statement(*(document[name] for name in _NAMES))
 
@@ -267,27 +279,6 @@ def _checked(document: Mapping[str, Any]) -> None:
         raise DecodeError("statement, until_s", "a moment after from_s expected")
     if len(document["body"]) > LARGEST:
         raise DecodeError("statement, body", f"more than {LARGEST} characters")
-
-
-def _object(octets: bytes, where: str, names: set[str]) -> dict[str, Any]:
-    try:
-        document = json.loads(octets.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        raise DecodeError(where, "not a JSON document") from None
-    if not isinstance(document, dict) or set(document) != names:
-        raise DecodeError(where, f"an object of {', '.join(sorted(names))} expected")
-    return document
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_constant(_: str) -> None:
-    raise ValueError("not a number of JSON")
 
 
 def _base64(text: object, where: str) -> bytes:

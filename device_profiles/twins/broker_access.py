@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from protocols.mqtt.words import plain
 from protocols.telemetry.events import Lane
-from protocols.telemetry.topics import EVERYTHING, HEAD_OFFICE, ORDER, ROOT, is_terminal_name, shard, tree
+from protocols.telemetry.topics import EVERYTHING, HEAD_OFFICE, ORDER, RECEIPT, ROOT, is_terminal_name, shard, tree
 
 
 class Deed(StrEnum):
@@ -41,10 +41,11 @@ class Trespass:
 
 
 def may_publish(name: str, topic: str) -> bool:
-    """A terminal: the lanes of its own tree. Head office: orders. Anyone else: nothing."""
+    """A terminal: the lanes of its own tree. Head office: orders and receipts. Anyone else: nothing."""
     if name == HEAD_OFFICE:
         levels = topic.split("/")
-        return len(levels) == 5 and is_terminal_name(levels[3]) and topic == f"{tree(levels[3])}/{ORDER}"
+        told = levels[-1] in (ORDER, RECEIPT)
+        return told and len(levels) == 5 and is_terminal_name(levels[3]) and topic == f"{tree(levels[3])}/{levels[4]}"
     return is_terminal_name(name) and topic in {f"{tree(name)}/{lane.value}" for lane in Lane}
 
 
@@ -71,6 +72,7 @@ def mosquitto_rules() -> str:
     """The rules as mosquitto's ``acl_file``: %u is the certificate's common name (mosquitto.conf(5), acl_file)."""
     lanes = "\n".join(f"pattern write {ROOT}/+/%u/{lane.value}" for lane in Lane)
     return (
-        f"user {HEAD_OFFICE}\ntopic read {EVERYTHING}\ntopic write {ROOT}/+/+/{ORDER}\n\n"
+        f"user {HEAD_OFFICE}\ntopic read {EVERYTHING}\ntopic write {ROOT}/+/+/{ORDER}\n"
+        f"topic write {ROOT}/+/+/{RECEIPT}\n\n"
         f"{lanes}\npattern read {ROOT}/+/%u/#\n"
     )

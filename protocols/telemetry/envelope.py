@@ -4,11 +4,14 @@
 
 A report is JSON with these members in this order::
 
-    {"v":1,"terminal":"TG000001","boot":…,"seq":…,"prev":"…","lane":"health","at":…,"event":"device.back","fields":{…}}
+    {"v":2,"terminal":"TG000001","boot":…,"seq":…,"prev":"…","lane":"health","at":…,"event":"device.back","fields":{…}}
 
-``boot`` is the epoch of one life of the terminal's outbox and only grows; ``seq`` counts from 1 within it. ``prev`` is
-SHA-256 over the octets of the report before it, across boots, so that a gap, a change and a swap show at the receiver
-without trusting the broker. It is a link, not a signature: whoever holds the terminal's certificate could make it anew.
+``boot`` is the epoch of one life of the terminal's outbox and only grows; ``seq`` counts from 1 within it, over all
+lanes. ``prev`` is SHA-256 over the octets of the report before it, across lanes and boots, so that a gap, a change and
+a swap show at the receiver. Lanes may overtake each other: whoever receives knows a report by (terminal, boot, seq).
+
+Number 0 is the will's: ``agent.lost`` of this life, made before it and outside the chain; its ``prev`` is the hash that
+report 1 has too. Reports travel in signed batches: see :mod:`protocols.telemetry.batch`.
 """
 
 import hashlib
@@ -22,9 +25,11 @@ from protocols.errors import DecodeError, EncodeError
 from protocols.telemetry.events import KINDS, Event, Lane, Value, check
 from protocols.telemetry.topics import is_terminal_name
 
-VERSION = 1
-LARGEST_REPORT = 8_192  # octets; the longest event of the registry takes under 3,000
+VERSION = 2
+LARGEST_REPORT = 8_192  # octets; the longest event of the registry takes under 4,000
 LARGEST_COUNT = (1 << 63) - 1  # boot and seq: what SQLite and every JSON library in use keep exact
+WILL_SEQ = 0
+WILL_EVENT = "agent.lost"
 _HASH = re.compile("[0-9a-f]{64}")
 _GENESIS = b"tillguard report chain 1\x00"
 
@@ -73,7 +78,7 @@ def report_hash(octets: bytes) -> str:
 
 def encode(report: Report) -> bytes:
     """The octets of a report; raises :class:`EncodeError` for what :func:`decode` would refuse."""
-    fault = check(report.event) or _place(report.terminal, report.boot, report.seq, report.prev)
+    fault = check(report.event) or _place(report.terminal, report.boot, report.seq, report.prev, report.event.name)
     if fault:
         raise EncodeError(f"report: {fault}")
     event = report.event
@@ -104,7 +109,7 @@ def decode(octets: bytes) -> Report:
     if wire.v != VERSION:
         raise DecodeError("report", f"version {VERSION} expected")
     event = Event(wire.event, wire.at, wire.fields)
-    fault = check(event) or _place(wire.terminal, wire.boot, wire.seq, wire.prev)
+    fault = check(event) or _place(wire.terminal, wire.boot, wire.seq, wire.prev, wire.event)
     if fault is None and wire.lane != KINDS[wire.event].lane:
         fault = "the lane is not that of the event"
     if fault:
@@ -117,11 +122,13 @@ def schema() -> dict[str, Any]:
     return msgspec.json.schema(_Wire)
 
 
-def _place(terminal: str, boot: int, seq: int, prev: str) -> str | None:
+def _place(terminal: str, boot: int, seq: int, prev: str, event: str) -> str | None:
     if not is_terminal_name(terminal):
         return "terminal: 1 to 32 letters, digits and hyphens expected"
-    if not 0 <= boot <= LARGEST_COUNT or not 1 <= seq <= LARGEST_COUNT:
-        return "boot and seq: 0 and 1 to 2**63-1 expected"
+    if not 0 <= boot <= LARGEST_COUNT or not WILL_SEQ <= seq <= LARGEST_COUNT:
+        return "boot and seq: 0 to 2**63-1 expected"
+    if (seq == WILL_SEQ) != (event == WILL_EVENT):
+        return f"seq: {WILL_SEQ} for {WILL_EVENT} and for nothing else expected"
     if not _HASH.fullmatch(prev):
         return "prev: 64 hexadecimal digits expected"
     return None

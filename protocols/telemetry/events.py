@@ -19,6 +19,8 @@ from protocols.telemetry.fields import Value, fit
 
 __all__ = ["KINDS", "Event", "EventKind", "Field", "Lane", "Value", "check", "fit", "make", "words"]
 
+STANDINGS = ("open", "locked", "frozen")
+"""What a terminal may do: everything; no payment; nothing but answer."""
 TIME_MS = range(1 << 53)  # what every JSON reader keeps exact (RFC 8259, 6); year 287396
 
 
@@ -69,6 +71,11 @@ _CHECK_VALUE = Field("kcv", of.CHECK_VALUE, "check value of the key")
 _APPROVED = Field("approved", of.TEXT, "names of the custodians' keys that signed", optional=True)
 _MS = Field("ms", of.NUMBER, "milliseconds since the payment began")
 
+_ORDER = Field("order", of.IDENTIFIER, "the order's identifier, as head office gave it")
+_COMMAND = Field("command", of.IDENTIFIER, "which order")
+_ORDER_NUMBER = Field("sequence", of.NUMBER, "the order's place in the terminal's sequence")
+_PERSONS = Field("persons", of.TEXT, "who signed it")
+
 _ALL = (
     EventKind(
         "agent.started",
@@ -81,6 +88,26 @@ _ALL = (
         ),
     ),
     EventKind("agent.stopping", Lane.HEALTH, ("agent stopping",)),
+    EventKind("agent.lost", Lane.HEALTH, ("the connection ended without a word",)),
+    EventKind(
+        "agent.heartbeat",
+        Lane.HEALTH,
+        ("here", "{standing}", "the next word within {every_s} s", "{waiting} reports wait for a receipt"),
+        (
+            Field("every_s", of.NUMBER, "the longest time until the next heartbeat, in seconds"),
+            Field("standing", of.one_of(*STANDINGS), "what the terminal may do"),
+            Field("waiting", of.NUMBER, "reports without a receipt"),
+        ),
+    ),
+    EventKind(
+        "audit.head",
+        Lane.HEALTH,
+        ("audit log: {records} records", "head {head}"),
+        (
+            Field("records", of.NUMBER, "records in the audit log"),
+            Field("head", of.HASH, "hash of the last one"),
+        ),
+    ),
     EventKind(
         "payment.step",
         Lane.BULK,
@@ -219,11 +246,54 @@ _ALL = (
     EventKind(
         "report.dropped",
         Lane.ALERT,
-        ("{count} reports dropped from a full outbox", "lane {lane}"),
+        (
+            "{count} reports dropped from a full outbox",
+            "lane {lane}",
+            "numbers {ranges}",
+            "{epoch_back} before this life",
+        ),
         (
             Field("count", of.NUMBER, "how many"),
             Field("lane", of.one_of(*(lane.value for lane in Lane)), "of which lane"),
+            Field("epoch_back", of.NUMBER, "how much lower than this report's boot that of the dropped ones is"),
+            Field("ranges", of.RANGES, "their sequence numbers"),
         ),
+    ),
+    EventKind(
+        "order.done",
+        Lane.ACK,
+        ("order {order} ({command}) of {persons} done", "{result}"),
+        (_ORDER, _COMMAND, _ORDER_NUMBER, _PERSONS, Field("result", of.TEXT, "what was done, in words")),
+    ),
+    EventKind(
+        "order.refused",
+        Lane.ACK,
+        ("order {order} ({command}) refused", "{reason}"),
+        (
+            _ORDER,
+            Field("command", of.IDENTIFIER, "which order", optional=True),
+            _ORDER_NUMBER,
+            _PERSONS,
+            _REASON,
+        ),
+    ),
+    EventKind(
+        "order.alert",
+        Lane.ALERT,
+        ("what came as an order is not believed", "{cause}", "{reason}"),
+        (Field("cause", of.IDENTIFIER, "why, in one word for programs"), _REASON),
+    ),
+    EventKind(
+        "trust.rotated",
+        Lane.ACK,
+        ("persons' keys exchanged by {persons}", "version {version}"),
+        (_PERSONS, Field("version", of.NUMBER, "version of the new list of persons")),
+    ),
+    EventKind(
+        "diagnostics",
+        Lane.BULK,
+        ("diagnostics for order {order}", "{part}: {words}"),
+        (_ORDER, Field("part", of.IDENTIFIER, "what it is about"), Field("words", of.TEXT, "how it stands")),
     ),
 )
 

@@ -16,6 +16,8 @@ Value = str | int | bool
 
 LARGEST_NUMBER = 10**12 - 1  # ISO 8583 DE4: an amount has 12 digits; one more and a number could be an account number
 LONGEST_TEXT = 200
+LONGEST_RANGES = 2_000
+LONGEST_ENVELOPE = 40_000  # what leaves room, in base64, for an order around it in 64 KiB
 LONGEST_RUN = 12  # digits in an identifier with no letter between: an account number with a Luhn digit has 13 or more
 _DIGITS = re.compile(r"[0-9](?:[ .\-]?[0-9])*")
 _KSN_NAMED = re.compile(r"KSN [0-9A-F]{20}(?:[0-9A-F]{4})?(?![0-9A-Fa-f])")
@@ -128,3 +130,29 @@ CHECK_VALUE = Kind(
     "3 octets or 5 (CMAC), hexadecimal",
     _shape("[0-9A-F]{6}|[0-9A-F]{10}", "6 or 10 capital hexadecimal digits"),
 )
+HASH = Kind("hash", "SHA-256, hexadecimal", _shape("[0-9a-f]{64}", "64 hexadecimal digits"))
+_RANGES = "ranges of at most 11 digits, such as 1..5,7,9..12"
+RANGES = Kind(
+    "ranges",
+    _RANGES,
+    _shape(
+        rf"(?=.{{1,{LONGEST_RANGES}}}\Z)[0-9]{{1,11}}(?:\.\.[0-9]{{1,11}})?(?:,[0-9]{{1,11}}(?:\.\.[0-9]{{1,11}})?)*",
+        _RANGES,
+    ),
+)
+
+
+def _envelope(value: Value) -> str | None:
+    if type(value) is str and 1 <= len(value) <= LONGEST_ENVELOPE and value.isascii() and value.isprintable():
+        return None
+    return f"1 to {LONGEST_ENVELOPE} printable ASCII characters"
+
+
+def _count(value: Value) -> str | None:
+    return None if type(value) is int and 0 <= value < 1 << 63 else "0 to 2**63-1"
+
+
+# Of orders alone, which head office makes and persons sign; no event has a field of these kinds.
+ENVELOPE = Kind("envelope", "a signed statement, one line of JSON", _envelope)
+COUNT = Kind("count", "0 to 2**63-1", _count)
+KEY_BLOCK = Kind("key block", "X9.143, capitals and digits", _shape("[A-D][0-9A-Z]{15,2047}", "a key block"))

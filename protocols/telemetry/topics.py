@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The topic tree: who speaks where. Names only; the broker's access list is made from them, not in here.
 
-A terminal's tree is ``pos/v1/s{shard}/{terminal}/``. It publishes its four lanes; ``order`` is what head office tells
-it. The shard is the first octet of SHA-256 over the terminal's name, modulo 64, in two digits, so that any number of
-readers can divide the fleet between them without a message changing its place.
+A terminal's tree is ``pos/v1/s{shard}/{terminal}/``. It publishes its four lanes; ``order`` and ``receipt`` are what
+head office tells it. The shard is the first octet of SHA-256 over the terminal's name, modulo 64, in two digits, so
+that any number of readers can divide the fleet between them without a message changing its place.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from protocols.telemetry.events import Lane
 ROOT = "pos/v1"
 SHARDS = 64
 HEAD_OFFICE = "head-office"  # the one certificate name that is no terminal
-ORDER = "order"  # the level that head office writes and the terminal reads
+ORDER = "order"  # the two levels that head office writes and the terminal reads
+RECEIPT = "receipt"
 EVERYTHING = f"{ROOT}/#"
 _TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}", re.ASCII)
 
@@ -46,6 +47,11 @@ def report_topic(terminal: str, lane: Lane) -> str:
 def order_topic(terminal: str) -> str:
     """Where head office publishes orders for the terminal."""
     return f"{tree(terminal)}/{ORDER}"
+
+
+def receipt_topic(terminal: str) -> str:
+    """Where head office publishes receipts for the terminal."""
+    return f"{tree(terminal)}/{RECEIPT}"
 
 
 def read_report_topic(topic: str) -> tuple[str, Lane]:

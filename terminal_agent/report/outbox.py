@@ -25,6 +25,7 @@ from pathlib import Path
 from protocols.errors import EncodeError
 from protocols.telemetry.envelope import Report, encode, genesis, report_hash
 from protocols.telemetry.events import KINDS, Event, Lane, make
+from protocols.telemetry.ranges import ranges_of, texts
 from protocols.telemetry.topics import report_topic
 from terminal_agent.report.settings import OutboxError
 
@@ -228,13 +229,19 @@ class Outbox:
             if gone >= share:
                 return
             dropped = self._database.execute(
-                "DELETE FROM report WHERE number IN (SELECT number FROM report WHERE lane = ? ORDER BY number LIMIT ?)",
+                "SELECT number, boot, seq FROM report WHERE lane = ? ORDER BY number LIMIT ?",
                 (lane.value, share - gone),
-            ).rowcount
-            if dropped:
-                gone += dropped
-                self._rows -= dropped
-                self._append(make("report.dropped", at_ms, count=dropped, lane=lane.value))
+            ).fetchall()
+            if not dropped:
+                continue
+            self._database.execute("DELETE FROM report WHERE lane = ? AND number <= ?", (lane.value, dropped[-1][0]))
+            gone += len(dropped)
+            self._rows -= len(dropped)
+            for boot in sorted({row[1] for row in dropped}):
+                for count, ranges in texts(ranges_of(row[2] for row in dropped if row[1] == boot)):
+                    back = self.boot - boot
+                    fields = {"count": count, "lane": lane.value, "epoch_back": back, "ranges": ranges}
+                    self._append(make("report.dropped", at_ms, **fields))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -73,6 +73,7 @@ def test_rules_for_mosquitto_are_these() -> None:
         "user head-office",
         "topic read pos/v1/#",
         "topic write pos/v1/+/+/order",
+        "topic write pos/v1/+/+/receipt",
         "",
         "pattern write pos/v1/+/%u/alert",
         "pattern write pos/v1/+/%u/ack",

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from protocols.errors import DecodeError, EncodeError
 from protocols.telemetry.envelope import (
     LARGEST_REPORT,
+    WILL_EVENT,
+    WILL_SEQ,
     Report,
     decode,
     encode,
@@ -34,7 +36,8 @@ def changed(**members: Any) -> bytes:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_round_trips(name: str) -> None:
-    report = Report("TG000001", 2**63 - 1, 2**63 - 1, PREV, make(name, AT, **SOUND[name]))
+    seq = WILL_SEQ if name == WILL_EVENT else 2**63 - 1
+    report = Report("TG000001", 2**63 - 1, seq, PREV, make(name, AT, **SOUND[name]))
     octets = encode(report)
     assert decode(octets) == report
     assert len(octets) < LARGEST_REPORT // 2
@@ -58,14 +61,16 @@ def test_every_truncation_is_refused(length: int) -> None:
 @pytest.mark.parametrize(
     "octets",
     [
-        changed(v=2),
-        changed(v="1"),
+        changed(v=1),
+        changed(v="2"),
         changed(terminal="head-office"),
         changed(terminal="a/b"),
         changed(boot=-1),
         changed(boot=2**63),
         changed(seq=0),
+        changed(seq=-1),
         changed(seq=1.0),
+        changed(event="agent.lost", lane="health", fields={}),
         changed(seq=True),
         changed(prev="0" * 63),
         changed(prev="A" * 64),
@@ -101,6 +106,7 @@ def test_what_is_no_report_is_refused_without_quoting_it(octets: bytes) -> None:
         Report("a/b", 1, 1, PREV, REPORT.event),
         Report("TG000001", -1, 1, PREV, REPORT.event),
         Report("TG000001", 1, 0, PREV, REPORT.event),
+        Report("TG000001", 1, 1, PREV, make("agent.lost", AT)),
         Report("TG000001", 1, 1, "x", REPORT.event),
         Report("TG000001", 1, 1, PREV, Event("payment.nothing", AT, {})),
     ],

@@ -24,6 +24,9 @@ FINISHED: dict[str, Any] = {
 SOUND: dict[str, dict[str, Any]] = {
     "agent.started": {"version": "0.1.0", "reader": "pn532", "pad": "ipp-uic"},
     "agent.stopping": {},
+    "agent.lost": {},
+    "agent.heartbeat": {"every_s": 60, "standing": "open", "waiting": 3},
+    "audit.head": {"records": 1_234, "head": "a0" * 32},
     "payment.step": {"payment": "p-1", "step": "gpo", "wire": "reader", "words": "TTQ 36 00 40 00", "ms": 12},
     "payment.finished": FINISHED,
     "payment.alert": {"payment": "p1", "alert": "card.brand-mismatch"},
@@ -51,7 +54,18 @@ SOUND: dict[str, dict[str, Any]] = {
     "advice.stuck": {"reason": "not the key of what was sealed"},
     "payments.stopped": {"reason": "no room to record a payment"},
     "payments.resumed": {},
-    "report.dropped": {"count": 20, "lane": "bulk"},
+    "report.dropped": {"count": 20, "lane": "bulk", "epoch_back": 86_400_000, "ranges": "1..5,7,9..12"},
+    "order.done": {"order": "o-1", "command": "lock", "sequence": 7, "persons": "anna, bernd", "result": "locked"},
+    "order.refused": {
+        "order": "o-1",
+        "command": "lock",
+        "sequence": 7,
+        "persons": "anna",
+        "reason": "its time is over",
+    },
+    "order.alert": {"cause": "nobody", "reason": "no known key signed it"},
+    "trust.rotated": {"persons": "anna, bernd", "version": 2},
+    "diagnostics": {"order": "o-1", "part": "outbox", "words": "3 reports wait"},
 }
 
 

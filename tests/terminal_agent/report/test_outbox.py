@@ -144,7 +144,7 @@ def test_full_outbox_drops_the_oldest_of_the_least_lane_and_says_so(path: Path) 
     kept = reports(outbox)
     assert len(kept) <= 100
     assert [report.event for report in kept if report.event.name == "report.dropped"] == [
-        make("report.dropped", AT + 100, count=2, lane="bulk")
+        make("report.dropped", AT + 100, count=2, lane="bulk", epoch_back=0, ranges="1..2")
     ]
     assert kept[0].event == step(2)
     for number in range(101, 400):

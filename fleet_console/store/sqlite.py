@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The SQLite file of one machine's head office: WAL, synchronous FULL, a thread of its own. Knows no terminal.
+
+What :meth:`SqliteDatabase.write` returned from survives kill -9 and a power cut. Several processes may have it open:
+one that ingests, and the commands beside it. A shard group is held by a lock on a file beside the database.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from fleet_console.store.migrations import VERSION_TABLE, lacking
+from fleet_console.store.port import Row, Stale, Step, StoreError, Taken, Unavailable, Value
+
+T = TypeVar("T")
+BUSY_S = 5.0  # how long a write waits for another process's; a commit of a thousand reports takes milliseconds
+
+
+class SqliteDatabase:
+    """A :class:`fleet_console.store.port.Database` in one file."""
+
+    def __init__(self, path: Path) -> None:
+        """Use :meth:`open`."""
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._database: sqlite3.Connection | None = None
+        self._held: dict[int, int] = {}
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteDatabase":
+        """Open or make the file and bring its schema up to date; raises :class:`StoreError` with the cure."""
+        store = cls(path)
+        try:
+            await store._run(store._begin)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def read(self, statement: str, *values: Value) -> list[Row]:
+        """See the port."""
+        return await self._run(lambda: self._open.execute(_numbered(statement), values).fetchall())
+
+    async def write(self, steps: Sequence[Step], version: int | None = None) -> None:
+        """See the port."""
+        await self._run(lambda: self._write(steps, version))
+
+    async def hold(self, group: int) -> bool:
+        """See the port."""
+        return await self._run(lambda: self._lock(group))
+
+    async def close(self) -> None:
+        """See the port."""
+
+        def close() -> None:
+            if self._database is not None:
+                self._database.close()
+            for descriptor in self._held.values():
+                os.close(descriptor)
+            self._held.clear()
+
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, close)
+            self._thread.shutdown()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        def guarded() -> T:
+            with self._faults():
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+
+    @property
+    def _open(self) -> sqlite3.Connection:
+        assert self._database is not None  # made by open()
+        return self._database
+
+    def _begin(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as fault:
+            raise Unavailable(f"{self._path}: {fault.strerror}", "check the folder's rights and space") from None
+        self._database = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_S)
+        run = self._open.execute
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA foreign_keys = ON")
+        with self._transaction():
+            run(VERSION_TABLE)
+            version = run("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0]
+            for migration in lacking("sqlite", version, str(self._path)):
+                for statement in migration.statements:
+                    run(statement)
+                run("INSERT INTO schema_version VALUES (?)", (migration.version,))
+
+    def _write(self, steps: Sequence[Step], version: int | None) -> None:
+        with self._transaction():
+            if version is not None and self._open.execute("SELECT version FROM register").fetchone()[0] != version:
+                raise Stale
+            for statement, rows in steps:
+                self._open.executemany(_numbered(statement), rows)
+
+    def _lock(self, group: int) -> bool:
+        if group in self._held:
+            return True
+        descriptor = os.open(f"{self._path}.group{group}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._held[group] = descriptor
+        return True
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._open.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._open.execute("COMMIT")
+        except BaseException:
+            if self._open.in_transaction:
+                self._open.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError as fault:
+            if (fault.sqlite_errorname or "").startswith(("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")):
+                raise Taken from None
+            raise
+        except sqlite3.Error as fault:
+            name = getattr(fault, "sqlite_errorname", "") or type(fault).__name__
+            for start, (what, hint) in _PASSING.items():
+                if name.startswith(start):
+                    raise Unavailable(f"{self._path}: {what} ({name})", hint) from None
+            if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+                raise StoreError(f"{self._path}: not a sound database ({name})", "restore it from its copy") from None
+            raise
+
+
+def _numbered(statement: str) -> str:
+    """SQLite's own way of numbering parameters (sqlite.org, Binding Values)."""
+    return statement.replace("$", "?")
+
+
+_PASSING = {
+    "SQLITE_FULL": ("the disk is full", "free some space; nothing was written"),
+    "SQLITE_IOERR": ("the disk does not take it", "check space and the disk's health; nothing was written"),
+    "SQLITE_BUSY": ("in use by another process", "end what keeps it locked"),
+    "SQLITE_READONLY": ("read-only", "check the rights of the file and its folder"),
+    "SQLITE_CANTOPEN": ("cannot be opened", "check the rights of the file and its folder"),
+}
+"""SQLite's result codes by the beginning of their name: what to say, and the cure."""

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger of a boot. Invariant: in whatever order reports come, what is here and what is missing are exactly that."""
+
+import random
+from hashlib import sha256
+
+import pytest
+
+from fleet_console import ledger
+from fleet_console.ledger import Boot, Place, ranges
+
+
+def own(seq: int) -> bytes:
+    return sha256(b"%d" % seq).digest()
+
+
+def add(boot: Boot, seq: int, prev: bytes | None = None) -> Place:
+    return boot.add(seq, own(seq - 1) if prev is None else prev, own(seq))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_order_against_a_set(seed: int) -> None:
+    chance = random.Random(seed)
+    boot, here = Boot(), set[int]()
+    numbers = chance.choices(range(1, 40), k=60)
+    for seq in numbers:
+        assert add(boot, seq) is (Place.KNOWN if seq in here else Place.NEW)
+        here.add(seq)
+        held = [number for first, last in [(1, boot.upto), *boot.also()] for number in range(first, last + 1)]
+        lacking = [number for first, last in boot.missing() for number in range(first, last + 1)]
+        assert sorted(held) == sorted(here)
+        assert lacking == [number for number in range(1, max(here)) if number not in here]
+        assert boot.last_hash == own(max(here))
+        assert boot.floor_hash == (own(boot.upto) if boot.upto else None)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1), (1, 3, 2), (3, 2, 1)])
+def test_a_broken_link_shows_in_every_order(order: tuple[int, ...]) -> None:
+    boot = Boot()
+    places = [add(boot, seq, b"other" if seq == 2 else None) for seq in order]
+    assert places.count(Place.UNLINKED) == 1
+    assert boot.upto == 3
+
+
+def test_a_boot_goes_on_where_it_was_left() -> None:
+    boot = Boot(7, b"before", own(7))
+    assert (boot.upto, boot.first_prev, boot.missing()) == (7, b"before", [])
+    assert add(boot, 7) is Place.KNOWN
+    assert add(boot, 8) is Place.NEW
+    assert add(Boot(7, b"before", own(6)), 8) is Place.UNLINKED
+
+
+def test_what_was_dropped_is_missed_no_longer() -> None:
+    boot = Boot()
+    for seq in (1, 2, 6, 10):
+        add(boot, seq)
+    assert boot.account(2, 7) == [(3, 5), (7, 7)]
+    assert (boot.upto, boot.also(), boot.missing()) == (7, [(10, 10)], [(8, 9)])
+    assert add(boot, 4) is Place.KNOWN
+    assert add(boot, 8, b"anything") is Place.NEW  # what it links to was dropped
+    assert boot.account(12, 13) == [(12, 13)]
+    assert boot.also() == [(10, 10), (12, 13)]
+    assert boot.account(12, 13) == []
+    assert Boot().account(1, 3) == [(1, 3)]
+
+
+def test_receipts_are_bounded_and_so_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MOST_RANGES", 100)
+    boot = Boot()
+    places = [add(boot, seq) for seq in range(2, 300, 2)]
+    assert places.count(Place.NEW) == 100
+    assert places.count(Place.NO_ROOM) == 49
+    assert (len(boot.also()), len(boot.missing())) == (64, 64)
+    assert boot.missing()[0] == (1, 1)
+    assert add(boot, 1) is Place.NEW  # what closes a gap always has room
+
+
+def test_ranges_of_a_field() -> None:
+    assert list(ranges("1..5,7,9..12")) == [(1, 5), (7, 7), (9, 12)]
