@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The authority that terminals' certificates come from: issues them, lists the withdrawn ones, seals answers.
 
-Certificates are of P-256 and short life (30 days), profiled after RFC 5280. ``cryptography`` draws their serial numbers.
+Certificates are of P-256 and live 30 days, profiled after RFC 5280; ``cryptography`` draws their serial numbers.
 The authority's key is a file of the machine that enrols; whoever has it can make terminals, so it lies nowhere else.
 """
 
@@ -65,7 +65,7 @@ class Issued:
 
 
 class Authority:
-    """The issuing authority, from its certificate and private key in PEM; :class:`DecodeError` where they do not fit."""
+    """The issuing authority, from certificate and private key in PEM; :class:`DecodeError` where they do not fit."""
 
     def __init__(self, certificate: bytes, key: bytes) -> None:
         try:

@@ -19,7 +19,7 @@ Every answer names the application by the SHA-256 of its body, so none can be ta
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -60,7 +60,7 @@ class Review:
     terminal: str
     application: str
     at_ms: int
-    faults: Mapping[str, str] = MappingProxyType({})
+    faults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,7 @@ class Enrolment:
 
     def apply(self, binding: Binding, model: str) -> bytes:
         """Make a key and ask for a certificate; the application, sealed. What waited before is given up."""
-        if faults := binding.faults():
-            name, words = next(iter(faults.items()))
-            raise IdentityError(f"{name}: {words}", "write what the contract says")
+        _sound(binding)
         record = self._folder.read()
         if record.life not in (None, Life.APPLIED, Life.REVIEWED):
             raise IdentityError(
@@ -70,8 +68,17 @@ class Enrolment:
         key = self._folder.slot(record.in_use).key
         return documents.endorse(self._ask(record, record.binding, model), _signer(key))
 
+    def rebind(self, binding: Binding, model: str) -> bytes:
+        """Ask for another binding; the key in use stands for the application, and the merchant's code is needed."""
+        record = self._folder.read()
+        if not record.in_use:
+            raise IdentityError("no certificate is in use", "apply first: terminal-agent identity apply")
+        _sound(binding)
+        return documents.endorse(self._ask(record, binding, model), _signer(self._folder.slot(record.in_use).key))
+
     def recover(self, binding: Binding, model: str, technician: Path) -> bytes:
         """Give up all keys and begin anew; a technician's key stands for the application, the code is still needed."""
+        _sound(binding)
         record = self._folder.wipe(Life.APPLIED)
         return documents.endorse(self._ask(record, binding, model), _signer(technician))
 
@@ -88,8 +95,8 @@ class Enrolment:
         """The activation that the merchant's code makes, sealed; the code itself goes nowhere."""
         code = read_code(typed)
         record = self._folder.read()
-        if not record.waiting or record.life is not Life.REVIEWED:
-            raise IdentityError("no accepted application waits for a code", "take head office's review first")
+        if not record.waiting:
+            raise IdentityError("no application waits for a code", "apply first: terminal-agent identity apply")
         activation = Activation(self._terminal, record.waiting, self._now_ms(), proof_of(code, record.waiting))
         return documents.encode_activation(activation, _signer(self._waiting_key(record)))
 
@@ -161,6 +168,11 @@ class Enrolment:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._now_ms() / 1000, UTC)
+
+
+def _sound(binding: Binding) -> None:
+    for name, words in binding.faults().items():
+        raise IdentityError(f"{name}: {words}", "write what the contract says")
 
 
 def _signer(path: Path) -> Signer:
