@@ -12,8 +12,11 @@ A certificate that is new is only tried: the one in use stays until head office 
 renewal that goes wrong, and one that the broker refuses, cost nothing (:meth:`Folder.promote`, :meth:`Folder.give_up`).
 """
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,11 +80,31 @@ class Slot:
 
 
 class Folder:
-    """The identity of one terminal. One writer at a time: the agent, or a command while the agent is stopped."""
+    """The identity of one terminal; agent and commands change it one at a time (:meth:`alone`)."""
 
     def __init__(self, path: Path, terminal: str) -> None:
         self.path = path
         self._terminal = terminal
+        self._inside = False
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes the folder meanwhile; may be entered again by whoever is inside."""
+        if self._inside:
+            yield
+            return
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as fault:
+            raise IdentityError(f"{self.path}: {fault.strerror}", "check the folder's rights") from None
+        self._inside = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            self._inside = False
+            os.close(handle)
 
     @property
     def application(self) -> Path:
@@ -143,22 +166,24 @@ class Folder:
 
     def promote(self) -> Record:
         """Head office answered over the new certificate: it is in use, the old key is destroyed."""
-        record = self.read()
-        if not record.candidate:
-            raise IdentityError("no certificate is on trial", "renew first")
-        after = replace(record, in_use=record.candidate, candidate="")
-        self.write(after)
-        self.empty(record.in_use)
-        return after
+        with self.alone():
+            record = self.read()
+            if not record.candidate:
+                raise IdentityError("no certificate is on trial", "renew first")
+            after = replace(record, in_use=record.candidate, candidate="")
+            self.write(after)
+            self.empty(record.in_use)
+            return after
 
     def give_up(self) -> Record:
         """The new certificate does not work: the one in use stays, the new key is destroyed."""
-        record = self.read()
-        after = replace(record, candidate="", waiting="")
-        self.write(after)
-        self.empty(self.free(after))
-        self.application.unlink(missing_ok=True)
-        return after
+        with self.alone():
+            record = self.read()
+            after = replace(record, candidate="", waiting="")
+            self.write(after)
+            self.empty(self.free(after))
+            self.application.unlink(missing_ok=True)
+            return after
 
     def wipe(self, life: Life) -> Record:
         """Destroy both keys: the terminal is retired or recovered. Binding and history stay."""
@@ -172,11 +197,12 @@ class Folder:
 
     def tidy(self) -> None:
         """Destroy what no record names: a key that a kill left behind."""
-        record = self.read()
-        for name in SLOTS:
-            waits = bool(record.waiting) and name == self.free(record)
-            if name not in (record.in_use, record.candidate) and not waits:
-                self.empty(name)
+        with self.alone():
+            record = self.read()
+            for name in SLOTS:
+                waits = bool(record.waiting) and name == self.free(record)
+                if name not in (record.in_use, record.candidate) and not waits:
+                    self.empty(name)
 
     def empty(self, name: str) -> None:
         """Destroy a slot's key and remove its certificate. The key's octets are written over where the disk lets us."""
