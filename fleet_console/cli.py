@@ -3,12 +3,26 @@
 """The command `fleet-console`: arguments only. What a command does is in its own module, imported when chosen."""
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 from tillguard.arguments import Parser
 from tillguard.voice import Fault, run
 
+COMMANDS: dict[str, tuple[str, str]] = {
+    "ingest": ("fleet_console.ingest", "take the fleet's reports into the store, and answer with receipts"),
+    "status": ("fleet_console.look_status", "how the fleet stands, in numbers"),
+    "terminals": ("fleet_console.look_terminals", "terminals: list, show, add, isolate, release"),
+    "events": ("fleet_console.look_events", "reports that were committed, and messages that were not taken"),
+    "orders": ("fleet_console.orders_command", "orders to terminals: list, show, new, submit"),
+    "approve": ("fleet_console.approve_command", "sign an order that waits for another person"),
+    "audit": ("fleet_console.audit_command", "head office's own chain: show, verify, countersign"),
+    "broker": ("fleet_console.broker_command", "mosquitto: its configuration, its access list proved from outside"),
+}
+"""Beside ``watch``, whose arguments are below."""
+LACKING = {"mqtt5": "fleet", "msgspec": "fleet"}
 EXAMPLES = """\
 examples:
   fleet-console watch --broker 127.0.0.1:8883 --ca ca.pem --certificate head-office.pem --key head-office.key
@@ -18,24 +32,36 @@ examples:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    args = _parser().parse_args(argv)
-    return run("fleet-console", lambda: _command(args), as_json=args.json)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in COMMANDS:
+        module_name, summary = COMMANDS[words[0]]
+        return run("fleet-console", lambda: _chosen(module_name, summary, words), as_json="--json" in words)
+    args = _parser().parse_args(words)
+    return run("fleet-console", lambda: int(_module("fleet_console.watch").run(args)), as_json=args.json)
 
 
-def _command(args: argparse.Namespace) -> int:
+def _chosen(module_name: str, summary: str, words: list[str]) -> int:
+    module = _module(module_name)
+    parser = Parser(prog=f"fleet-console {words[0]}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.description = f"{module.EXAMPLES.rstrip()}\n\n{summary}"
+    module.configure(parser)
+    return int(module.run(parser.parse_args(words[1:])))
+
+
+def _module(name: str) -> Any:
     try:
-        from fleet_console import watch
+        return importlib.import_module(name)
     except ModuleNotFoundError as fault:
-        if fault.name and fault.name.split(".")[0] in ("mqtt5", "msgspec"):
-            raise Fault(f"the package {fault.name} is not installed", "pip install 'tillguard[fleet]'") from None
-        raise
-    return watch.run(args)
+        package = (fault.name or "").split(".")[0]
+        if package not in LACKING:
+            raise
+        raise Fault(f"the package {package} is not installed", f"pip install 'tillguard[{LACKING[package]}]'") from None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="fleet-console",
-        description=EXAMPLES + "\nWhat head office sees of its terminals.",
+        description=f"{EXAMPLES}\n{_listed()}\n\nWhat head office sees of its terminals, and orders.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -55,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--count", type=int, metavar="N", help="end after N reports")
     watch.add_argument("--json", action="store_true", help="answer as JSON lines")
     return parser
+
+
+def _listed() -> str:
+    listed = "".join(f"  {name:<11}{summary}\n" for name, (_, summary) in COMMANDS.items())
+    return f"commands beside watch, each with --help of its own:\n{listed.rstrip()}"
 
 
 if __name__ == "__main__":

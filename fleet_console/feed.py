@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages from the broker, one after the other, over as many connections as it takes. Knows no report.
+"""Messages from the broker and to it, over as many connections as it takes. Knows no report.
 
 The session is persistent and every message is acknowledged by hand: what the caller has not finished with comes again.
 """
@@ -12,7 +12,18 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from fleet_console.settings import BrokerAccess
-from protocols.mqtt.session import ClientSession, Connected, Ended, Message, Notice, Settings, Subscribed
+from protocols.mqtt.session import (
+    Acknowledged,
+    ClientSession,
+    Connected,
+    Ended,
+    Message,
+    Notice,
+    Settings,
+    State,
+    Subscribed,
+)
+from protocols.telemetry.batch import LARGEST_BATCH
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -20,6 +31,8 @@ SESSION_EXPIRY_S = 86_400  # how long the broker keeps messages for us while we 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
 CONNECT_S = 10.0
+WINDOW = 1_000  # publishes of ours that may wait for the broker; it may take fewer
+LARGEST = LARGEST_BATCH + 512  # a batch, its topic and properties
 CHUNK = 65_536
 
 
@@ -42,19 +55,43 @@ class Feed:
     """What a broker sends for some topic filters. Ends only by being cancelled, or by a :class:`Fault` at the start."""
 
     def __init__(
-        self, access: BrokerAccess, client_id: str, patterns: tuple[str, ...], randomness: Callable[[], float]
+        self,
+        access: BrokerAccess,
+        client_id: str,
+        patterns: tuple[str, ...],
+        randomness: Callable[[], float],
+        acknowledged: Callable[[Acknowledged], None] = lambda _: None,
     ) -> None:
+        """``acknowledged`` is told what the broker says to each :meth:`publish`."""
         self._access = access
         self._context = access.tls_context()
         self._patterns = patterns
         self._randomness = randomness
-        self._session = ClientSession(Settings(client_id, session_expiry_s=SESSION_EXPIRY_S))
+        self._acknowledged = acknowledged
+        self._session = ClientSession(
+            Settings(client_id, session_expiry_s=SESSION_EXPIRY_S, window=WINDOW, largest_packet=LARGEST)
+        )
         self._was_joined = False
         self._failures = 0
+        self._writer: asyncio.StreamWriter | None = None
 
     def done_with(self, message: Message) -> None:
         """The message needs not come again; the acknowledgement leaves with the next turn of :meth:`messages`."""
         self._session.acknowledge(message)
+
+    @property
+    def free(self) -> int:
+        """How many messages :meth:`publish` takes now."""
+        return self._session.free if self._session.state is State.CONNECTED else 0
+
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> int | None:
+        """Publish with QoS 1; the broker's :class:`Acknowledged` will name the returned number. See :attr:`free`."""
+        return self._session.publish(topic, payload, expiry_s=expiry_s)
+
+    def flush(self) -> None:
+        """Send now what :meth:`done_with` and :meth:`publish` have left to be sent."""
+        if self._writer is not None:
+            self._writer.write(self._session.take_output())
 
     async def messages(self) -> AsyncGenerator[Message | Joined | Parted, None]:
         """Messages and what happens to the connection. The first connection must succeed, later ones are retried."""
@@ -80,6 +117,7 @@ class Feed:
                 self._access.host, self._access.port, ssl=self._context, ssl_shutdown_timeout=1.0
             )
         kept = False
+        self._writer = writer
         try:
             session.connect(loop.time())
             while True:
@@ -89,6 +127,8 @@ class Feed:
                     match notice:
                         case Message():
                             yield notice
+                        case Acknowledged():
+                            self._acknowledged(notice)
                         case Connected(present):
                             kept = present
                             session.subscribe(self._patterns)
@@ -99,9 +139,8 @@ class Feed:
                             yield Joined(kept)
                         case Ended(why):
                             raise _EndedError(why)
-                        case _:
-                            pass
         finally:
+            self._writer = None
             session.close()
             with contextlib.suppress(OSError):
                 writer.write(session.take_output())

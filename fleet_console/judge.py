@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a message is what a terminal of ours reported: topic, state, signature, schema. Stores nothing, knows no chain.
+"""Whether a message is what a terminal of ours reported: topic, state, signature, schema. Stores nothing.
 
 Nothing of a message is read before its signature has been verified with a key that the register has for the terminal
 of its topic. Verification releases Python's lock, so it may run beside the event loop.
@@ -15,7 +15,10 @@ from protocols.errors import DecodeError
 from protocols.mqtt.session import Message
 from protocols.telemetry.batch import CONTEXT, Line, lines, read_batch
 from protocols.telemetry.events import Lane
+from protocols.telemetry.ranges import read_ranges
 from protocols.telemetry.topics import read_report_topic
+
+DROPPED = "report.dropped"
 
 
 class Reason(StrEnum):
@@ -74,6 +77,9 @@ def judge(message: Message, register: Register) -> Accepted | Dead:
         if not key.signed(sealed, CONTEXT):
             return Dead(message, terminal, Reason.SIGNATURE, "the signature is not that of the terminal's key")
         found = lines(sealed)
+        for line in found:
+            if line.report.event.name == DROPPED:
+                read_ranges(str(line.report.event.fields["ranges"]))
     except DecodeError as fault:
         return Dead(message, terminal, Reason.MALFORMED, str(fault))
     first = found[0].report

@@ -8,15 +8,15 @@ the two must agree; where they do not, one of the two is not what the terminal w
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-MOST_RANGES = 20_000  # of one boot: a full spool whose every second report waits in a slower lane
-LARGEST_RECEIPT_RANGES = 64  # of each list in a receipt, which has 4 KiB
+from protocols.telemetry.ranges import Range
+from protocols.telemetry.receipt import MOST_RANGES as LARGEST_RECEIPT_RANGES
 
-Range = tuple[int, int]
+MOST_RANGES = 20_000  # of one boot: a full spool whose every second report waits in a slower lane
 
 
 class Place(StrEnum):
@@ -142,10 +142,3 @@ class Boot:
             else:
                 merged.append(one)
         self._stretches = merged
-
-
-def ranges(text: str) -> Iterable[Range]:
-    """The ranges of a field such as ``1..5,7``; its shape was checked when the report was decoded."""
-    for part in text.split(","):
-        first, _, last = part.partition("..")
-        yield int(first), int(last or first)

@@ -1,13 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""How head office reaches the broker: address and certificates, checked. Opens no connection."""
+"""Head office's settings: its store, the broker and certificates, its workers. Checked; opens nothing but the file."""
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from protocols.telemetry.topics import SHARDS
+from tillguard import settings as toml
 from tillguard.exits import Exit
 from tillguard.voice import Fault
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,84 @@ class BrokerAccess:
                 f"the certificates cannot be used: {reason}", "check --ca, --certificate and --key", Exit.USAGE
             ) from None
         return context
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """``[broker]``: where it listens for head office, and what head office shows it."""
+
+    address: str
+    ca: Path
+    certificate: Path
+    key: Path
+
+    @property
+    def access(self) -> BrokerAccess:
+        """Checked; raises :class:`Fault` with the cure."""
+        return BrokerAccess.of(self.address, self.ca, self.certificate, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """``[ingest]``: how the reports of the fleet are divided between workers, and what this one does."""
+
+    receipt_key: Path
+    """The private key that signs receipts, in PEM; terminals have its public half."""
+    groups: int = 1
+    """Into how many groups the shards are divided: the same number for all workers."""
+    group: tuple[int, ...] = (0,)
+    """The groups that this worker takes."""
+    standby: bool = False
+    """Whether it also takes groups whose worker is gone."""
+    metrics_port: int | None = None
+    """Port on loopback for Prometheus; 0 takes a free one."""
+    isolate_clones: bool = True
+    """Whether a terminal that shows to be two is isolated at once, or only reported."""
+
+    def __post_init__(self) -> None:
+        """Ranges."""
+        if not 1 <= self.groups <= SHARDS:
+            raise ValueError(f"groups: 1 to {SHARDS} expected")
+        if not self.group or any(not 0 <= one < self.groups for one in self.group):
+            raise ValueError("group: a list of numbers from 0 to groups - 1 expected")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """``[audit]``: what countersigns the head of head office's own chain."""
+
+    key: Path | None = None
+    """A private key, in PEM, best kept on another machine than the store."""
+    tsa: str | None = None
+    """Address of a time stamping authority (RFC 3161)."""
+    tsa_ca: Path | None = None
+    """Its authority, in PEM: tokens are verified against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeSettings:
+    """The file of ``--settings``."""
+
+    store: str
+    """A SQLite file, or ``postgresql://user@host/database``."""
+    broker: BrokerSettings | None = None
+    ingest: IngestSettings | None = None
+    trust: Path | None = None
+    """The list of persons who may give orders, as JSON."""
+    audit: AuditSettings = field(default_factory=AuditSettings)
+
+
+def load(path: Path) -> OfficeSettings:
+    """Read the file; a SQLite file's path is taken from its folder. Raises :class:`Fault` with the cure."""
+    found = toml.load(path, OfficeSettings)
+    if "://" in found.store:
+        return found
+    store = str(path.parent / found.store)
+    return OfficeSettings(store, found.broker, found.ingest, found.trust, found.audit)
+
+
+def needed(part: T | None, name: str, path: Path) -> T:
+    """A table that this command cannot do without."""
+    if part is None:
+        raise Fault(f"{path}: {name}: missing", f"add [{name}]; see docs/head-office.md", Exit.USAGE)
+    return part

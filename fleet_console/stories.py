@@ -12,8 +12,7 @@ from enum import StrEnum
 
 from fleet_console.ledger import Boot, Place
 from fleet_console.store.port import Database, Step
-from protocols.telemetry.batch import Line
-from protocols.telemetry.envelope import decode, report_hash
+from protocols.telemetry.envelope import Report, decode
 
 BOOTS_KEPT = 8  # boots of one terminal in memory: late reports come from the last one or two
 TERMINALS_KEPT = 50_000
@@ -48,9 +47,8 @@ class Story:
     ask: list[tuple[int, bytes]] = field(default_factory=list)
     """Boots whose first report names a hash that no end in memory has: the store knows whether it was ever heard."""
 
-    def add(self, line: Line) -> tuple[Place, Finding | None]:
-        """Enter one report."""
-        report = line.report
+    def add(self, report: Report, own: bytes) -> tuple[Place, Finding | None]:
+        """Enter one report, whose octets have the hash ``own``."""
         boot = self.boots.get(report.boot)
         if boot is None:
             boot = self.boots[report.boot] = Boot()
@@ -58,7 +56,7 @@ class Story:
             for old in sorted(self.boots)[:-BOOTS_KEPT]:
                 if old != report.boot:
                     del self.boots[old]
-        prev, own = bytes.fromhex(report.prev), bytes.fromhex(report_hash(line.octets))
+        prev = bytes.fromhex(report.prev)
         place = boot.add(report.seq, prev, own)
         if place is Place.UNLINKED:
             return place, Finding.UNLINKED
@@ -109,12 +107,12 @@ class Stories:
         """Whether a report of that hash was ever committed."""
         return bool(await self._database.read("SELECT 1 FROM reports WHERE terminal = $1 AND hash = $2", terminal, own))
 
-    async def same(self, terminal: str, boot: int, line: Line) -> bool:
-        """Whether the report that stands under this number is the very one; True where the number was dropped."""
+    async def committed(self, terminal: str, boot: int, seq: int) -> bytes | None:
+        """The hash of the report that stands under this number; None where the number was dropped."""
         found = await self._database.read(
-            "SELECT hash FROM reports WHERE terminal = $1 AND boot = $2 AND seq = $3", terminal, boot, line.report.seq
+            "SELECT hash FROM reports WHERE terminal = $1 AND boot = $2 AND seq = $3", terminal, boot, seq
         )
-        return not found or bytes(found[0][0]).hex() == report_hash(line.octets)
+        return bytes(found[0][0]) if found else None
 
     async def _load(self, terminal: str) -> Story:
         story = Story({})

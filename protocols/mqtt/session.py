@@ -120,7 +120,7 @@ class ClientSession:
         self._next_id = 1
         self._window = settings.window
         self._largest_out = LARGEST_PACKET
-        self._unanswered: dict[int, tuple[str, bytes]] = {}  # ours, QoS 1: topic and payload
+        self._unanswered: dict[int, tuple[str, bytes, int | None]] = {}  # ours, QoS 1: topic, payload and expiry
         self._again: list[int] = []  # of these, what this connection has yet to send
         self._duplicate = False
         self._subscribing: dict[int, int] = {}  # packet id → number of filters
@@ -168,21 +168,28 @@ class ClientSession:
         """How many more messages of QoS 1 may be published before an acknowledgement (4.9)."""
         return max(0, self._window - len(self._unanswered))
 
-    def publish(self, topic: str, payload: bytes, qos: QoS = QoS.AT_LEAST_ONCE) -> int | None:
-        """Publish; with QoS 1 returns the packet id that the broker's acknowledgement will name."""
+    def publish(
+        self, topic: str, payload: bytes, qos: QoS = QoS.AT_LEAST_ONCE, *, expiry_s: int | None = None
+    ) -> int | None:
+        """Publish; with QoS 1 returns the packet id that the broker's acknowledgement will name.
+
+        ``expiry_s``: after so many seconds the broker hands the message to nobody any more (3.3.2.3.3).
+        """
         self._must_be_connected()
         if not is_topic_name(topic):
             raise EncodeError("topic: something without wildcards expected (4.7.1)")
         if qos == QoS.AT_MOST_ONCE:
-            self._send(mqtt5.PublishPacket(topic, payload))
+            self._send(mqtt5.PublishPacket(topic, payload, message_expiry_interval=expiry_s))
             return None
         if qos != QoS.AT_LEAST_ONCE:
             raise EncodeError("QoS 0 or 1 expected")
         if not self.free:
             raise EncodeError(f"{len(self._unanswered)} publishes wait for the broker, no more may")
         packet_id = self._fresh_id()
-        self._send(mqtt5.PublishPacket(topic, payload, qos=qos, packet_id=packet_id))
-        self._unanswered[packet_id] = (topic, payload)
+        self._send(
+            mqtt5.PublishPacket(topic, payload, qos=qos, packet_id=packet_id, message_expiry_interval=expiry_s)
+        )
+        self._unanswered[packet_id] = (topic, payload, expiry_s)
         return packet_id
 
     def acknowledge(self, message: Message) -> bool:
@@ -198,9 +205,7 @@ class ClientSession:
         ):
             return False
         self._unacknowledged[message.packet_id] = True
-        for packet_id, done in list(self._unacknowledged.items()):
-            if not done:
-                break
+        while (packet_id := next(iter(self._unacknowledged), None)) and self._unacknowledged[packet_id]:
             del self._unacknowledged[packet_id]
             self._send(mqtt5.PubAckPacket(packet_id))
         return True
@@ -290,12 +295,13 @@ class ClientSession:
     def _send_again(self, count: int) -> None:
         """Send the next of what the connection before left without an answer, no more than the broker takes (4.9)."""
         for packet_id in self._again[:count]:
-            topic, payload = self._unanswered[packet_id]
+            topic, payload, expiry_s = self._unanswered[packet_id]
             self._send(
                 mqtt5.PublishPacket(
-                    topic, payload, qos=QoS.AT_LEAST_ONCE, packet_id=packet_id, duplicate=self._duplicate
+                    topic, payload, qos=QoS.AT_LEAST_ONCE, packet_id=packet_id, duplicate=self._duplicate,
+                    message_expiry_interval=expiry_s,
                 )
-            )
+            )  # fmt: skip
         del self._again[:count]
 
     def _publish(self, packet: mqtt5.PublishPacket) -> Notice:

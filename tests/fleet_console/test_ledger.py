@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger of a boot. Invariant: in whatever order reports come, what is here and what is missing are exactly that."""
+"""The ledger of a boot. Invariant: in whatever order reports come, what is here and missing is exactly that."""
 
 import random
 from hashlib import sha256
@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from fleet_console import ledger
-from fleet_console.ledger import Boot, Place, ranges
+from fleet_console.ledger import Boot, Place
 
 
 def own(seq: int) -> bytes:
@@ -74,7 +74,3 @@ def test_receipts_are_bounded_and_so_is_memory(monkeypatch: pytest.MonkeyPatch) 
     assert (len(boot.also()), len(boot.missing())) == (64, 64)
     assert boot.missing()[0] == (1, 1)
     assert add(boot, 1) is Place.NEW  # what closes a gap always has room
-
-
-def test_ranges_of_a_field() -> None:
-    assert list(ranges("1..5,7,9..12")) == [(1, 5), (7, 7), (9, 12)]

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who may speak at the broker: terminals admitted, isolated, released, by mosquitto's dynamic security. Keeps no state.
+
+A terminal is a client of that plugin with one role of its own, which holds its topics. To isolate it means to take the
+role away, which ends its connection and leaves its certificate good for a connection in which it can say and hear
+nothing (mosquitto-dynamic-security(5), 2.0). To disable the client would not do: a client that comes by certificate is
+never asked for a password, and so never refused. That the ingest takes nothing of it any more is decided in the store,
+not here: see register.py.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from fleet_console.broker_access import role_of, terminal_acls
+from fleet_console.line import line
+from fleet_console.settings import BrokerAccess
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+CONTROL = "$CONTROL/dynamic-security/v1"
+ANSWERS = f"{CONTROL}/response"
+AT_ONCE = 50  # commands in one message: some 30 KiB
+Command = Mapping[str, object]
+_THERE = ("already exists", "Client is already in")
+_GONE = ("not found", "does not exist")
+
+
+class Control:
+    """Head office's hand on the broker."""
+
+    def __init__(self, access: BrokerAccess) -> None:
+        self._access = access
+
+    async def admit(self, terminals: Iterable[str]) -> None:
+        """Let these speak in their own trees; those that may already are left as they are."""
+        commands: list[Command] = []
+        for name in terminals:
+            commands.append({"command": "createRole", "rolename": role_of(name), "acls": terminal_acls(name)})
+            commands.append({"command": "createClient", "username": name, "roles": [{"rolename": role_of(name)}]})
+        await self._run(commands, _THERE)
+
+    async def isolate(self, terminal: str) -> None:
+        """Take its role away and end its connection. Whom the broker does not know can say nothing anyway."""
+        await self._run(
+            [
+                {"command": "modifyClient", "username": terminal, "roles": []},
+                {"command": "disableClient", "username": terminal},
+            ],
+            _GONE,
+        )
+
+    async def release(self, terminal: str) -> None:
+        """Give it its role again."""
+        await self._run(
+            [
+                {"command": "modifyClient", "username": terminal, "roles": [{"rolename": role_of(terminal)}]},
+                {"command": "enableClient", "username": terminal},
+            ],
+            (),
+        )
+
+    async def _run(self, commands: Sequence[Command], harmless: tuple[str, ...]) -> None:
+        """Raises :class:`Fault` where the broker refuses one of them for another reason than the harmless ones."""
+        where = f"{self._access.host}:{self._access.port}"
+        try:
+            async with line(self._access, "head-office-control") as talk:
+                if not await talk.open():
+                    raise Fault(f"{where}: {talk.ended}", "head office's certificate, at its own port?", Exit.REFUSED)
+                await talk.subscribe([ANSWERS])
+                for start in range(0, len(commands), AT_ONCE):
+                    part = commands[start : start + AT_ONCE]
+                    talk.messages.clear()
+                    refused = await talk.publish(CONTROL, json.dumps({"commands": part}).encode("utf-8"))
+                    answer = None if refused else await talk.hears(lambda one: one.topic == ANSWERS)
+                    if answer is None:
+                        hint = "does it run with fleet-console broker config's plugin?"
+                        raise Fault(
+                            f"{where}: the broker takes no orders: {refused or 'no answer'}", hint, Exit.REFUSED
+                        )
+                    _check(answer.payload, harmless, where)
+        except (OSError, TimeoutError) as fault:
+            words = (getattr(fault, "strerror", None) or "no answer").lower()
+            raise Fault(f"{where}: {words}", "is the broker running there?", Exit.UNREACHABLE) from None
+
+
+def _check(answer: bytes, harmless: tuple[str, ...], where: str) -> None:
+    for one in json.loads(answer).get("responses", []):
+        error = one.get("error", "")
+        if error and not any(words in error for words in harmless):
+            raise Fault(f"{where}: {one.get('command')}: {error.lower()}", "fleet-console broker sync", Exit.REFUSED)

@@ -1,0 +1,250 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages in, committed reports and signed receipts out: verify, then commit, and only then answer. Knows no broker.
+
+A chunk of messages is judged beside the event loop, entered into the ledgers, and committed in one stroke with the
+receipts' serial numbers. Whoever acknowledges does so after :meth:`Desk.take` has returned; where it raises, nothing of
+the chunk was committed and the messages come again.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from fleet_console import dispatch, presence
+from fleet_console.judge import DROPPED, Accepted, Dead, Reason, judge
+from fleet_console.ledger import Boot, Place
+from fleet_console.register import Register
+from fleet_console.store.port import Database, Row, Stale, Step
+from fleet_console.stories import Finding, Stories, Story, keeping
+from protocols.errors import EncodeError
+from protocols.mqtt.session import Message
+from protocols.telemetry.batch import Line
+from protocols.telemetry.envelope import WILL_SEQ, report_hash
+from protocols.telemetry.fields import fit
+from protocols.telemetry.ranges import read_ranges
+from protocols.telemetry.receipt import MOST_RANGES, Receipt, encode_receipt
+from protocols.telemetry.seal import Signer
+
+DEAD_KEPT = 1_000  # dead letters of one terminal; the oldest go first
+_REPORT = (
+    "INSERT INTO reports (terminal, boot, seq, lane, event, at_ms, heard_ms, hash, octets) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (terminal, boot, seq) DO NOTHING"
+)
+_DEAD = (
+    "INSERT INTO dead_letters (heard_ms, terminal, topic, reason, words, length, digest) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)"
+)
+_FEWER_DEAD = (
+    "DELETE FROM dead_letters WHERE terminal = $1 AND number NOT IN "
+    "(SELECT number FROM dead_letters WHERE terminal = $1 ORDER BY number DESC LIMIT $2)"
+)
+_RECEIPT = (
+    "INSERT INTO receipts VALUES ($1, $2, $3, $4, $5) ON CONFLICT (terminal) DO UPDATE SET "
+    "serial = excluded.serial, boot = excluded.boot, upto = excluded.upto, at_ms = excluded.at_ms"
+)
+_DROPPED = "INSERT INTO dropped VALUES ($1, $2, $3, $4) ON CONFLICT (terminal, boot, first) DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something that a terminal's story shows."""
+
+    terminal: str
+    boot: int
+    seq: int
+    finding: Finding
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a chunk. ``receipts``: terminal and boot to the signed octets that are to be published."""
+
+    receipts: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    findings: list[Found] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    dead: Counter[Reason] = field(default_factory=Counter)
+
+
+class _Draft:
+    """A chunk's rows before they are committed."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+        self.outcome = Outcome()
+        self.terminals: set[str] = set()
+        self.reports: list[Row] = []
+        self.hashes: dict[tuple[str, int, int], bytes] = {}
+        """Of the reports that this chunk brings: a second one of the same number is held against the first."""
+        self.dead: list[Dead] = []
+        self.dropped: list[Row] = []
+        self.latest: dict[str, Row] = {}
+        self.answers: list[Row] = []
+        self.boots: dict[tuple[str, int], Boot] = {}
+        self.stories: dict[str, Story] = {}
+
+
+class Desk:
+    """Takes the messages of a shard group. One desk for a terminal at any time: see :meth:`Database.hold`."""
+
+    def __init__(
+        self, database: Database, register: Register, signer: Signer, thread: Executor, clock_ms: Callable[[], int]
+    ) -> None:
+        self._database = database
+        self._register = register
+        self._signer = signer
+        self._thread = thread
+        self._clock_ms = clock_ms
+        self._stories = Stories(database)
+        self._dead_since: Counter[str] = Counter()
+
+    async def take(self, chunk: Sequence[Message]) -> Outcome:
+        """Judge and commit messages, all or none. Raises :class:`fleet_console.store.port.Unavailable`."""
+        loop = asyncio.get_running_loop()
+        while True:
+            register = self._register
+            judged = await loop.run_in_executor(self._thread, lambda: [judge(one, register) for one in chunk])  # noqa: B023
+            draft = _Draft(self._clock_ms())
+            try:
+                for one in judged:
+                    await self._enter(one, draft)
+                receipts = self._receipts(draft)
+                await self._database.write(self._steps(draft, receipts), register.version)
+            except Stale:
+                self._stories.forget(draft.terminals)
+                await self.refresh()
+                continue
+            except BaseException:
+                self._stories.forget(draft.terminals)
+                raise
+            draft.outcome.receipts = await loop.run_in_executor(self._thread, self._sign, receipts)
+            return draft.outcome
+
+    async def refresh(self) -> None:
+        """Read the register anew."""
+        self._register = await Register.load(self._database)
+
+    async def _enter(self, one: Accepted | Dead, draft: _Draft) -> None:
+        if isinstance(one, Dead):
+            self._refuse(one, draft)
+            return
+        terminal, number = one.terminal, one.boot
+        draft.terminals.add(terminal)
+        story = self._stories.cached(terminal, number) or await self._stories.of(terminal, number)
+        draft.stories[terminal] = story
+        for line in one.lines:
+            await self._line(terminal, line, story, draft)
+        while story.ask:
+            boot, prev = story.ask.pop()
+            if await self._stories.heard(terminal, prev):
+                draft.outcome.findings.append(Found(terminal, boot, 1, Finding.ROLLED_BACK))
+
+    async def _line(self, terminal: str, line: Line, story: Story, draft: _Draft) -> None:
+        report = line.report
+        event, boot, seq = report.event, report.boot, report.seq
+        draft.latest[terminal] = presence.row(report, story, draft.now_ms)
+        own = bytes.fromhex(report_hash(line.octets))
+        if seq == WILL_SEQ:
+            draft.reports.append(_row(line, own, draft.now_ms))
+            draft.outcome.counts["wills"] += 1
+            return
+        place, finding = story.add(report, own)
+        draft.boots[terminal, boot] = story.boots[boot]
+        if place is Place.KNOWN:
+            draft.outcome.counts["duplicates"] += 1
+            first = draft.hashes.get((terminal, boot, seq)) or await self._stories.committed(terminal, boot, seq)
+            if first is not None and first != own:
+                finding = Finding.CONFLICT
+        elif place is Place.NO_ROOM:
+            draft.outcome.dead[Reason.NO_ROOM] += 1  # no receipt names it: it comes again when there is room
+            return
+        else:
+            draft.reports.append(_row(line, own, draft.now_ms))
+            draft.hashes[terminal, boot, seq] = own
+            draft.outcome.counts["reports"] += 1
+            if event.name == DROPPED:
+                self._account(terminal, line, story, draft)
+            elif answer := dispatch.answer(report, draft.now_ms):
+                draft.answers.append(answer)
+        if finding is not None:
+            draft.outcome.findings.append(Found(terminal, boot, seq, finding))
+
+    def _account(self, terminal: str, line: Line, story: Story, draft: _Draft) -> None:
+        """A terminal says what it has dropped, of this boot or of one before."""
+        fields = line.report.event.fields
+        boot = line.report.boot - int(fields["epoch_back"])
+        ledger = story.boots.get(boot)
+        if ledger is None:
+            return  # of a boot that nobody here waits for
+        gaps = [gap for low, high in read_ranges(str(fields["ranges"])) for gap in ledger.account(low, high)]
+        draft.dropped += [(terminal, boot, low, high) for low, high in gaps]
+        draft.boots[terminal, boot] = ledger
+        draft.outcome.counts["dropped"] += sum(high - low + 1 for low, high in gaps)
+
+    def _refuse(self, one: Dead, draft: _Draft) -> None:
+        draft.dead.append(one)
+        draft.outcome.dead[one.reason] += 1
+
+    def _receipts(self, draft: _Draft) -> list[Receipt]:
+        found = []
+        for (terminal, boot), ledger in draft.boots.items():
+            story = draft.stories[terminal]
+            story.serial += 1
+            also, missing = tuple(ledger.also(MOST_RANGES)), tuple(ledger.missing(MOST_RANGES))
+            found.append(Receipt(terminal, boot, ledger.upto, draft.now_ms, story.serial, also, missing))
+        return found
+
+    def _steps(self, draft: _Draft, receipts: Sequence[Receipt]) -> list[Step]:
+        rows = [(one.terminal, one.serial, one.boot, one.upto, one.at_ms) for one in receipts]
+        dead = [_dead_row(one, draft.now_ms) for one in draft.dead]
+        steps: list[Step] = [
+            (_REPORT, draft.reports),
+            keeping(draft.boots),
+            (_DROPPED, draft.dropped),
+            (presence.KEEP, list(draft.latest.values())),
+            (_RECEIPT, rows),
+            (dispatch.ANSWER, draft.answers),
+            (_DEAD, dead),
+            (_FEWER_DEAD, self._too_many(draft)),
+        ]
+        return [step for step in steps if step[1]]
+
+    def _too_many(self, draft: _Draft) -> list[Row]:
+        """Terminals whose dead letters are to be thinned out: not at each one, since that would help a flood."""
+        self._dead_since.update(one.terminal for one in draft.dead)
+        full = [terminal for terminal, count in self._dead_since.items() if count >= DEAD_KEPT // 10]
+        for terminal in full:
+            del self._dead_since[terminal]
+        return [(terminal, DEAD_KEPT) for terminal in full]
+
+    def _sign(self, receipts: Sequence[Receipt]) -> dict[tuple[str, int], bytes]:
+        return {(one.terminal, one.boot): _signed(one, self._signer) for one in receipts}
+
+
+def _row(line: Line, own: bytes, now_ms: int) -> Row:
+    report = line.report
+    return (
+        report.terminal, report.boot, report.seq, report.lane.value, report.event.name, report.event.at_ms, now_ms,
+        own, line.octets,
+    )  # fmt: skip
+
+
+def _dead_row(one: Dead, now_ms: int) -> Row:
+    topic, payload = fit(one.message.topic) or "-", one.message.payload
+    return now_ms, one.terminal, topic, one.reason.value, one.words, len(payload), sha256(payload).digest()
+
+
+def _signed(receipt: Receipt, signer: Signer) -> bytes:
+    """With as many ranges as fit into a receipt's octets, the lowest first."""
+    most = MOST_RANGES
+    while True:
+        try:
+            return encode_receipt(receipt, signer)
+        except EncodeError:
+            most //= 2
+            if not most:
+                raise
+            receipt = replace(receipt, also=receipt.also[:most], missing=receipt.missing[:most])

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""`fleet-console ingest`: takes the fleet's reports into the store, each once, and answers with signed receipts.
+
+The composition root: settings, store, workers, metrics and signals meet here and nowhere else.
+"""
+
+import argparse
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from fleet_console import metrics
+from fleet_console.arguments import common
+from fleet_console.containment import Control
+from fleet_console.settings import BrokerAccess, IngestSettings, OfficeSettings, load, needed
+from fleet_console.store.choose import open_store
+from fleet_console.worker import Tools, Worker
+from protocols.errors import DecodeError
+from protocols.telemetry.keys import signer_from_pem
+from protocols.telemetry.seal import Signer
+from tillguard.exits import Exit
+from tillguard.voice import Fault, Voice
+
+EXAMPLES = """\
+examples:
+  fleet-console ingest --settings office.toml
+  fleet-console ingest --json
+"""
+PATIENCE_S = 2.0  # so long a standby leaves a free group to the worker whose it is
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ingest until SIGTERM or SIGINT."""
+    settings = load(args.settings)
+    try:
+        import uvloop
+    except ModuleNotFoundError:  # the extra `fast`: half the event loop's cost, and nothing else
+        return asyncio.run(_ingest(args.settings, settings, args.json))
+    return uvloop.run(_ingest(args.settings, settings, args.json))
+
+
+async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    voice = Voice("fleet-console", as_json=as_json)
+    wanted = needed(settings.ingest, "ingest", path)
+    broker = needed(settings.broker, "broker", path)
+    with ThreadPoolExecutor(max(2, len(wanted.group)), "judge") as thread:
+        counts = metrics.Counts()
+        async with AsyncExitStack() as open_things:
+            tools = Tools(
+                open_store=lambda: open_store(settings.store),
+                access=broker.access,
+                signer=receipt_signer(wanted.receipt_key),
+                thread=thread,
+                clock_ms=lambda: time.time_ns() // 1_000_000,
+                randomness=random.random,
+                counts=counts,
+                say=_speaker(voice),
+                contain=_containment(broker.access, wanted),
+            )
+            address = await _metrics(counts, wanted.metrics_port, open_things)
+            workers = [Worker(one, wanted.groups, tools) for one in wanted.group]
+            others = [one for one in range(wanted.groups) if one not in wanted.group]
+            spares = [Worker(one, wanted.groups, tools, PATIENCE_S) for one in others if wanted.standby]
+            return await _until_stopped(workers, spares, stop, lambda: _ready(voice, settings, wanted, address))
+
+
+async def _until_stopped(
+    workers: list[Worker], spares: list[Worker], stop: asyncio.Event, ready: Callable[[], None]
+) -> int:
+    running = [asyncio.create_task(worker.run()) for worker in (*workers, *spares)]
+    stopped = asyncio.create_task(_awaited(stop))
+    begun = asyncio.create_task(_all_ready(workers))
+    try:
+        await asyncio.wait({begun, stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+        if begun.done():
+            ready()
+            await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+        for one in running:
+            if one.done():
+                one.result()  # raises what ended it
+        return 0
+    finally:
+        for pending in (begun, stopped, *running):
+            pending.cancel()
+        await asyncio.gather(begun, stopped, *running, return_exceptions=True)
+
+
+async def _awaited(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _all_ready(workers: list[Worker]) -> None:
+    for worker in workers:
+        await worker.ready.wait()
+
+
+def receipt_signer(path: Path) -> Signer:
+    """The key that receipts are signed with; raises :class:`Fault` with the cure."""
+    try:
+        return signer_from_pem(path.read_bytes(), str(path))
+    except OSError as fault:
+        hint = "openssl genpkey -algorithm ed25519 -out receipt.key"
+        raise Fault(f"{path}: {(fault.strerror or 'cannot be read').lower()}", hint, Exit.USAGE) from None
+    except DecodeError as fault:
+        raise Fault(str(fault), "openssl genpkey -algorithm ed25519 makes one", Exit.USAGE) from None
+
+
+async def _metrics(counts: metrics.Counts, port: int | None, open_things: AsyncExitStack) -> str | None:
+    if port is None:
+        return None
+    try:
+        server = await metrics.serve(counts, port)
+    except OSError as fault:
+        words = (fault.strerror or "cannot be listened on").lower()
+        raise Fault(f"metrics-port {port}: {words}", "0 takes a free one", Exit.USAGE) from None
+    open_things.callback(server.close)
+    return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def _containment(access: BrokerAccess, wanted: IngestSettings) -> Callable[[str], Awaitable[None]] | None:
+    if not wanted.isolate_clones:
+        return None
+    return Control(access).isolate
+
+
+def _speaker(voice: Voice) -> Callable[[str, Mapping[str, object], str], None]:
+    def say(event: str, document: Mapping[str, object], words: str) -> None:
+        if voice.as_json:
+            voice.data({"event": event, **document})
+        else:
+            voice.tell(words)
+
+    return say
+
+
+def _ready(voice: Voice, settings: OfficeSettings, wanted: IngestSettings, address: str | None) -> None:
+    document = {"event": "ready", "groups": wanted.groups, "group": list(wanted.group), "metrics": address}
+    voice.answer(document, f"ready, {len(wanted.group)} of {wanted.groups} shard groups")

@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""One shard group's worker: holds the group, keeps its session at the broker, hands messages to the desk and answers.
+
+A life begins with the group's lock and ends with whatever breaks: database, lock or register. A new life then begins
+from nothing, and what was not acknowledged comes again; so no fault needs a way back of its own. The client id is that
+of the group, not of the worker: whoever takes the group over gets what the broker kept for it, in order.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fleet_console import office_audit, register
+from fleet_console.desk import Desk, Found, Outcome
+from fleet_console.dispatch import Dispatch
+from fleet_console.feed import Feed, Joined, Parted
+from fleet_console.metrics import Counts
+from fleet_console.register import Register, State
+from fleet_console.settings import BrokerAccess
+from fleet_console.store.port import Database, Unavailable
+from protocols.mqtt.session import Acknowledged, Message
+from protocols.telemetry.events import Lane
+from protocols.telemetry.seal import Signer
+from protocols.telemetry.topics import ROOT, SHARDS, receipt_topic
+
+CHUNK = 500  # messages judged and committed at once
+POLL_S = 0.2  # how often a standby asks for the lock, and a worker for orders
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 10.0
+Say = Callable[[str, Mapping[str, object], str], None]
+"""An event's name, its fields, and words for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a worker works with."""
+
+    open_store: Callable[[], Awaitable[Database]]
+    access: BrokerAccess
+    signer: Signer
+    thread: Executor
+    clock_ms: Callable[[], int]
+    randomness: Callable[[], float]
+    counts: Counts
+    say: Say
+    contain: Callable[[str], Awaitable[None]] | None
+    """Bars a terminal at the broker; None: what shows to be a copy is reported only."""
+
+
+def client_id(group: int, groups: int) -> str:
+    """The session's name at the broker."""
+    return f"ingest-{groups}-{group}"
+
+
+def patterns(group: int, groups: int) -> tuple[str, ...]:
+    """The topic filters of a group: the lanes of its shards, and nothing that head office itself writes."""
+    if groups == 1:
+        return tuple(f"{ROOT}/+/+/{lane.value}" for lane in Lane)
+    return tuple(f"{ROOT}/s{number:02d}/+/{lane.value}" for number in range(group, SHARDS, groups) for lane in Lane)
+
+
+class Worker:
+    """One shard group. Runs until cancelled."""
+
+    def __init__(self, group: int, groups: int, tools: Tools, patience_s: float = 0.0) -> None:
+        """``patience_s``: how long the group must be free before this worker takes it, so that its own comes first."""
+        self._group, self._groups, self._tools = group, groups, tools
+        self._patience_s = patience_s
+        self._waiting: deque[Message] = deque()
+        self._wake = asyncio.Event()
+        self._receipts: dict[tuple[str, int], bytes] = {}
+        self._feed: Feed | None = None
+        self.ready = asyncio.Event()
+        """Set once it has been connected."""
+
+    async def run(self) -> None:
+        """Live, and live again. Raises :class:`tillguard.voice.Fault` where the first connection already fails."""
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                await self._live()
+            except Unavailable as fault:
+                if time.monotonic() - began > LONGEST_WAIT_S:
+                    failures = 0
+                wait = self._tools.randomness() * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(failures, 10))
+                failures += 1
+                document = {"group": self._group, "reason": fault.what, "again_s": round(wait, 3)}
+                self._tools.say("unavailable", document, f"{fault.what}; again in {wait:.1f} s")
+                await asyncio.sleep(wait)
+
+    async def _live(self) -> None:
+        async with self._held() as database:
+            tools = self._tools
+            desk = Desk(database, await Register.load(database), tools.signer, tools.thread, tools.clock_ms)
+            dispatch = Dispatch(database, lambda shard: shard % self._groups == self._group, tools.clock_ms)
+            feed = Feed(
+                tools.access,
+                client_id(self._group, self._groups),
+                patterns(self._group, self._groups),
+                tools.randomness,
+                lambda answer: self._answered(answer, dispatch),
+            )
+            self._feed = feed
+            self._waiting.clear()
+            self._receipts.clear()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(feed))
+                tasks.create_task(self._work(feed, desk, database))
+                tasks.create_task(self._order(feed, dispatch))
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[Database]:
+        """The database, once the group is ours."""
+        database = await self._tools.open_store()
+        try:
+            if self._patience_s:
+                await asyncio.sleep(self._patience_s)
+            while not await database.hold(self._group):  # noqa: ASYNC110  # another process lets go of it
+                await asyncio.sleep(POLL_S)
+            self._tools.say("holds", {"group": self._group}, f"holds shard group {self._group}")
+            try:
+                yield database
+            except BaseExceptionGroup as faults:
+                # One task's end ends the others; the first that is no cancellation says why.
+                raise faults.exceptions[0] from None
+        finally:
+            self._tools.counts.connected.pop(self._group, None)
+            await database.close()
+
+    async def _read(self, feed: Feed) -> None:
+        tools = self._tools
+        async with contextlib.aclosing(feed.messages()) as messages:
+            async for item in messages:
+                match item:
+                    case Message():
+                        self._waiting.append(item)
+                        self._wake.set()
+                    case Joined(kept):
+                        tools.counts.connected[self._group] = True
+                        session = "kept" if kept else "new"
+                        words = f"group {self._group} connected, session {session}"
+                        tools.say("connected", {"group": self._group, "session": session}, words)
+                        self.ready.set()
+                    case Parted(why, again_s):
+                        tools.counts.connected[self._group] = False
+                        self._waiting.clear()  # the broker sends them again
+                        document = {"group": self._group, "reason": why, "again_s": round(again_s, 3)}
+                        tools.say("disconnected", document, f"disconnected: {why}; again in {again_s:.1f} s")
+
+    async def _work(self, feed: Feed, desk: Desk, database: Database) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                chunk = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
+                began = time.perf_counter()
+                outcome = await desk.take(chunk)
+                self._count(outcome, time.perf_counter() - began)
+                for message in chunk:
+                    feed.done_with(message)
+                self._receipts |= outcome.receipts
+                self._send_receipts()
+                for found in outcome.findings:
+                    await self._found(found, database)
+                if outcome.findings:
+                    await desk.refresh()
+
+    def _send_receipts(self) -> None:
+        """As many as the broker takes now. Of one boot the newest says all, so nothing piles up."""
+        feed = self._feed
+        if feed is None:
+            return
+        while self._receipts and feed.free:
+            (terminal, boot), octets = next(iter(self._receipts.items()))
+            del self._receipts[terminal, boot]
+            feed.publish(receipt_topic(terminal), octets)
+            self._tools.counts.counts["receipts"] += 1
+        feed.flush()
+
+    def _answered(self, answer: Acknowledged, dispatch: Dispatch) -> None:
+        if answer.refused is None:
+            dispatch.taken(answer.packet_id)
+        self._send_receipts()
+
+    async def _order(self, feed: Feed, dispatch: Dispatch) -> None:
+        """Hand out what is ready to be sent."""
+        while True:
+            self._tools.counts.counts["orders"] += await dispatch.send(feed)
+            await asyncio.sleep(POLL_S)
+
+    async def _found(self, found: Found, database: Database) -> None:
+        """Tell what a story shows; isolate what can only be two machines."""
+        tools, now = self._tools, self._tools.clock_ms()
+        fields: dict[str, str | int | bool] = {
+            "terminal": found.terminal,
+            "boot": found.boot,
+            "seq": found.seq,
+            "finding": found.finding.value,
+        }
+        isolate = found.finding.is_clone and tools.contain is not None
+        reason = f"two machines bear its name: {found.finding.value} at boot {found.boot}, report {found.seq}"
+        steps = register.change(found.terminal, State.ISOLATED, reason, now) if isolate else []
+        await office_audit.append(database, now, "terminal.isolated" if isolate else "terminal.finding", fields, steps)
+        tools.say("finding", fields, f"{found.terminal}: {found.finding.value} at boot {found.boot}, {found.seq}")
+        if isolate and tools.contain is not None:
+            await tools.contain(found.terminal)
+            tools.say(
+                "isolated", {"terminal": found.terminal, "reason": reason}, f"{found.terminal} isolated: {reason}"
+            )
+
+    def _count(self, outcome: Outcome, took_s: float) -> None:
+        counts = self._tools.counts
+        counts.counts += outcome.counts
+        counts.counts["commits"] += 1
+        counts.counts["findings"] += len(outcome.findings)
+        counts.dead += outcome.dead
+        counts.commit_s += took_s
