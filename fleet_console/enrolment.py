@@ -63,7 +63,7 @@ class StepTaken:
     code: str = field(default="", repr=False)
 
 
-class Desk:
+class EnrolmentDesk:
     """Head office's enrolment desk over a store. ``trust`` says whose signatures count for steps."""
 
     def __init__(

@@ -5,13 +5,15 @@
 from dataclasses import dataclass
 
 from fleet_console.authority import Requested, read_request
-from fleet_console.store.port import Database
+from fleet_console.store.port import Database, Row
 from protocols.errors import DecodeError
 from protocols.identity import documents
 from protocols.identity.binding import Binding
 from protocols.identity.documents import Application
 from protocols.identity.life import Life
 from protocols.telemetry.keys import PublicKey, from_certificate
+from tillguard.exits import Exit
+from tillguard.voice import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,37 @@ class Records:
         """Serial numbers of withdrawn certificates, and since when."""
         rows = await self._database.read("SELECT serial, at_ms FROM revocations ORDER BY at_ms, serial")
         return [(serial, int(at_ms)) for serial, at_ms in rows]
+
+    async def everybody(self) -> list[Row]:
+        """Terminal, life, version of the binding, serial number; of every terminal, by name."""
+        return await self._database.read("SELECT terminal, life, version, serial FROM enrolments ORDER BY terminal")
+
+    async def named(self, terminal: str, beginning: str) -> str:
+        """The digest of a terminal's application that begins so; :class:`Fault` where none or several do."""
+        rows = await self._database.read("SELECT digest FROM applications WHERE terminal = $1", terminal)
+        found = [digest for (digest,) in rows if digest.startswith(beginning)]
+        if len(found) != 1:
+            what = f"{len(found)} applications of {terminal} begin with {beginning[:64]}"
+            raise Fault(what, "give the digest as `fleet-console enrol file` said it", Exit.USAGE)
+        return str(found[0])
+
+    async def history(self, terminal: str) -> tuple[list[Row], list[Row], list[Row]]:
+        """Steps (step, life, persons, when), bindings (version, five elements, from), certificates (serial, end, why
+        withdrawn or empty), each in their order; times in Unix milliseconds."""
+        read = self._database.read
+        return (
+            await read("SELECT step, life, persons, at_ms FROM life_steps WHERE terminal = $1 ORDER BY number", terminal),
+            await read(
+                "SELECT version, acquirer, merchant, licence, serial, location, from_ms FROM bindings"
+                " WHERE terminal = $1 ORDER BY version",
+                terminal,
+            ),
+            await read(
+                "SELECT c.serial, c.ends_ms, COALESCE(r.reason, '') FROM certificates c"
+                " LEFT JOIN revocations r ON r.serial = c.serial WHERE c.terminal = $1 ORDER BY c.ends_ms",
+                terminal,
+            ),
+        )
 
 
 def read_applied(octets: bytes) -> tuple[Application, Requested, str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from device_profiles.twins.pki import Authority as TestAuthority
 from fleet_console.authority import Authority
-from fleet_console.enrolment import Desk, StepTaken
+from fleet_console.enrolment import EnrolmentDesk, StepTaken
 from fleet_console.life_steps import LifeStep
 from fleet_console.store.sqlite import SqliteDatabase
 from protocols.ed25519 import verify
@@ -50,7 +50,7 @@ class Stage:
         self.office = Authority(self.authority.credential.certificate, self.authority.credential.key)
         self.loop = asyncio.new_event_loop()
         self.database = self.run(SqliteDatabase.open(folder / "office.db"))
-        self.desk = Desk(self.database, self.office, TRUST, verify, self.now_ms, self.entropy)
+        self.desk = EnrolmentDesk(self.database, self.office, TRUST, verify, self.now_ms, self.entropy)
         self.terminal = self.another(terminal)
 
     def another(self, name: str) -> Enrolment:
