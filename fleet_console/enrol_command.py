@@ -73,6 +73,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         made = verb(name, words)
         made.add_argument("document", type=Path, metavar="FILE")
         made.add_argument("--answer", type=Path, required=True, metavar="FILE", help="where to write the answer")
+    again = verb("answer", "write once more what was answered to an application")
+    again.add_argument("--terminal", required=True, metavar="NAME", help="whose application")
+    again.add_argument("--application", required=True, metavar="DIGEST", help="as `file` said it; its beginning will do")
+    again.add_argument("--answer", type=Path, required=True, metavar="FILE", help="where to write it")
     verb("crl", "the list of withdrawn certificates, for the broker").add_argument(
         "--out", type=Path, required=True, metavar="FILE"
     )
@@ -143,6 +147,8 @@ async def _file(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> 
 async def _step(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
     if (args.step is None) == (args.file is None):
         raise Fault("enrol step: a step, or --file expected", "fleet-console enrol step --help", Exit.USAGE)
+    if args.step in (Step.ACCEPT, Step.CORRECT) and args.answer is None:
+        raise Fault(f"to {args.step}: --answer FILE expected", "the terminal waits for the answer", Exit.USAGE)
     envelope = read(octets_of(args.file)) if args.file is not None else await _drafted(desk, args)
     key = signing_key(args)
     signed = envelope.signed_by(key.public, key.sign)
@@ -170,9 +176,7 @@ async def _drafted(desk: EnrolmentDesk, args: argparse.Namespace) -> Envelope:
 def _told(taken: StepTaken, args: argparse.Namespace, voice: Voice) -> None:
     document: dict[str, object] = {"terminal": taken.terminal, "life": taken.life}
     words = f"{taken.terminal}: {taken.life}"
-    if taken.answer:
-        if args.answer is None:
-            raise Fault("the step is taken; its answer has nowhere to go", "take it again with --answer FILE")
+    if taken.answer and args.answer is not None:
         _put(args.answer, taken.answer)
         document["answer"] = str(args.answer)
         words += f"; answer for the terminal: {args.answer}"
@@ -190,6 +194,11 @@ async def _activate(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice)
 async def _renew(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
     _put(args.answer, await desk.renew(octets_of(args.document)))
     voice.answer({"answer": str(args.answer)}, f"{args.answer}: the certificate; terminal-agent identity take it")
+
+
+async def _again(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    _put(args.answer, await desk.answer(await desk.records.named(args.terminal, args.application)))
+    voice.answer({"answer": str(args.answer)}, f"{args.answer}: written; terminal-agent identity take it")
 
 
 async def _crl(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
@@ -227,5 +236,6 @@ _VERBS: dict[str, Body] = {
     "step": _step,
     "activate": _activate,
     "renew": _renew,
+    "answer": _again,
     "crl": _crl,
 }

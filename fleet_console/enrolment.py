@@ -162,6 +162,17 @@ class EnrolmentDesk:
             raise NotDone(f"the binding differs: {', '.join(changed) if bound else 'there is none'}", "rebind it first")
         return await self._issue(filed.digest, kept, standing.version, [])
 
+    async def answer(self, digest: str) -> bytes:
+        """What was answered to an application before, for an answer that was lost: its certificate, or its review."""
+        kept = await self._kept(digest)
+        terminal = kept.application.terminal
+        if pem := await self.records.certificate(digest):
+            return self._answer(terminal, digest, pem, (await self.records.standing(terminal)).version)
+        review = await self.records.review(digest)
+        if review is None:
+            raise NotDone("nothing was answered to this application yet", "fleet-console enrol step accept, or correct")
+        return documents.encode_review(Review(terminal, digest, *review), self._authority.signer)
+
     async def revocation_list(self) -> bytes:
         """The list of withdrawn certificates, in PEM."""
         return self._authority.revocation_list(

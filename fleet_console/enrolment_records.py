@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the store knows of enrolments, as values. Reads only; judges nothing."""
 
+import json
 from dataclasses import dataclass
 
 from fleet_console.authority import Requested, read_request
@@ -59,6 +60,11 @@ class Records:
     async def accepted(self, digest: str) -> bool:
         """Whether a person found nothing wrong with an application."""
         return bool(await self._database.read("SELECT 1 FROM reviews WHERE application = $1 AND faults = '{}'", digest))
+
+    async def review(self, digest: str) -> tuple[int, dict[str, str]] | None:
+        """When an application was reviewed (Unix time in milliseconds), and the faults that were found."""
+        rows = await self._database.read("SELECT at_ms, faults FROM reviews WHERE application = $1", digest)
+        return (int(rows[0][0]), json.loads(rows[0][1])) if rows else None
 
     async def binding(self, terminal: str) -> Binding | None:
         """The binding in force."""
