@@ -3,7 +3,7 @@
 """Head office's settings: its store, the broker and certificates, its workers. Checked; opens nothing but the file."""
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -104,6 +104,16 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolmentSettings:
+    """``[enrolment]``: the authority that terminals' certificates come from."""
+
+    certificate: Path
+    """Its certificate, in PEM; terminals and the broker know it."""
+    key: Path
+    """Its private key, in PEM: whoever has it can make terminals, so it lies on the machine that enrols alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class OfficeSettings:
     """The file of ``--settings``."""
 
@@ -114,6 +124,7 @@ class OfficeSettings:
     trust: Path | None = None
     """The list of persons who may give orders, as JSON."""
     audit: AuditSettings = field(default_factory=AuditSettings)
+    enrolment: EnrolmentSettings | None = None
 
 
 def load(path: Path) -> OfficeSettings:
@@ -122,7 +133,7 @@ def load(path: Path) -> OfficeSettings:
     if "://" in found.store:
         return found
     store = str(path.parent / found.store)
-    return OfficeSettings(store, found.broker, found.ingest, found.trust, found.audit)
+    return replace(found, store=store)
 
 
 def needed(part: T | None, name: str, path: Path) -> T:

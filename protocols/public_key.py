@@ -11,6 +11,11 @@ PUBLIC_OCTETS = 32
 _DER = bytes.fromhex("302a300506032b6570032100")  # SubjectPublicKeyInfo of id-Ed25519 (RFC 8410, 4)
 
 
+def spki(public: bytes) -> bytes:
+    """SubjectPublicKeyInfo in DER of a public key's 32 octets (RFC 8410, 4)."""
+    return _DER + public
+
+
 def public_from_pem(text: str, where: str) -> bytes:
     """The 32 octets of a public key in PEM (RFC 8410, 10.2), as ``openssl pkey -pubout`` writes it."""
     lines = [line.strip() for line in text.strip().splitlines()]

@@ -14,6 +14,7 @@ from terminal_agent.config import Device, Identity, PadDevice, Waits
 from terminal_agent.emv import Authorities, EmvTerminal, TrustedKey, Withdrawn
 from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.host.tcp import Endpoint, TlsFiles
+from terminal_agent.identity.settings import IdentitySettings
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.report.settings import ReportSettings
 from tillguard import settings
@@ -63,6 +64,8 @@ class TerminalProfile:
     timeouts: Waits = field(default_factory=Waits)
     vault: VaultSettings | None = None
     """Where the pad is a keypad of the vault's own: see docs/vault.md."""
+    identity: IdentitySettings | None = None
+    """What the terminal enrols with: see docs/identity.md."""
 
     def __post_init__(self) -> None:
         if self.reader.line == self.pad.line:

@@ -1,0 +1,241 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""`fleet-console enrol`: terminals' applications, the steps of their lives, their certificates. Decides nothing itself."""
+
+import argparse
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fleet_console.arguments import common
+from fleet_console.authority import Authority
+from fleet_console.enrolment import EnrolmentDesk, StepTaken
+from fleet_console.life_steps import GRAVE, LONGEST_S, LifeStep
+from fleet_console.persons import add_key, octets_of, signing_key, trust_of
+from fleet_console.settings import load, needed
+from fleet_console.store.choose import open_store
+from protocols.ed25519 import verify
+from protocols.errors import DecodeError, ProtocolError
+from protocols.identity.life import Step
+from protocols.signed import Envelope, read
+from protocols.telemetry.topics import is_terminal_name
+from tillguard.exits import Exit
+from tillguard.voice import Fault, Voice
+
+EXAMPLES = """\
+examples:
+  fleet-console enrol file application
+  fleet-console enrol step accept --terminal TG000001 --application 3f2a… --key ada.key --answer answer
+  fleet-console enrol step correct --terminal TG000001 --application 3f2a… --fault licence="ended" --key ada.key \\
+      --answer answer
+  fleet-console enrol step install --terminal TG000001 --application 3f2a… --key ada.key      prints the code, once
+  fleet-console enrol activate activation --answer answer
+  fleet-console enrol step thaw --terminal TG000001 --key ada.key --out thaw.step
+  fleet-console enrol step --file thaw.step --key ben.key
+  fleet-console enrol renew renewal --answer answer
+  fleet-console enrol show TG000001
+  fleet-console enrol crl --out revoked.pem
+"""
+Body = Callable[[EnrolmentDesk, argparse.Namespace, Voice], Awaitable[None]]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, words: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = verbs.add_parser(name, help=words, allow_abbrev=False)
+        common(made)
+        return made
+
+    verb("list", "every terminal and where it stands")
+    verb("show", "one terminal: life, bindings, steps, certificates").add_argument("terminal", metavar="TERMINAL")
+    verb("file", "keep a terminal's application and say what is wrong with it").add_argument(
+        "document", type=Path, metavar="FILE"
+    )
+    step = verb("step", "take a step of a terminal's life, signed by one person or two")
+    step.add_argument("step", nargs="?", choices=[one.value for one in Step if one is not Step.ACTIVATE], metavar="STEP",
+                      help=f"one of {', '.join(one for one in Step if one is not Step.ACTIVATE)}")  # fmt: skip
+    step.add_argument("--terminal", metavar="NAME", help="whose life")
+    step.add_argument("--application", default="", metavar="DIGEST", help="as `file` said it; its beginning will do")
+    step.add_argument("--fault", action="append", default=[], metavar="FIELD=WORDS", help="correct: what is wrong")
+    step.add_argument("--reason", default="", metavar="WORDS", help="why, for the record")
+    step.add_argument("--file", type=Path, metavar="FILE", help="a step that another person signed; sign it too")
+    step.add_argument("--out", type=Path, metavar="FILE", help="where to leave it for the second person")
+    step.add_argument("--answer", type=Path, metavar="FILE", help="where to write the answer for the terminal")
+    add_key(step, needed=True)
+    for name, words in (
+        ("activate", "the certificate for a terminal whose merchant has the right code"),
+        ("renew", "the next certificate, for which the one in use stands"),
+    ):
+        made = verb(name, words)
+        made.add_argument("document", type=Path, metavar="FILE")
+        made.add_argument("--answer", type=Path, required=True, metavar="FILE", help="where to write the answer")
+    again = verb("answer", "write once more what was answered to an application")
+    again.add_argument("--terminal", required=True, metavar="NAME", help="whose application")
+    again.add_argument("--application", required=True, metavar="DIGEST", help="as `file` said it; its beginning will do")
+    again.add_argument("--answer", type=Path, required=True, metavar="FILE", help="where to write it")
+    verb("crl", "the list of withdrawn certificates, for the broker").add_argument(
+        "--out", type=Path, required=True, metavar="FILE"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the verb says."""
+    voice = Voice("fleet-console", as_json=args.json)
+    try:
+        asyncio.run(_within(args, voice))
+    except ProtocolError as fault:
+        raise Fault(str(fault), "is it the document that the terminal made?", Exit.INTEGRITY) from None
+    return int(Exit.OK)
+
+
+async def _within(args: argparse.Namespace, voice: Voice) -> None:
+    settings = load(args.settings)
+    files = needed(settings.enrolment, "enrolment", args.settings)
+    try:
+        authority = Authority(octets_of(files.certificate), octets_of(files.key))
+    except DecodeError as fault:
+        raise Fault(f"{args.settings}: enrolment: {fault}", "see docs/identity.md", Exit.USAGE) from None
+    trust = trust_of(settings.trust, args.settings)
+    database = await open_store(settings.store)
+    try:
+        desk = EnrolmentDesk(database, authority, trust, verify, _now_ms, os.urandom)
+        await _VERBS[args.verb](desk, args, voice)
+    finally:
+        await database.close()
+
+
+async def _list(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    for terminal, life, version, serial in await desk.records.everybody():
+        voice.answer(
+            {"terminal": terminal, "life": life, "binding": version, "serial": serial},
+            f"{terminal}  {life:<10}  binding {version}  machine {serial}",
+        )
+
+
+async def _show(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    standing = await desk.records.standing(args.terminal)
+    steps, bindings, certificates = await desk.records.history(args.terminal)
+    document = {
+        "terminal": args.terminal,
+        "life": standing.life,
+        "binding": standing.version,
+        "steps": [{"step": step, "life": life, "persons": persons, "at": at} for step, life, persons, at in steps],
+        "bindings": [dict(zip(_ELEMENTS, row, strict=True)) for row in bindings],
+        "certificates": [{"serial": serial, "ends": ends, "revoked": revoked} for serial, ends, revoked in certificates],
+    }
+    lines = [f"{args.terminal}: {standing.life}; binding {standing.version or 'none'}"]
+    lines += [f"  {_day(at)}  {step} → {life}{f', by {persons}' if persons else ''}" for step, life, persons, at in steps]
+    lines += [f"  binding {row[0]} from {_day(row[6])}: {', '.join(map(str, row[1:6]))}" for row in bindings]
+    lines += [
+        f"  certificate {serial} until {_day(ends)}{f', withdrawn: {revoked}' if revoked else ''}"
+        for serial, ends, revoked in certificates
+    ]
+    voice.answer(document, "\n".join(lines))
+
+
+async def _file(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    filed = await desk.file(octets_of(args.document))
+    document = {"terminal": filed.terminal, "application": filed.digest, "faults": filed.faults}
+    faults = "".join(f"\n  {name}: {words}" for name, words in filed.faults.items()) or "\n  a machine finds no fault"
+    voice.answer(document, f"{filed.terminal}: application {filed.digest}{faults}")
+
+
+async def _step(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    if (args.step is None) == (args.file is None):
+        raise Fault("enrol step: a step, or --file expected", "fleet-console enrol step --help", Exit.USAGE)
+    if args.step in (Step.ACCEPT, Step.CORRECT) and args.answer is None:
+        raise Fault(f"to {args.step}: --answer FILE expected", "the terminal waits for the answer", Exit.USAGE)
+    envelope = read(octets_of(args.file)) if args.file is not None else await _drafted(desk, args)
+    key = signing_key(args)
+    signed = envelope.signed_by(key.public, key.sign)
+    step = args.step or "the step"
+    if args.step in GRAVE or (args.step == Step.RETIRE and args.out is not None):
+        if args.out is None:
+            raise Fault(f"to {step} takes two persons", "--out FILE leaves it for the second one", Exit.USAGE)
+        _put(args.out, signed.encode())
+        voice.answer({"written": str(args.out)}, f"{args.out}: signed once; enrol step --file it, by another person")
+        return
+    _told(await desk.step(signed.encode()), args, voice)
+
+
+async def _drafted(desk: EnrolmentDesk, args: argparse.Namespace) -> Envelope:
+    if not args.terminal or not is_terminal_name(args.terminal):
+        raise Fault("enrol step: --terminal expected", "such as --terminal TG000001", Exit.USAGE)
+    application = await desk.records.named(args.terminal, args.application) if args.application else ""
+    step = LifeStep(Step(args.step), application, dict(_fault(text) for text in args.fault), args.reason)
+    standing = await desk.records.standing(args.terminal)
+    now_s = _now_ms() // 1000
+    statement = step.statement(args.terminal, standing.steps + 1, now_s, now_s + LONGEST_S)
+    return Envelope(statement.encode())
+
+
+def _told(taken: StepTaken, args: argparse.Namespace, voice: Voice) -> None:
+    document: dict[str, object] = {"terminal": taken.terminal, "life": taken.life}
+    words = f"{taken.terminal}: {taken.life}"
+    if taken.answer and args.answer is not None:
+        _put(args.answer, taken.answer)
+        document["answer"] = str(args.answer)
+        words += f"; answer for the terminal: {args.answer}"
+    if taken.code:
+        document["code"] = taken.code
+        words += f"\nactivation code: {taken.code}\ngive it to the merchant, not to the terminal; it is shown this once"
+    voice.answer(document, words)
+
+
+async def _activate(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    _put(args.answer, await desk.activate(octets_of(args.document)))
+    voice.answer({"answer": str(args.answer)}, f"{args.answer}: the certificate; terminal-agent identity take it")
+
+
+async def _renew(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    _put(args.answer, await desk.renew(octets_of(args.document)))
+    voice.answer({"answer": str(args.answer)}, f"{args.answer}: the certificate; terminal-agent identity take it")
+
+
+async def _again(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    _put(args.answer, await desk.answer(await desk.records.named(args.terminal, args.application)))
+    voice.answer({"answer": str(args.answer)}, f"{args.answer}: written; terminal-agent identity take it")
+
+
+async def _crl(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    _put(args.out, await desk.revocation_list())
+    voice.answer({"written": str(args.out)}, f"{args.out}: written; let the broker read it anew (SIGHUP)")
+
+
+def _fault(text: str) -> tuple[str, str]:
+    name, found, words = text.partition("=")
+    if not found or not name or not words:
+        raise Fault("--fault: FIELD=WORDS expected", 'such as --fault licence="ended on 2026-01-31"', Exit.USAGE)
+    return name, words
+
+
+def _put(path: Path, octets: bytes) -> None:
+    try:
+        path.write_bytes(octets)
+    except OSError as fault:
+        raise Fault(f"{path}: {(fault.strerror or '').lower()}", "name a file that can be written") from None
+
+
+def _day(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(at_ms / 1000))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+_ELEMENTS = ("version", "acquirer", "merchant", "licence", "serial", "location", "from")
+_VERBS: dict[str, Body] = {
+    "list": _list,
+    "show": _show,
+    "file": _file,
+    "step": _step,
+    "activate": _activate,
+    "renew": _renew,
+    "answer": _again,
+    "crl": _crl,
+}
