@@ -35,7 +35,7 @@ from terminal_agent.card.pcsc_codes import (
 from terminal_agent.card.pcsc_hold import Abandoned, Hold, NotEmv, ShortAnswer
 from terminal_agent.card.pcsc_service import PcscService
 from terminal_agent.card.pcsc_watch import Table
-from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent, Trace
+from terminal_agent.card.port import CardError, CardLost, CardMalformed, CardPresence, CardReader, ReaderAbsent, Trace
 from terminal_agent.card.scard import must_be_installed
 from terminal_agent.card.worker import Worker
 
@@ -262,7 +262,7 @@ class PcscReader:
             except ReaderAbsent as absent:
                 error, patience = absent, self._settings.patience_s
             except NotEmv as refused:
-                raise CardError(
+                raise CardMalformed(
                     f"the card's answer to reset is not one that EMV takes: {refused}", IS_IT_A_CARD
                 ) from None
             else:

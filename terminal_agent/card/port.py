@@ -23,6 +23,10 @@ class CardLost(CardError):
     """The card left the field, or what it answered is unknown."""
 
 
+class CardMalformed(CardLost):
+    """It answers what no payment card does: an answer to reset that EMV refuses, an answer without end."""
+
+
 class ReaderAbsent(CardError):
     """The reader does not answer or was pulled. Open it anew."""
 

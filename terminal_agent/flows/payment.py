@@ -18,7 +18,7 @@ from protocols.errors import ProtocolError
 from protocols.pan import Pan
 from protocols.telemetry.events import Event, Value, fit
 from terminal_agent.card.chaining import Chaining
-from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent
+from terminal_agent.card.port import CardError, CardLost, CardMalformed, CardPresence, CardReader, ReaderAbsent
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.emv import (
     Alert,
@@ -93,6 +93,8 @@ class Payment:
             self._finish(End(Ending.FAILED, "the agent was stopped in mid-payment"))
             raise
         except (AgentError, ProtocolError) as fault:
+            if isinstance(fault, CardMalformed):
+                self._alert((Alert.MALFORMED,))
             end = End(Ending.FAILED, fault.what if isinstance(fault, AgentError) else str(fault))
         except Exception:
             self._finish(End(Ending.FAILED, "a fault of the agent; see what it printed"))
