@@ -145,9 +145,10 @@ def till(reader: Callable[[Any], BenchReader]) -> Callable[[Path], Any]:
 
 
 def go_on_for_ever(fault: str) -> Callable[[Till], Awaitable[bool]]:
-    """A card whose answer has no end."""
+    """A way to make it: with that fault of a card."""
 
     async def strike(target: Till) -> bool:
+        """A card whose answer has no end."""
         _, sent = await target.pay(fault)
         return sent >= PATIENCE
 
