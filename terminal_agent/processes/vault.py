@@ -74,6 +74,8 @@ class Order:
     pin_burst: int
     keys: dict[str, int] = field(default_factory=dict)
     """What the keypad's keys send: zero, enter, clear, cancel."""
+    payments: int | None = None
+    """A second pipe, for the processes that make payments."""
     components: list[str] = field(default_factory=list)
     """Files with components of the first transport key, in hexadecimal digits: read here and nowhere else."""
 
@@ -303,6 +305,7 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     order = Order(**document)
     arena = open_arena(kernel)
     pipe = Pipe(order.pipe, order.users)
+    payments = Pipe(order.payments, order.users) if order.payments is not None else None
     opened = open_all(order, arena)
     keypad = open_keypad(order, arena, KeyCodes(**order.keys))
     tamper, wake = open_tamper(order), wake_descriptor()
@@ -327,7 +330,7 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     if tamper == -1:
         vault.tampered("the tamper line cannot be opened")
     line = None if tamper == -1 else tamper
-    return Serving(vault, pipe, arena, PinFormat(order.pin_format), steady_ms, keypad, line, wake)
+    return Serving(vault, pipe, arena, PinFormat(order.pin_format), steady_ms, keypad, line, wake, payments)
 
 
 def code_in_memory() -> list[tuple[int, int]]:
