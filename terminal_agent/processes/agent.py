@@ -156,7 +156,7 @@ class Agent:
         """Open everything, say ready, serve until told to stop, close everything."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._stop_now)
         self._make_reporter()
         try:
             await self._api.start()
@@ -165,7 +165,8 @@ class Agent:
                 parts = (self._workers.run(), self.reporter.run(), self._books.keep(), self._timekeeper.watch())
                 lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in parts]
                 await self._workers.ready.wait()
-                self._say_ready()
+                if not self._stop.is_set():
+                    self._say_ready()
                 await self._stop.wait()
                 await self._wind_down()
                 for task in lasting:
@@ -199,6 +200,10 @@ class Agent:
         self._recorder.note(
             "agent.started", version=version("tillguard"), reader=self.profile.reader.model, pad=self.profile.pad.model
         )
+
+    def _stop_now(self) -> None:
+        self._stop.set()
+        self._workers.ready.set()  # whoever waits for the first worker waits no more
 
     def _say_ready(self) -> None:
         path = str(self.profile.terminal.socket)

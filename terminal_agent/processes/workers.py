@@ -103,7 +103,7 @@ class Workers:
         self.parts = {"reader": Part(), "pad": Part()}
         self.carried = Carried()
         self.ready = asyncio.Event()
-        """Set when the first worker has opened what it could, and tried to sign on."""
+        """Set when the first worker has opened what it could and tried to sign on, or has ended."""
         self.current: Underway | None = None
         self._source = source
         self._clerks = clerks
@@ -193,6 +193,7 @@ class Workers:
         self._give()
         await end.gone.wait()
         self._end = None
+        self.ready.set()
         for errand in self._errands:
             errand.cancel()
         if self.current is not None and not self.current.over and (self.current.taken or self._given >= MOST_GIVEN):

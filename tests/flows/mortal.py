@@ -11,9 +11,11 @@ import contextlib
 import ctypes
 import functools
 import json
+import mmap
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -65,6 +67,20 @@ class Death:
         return asdict(self)
 
 
+class Left:
+    """Passings until a death, counted by an agent and all its workers together."""
+
+    def __init__(self, count: int) -> None:
+        self._memory = mmap.mmap(-1, 4)
+        struct.pack_into("=i", self._memory, 0, count)
+
+    def passed(self) -> bool:
+        """One more passing; whether it is the one."""
+        left = struct.unpack_from("=i", self._memory)[0] - 1
+        struct.pack_into("=i", self._memory, 0, left)
+        return bool(left == 0)
+
+
 def _die(pid: int = 0) -> None:
     os.kill(pid or os.getpid(), signal.SIGKILL)
     while True:  # an agent that is killed takes its worker with it
@@ -73,18 +89,15 @@ def _die(pid: int = 0) -> None:
 
 def arrange(death: Death) -> None:
     """Wrap the point's method in this process, and so in those that it forks."""
-    agent = os.getpid()
+    agent, left = os.getpid(), Left(death.count)
     place, name, awaited = POINTS[death.point]
     module, _, owner_name = place.partition(":")
     owner = getattr(__import__(module, fromlist=[owner_name]), owner_name)
     method = getattr(owner, name)
-    left = [death.count]
 
     def here(when: str) -> None:
-        if death.when == when:
-            left[0] -= 1
-            if not left[0]:
-                _die(0 if death.point.startswith(WORKERS) else agent)
+        if death.when == when and left.passed():
+            _die(0 if death.point.startswith(WORKERS) else agent)
 
     @functools.wraps(method)
     def wrapped(*args: Any, **more: Any) -> Any:
@@ -106,15 +119,14 @@ def arrange(death: Death) -> None:
         setattr(owner, name, awaiting if awaited else wrapped)
 
 
-def _tear(left: list[int]) -> None:
+def _tear(left: Left) -> None:
     """Die in the middle of writing an audit record."""
     from terminal_agent import audit
 
     write = audit.os.write
 
     def torn(descriptor: int, octets: bytes) -> int:
-        left[0] -= 1
-        if not left[0]:
+        if left.passed():
             write(descriptor, octets[: len(octets) // 2])
             _die()
         return write(descriptor, octets)
