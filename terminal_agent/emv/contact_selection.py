@@ -16,6 +16,7 @@ from protocols.emv.apdu import Response
 from protocols.emv.status import Status
 from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
+from terminal_agent.emv.card_data import response_objects
 from terminal_agent.emv.contact_application import ContactApplication
 from terminal_agent.emv.contact_run import Ask, AskApplication, Candidate, ContactRun, PinAnswer, Said, Selected, Turn
 from terminal_agent.emv.entry_point import label_text
@@ -127,11 +128,8 @@ def _from_directory(known: tuple[ContactApplication, ...], trail: Trail) -> Gene
 
 def _matching(data: bytes, known: tuple[ContactApplication, ...], trail: Trail) -> list[Candidate]:
     """The entries of one record that an application of the terminal takes (Book 1, 12.2.3)."""
-    template = tlv.decode(data, where="directory").inside(Tag.RECORD_TEMPLATE)
-    if template is None:
-        raise DecodeError("directory", "template 70 expected")
     found: list[Candidate] = []
-    for entry in template.every(Tag.DIRECTORY_ENTRY):
+    for entry in response_objects(data, Tag.RECORD_TEMPLATE, "directory").every(Tag.DIRECTORY_ENTRY):
         name = entry.first(Tag.AID_CARD) if isinstance(entry, tlv.Objects) else None
         if name is None or not isinstance(entry, tlv.Objects) or not 5 <= len(name) <= 16:
             continue
@@ -192,9 +190,7 @@ def _final(candidate: Candidate, trail: Trail) -> Generator[bytes, bytes, Select
 def _fci(data: bytes, name: bytes) -> _Fci:
     """The answer to SELECT, whose name must begin with the one selected (Book 1, 11.3.4)."""
     where = "answer to SELECT"
-    template = tlv.decode(data, where=where).inside(Tag.FCI_TEMPLATE)
-    if template is None:
-        raise DecodeError(where, "template 6F expected")
+    template = response_objects(data, Tag.FCI_TEMPLATE, where)
     df_name = template.first(Tag.DF_NAME) or b""
     if not (df_name.startswith(name) and len(df_name) <= 16):
         raise DecodeError(where, "DF name 84 is missing or is not the one selected")

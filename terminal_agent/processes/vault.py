@@ -80,6 +80,8 @@ class Order:
     """What the keypad's keys send: zero, enter, clear, cancel."""
     delivery: bool = False
     """Whether TR-34 is served, which costs memory: for a vault that is being loaded."""
+    payments: int | None = None
+    """A second pipe, for the processes that make payments."""
     components: list[str] = field(default_factory=list)
     """Files with components of the first transport key, in hexadecimal digits: read here and nowhere else."""
 
@@ -318,6 +320,7 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     deliver = warmed_delivery() if order.delivery else None
     arena = open_arena(kernel)
     pipe = Pipe(order.pipe, order.users)
+    payments = Pipe(order.payments, order.users) if order.payments is not None else None
     opened = open_all(order, arena)
     keypad = open_keypad(order, arena, KeyCodes(**order.keys))
     tamper, wake = open_tamper(order), wake_descriptor()
@@ -344,9 +347,8 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     if tamper == -1:
         vault.tampered("the tamper line cannot be opened")
     line = None if tamper == -1 else tamper
-    return Serving(
-        vault, pipe, arena, PinPolicy(PinFormat(order.pin_format), order.card_pin), steady_ms, keypad, line, wake
-    )
+    policy = PinPolicy(PinFormat(order.pin_format), order.card_pin)
+    return Serving(vault, pipe, arena, policy, steady_ms, keypad, line, wake, payments)
 
 
 def code_in_memory() -> list[tuple[int, int]]:

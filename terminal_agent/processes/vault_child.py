@@ -26,10 +26,13 @@ class VaultChild:
 
     process: subprocess.Popen[bytes]
     pipe: socket.socket
+    payments: socket.socket
+    """For the processes that make payments, one at a time; it stays open here, so that it outlives each of them."""
 
     def stop(self) -> int:
         """Hang up, wait, and only then kill; the exit code."""
         self.pipe.close()
+        self.payments.close()
         try:
             return self.process.wait(STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
@@ -42,20 +45,24 @@ def start(
 ) -> VaultChild:
     """A new vault; ``more`` is what it is told besides its settings.
 
-    Nothing secret is in its command line or environment, and it inherits one descriptor."""
+    Nothing secret is in its command line or environment, and it inherits two descriptors."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    order = {**settings.document(), "pipe": theirs.fileno(), "users": [os.getuid()], **more}
+    lent, served = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    order = {**settings.document(), "pipe": theirs.fileno(), "payments": served.fileno(), "users": [os.getuid()]}
+    order |= more
     try:
         process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
             [sys.executable, "-I", *program, json.dumps(order)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(theirs.fileno(), served.fileno()),
             env={"LC_ALL": "C.UTF-8", **token_environment()},
         )
     except BaseException:
         ours.close()
+        lent.close()
         raise
     finally:
         theirs.close()
-    return VaultChild(process, ours)
+        served.close()
+    return VaultChild(process, ours, lent)
