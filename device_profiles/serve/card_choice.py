@@ -5,12 +5,12 @@
 import os
 
 from device_profiles.card_profile import CardProfile, load_card
-from device_profiles.twins.card import CardTwin
 from device_profiles.twins.card_behind_reader import ContactlessInReader
 from device_profiles.twins.card_faults import CARD_FAULTS, FaultyCard
 from device_profiles.twins.card_t0 import ContactCard, T0View
 from device_profiles.twins.contact_card import ContactCardTwin
 from device_profiles.twins.contact_faults import CONTACT_FAULTS, FaultyContactCard
+from device_profiles.twins.contactless_card import contactless_card
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -33,5 +33,5 @@ def made(profile: CardProfile, name: str, fault: str = "none", transmission: str
     if transmission is not None:
         raise Fault(f"--transmission: the card '{name}' is contactless", "leave it out", Exit.USAGE)
     return ContactlessInReader(
-        FaultyCard(CardTwin(profile, os.urandom), *wrong), bytes.fromhex(profile.contactless.ats)
+        FaultyCard(contactless_card(profile, os.urandom), *wrong), bytes.fromhex(profile.contactless.ats)
     )

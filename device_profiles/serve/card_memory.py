@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from device_profiles.twins.card import Activation
+from device_profiles.twins.contactless_answers import Activation
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 

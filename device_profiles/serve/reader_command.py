@@ -82,8 +82,8 @@ def _twin(profile: "ReaderProfile", hand: "Hand | None") -> "SerialTwin":
 def _hand(args: argparse.Namespace) -> "Hand | None":
     from device_profiles.card_profile import load_card
     from device_profiles.serve.card_memory import RememberingCard, remembered
-    from device_profiles.twins.card import CardTwin
     from device_profiles.twins.card_faults import CARD_FAULTS, Card, FaultyCard
+    from device_profiles.twins.contactless_card import contactless_card
     from device_profiles.twins.reader import Hand
     from tillguard.exits import Exit
     from tillguard.voice import Fault
@@ -94,7 +94,7 @@ def _hand(args: argparse.Namespace) -> "Hand | None":
         raise Fault("--tap-after: 0 to 3600 seconds expected", exit_code=Exit.USAGE)
     if args.card is None:
         return None
-    twin = CardTwin(load_card(args.card), os.urandom, remembered(args.state) if args.state else 0)
+    twin = contactless_card(load_card(args.card), os.urandom, remembered(args.state) if args.state else 0)
     card: Card = twin
     if args.state:
         card = RememberingCard(twin, args.state)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeAlias
 
-from device_profiles.twins.card import Activation
 from device_profiles.twins.card_answer import CardTorn
+from device_profiles.twins.contactless_answers import Activation
 from protocols.emv import tlv
 from protocols.emv.apdu import Ins
 from protocols.emv.bits import Ctq

@@ -98,8 +98,8 @@ def transaction_limit(tap: TapRun) -> Done:
     limit = tap.combination.most if device else tap.combination.transaction_limit
     if tap.request.amount < limit or tap.limits.status_check or tap.request.currency != tap.terminal.currency:
         return Go.ON
-    tap.trail.note("application", "the amount is too high for this card without contact", "Book C-2")
-    return Go.ANOTHER
+    said = "the amount is too high for this card without contact"
+    return tap.trail.end(Decision.OTHER_INTERFACE, said, "Book C-2")
 
 
 def records(tap: TapRun) -> Generator[bytes, bytes, Done]:
