@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Taps a card twin at a terminal with both kernels, keys and a clock of its own. Tests nothing itself."""
 
+import dataclasses
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -46,17 +47,19 @@ def both(**changes: Any) -> EmvTerminal:
     return terminal(**(settings | changes))
 
 
-def twin(name: str, **changes: Any) -> ContactlessCard:
+def twin(name: str, relay_times: tuple[int, ...] | None = None, **changes: Any) -> ContactlessCard:
     """A card twin in the field; ``changes`` are of its application."""
-    card = contactless_card(changed(load_card(name), **changes), random.Random(7).randbytes)
+    profile = changed(load_card(name), **changes)
+    if relay_times is not None and profile.contactless is not None:
+        chip = dataclasses.replace(profile.contactless, relay_times=relay_times)
+        profile = dataclasses.replace(profile, contactless=chip)
+    card = contactless_card(profile, random.Random(7).randbytes)
     card.power_on()
     return card
 
 
 def changed(profile: CardProfile, **changes: Any) -> CardProfile:
     """The profile with another application."""
-    import dataclasses
-
     objects = dict(profile.application.objects) | changes.pop("objects", {})
     application = dataclasses.replace(profile.application, objects=objects, **changes)
     return dataclasses.replace(profile, application=application)
