@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Torn payments: the card has counted and left; it comes back, or another does, or too late, or for something else."""
 
+import dataclasses
+
 import pytest
 
 from device_profiles.twins.card_answer import CardTorn
@@ -97,13 +99,11 @@ def test_the_log_keeps_few_and_no_account() -> None:
     field = torn()
     record = field.log._records[0]
     for number in range(MOST_RECORDS + 3):
-        log.keep(
-            record.__class__(**{name: getattr(record, name) for name in record.__slots__} | {"card": bytes((number,))})
-        )
+        log.keep(dataclasses.replace(record, card=bytes((number,))))
     assert len(log) == MOST_RECORDS
     pan = Pan("5413339999002217")
     assert pan.digits not in repr(record)
     assert pan.digits.encode() not in record.card
     assert log.name(pan, 1) != log.name(pan, 2) != TornLog(bytes(32)).name(pan, 2)
-    with pytest.raises(ValueError, match="32 random octets|32 octets"):
+    with pytest.raises(ValueError, match="32 octets"):
         TornLog(b"")
