@@ -198,6 +198,9 @@ def action_analysis(tap: TapRun) -> Done:
         tap.trail.alert(Alert.CVM_MISSING)
     tap.wanted = rule.wanted
     tap.trail.note("analysis", rule.words(facts), rule.source)
+    if tap.wanted is CryptogramType.TC and not tap.means.offline and tap.terminal.can_go_online:
+        tap.wanted = CryptogramType.ARQC
+        tap.trail.note("analysis", "online: the acquirer books no payment that it was not asked about", "house rule")
     if tap.wanted is CryptogramType.AAC and facts.tvr & (Tvr.RELAY_TIME_EXCEEDED | Tvr.RELAY_THRESHOLD_EXCEEDED):
         tap.trail.note("relay", "the payment is declined: somebody may stand between card and reader", "house rule")
     return Go.ON

@@ -74,6 +74,16 @@ def test_without_the_payment_systems_key_nothing_is_approved_offline() -> None:
     assert (outcome.decision, outcome.alerts) == (Decision.ONLINE, ())
 
 
+def test_where_the_acquirer_books_nothing_unasked_it_is_asked() -> None:
+    field = Field(twin(CARD))
+    outcome = drive(contactless(both(), request(UNDER), Means(KEYS, offline=False)), field.answer)
+    assert (outcome.decision, field.commands[-1][2]) == (Decision.ONLINE, 0x90)
+    assert outcome.tvr is not None
+    assert Tvr.MERCHANT_FORCED_ONLINE not in outcome.tvr
+    quick = Field(twin("test-visa-fdda"))
+    assert drive(contactless(both(), request(UNDER), Means(KEYS, offline=False)), quick.answer).decision == "online"
+
+
 def test_elliptic_curves_prove_nothing_here() -> None:
     assert Field(twin(CARD, aip="9880")).tap(UNDER).decision is Decision.ONLINE
 
