@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Taps within one payment: a card that leaves too early comes back, a telephone wants its holder, nobody comes again."""
+"""Taps within one payment: a card that leaves too early comes back, a telephone wants its holder, nobody comes."""
 
 import dataclasses
 from collections.abc import Iterator
