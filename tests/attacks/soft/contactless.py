@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contactless terminals that lack one defence each, put together from the shipped steps: nothing of them is changed."""
 
+import dataclasses
 from collections.abc import Generator, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -58,6 +59,14 @@ def _following(tap: TapRun) -> Done:
     return done
 
 
+def _going_on(tap: TapRun) -> Done:
+    """Goes on without verification where authentication failed."""
+    candidate = tap.selected.candidate
+    low = dataclasses.replace(candidate, limits=candidate.limits._replace(cvm_required=False))
+    tap.selected = dataclasses.replace(tap.selected, candidate=low)
+    return kernel2.action_analysis(tap)
+
+
 def _unsigned(tap: TapRun) -> Generator[bytes, bytes, Done]:
     """Has no use for the card's signature once it knows the card's certificate."""
     tap.key = None
@@ -88,5 +97,6 @@ BELIEVES_COPIES = _kernel3(verification=_copying)
 BELIEVES_DEVICES = _kernel3(verification=_believing)
 FOLLOWS_THE_CARD = _kernel3(verification=_following)
 BLIND_TO_BRANDS = _kernel3(brand=_on)
+GOES_ON_UNPROVEN = _kernel2(analysis=_going_on)
 SIGNATURE_UNUSED = _kernel2(cryptogram=_unsigned)
 TAKES_STRIPES = _kernel2(mode=_stripe)
