@@ -83,7 +83,7 @@ class Field:
         self.tear_at: int | None = None
         """The instruction at which the card leaves after it has acted."""
         self._exchange_us = exchange_us
-        self._spoil = spoil
+        self.spoil = spoil
         self._numbers = random.Random(3)
 
     @property
@@ -96,8 +96,8 @@ class Field:
         self.commands.append(command)
         self.clock.now += self._exchange_us if command[1] == 0xEA else 3_000
         answer = self.card.apdu(command)
-        if self._spoil is not None:
-            answer = self._spoil(command, answer)
+        if self.spoil is not None:
+            answer = self.spoil(command, answer)
         if command[1] == self.tear_at:
             self.tear_at = None
             self.card.power_off()

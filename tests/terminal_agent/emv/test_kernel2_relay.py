@@ -53,7 +53,7 @@ def test_a_slow_exchange_that_gets_faster_is_forgiven() -> None:
             field.clock.now += next(times) - (WIRE_US + 1_000)
         return answer
 
-    field._spoil = hurry
+    field.spoil = hurry
     outcome = field.tap(1_500)
     assert (outcome.decision, outcome.alerts, field.sent.count(EXCHANGE)) == (Decision.APPROVED, (), 2)
 
