@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from device_profiles.ca_keys import load_ca_keys  # noqa: E402  # the line above finds it
 from device_profiles.card_profile import load_card  # noqa: E402
 from device_profiles.twins.contact_card import ContactCardTwin  # noqa: E402
-from terminal_agent.emv import (  # noqa: E402  # noqa: E402
+from terminal_agent.emv import (  # noqa: E402
     Authorities,
     Combination,
     ContactApplication,
@@ -99,10 +99,7 @@ def _drawn(text: str, begin: str, end: str, what: str) -> str:
 def kernels() -> str:
     """The contactless kernels: their steps, what they have and what they refuse."""
     lines = []
-    for number, (title, steps) in {
-        2: ("Kernel 2, M/Chip", kernel2.STEPS),
-        3: ("Kernel 3, qVSDC", kernel3.STEPS),
-    }.items():
+    for number, title, steps in ((2, "Kernel 2, M/Chip", kernel2.STEPS), (3, "Kernel 3, qVSDC", kernel3.STEPS)):
         lines += [f"### {title}", "", f"Steps: {', '.join(steps)}. Each may end the payment.", ""]
         lines += ["| capability | | how |", "|---|---|---|"]
         lines += [f"| {line.name} | {line.handling.value} | {line.words} |" for line in TABLES[number]]
