@@ -49,7 +49,10 @@ PADS = {
 }  # model and what a PIN pad was loaded with
 
 
-def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str) -> str:
+PHONE_TEXT = "consumer-device-cvm = true\nsigned-online = true\n"
+
+
+def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str, *, phone: bool) -> str:
     """The terminal profile of the demonstration, as a person would write it."""
     return f"""\
 # Made by scripts/demo. Real hardware: change the two lines below to /dev/ttyUSB0 and so on.
@@ -71,9 +74,7 @@ line = "{pad}"
 country = "276"
 currency = "978"
 serial-number = "{TERMINAL}"
-consumer-device-cvm = true
-signed-online = true
-
+{PHONE_TEXT if phone else ""}
 [[emv.aids]]
 aid = "A0000000031010"
 kernel = 3
@@ -215,6 +216,7 @@ class Demo:
                 str(folder / "pad"),
                 acquirer.wait_ready()["address"],
                 broker_address,
+                phone="mobile" in options.card,
             )
             + (VAULT_TEXT if software else "")
         )
