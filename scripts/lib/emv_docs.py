@@ -29,7 +29,7 @@ from terminal_agent.emv import (  # noqa: E402
     kernel2,
     kernel3,
 )
-from terminal_agent.emv.capabilities import TABLES  # noqa: E402
+from terminal_agent.emv.capabilities import ENTRY_POINT, TABLES, Capability  # noqa: E402
 from terminal_agent.emv.contact import ENDS, TRANSITIONS, Step  # noqa: E402
 
 PAGE = ROOT / "docs" / "emv.md"
@@ -98,13 +98,16 @@ def _drawn(text: str, begin: str, end: str, what: str) -> str:
 
 def kernels() -> str:
     """The contactless kernels: their steps, what they have and what they refuse."""
-    lines = []
+    lines = ["### Entry point", "", *_table(ENTRY_POINT), ""]
     for number, title, steps in ((2, "Kernel 2, M/Chip", kernel2.STEPS), (3, "Kernel 3, qVSDC", kernel3.STEPS)):
         lines += [f"### {title}", "", f"Steps: {', '.join(steps)}. Each may end the payment.", ""]
-        lines += ["| capability | | how |", "|---|---|---|"]
-        lines += [f"| {line.name} | {line.handling.value} | {line.words} |" for line in TABLES[number]]
-        lines.append("")
+        lines += [*_table(TABLES[number]), ""]
     return "\n".join(lines).rstrip()
+
+
+def _table(listed: tuple[Capability, ...]) -> list[str]:
+    rows = [f"| {line.name} | {line.handling.value} | {line.words} |" for line in listed]
+    return ["| capability | | how |", "|---|---|---|", *rows]
 
 
 def main() -> int:

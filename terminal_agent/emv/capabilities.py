@@ -28,6 +28,51 @@ class Capability(NamedTuple):
 
 _VECTOR, _REFUSED = Handling.VECTOR, Handling.REFUSED
 
+ENTRY_POINT: tuple[Capability, ...] = (
+    Capability(
+        "limits of each combination",
+        _VECTOR,
+        "transaction, CVM and floor limit",
+        "test_entry_point.py::test_limits_at_their_edges",
+    ),
+    Capability(
+        "candidates in the card's order",
+        _VECTOR,
+        "priority, partial names, the longest name of the terminal",
+        "test_entry_point.py::test_which_entries_are_tried_and_in_which_order",
+    ),
+    Capability(
+        "kernel named by the card",
+        _VECTOR,
+        "9F2A, or the one its application provider means",
+        "test_entry_point.py::test_both_kernels_on_one_card_in_the_cards_order",
+    ),
+    Capability(
+        "status check, amount of nothing",
+        _VECTOR,
+        "the issuer is asked, where the profile allows it",
+        "test_entry_point.py::test_questions_about_the_card",
+    ),
+    Capability(
+        "restart",
+        _VECTOR,
+        "a second tap of the same payment",
+        "test_kernel2.py::test_a_device_that_wants_its_holder_is_tapped_again",
+    ),
+    Capability(
+        "kernels of other brands, domestic kernels",
+        _REFUSED,
+        "their applications are left alone",
+        "test_entry_point.py::test_a_domestic_kernel_and_a_kernel_of_another_brand_are_left_alone",
+    ),
+    Capability(
+        "extended selection (9F29)",
+        _REFUSED,
+        "the application is selected by its name alone",
+        "test_entry_point.py::test_extended_selection_is_not_used",
+    ),
+)
+
 KERNEL_2: tuple[Capability, ...] = (
     Capability(
         "online with a signed cryptogram",
@@ -203,4 +248,4 @@ KERNEL_3: tuple[Capability, ...] = (
 )
 
 TABLES = {2: KERNEL_2, 3: KERNEL_3}
-"""By kernel number."""
+"""By kernel number; :data:`ENTRY_POINT` is before all of them."""

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from terminal_agent.emv.capabilities import TABLES, Capability, Handling
+from terminal_agent.emv.capabilities import ENTRY_POINT, TABLES, Capability, Handling
 from terminal_agent.emv.combination import KERNELS_BUILT
 from terminal_agent.emv.transaction import KERNELS
 
 HERE = Path(__file__).parent
-LINES = [(kernel, line) for kernel, table in TABLES.items() for line in table]
+LINES = [(kernel, line) for kernel, table in {0: ENTRY_POINT, **TABLES}.items() for line in table]
+"""Kernel 0 is the entry point."""
 
 
 def test_every_kernel_that_is_built_has_a_table_and_no_other() -> None:
     assert set(TABLES) == set(KERNELS) == set(KERNELS_BUILT)
-    for table in TABLES.values():
+    for table in (ENTRY_POINT, *TABLES.values()):
         assert len({line.name for line in table}) == len(table)
         assert {line.handling for line in table} == set(Handling)
 

@@ -186,3 +186,9 @@ def test_both_kernels_on_one_card_in_the_cards_order() -> None:
     card = StubCard(applications=(), entries=entries)
     pay(card, aids=aids)
     assert [command[5:-1].hex().upper() for command in card.commands[1:]] == [VISA, MASTERCARD]
+
+
+def test_extended_selection_is_not_used() -> None:
+    card = StubCard(entries=({0x4F: VISA, 0x9F29: "0102", 0x87: "01"},))
+    assert pay(card).decision is Decision.ONLINE
+    assert card.commands[1] == bytes.fromhex("00A4040007") + bytes.fromhex(VISA) + b"\x00"
