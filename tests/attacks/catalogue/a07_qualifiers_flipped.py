@@ -8,7 +8,7 @@ from protocols.emv.apdu import Command, Ins, get_processing_options
 from protocols.emv.bits import Ttq
 from protocols.emv.tags import Tag
 from tests.attacks.harness import Attack, Case
-from tests.attacks.soft.contactless import BELIEVES_COPIES, BELIEVES_DEVICES, FOLLOWS_THE_CARD
+from tests.attacks.soft.contactless import BELIEVES_DEVICES, FOLLOWS_THE_CARD
 from tests.attacks.tap_lane import Chip, TapLane, tap_lane
 
 TOLD = "head office, in the payment's alerts"
@@ -93,7 +93,7 @@ ATTACK = Attack(
         ),
         Case(
             "and differs from what is shown",
-            soft=tap_lane(kernels=BELIEVES_COPIES, signed_online=True),
+            soft=tap_lane(kernels=signed_online=True),
             hardened=tap_lane(signed_online=True),
             strike=change_it_in_one_place,
             alert="card.qualifiers-differ",

@@ -12,7 +12,7 @@ from protocols.emv.apdu import Command, Ins, Response
 from protocols.emv.bits import Aip, Ttq
 from protocols.emv.tags import Tag
 from protocols.pan import Track2
-from terminal_agent.emv import EmvOutcome, application_data, kernel2, kernel3
+from terminal_agent.emv import EmvOutcome, application_data, cvm, de55, kernel2, kernel3
 from terminal_agent.emv.card_data import response_objects
 from terminal_agent.emv.contactless_run import Done, Go, Step, TapRun
 from terminal_agent.emv.kernel2_cryptogram import ask_cryptogram
@@ -36,18 +36,12 @@ def _on(tap: TapRun) -> Done:
 
 
 def _believing(tap: TapRun) -> Done:
-    """Takes a device's word that it verified its holder, whoever brought it."""
-    tap.covers = True
-    return kernel3.verification(tap)
-
-
-def _copying(tap: TapRun) -> Done:
-    """The same, and never compares it with its copy."""
-    tap.covers = True
-    copy = tap.card._values.pop(int(Tag.CARD_AUTHENTICATION_DATA), b"")
-    done = kernel3.verification(tap)
-    tap.card._values[int(Tag.CARD_AUTHENTICATION_DATA)] = copy
-    return done
+    """Takes a device's word that it verified its holder, whoever brought it, and never compares it with its copy."""
+    pad, pen = tap.terminal.online_pin, tap.terminal.signature
+    rule = cvm.choose(cvm.Facts(Ttq.CVM_REQUIRED in tap.qualifiers, tap.ctq, pad, pen, True, False, True))
+    assert rule.cvm is not None
+    tap.cvm, tap.given[Tag.CVM_RESULTS] = rule.cvm, de55.CVM_RESULTS[rule.cvm]
+    return Go.ON
 
 
 def _following(tap: TapRun) -> Done:
@@ -93,7 +87,6 @@ def _stripe(tap: TapRun) -> Generator[bytes, bytes, Done]:
     )
 
 
-BELIEVES_COPIES = _kernel3(verification=_copying)
 BELIEVES_DEVICES = _kernel3(verification=_believing)
 FOLLOWS_THE_CARD = _kernel3(verification=_following)
 BLIND_TO_BRANDS = _kernel3(brand=_on)
