@@ -51,6 +51,11 @@ class ContactlessChip:
     ats: str = ""
     application_data: str = ""
     protocol_info: str = ""
+    offline_limit: int = 0
+    """How many payments in a row the card approves without its issuer; 0 is none."""
+    relay_times: tuple[int, ...] = ()
+    """Least and most time for a relay resistance exchange and its answer's transmission, in hundreds of microseconds;
+    for a card whose AIP offers it."""
 
     def __post_init__(self) -> None:
         if self.protocol_info:
@@ -75,6 +80,10 @@ class ContactlessChip:
             raise ValueError("protocol-info: bit 1 of its second octet must be set, the card speaks ISO/IEC 14443-4")
         if self.atqa or self.sak or self.ats:
             raise ValueError("protocol-info: a card of type B has no atqa, sak and ats")
+        if not 0 <= self.offline_limit <= 255:
+            raise ValueError("offline-limit: 0 to 255 expected")
+        if len(self.relay_times) not in (0, 3) or any(not 0 <= time <= 0xFFFF for time in self.relay_times):
+            raise ValueError("relay-times: least, most and transmission time expected, 0 to 65535 each")
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +314,8 @@ class CardProfile:
     def __post_init__(self) -> None:
         if self.contactless is None and self.contact is None:
             raise ValueError("contactless or contact: a card has at least one chip")
-        if self.contactless is not None and not (self.application.pdol and self.application.answer):
-            raise ValueError("application: pdol and answer expected, the card is contactless")
+        if self.contactless is not None:
+            _check_contactless(self.application, self.contactless)
         if self.contact is not None:
             for application in self.applications:
                 _check_lists(application)
@@ -315,6 +324,18 @@ class CardProfile:
     def applications(self) -> tuple[Application, ...]:
         """All, the first one first."""
         return (self.application, *self.further)
+
+
+def _check_contactless(application: Application, chip: ContactlessChip) -> None:
+    """What the two families of contactless cards need."""
+    if application.scheme is Scheme.VISA:
+        if not (application.pdol and application.answer):
+            raise ValueError("application: pdol and answer expected, the card is contactless")
+        return
+    if not application.records or not application.objects.get("8C"):
+        raise ValueError("application: records and object 8C expected, the card is contactless and Mastercard-like")
+    if Aip.RELAY_RESISTANCE in Aip.decode(bytes.fromhex(application.aip)) and not chip.relay_times:
+        raise ValueError("contactless.relay-times: expected, the aip offers relay resistance")
 
 
 def _check_lists(application: Application) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile, load_card
-from device_profiles.twins.card import CardTwin
 from device_profiles.twins.card_behind_reader import ContactlessInReader, history_a, history_b
 from device_profiles.twins.card_faults import CARD_FAULTS, FaultyCard, slow
 from device_profiles.twins.card_faults import Fault as CardFault
 from device_profiles.twins.card_t0 import ContactCard, T0View
 from device_profiles.twins.contact_card import ContactCardTwin
 from device_profiles.twins.contact_faults import CONTACT_FAULTS, FaultyContactCard
+from device_profiles.twins.contactless_card import contactless_card
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -46,4 +46,4 @@ def made(profile: CardProfile, name: str, fault: str = "none", transmission: str
         history = history_b(bytes.fromhex(chip.application_data), bytes.fromhex(chip.protocol_info))
     else:
         history = history_a(bytes.fromhex(chip.ats))
-    return ContactlessInReader(FaultyCard(CardTwin(profile, os.urandom), *wrong), history)
+    return ContactlessInReader(FaultyCard(contactless_card(profile, os.urandom), *wrong), history)

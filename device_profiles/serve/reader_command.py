@@ -85,8 +85,8 @@ def _twin(profile: "ReaderProfile", hand: "Hand | None") -> "SerialTwin":
 def _hand(args: argparse.Namespace) -> "Hand | None":
     from device_profiles.card_profile import load_card
     from device_profiles.serve.card_memory import RememberingCard, remembered
-    from device_profiles.twins.card import CardTwin
     from device_profiles.twins.card_faults import CARD_FAULTS, Card, FaultyCard
+    from device_profiles.twins.contactless_card import contactless_card
     from device_profiles.twins.reader import Hand
     from tillguard.exits import Exit
     from tillguard.voice import Fault
@@ -99,7 +99,7 @@ def _hand(args: argparse.Namespace) -> "Hand | None":
         return Hand(_tag(args), args.tap_after)
     if args.card is None:
         return None
-    twin = CardTwin(load_card(args.card), os.urandom, remembered(args.state) if args.state else 0)
+    twin = contactless_card(load_card(args.card), os.urandom, remembered(args.state) if args.state else 0)
     card: Card = twin
     if args.state:
         card = RememberingCard(twin, args.state)

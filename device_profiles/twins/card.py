@@ -12,21 +12,34 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile
-from device_profiles.twins.activation import Activated, Activation, ActivationB
+from device_profiles.twins.activation import Activated
 from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused, answered
 from device_profiles.twins.card_cryptogram import CardCryptography
-from protocols.emv import apdu, dol, tlv
+from device_profiles.twins.card_rsa import CardRsa, dynamic_signature
+from device_profiles.twins.contact_personalisation import personalise
+from device_profiles.twins.contactless_answers import (
+    activation,
+    asks_for_directory,
+    chip_of,
+    directory,
+    locator,
+    options_data,
+    record,
+    selected,
+)
+from protocols.emv import dol, tlv
 from protocols.emv.apdu import Command, Ins
 from protocols.emv.bits import CryptogramType, Ctq, Ttq
 from protocols.emv.status import Status
 from protocols.emv.tags import Tag
-from tillguard.exits import Exit
-from tillguard.voice import Fault
 
-__all__ = ["ALLOWED", "Activation", "CardTorn", "CardTwin", "State"]
+__all__ = ["ALLOWED", "CardTorn", "CardTwin", "State"]
 
 CVR_LENGTH = 0x03
-CVR_FIRST: Mapping[CryptogramType, int] = MappingProxyType({CryptogramType.ARQC: 0xA0, CryptogramType.AAC: 0x80})
+DYNAMIC_NUMBER = 8  # octets
+CVR_FIRST: Mapping[CryptogramType, int] = MappingProxyType(
+    {CryptogramType.ARQC: 0xA0, CryptogramType.TC: 0x90, CryptogramType.AAC: 0x80}
+)
 """Octet 5 of 9F10: no second cryptogram asked for, and which the first one is."""
 
 
@@ -54,18 +67,17 @@ class CardTwin:
     """One card. ``random`` gives octets for the tap's identifier; ``atc`` is the counter of the last payment."""
 
     def __init__(self, profile: CardProfile, random: Callable[[int], bytes], atc: int = 0) -> None:
-        if profile.contactless is None:
-            hint = "choose a card whose file has [contactless]"
-            raise Fault(f"the card '{profile.name}' has contacts only", hint, Exit.USAGE)
+        self._chip = chip_of(profile)
         self.profile = profile
         self.atc = atc
         self.state = State.OFF
-        self._chip = profile.contactless
         self._random = random
         self._application = profile.application
-        self._objects = self._application.static_objects()
+        personalised = personalise(self._application, profile.authorities)
+        self._objects, self._key = dict(personalised.objects), personalised.key
         self._pdol = dol.decode(self._application.pdol_octets)
         self._cryptography = CardCryptography(profile)
+        self._offline = 0
         self._handlers: Mapping[int, Callable[[Command], bytes]] = {
             Ins.SELECT: self._select,
             Ins.GET_PROCESSING_OPTIONS: self._get_processing_options,
@@ -75,12 +87,7 @@ class CardTwin:
     def power_on(self) -> Activated:
         """The card comes into the field."""
         self.state = State.IDLE
-        chip = self._chip
-        if chip.protocol_info:
-            application_data = bytes.fromhex(chip.application_data)
-            return ActivationB(self._random(4), application_data, bytes.fromhex(chip.protocol_info))
-        uid = b"\x08" + self._random(3)  # ISO/IEC 14443-3, 6.5.4: 08 announces a random identifier
-        return Activation(bytes.fromhex(chip.atqa), chip.sak, uid, bytes.fromhex(chip.ats))
+        return activation(self._chip, self._random)
 
     def power_off(self) -> None:
         """The card leaves the field; only its counter remains."""
@@ -105,44 +112,20 @@ class CardTwin:
 
     def _select(self, command: Command) -> bytes:
         """SELECT by name (EMV 4.4 Book 1, 11.3; Contactless Book B 2.10, 3.3.2.2)."""
-        if command.p1 != 0x04 or command.p2 not in (0x00, 0x02):
-            raise Refused(Status.INCORRECT_P1_P2)
-        if command.data == apdu.PPSE and command.p2 == 0x00:
+        if asks_for_directory(command):
             self.state = State.DIRECTORY
-            return self._directory()
-        aid = bytes.fromhex(self._application.aid)
-        # one application: there is no next one
-        if len(command.data) < 5 or not aid.startswith(command.data) or command.p2:
-            raise Refused(Status.FILE_NOT_FOUND)
-        if self._application.blocked:
-            raise Refused(Status.SELECTED_FILE_INVALIDATED)
+            return directory(self._application)
+        answer = selected(self._application, self._pdol, command)
         self.state = State.APPLICATION
-        proprietary = tlv.template(
-            Tag.FCI_PROPRIETARY,
-            (Tag.APPLICATION_LABEL, self._application.label.encode("ascii")),
-            (Tag.PDOL, dol.encode(self._pdol)),
-        )
-        return tlv.encode([tlv.template(Tag.FCI_TEMPLATE, (Tag.DF_NAME, aid), proprietary)])
-
-    def _directory(self) -> bytes:
-        entry = tlv.template(
-            Tag.DIRECTORY_ENTRY,
-            (Tag.AID_CARD, bytes.fromhex(self._application.aid)),
-            (Tag.APPLICATION_LABEL, self._application.label.encode("ascii")),
-            (Tag.APPLICATION_PRIORITY, bytes((self._application.priority,))),
-        )
-        listed = tlv.template(Tag.FCI_PROPRIETARY, tlv.template(Tag.FCI_ISSUER_DISCRETIONARY, entry))
-        return tlv.encode([tlv.template(Tag.FCI_TEMPLATE, (Tag.DF_NAME, apdu.PPSE), listed)])
+        return answer
 
     def _get_processing_options(self, command: Command) -> bytes:
         """One payment: its decision, its cryptogram, and where the records are (EMV 4.4 Book 3, 6.5.8)."""
-        if command.p1 or command.p2:
-            raise Refused(Status.INCORRECT_P1_P2)
-        given = self._terminal_data(command.data)
+        given = dol.split(self._pdol, options_data(self._pdol, command))
         qualifiers = Ttq.decode(given[Tag.TTQ])
         if Ttq.EMV_MODE not in qualifiers or self.atc >= LAST_ATC:
             raise Refused(Status.CONDITIONS_NOT_SATISFIED)
-        kind = CryptogramType.AAC if Ttq.OFFLINE_ONLY in qualifiers else CryptogramType.ARQC
+        kind = self._decision(qualifiers)
         ctq = self._qualifiers(qualifiers)
         self.atc += 1
         self.state = State.PROCESSED
@@ -155,17 +138,28 @@ class CardTwin:
             (0x06, self._application.key_index, version, CVR_LENGTH, CVR_FIRST[kind], 0x00, 0x00)
         )
         made[Tag.APPLICATION_CRYPTOGRAM] = self._cryptography.cryptogram(given, made)
-        made[Tag.AFL] = self._locator()
+        made[Tag.AFL] = locator(self._application)
+        if self._key is not None and (kind is CryptogramType.TC or Ttq.ODA_FOR_ONLINE in qualifiers):
+            made |= self._signed(self._key, given, ctq)
         answer = tuple((int(tag, 16), made[int(tag, 16)]) for tag in self._application.answer if made.get(int(tag, 16)))
         return tlv.encode([(Tag.RESPONSE_FORMAT_2, tlv.Objects(answer))])
 
-    def _terminal_data(self, data: bytes) -> dict[int, bytes]:
-        """What the PDOL asked for, out of template 83."""
-        outer = tlv.decode(data) if data[:1] == b"\x83" else tlv.Objects()
-        values = outer.first(Tag.COMMAND_TEMPLATE)
-        if values is None or len(outer) != 1 or len(values) != sum(entry.length for entry in self._pdol):
-            raise Refused(Status.WRONG_DATA)
-        return dol.split(self._pdol, values)
+    def _decision(self, qualifiers: Ttq) -> CryptogramType:
+        """No more offline payments in a row than its issuer allows, and none that nobody can check."""
+        able = self._key is not None and Ttq.ONLINE_CRYPTOGRAM_REQUIRED not in qualifiers
+        if able and self._offline < self._chip.offline_limit:
+            self._offline += 1
+            return CryptogramType.TC
+        return CryptogramType.AAC if Ttq.OFFLINE_ONLY in qualifiers else CryptogramType.ARQC
+
+    def _signed(self, key: CardRsa, given: dict[int, bytes], ctq: Ctq) -> dict[int, bytes]:
+        """Fast DDA: the card signs number, amount, currency and its own qualifiers (Book C-3, version 01)."""
+        related = b"\x01" + self._random(4) + ctq.encode()
+        covered = (Tag.UNPREDICTABLE_NUMBER, Tag.AMOUNT_AUTHORISED_NUMERIC, Tag.TRANSACTION_CURRENCY)
+        behind = b"".join((*(given[tag] for tag in covered), related))
+        number = self._random(DYNAMIC_NUMBER)
+        signature = dynamic_signature(key, bytes((len(number),)) + number, behind)
+        return {Tag.SIGNED_DYNAMIC_DATA: signature, Tag.CARD_AUTHENTICATION_DATA: related}
 
     def _qualifiers(self, terminal: Ttq) -> Ctq:
         """How the holder is to be verified; 6984 sends the terminal to another interface where nothing fits."""
@@ -181,22 +175,5 @@ class CardTwin:
                 return wanted
         raise Refused(Status.REFERENCED_DATA_INVALIDATED)
 
-    def _locator(self) -> bytes:
-        """AFL: one entry for each record; none is signed."""
-        return b"".join(
-            bytes((record.sfi << 3, record.number, record.number, 0)) for record in self._application.records
-        )
-
     def _read_record(self, command: Command) -> bytes:
-        """READ RECORD by number (EMV 4.4 Book 3, 6.5.11)."""
-        if command.p2 & 0x07 != 0x04:
-            raise Refused(Status.INCORRECT_P1_P2)
-        sfi = command.p2 >> 3
-        files = [record for record in self._application.records if record.sfi == sfi]
-        if not files:
-            raise Refused(Status.FILE_NOT_FOUND)
-        for record in files:
-            if record.number == command.p1:
-                held = tuple((int(tag, 16), self._objects[int(tag, 16)]) for tag in record.tags)
-                return tlv.encode([(Tag.RECORD_TEMPLATE, tlv.Objects(held))])
-        raise Refused(Status.RECORD_NOT_FOUND)
+        return record(self._application, self._objects, command)

@@ -27,6 +27,7 @@ examples:
   scripts/demo                   approved: EUR 42.00, online PIN at the pad
   scripts/demo --wrong-pin       declined: the issuer does not know that PIN
   scripts/demo --pad software    approved: the PIN is typed at a keypad whose digits go to the vault alone
+  scripts/demo --card test-mastercard-like   approved by kernel 2: the card signs its cryptogram
   scripts/demo --tampered-arqc   declined: the card's cryptogram was changed on its way
   scripts/demo --replay          the second payment is declined: a cloned pad sends an old PIN block again
   scripts/demo --usb             a night at the till: a stick, a bad keyboard, a service window; verdicts in words
@@ -38,6 +39,7 @@ Everything is simulated, every key is a public TEST key, nothing leaves this mac
 
 
 SOFTWARE = "software"
+CARDS = ("test-visa-like", "test-mastercard-like", "test-visa-fdda", "test-mobile-visa", "test-mobile-mastercard")
 READERS = {"pn532": "PN532", "vivotech2": "ViVOtech2 reader"}
 PADS = {
     "ipp-uic": "test-bank",
@@ -47,7 +49,10 @@ PADS = {
 }  # model and what a PIN pad was loaded with
 
 
-def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str) -> str:
+PHONE_TEXT = "consumer-device-cvm = true\nsigned-online = true\n"
+
+
+def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str, *, phone: bool) -> str:
     """The terminal profile of the demonstration, as a person would write it."""
     return f"""\
 # Made by scripts/demo. Real hardware: change the two lines below to /dev/ttyUSB0 and so on.
@@ -69,11 +74,19 @@ line = "{pad}"
 country = "276"
 currency = "978"
 serial-number = "{TERMINAL}"
-
+{PHONE_TEXT if phone else ""}
 [[emv.aids]]
 aid = "A0000000031010"
 kernel = 3
 application-version = "0096"
+transaction-limit = 500000
+cvm-limit = 2500
+floor-limit = 0
+
+[[emv.aids]]
+aid = "A0000000041010"
+kernel = 2
+application-version = "0002"
 transaction-limit = 500000
 cvm-limit = 2500
 floor-limit = 0
@@ -161,17 +174,17 @@ class Demo:
         )
         hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
         reader = start(
-            "reader", "device-twin", "reader", "--model", options.reader, "--card", "test-visa-like",
+            "reader", "device-twin", "reader", "--model", options.reader, "--card", options.card,
             "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--link", str(folder / "reader"), "--json",
         )  # fmt: skip
         software = options.pad == SOFTWARE
         behaviour = "wrong-pin" if options.wrong_pin else "right-pin"
         pad = start(
-            "keypad", "device-twin", "keypad", "--model", SOFTWARE, "--cardholder", "test-visa-like",
+            "keypad", "device-twin", "keypad", "--model", SOFTWARE, "--cardholder", options.card,
             "--behaviour", behaviour, "--link", str(folder / "pad"), "--json",
         ) if software else start(
             "pad", "device-twin", "pinpad", "--model", options.pad, "--load", PADS[options.pad],
-            "--cardholder", "test-visa-like", "--behaviour", behaviour,
+            "--cardholder", options.card, "--behaviour", behaviour,
             "--fault", "replay" if options.replay else "none", "--link", str(folder / "pad"), "--json",
         )  # fmt: skip
         try:
@@ -203,6 +216,7 @@ class Demo:
                 str(folder / "pad"),
                 acquirer.wait_ready()["address"],
                 broker_address,
+                phone="mobile" in options.card,
             )
             + (VAULT_TEXT if software else "")
         )
@@ -358,6 +372,7 @@ def main() -> int:
     kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
     kind.add_argument("--usb", action="store_true", help="no payment: a story of the USB bus and its policy")
     parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
+    parser.add_argument("--card", default=CARDS[0], choices=CARDS, help=f"who pays (default {CARDS[0]})")
     parser.add_argument("--pad", default="ipp-uic", choices=PADS, help="where the PIN is enciphered (default ipp-uic)")
     parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
     parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")

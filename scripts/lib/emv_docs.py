@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the contact machine into docs/emv.md from its table and records docs/traces/; ``--check`` says if they are old.
+"""Draws machine and kernels into docs/emv.md from their tables, records docs/traces/; ``--check`` says if they are old.
 
 The trace is of the TEST card with CDA at a TEST terminal, made in process: a recording that everybody may have.
 """
@@ -26,12 +26,16 @@ from terminal_agent.emv import (  # noqa: E402
     PinAnswer,
     TransactionRequest,
     TrustedKey,
+    kernel2,
+    kernel3,
 )
+from terminal_agent.emv.capabilities import ENTRY_POINT, TABLES, Capability  # noqa: E402
 from terminal_agent.emv.contact import ENDS, TRANSITIONS, Step  # noqa: E402
 
 PAGE = ROOT / "docs" / "emv.md"
 TRACE = ROOT / "docs" / "traces" / "test-visa-cda.jsonl"
 BEGIN, END = "<!-- machine: drawn by scripts/lib/emv_docs.py -->", "<!-- end of the machine -->"
+KERNELS = "<!-- kernels: drawn by scripts/lib/emv_docs.py -->", "<!-- end of the kernels -->"
 
 
 def diagram() -> str:
@@ -82,10 +86,28 @@ def trace() -> str:
 
 
 def page(text: str) -> str:
-    """The page with the machine drawn anew."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{diagram()}\n\n{END}{after}"
+    """The page with machine and kernels drawn anew."""
+    return _drawn(_drawn(text, BEGIN, END, diagram()), *KERNELS, kernels())
+
+
+def _drawn(text: str, begin: str, end: str, what: str) -> str:
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{what}\n\n{end}{after}"
+
+
+def kernels() -> str:
+    """The contactless kernels: their steps, what they have and what they refuse."""
+    lines = ["### Entry point", "", *_table(ENTRY_POINT), ""]
+    for number, title, steps in ((2, "Kernel 2, M/Chip", kernel2.STEPS), (3, "Kernel 3, qVSDC", kernel3.STEPS)):
+        lines += [f"### {title}", "", f"Steps: {', '.join(steps)}. Each may end the payment.", ""]
+        lines += [*_table(TABLES[number]), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _table(listed: tuple[Capability, ...]) -> list[str]:
+    rows = [f"| {line.name} | {line.handling.value} | {line.words} |" for line in listed]
+    return ["| capability | | how |", "|---|---|---|", *rows]
 
 
 def main() -> int:

@@ -38,6 +38,8 @@ class Means:
     """Steady time in microseconds; without it no relay resistance is tried and no torn payment recovered."""
     numbers: Callable[[], bytes] | None = None
     """A fresh unpredictable number, where a relay exchange has to be made again."""
+    offline: bool = True
+    """Whether the acquirer books a payment of this amount that it was not asked about."""
 
 
 class Go(Enum):

@@ -98,8 +98,8 @@ def transaction_limit(tap: TapRun) -> Done:
     limit = tap.combination.most if device else tap.combination.transaction_limit
     if tap.request.amount < limit or tap.limits.status_check or tap.request.currency != tap.terminal.currency:
         return Go.ON
-    tap.trail.note("application", "the amount is too high for this card without contact", "Book C-2")
-    return Go.ANOTHER
+    said = "the amount is too high for this card without contact"
+    return tap.trail.end(Decision.OTHER_INTERFACE, said, "Book C-2")
 
 
 def records(tap: TapRun) -> Generator[bytes, bytes, Done]:
@@ -198,6 +198,9 @@ def action_analysis(tap: TapRun) -> Done:
         tap.trail.alert(Alert.CVM_MISSING)
     tap.wanted = rule.wanted
     tap.trail.note("analysis", rule.words(facts), rule.source)
+    if tap.wanted is CryptogramType.TC and not tap.means.offline and tap.terminal.can_go_online:
+        tap.wanted = CryptogramType.ARQC
+        tap.trail.note("analysis", "online: the acquirer books no payment that it was not asked about", "house rule")
     if tap.wanted is CryptogramType.AAC and facts.tvr & (Tvr.RELAY_TIME_EXCEEDED | Tvr.RELAY_THRESHOLD_EXCEEDED):
         tap.trail.note("relay", "the payment is declined: somebody may stand between card and reader", "house rule")
     return Go.ON

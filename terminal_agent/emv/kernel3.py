@@ -97,8 +97,9 @@ def processing_options(tap: TapRun) -> Generator[bytes, bytes, Done]:
     """Say what is asked of the card, and ask (Book C-3 5.2)."""
     trail, limits = tap.trail, tap.limits
     qualifiers = tap.terminal.qualifiers
-    if limits.over_floor or tap.request.forced_online or not tap.means.authorities.knows(tap.rid):
-        qualifiers |= Ttq.ONLINE_CRYPTOGRAM_REQUIRED  # without the payment system's keys no signature can be checked
+    checkable = tap.means.offline and tap.means.authorities.knows(tap.rid)  # without its keys no signature is
+    if limits.over_floor or tap.request.forced_online or not checkable:
+        qualifiers |= Ttq.ONLINE_CRYPTOGRAM_REQUIRED
     if limits.cvm_required:
         qualifiers |= Ttq.CVM_REQUIRED
     tap.qualifiers = qualifiers

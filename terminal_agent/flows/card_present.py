@@ -8,26 +8,32 @@ the machine waits, and the acquirer's answer goes back to the card, which has th
 
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from protocols.pan import Pan
-from terminal_agent.card.port import CardError, CardReader, converse
+from terminal_agent.card.port import CardError, CardLost, CardReader, converse
+from terminal_agent.clock import Clock
 from terminal_agent.emv import (
     AskApplication,
     AskPin,
     Authorities,
     ContactTransaction,
+    Decision,
     EmvOutcome,
     EmvTerminal,
     IssuerAnswer,
+    Means,
     PinAnswer,
     PinAtReader,
     PinToEncipher,
+    TornLog,
     TransactionRequest,
     contactless,
 )
 from terminal_agent.emv.contact_run import Ask, Said
 from terminal_agent.emv.exception_file import ExceptionFile
+from terminal_agent.emv.torn import KEY_OCTETS as TORN_KEY_OCTETS
+from terminal_agent.flows.acquiring import Acquiring
 
 Wish: TypeAlias = "AskPin | PinAtReader | PinToEncipher | AskApplication"
 """What the machine needs a person for."""
@@ -62,13 +68,61 @@ class Hands:
                 return await self.choose(wanted) if self.choose else PinAnswer.UNAVAILABLE
 
 
-async def tap(reader: CardReader, terminal: EmvTerminal, request: TransactionRequest) -> EmvOutcome:
-    """The whole of a contactless card's part; raises :class:`CardError` where reader or card fail."""
-    machine = contactless(terminal, request)
-    try:
-        return await converse(reader, machine)
-    finally:
-        machine.close()
+MOST_TAPS = 3  # of one payment: the device wants its holder, or the card left too early, and then it has to do
+
+
+class Shop(Protocol):
+    """What a tap needs of the till."""
+
+    terminal: EmvTerminal
+    authorities: Authorities | None
+    exceptions: ExceptionFile | None
+    clock: Clock
+    entropy: Callable[[int], bytes]
+    acquiring: Acquiring
+
+
+async def tap(
+    reader: CardReader,
+    shop: Shop,
+    request: TransactionRequest,
+    numbers: Callable[[], bytes],
+    tell: Callable[[str, str, str], None],
+    wait_s: float,
+) -> EmvOutcome:
+    """The whole of a contactless card's part; raises :class:`CardError` where reader or card fail.
+
+    A device that wants its holder, and a card that left before its cryptogram arrived, are waited for once more for
+    ``wait_s``; ``tell`` says so as a step of the payment. ``numbers`` gives unpredictable ones. Where the acquirer
+    books no payment of this amount without being asked, it is asked.
+    """
+    clock, torn = shop.clock, TornLog(shop.entropy(TORN_KEY_OCTETS))
+    means = Means(
+        shop.authorities or Authorities(),
+        shop.exceptions,
+        torn,
+        lambda: clock.steady_ms() * 1e3,
+        numbers,
+        shop.acquiring.takes_offline(request.amount),
+    )
+    for left in reversed(range(MOST_TAPS)):
+        machine = contactless(shop.terminal, request, means)
+        try:
+            outcome = await converse(reader, machine)
+            if outcome.decision is not Decision.TRY_AGAIN or not left:
+                return outcome
+            words = outcome.words
+        except CardLost:
+            if not len(torn) or not left:
+                raise
+            words = "the card left too early: present it again"
+        finally:
+            machine.close()
+        tell("present", "reader", words)
+        await reader.release()
+        if await reader.wait_for_card(wait_s) is None:
+            raise CardLost("the card was not presented again")
+    raise RuntimeError("the last tap returns or raises")
 
 
 class InsertedCard:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from protocols.currency import Currency
 from protocols.errors import ProtocolError
@@ -117,7 +116,8 @@ class Payment:
         return self.finished
 
     async def _steps(self) -> End:
-        driver = self._till.reader.driver()
+        till = self._till
+        driver = till.reader.driver()
         reader = Chaining(driver)
         try:
             presence = await self._present(reader)
@@ -125,14 +125,16 @@ class Payment:
             if presence.interface == "contact":
                 return await self._inserted(reader)
             with self._chip("contactless"):
-                card = await tap(reader, self._till.terminal, self._request())
+                card = await tap(reader, till, self._request(), self._number, self._step, till.timeouts.card_s)
         except ReaderAbsent as fault:
-            await self._till.reader.drop(driver, fault.what)
+            await till.reader.drop(driver, fault.what)
             raise
         finally:
             await self._release(driver)
         self._chip_ended("contactless", card)
-        self._show(card, "contactless")
+        self._show(card)
+        if card.decision is Decision.APPROVED:
+            return self._approved_offline(card, OFFLINE_APPROVED, "contactless")
         if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
             await self._enter_pin(card.pan)
         reply = await self._authorise(card, "contactless")
@@ -171,7 +173,7 @@ class Payment:
             except PinNotEntered as ended:
                 raise End(Ending.CANCELLED, str(ended)) from None
         self._chip_ended("contact", card)
-        self._show(card, "contact")
+        self._show(card)
         if card.decision is Decision.APPROVED:
             return self._approved_offline(card, OFFLINE_APPROVED)
         reply = await self._authorise_inserted(inserted, card)
@@ -204,9 +206,9 @@ class Payment:
                     return self._approved_offline(final, UNABLE_APPROVED)
             raise
 
-    def _approved_offline(self, card: EmvOutcome, code: str) -> End:
+    def _approved_offline(self, card: EmvOutcome, code: str, interface: Interface = "contact") -> End:
         """Card and terminal approved without the acquirer, which hears of it in an advice with this ``code``."""
-        self._offline = Offline(self._asked(card, "contact"), code)
+        self._offline = Offline(self._asked(card, interface), code)
         self._step("advice", "acquirer", f"approved offline ({code}): the acquirer is told as soon as it can be")
         return End(Ending.APPROVED, "", code)
 
@@ -269,13 +271,13 @@ class Payment:
             self._alert((Alert.WEAK_NUMBERS,))
             raise End(Ending.FAILED, f"no unpredictable number: {fault}; start the agent anew") from None
 
-    def _show(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> None:
+    def _show(self, card: EmvOutcome) -> None:
         """Tell what the machine found, and end here unless the acquirer is to be asked, or books what it was not."""
         self._pan, self._cvm = card.pan or self._pan, card.cvm
         self._tell(card.notes)
         self._alert(card.alerts)
         approved = card.decision is Decision.APPROVED
-        if approved and not (interface == "contact" and self._till.acquiring.takes_offline(self.amount)):
+        if approved and not self._till.acquiring.takes_offline(self.amount):
             raise End(Ending.FAILED, "the card approved offline, and the acquirer books no such payment")
         if card.decision is not Decision.ONLINE and not approved:
             raise End(Ending.DECLINED if card.decision is Decision.DECLINED else Ending.FAILED, card.words)
@@ -313,7 +315,7 @@ class Payment:
         ksn = entered.ksn.hex().upper()
         self._step("pin-block", "pad", f"PIN block of format {entered.block_format}, enciphered by the pad; KSN {ksn}")
 
-    def _asked(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> AuthorisationRequest:
+    def _asked(self, card: EmvOutcome, interface: Interface) -> AuthorisationRequest:
         if card.pan is None:
             raise End(Ending.FAILED, "the card gave no account number")
         return AuthorisationRequest(
@@ -328,7 +330,7 @@ class Payment:
             pin=self._pin,
         )
 
-    async def _authorise(self, card: EmvOutcome, interface: Literal["contactless", "contact"]) -> Reply:
+    async def _authorise(self, card: EmvOutcome, interface: Interface) -> Reply:
         till = self._till
         request = self._asked(card, interface)
         if not till.acquiring.signed_on:

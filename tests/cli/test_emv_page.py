@@ -11,12 +11,14 @@ import pytest
 from device_profiles.ca_keys import ca_key_lists
 from device_profiles.card_profile import card_names
 from terminal_agent.cli import main
-from terminal_agent.emv import ContactApplication
+from terminal_agent.emv import Combination, ContactApplication
+from terminal_agent.emv.relay import RelayTimes
 from terminal_agent.emv.terminal import EmvTerminal
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "emv.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ terminal-agent (.+)$", PAGE, re.MULTILINE)
+FIELDS = {name.replace("_", "-") for name in EmvTerminal.__dataclass_fields__}
 BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -29,7 +31,7 @@ def test_every_command_runs(command: str, monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_there_are_commands_and_settings() -> None:
     assert len(COMMANDS) == 2
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 6
 
 
 def test_the_settings_of_an_application_are_read() -> None:
@@ -38,19 +40,28 @@ def test_the_settings_of_an_application_are_read() -> None:
     assert (application.floor_limit, application.online.hex) == (5_000, "FC50BCF800")
 
 
+def test_the_settings_without_contact_are_read() -> None:
+    shown = tomllib.loads(BLOCKS[1])["emv"]
+    (application,) = shown.pop("aids")
+    combination = Combination(**{name.replace("-", "_"): value for name, value in application.items()})
+    assert (combination.kernel, combination.most, combination.denial.hex) == (2, 20_000, "000000000C")
+    assert shown.keys() <= FIELDS
+    times = tomllib.loads(BLOCKS[2])["emv"]["relay"]
+    assert RelayTimes(**{name.replace("-", "_"): value for name, value in times.items()}) == RelayTimes()
+
+
 def test_the_other_settings_are_known() -> None:
-    fields = {name.replace("_", "-") for name in EmvTerminal.__dataclass_fields__}
-    assert tomllib.loads(BLOCKS[1])["emv"].keys() <= fields
-    assert tomllib.loads(BLOCKS[3])["emv"].keys() <= fields
+    assert tomllib.loads(BLOCKS[3])["emv"].keys() <= FIELDS
+    assert tomllib.loads(BLOCKS[5])["emv"].keys() <= FIELDS
     assert EmvTerminal.__dataclass_fields__["capabilities"].default == "E040C8"
 
 
 def test_the_list_of_keys_has_the_files_form() -> None:
-    shown = tomllib.loads(BLOCKS[2])
+    shown = tomllib.loads(BLOCKS[4])
     assert shown.keys() == {"title", "kind", "source", "keys", "withdrawn"}
     assert shown["keys"][0].keys() == {"rid", "index", "exponent", "modulus", "checksum", "expires"}
 
 
 def test_every_card_and_list_is_named() -> None:
     assert [name for name in ca_key_lists() if f"`{name}`" not in PAGE] == []
-    assert [name for name in card_names() if f"`{name}`" not in PAGE and name != "test-visa-like"] == []
+    assert [name for name in card_names() if f"`{name}`" not in PAGE] == []

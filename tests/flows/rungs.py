@@ -21,10 +21,11 @@ from device_profiles import catalog
 from device_profiles.acquirer_profile import load_acquirer
 from device_profiles.card_profile import CardProfile, load_card
 from device_profiles.pinpad_load import load_pinpad
-from device_profiles.twins.card import CardTorn, CardTwin
+from device_profiles.twins.card import CardTorn
 from device_profiles.twins.card_faults import CARD_FAULTS, FaultyCard
 from device_profiles.twins.contact_card import ContactCardTwin
 from device_profiles.twins.contact_faults import CONTACT_FAULTS, FaultyContactCard
+from device_profiles.twins.contactless_card import contactless_card
 from device_profiles.twins.pinpad import PinpadTwin
 from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
 from device_profiles.twins.pinpad_keys import PinpadKeys
@@ -369,7 +370,7 @@ def _card(profile: CardProfile, scene: Scene) -> FaultyCard | FaultyContactCard:
     wrong = [] if scene.fault == "none" else [faults[scene.fault]()]
     if scene.interface == "contact":
         return FaultyContactCard(ContactCardTwin(profile), *wrong)
-    return FaultyCard(CardTwin(profile, os.urandom), *wrong)
+    return FaultyCard(contactless_card(profile, os.urandom), *wrong)
 
 
 _OPENERS = {"in-process": _in_process, "pty": _over_ptys, "service": _over_service, "daemons": _over_daemons}

@@ -67,6 +67,22 @@ def test_approved(tmp_path: Path) -> None:
     assert "4000009999990016" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ("test-mastercard-like", ("kernel 2", "card 541333******2217", "CDA succeeded", "PIN good, ARQC good")),
+        ("test-visa-fdda", ("kernel 3", "card 400000******2234", "PIN good, ARQC good")),
+        ("test-mobile-visa", ("fDDA succeeded", "verified on the consumer's device", "PIN absent, ARQC good")),
+        ("test-mobile-mastercard", ("CDA succeeded", "its issuer signed that it does so", "PIN absent, ARQC good")),
+    ],
+)
+def test_approved_with_other_cards(tmp_path: Path, card: str, said: tuple[str, ...]) -> None:
+    done = demo(tmp_path, "--card", card)
+    assert done.returncode == 0, done.stderr
+    for words in ("APPROVED  EUR 42.00", *said, "audit chain whole"):
+        assert words in done.stdout
+
+
 def test_approved_on_another_reader(tmp_path: Path) -> None:
     done = demo(tmp_path, "--reader", "vivotech2", "--trace")
     assert done.returncode == 0, done.stderr

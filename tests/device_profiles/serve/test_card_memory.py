@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles.serve.card_memory import RememberingCard, remembered
-from device_profiles.twins.card import Activation
+from device_profiles.twins.activation import Activation
 from tillguard.voice import Fault
 
 

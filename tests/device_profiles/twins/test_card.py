@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_profiles.card_profile import CardProfile, load_card
-from device_profiles.twins.card import ALLOWED, Activation, CardTorn, CardTwin, State
+from device_profiles.twins.activation import Activation
+from device_profiles.twins.card import ALLOWED, CardTorn, CardTwin, State
 from protocols.emv import apdu, dol, tlv
 from protocols.emv.apdu import Command, Ins, Response
 

@@ -20,6 +20,7 @@ PACKAGES = (
     *(f"protocols/emv/{name}.py" for name in ("apdu", "bits", "card_results", "dol", "oda", "status", "tags", "tlv")),
 )
 ANSWERS = "fuzzed answers of cards"
+TAPS = "fuzzed answers of contactless cards"
 TEARS = "cards torn out at every command"
 MOST_COMMANDS = 250
 MOST_OCTETS = 4 << 20

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits before the tap, the directory, the order of candidates, and which kernel an entry may name."""
 
+from typing import Any
+
 import pytest
 
 from terminal_agent.emv import Alert, Combination, Decision, contactless
 from terminal_agent.emv.entry_point import Limits, limits
-from tests.terminal_agent.emv.session import VISA, StubCard, drive, pay, request, terminal
+from tests.terminal_agent.emv.session import MASTERCARD, VISA, StubCard, drive, pay, request, terminal
 
 AIDS = (Combination(VISA, 500_000, 2_500), Combination("A0000000032010", 500_000, 2_500))
 
@@ -142,3 +144,51 @@ def test_a_label_is_made_fit_for_a_screen() -> None:
 
     outcome = drive(contactless(terminal(), request()), without_label)
     assert outcome.label == "?[2JA"
+
+
+@pytest.mark.parametrize(
+    ("amount", "changes", "expected"),
+    [
+        (0, {}, (False, True, True, False)),
+        (0, {"zero_amount": True}, (True, False, True, True)),
+        (100, {"status_check": True}, (True, False, True, True)),
+        (101, {"status_check": True}, (True, False, False, False)),
+        (100, {}, (True, False, False, False)),
+        (5_999, {"device_limit": 6_000}, (True, True, True, False)),
+    ],
+)
+def test_questions_about_the_card(amount: int, changes: dict[str, Any], expected: tuple[bool, ...]) -> None:
+    combination = Combination(VISA, 5_000, 2_500, floor_limit=1_000, **changes)
+    found = limits(combination, terminal(aids=(combination,)), request(amount))
+    assert (*found[:3], found.status_check) == expected
+
+
+def test_an_amount_of_nothing_is_a_question_for_the_issuer() -> None:
+    refused = pay(StubCard(), 0)
+    assert refused.decision is Decision.OTHER_INTERFACE
+    combination = Combination(VISA, 5_000, 2_500, floor_limit=1_000, zero_amount=True)
+    card = StubCard({0x9F6C: "0000"})
+    outcome = pay(card, 0, aids=(combination,))
+    assert outcome.decision is Decision.ONLINE
+    assert card.commands[2][8] & 0x80  # an online cryptogram is required
+
+
+def test_a_domestic_kernel_and_a_kernel_of_another_brand_are_left_alone() -> None:
+    for kernel in ("07", "C30276", "FF"):
+        card = StubCard(applications=(), entries=({0x4F: VISA, 0x9F2A: kernel},))
+        assert pay(card).decision is Decision.OTHER_INTERFACE
+        assert len(card.commands) == 1
+
+
+def test_both_kernels_on_one_card_in_the_cards_order() -> None:
+    aids = (Combination(VISA, 5_000, 2_500), Combination(MASTERCARD, 5_000, 2_500, kernel=2))
+    entries = ({0x4F: MASTERCARD, 0x87: "02"}, {0x4F: VISA, 0x87: "01"})
+    card = StubCard(applications=(), entries=entries)
+    pay(card, aids=aids)
+    assert [command[5:-1].hex().upper() for command in card.commands[1:]] == [VISA, MASTERCARD]
+
+
+def test_extended_selection_is_not_used() -> None:
+    card = StubCard(entries=({0x4F: VISA, 0x9F29: "0102", 0x87: "01"},))
+    assert pay(card).decision is Decision.ONLINE
+    assert card.commands[1] == bytes.fromhex("00A4040007") + bytes.fromhex(VISA) + b"\x00"

@@ -30,7 +30,6 @@ US = {"country": "840", "currency": "840"}
 QUICK = terminal(
     **US,
     consumer_device_cvm=True,
-    signed_number_is_enough=True,
     aids=(Combination(VISA, 20_000, 8_000, floor_limit=8_000, application_version="0002"),),
 )
 

@@ -88,6 +88,10 @@ class StubAcquiring:
     requests: list[Any] = field(default_factory=list)
     signed_on: bool = True
     check_value: str = "1A2B3C"
+    offline_limit: int = 0
+
+    def takes_offline(self, amount: int) -> bool:
+        return amount <= self.offline_limit
 
     async def authorise(self, request: Any, payment: str) -> Authorised:
         self.requests.append(request)
