@@ -231,6 +231,23 @@ class IppTimers:
         _within("naks", self.naks, 1, 10)
 
 
+class AbecsSession(Enum):
+    """How a session with an ABECS pad is opened."""
+
+    PLAIN = "plain"
+    SEALED = "sealed"
+    """Enciphered; a pad that does not offer it is refused."""
+
+
+class PanPolicy(Enum):
+    """When the account number may go over the line to a pad."""
+
+    TRUSTED = "trusted"
+    """Only in an enciphered session that the pad of the terminal's profile has signed."""
+    GUARDED = "guarded"
+    """Always: nobody but the pad is at the other end of the cable, says who wrote the profile."""
+
+
 @dataclass(frozen=True, slots=True)
 class AbecsSettings:
     """How an ABECS pad is driven. Times in seconds; key indexes are places in the pad."""
@@ -239,6 +256,8 @@ class AbecsSettings:
     """Place of the DUKPT key for PINs."""
     data_key_index: int
     """Place of the master key under which MAC session keys come."""
+    session: AbecsSession = AbecsSession.SEALED
+    pan: PanPolicy = PanPolicy.TRUSTED
     ack_s: float = 2.0
     reply_s: float = 10.0
     octet_s: float = 0.5

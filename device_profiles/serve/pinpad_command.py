@@ -60,8 +60,6 @@ def run(args: argparse.Namespace) -> int:
     if args.tamper_after is not None and not 0 <= args.tamper_after <= LONGEST_TAMPER_S:
         raise Fault("--tamper-after: out of range", f"0 to {LONGEST_TAMPER_S:.0f} seconds", Exit.USAGE)
     profile, load = catalog.pinpad(args.model), load_pinpad(args.load)
-    if args.tamper_after is not None and isinstance(profile, AbecsProfile):
-        raise Fault("--tamper-after: the ABECS twin has no tamper switches", "use --model ipp-uic", Exit.USAGE)
     if args.tui:
         _check_screen(args, abecs=isinstance(profile, AbecsProfile))
     return asyncio.run(_serve(args, profile, load, cardholder(args)))
@@ -71,6 +69,7 @@ async def _serve(
     args: argparse.Namespace, profile: "PadProfile", load: "PinpadLoad", cardholder: "Cardholder | None"
 ) -> int:
     import asyncio
+    import os
 
     from device_profiles.model import AbecsProfile
     from device_profiles.serve.pad_memory import PadMemory
@@ -88,7 +87,7 @@ async def _serve(
     memory = PadMemory(args.state, keys) if args.state else None
     engine = PINPAD_FAULTS[args.fault](keys)
     twin = (
-        AbecsPadTwin(profile, load.serial, keys, engine, cardholder)
+        AbecsPadTwin(profile, load, keys, engine, cardholder, os.urandom)
         if isinstance(profile, AbecsProfile)
         else PinpadTwin(profile, load, keys, engine, cardholder)
     )
@@ -101,8 +100,7 @@ async def _serve(
             voice.answer({"event": "noted", "text": noted.text}, f"pad notes: {noted.text}")
 
     def open_case() -> None:
-        if isinstance(twin, PinpadTwin):
-            server.act(twin.tamper)
+        server.act(twin.tamper)
 
     def watch(direction: str, octets: bytes) -> None:
         if direction == "<" and memory is not None:

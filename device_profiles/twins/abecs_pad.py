@@ -4,21 +4,25 @@
 
 It answers a good packet with ACK and a bad one with NAK, does one command at a time, repeats its response on NAK, and
 answers CAN with EOT whatever it was doing. A PIN leaves it only enciphered; while it asks, the host's words stand above
-the pad's own. Source: Pinpad Abecs, protocol 2.12, 2.2.2 and 3.
+the pad's own. Opened, it erases its keys and answers GIX alone. Source: Pinpad Abecs, protocol 2.12, 2.2.2 and 3.
 """
 
 from collections import deque
 from collections.abc import Callable
 
 from device_profiles.model import AbecsProfile
+from device_profiles.pinpad_load import PinpadLoad, SlotUse
+from device_profiles.twins.abecs_link import PadIdentity, PadSession, SessionFault
 from device_profiles.twins.pinpad import KEPT_DISPLAYS, Shown
 from device_profiles.twins.pinpad_cardholder import Cardholder, Key
 from device_profiles.twins.pinpad_keys import PinEngine, PinpadKeys
 from protocols.errors import DecodeError
-from protocols.secret import PIN_DIGITS, Pin
+from protocols.secret import PIN_DIGITS, ClearKey, Pin
 from protocols.serial.abecs import Control, Event, Packet, PacketFramer
+from protocols.serial.abecs_identity import Statement, decode_ask_proof, entry_statement
 from protocols.serial.abecs_messages import (
     BLOCK_OCTETS,
+    KSN_OCTETS,
     LONGEST_ENCIPHER,
     MASTER_TDES_CBC,
     UNKNOWN_COMMAND,
@@ -37,7 +41,8 @@ from protocols.serial.abecs_messages import (
 )
 from protocols.serial.framer import Damaged
 
-IDLE_WORDS = "WELCOME"
+IDLE_WORDS, TAMPERED_WORDS = "WELCOME", "OUT OF SERVICE"
+_DIAGNOSTICS = ("OPN", "GIX", "CLX")
 IDLE_ENTRY_S = 60.0  # a person who does nothing for so long (GPN)
 MOST_NAKS = 3
 _ACK, _NAK, _EOT = (bytes((control,)) for control in (Control.ACK, Control.NAK, Control.EOT))
@@ -48,16 +53,25 @@ class AbecsPadTwin:
     """One pad. Feed it octets, tell it the time; it returns octets."""
 
     def __init__(
-        self, profile: AbecsProfile, serial: str, keys: PinpadKeys, engine: PinEngine, cardholder: Cardholder | None
+        self,
+        profile: AbecsProfile,
+        load: PinpadLoad,
+        keys: PinpadKeys,
+        engine: PinEngine,
+        cardholder: Cardholder | None,
+        random: Callable[[int], bytes],
     ) -> None:
         """``engine`` is ``keys`` or a fault in front of it. Without a cardholder, keys come by :meth:`press`."""
         self._settings = profile.abecs
-        self._serial = serial
+        self._serial = load.serial
+        self._identity = PadIdentity(load.test_identity)
+        self._session = PadSession(random)
+        self._entered_last: tuple[str, bytes, bytes] | None = None
+        self._session_key: ClearKey | None = None
         self._keys = keys
         self._engine = engine
         self._cardholder = cardholder
         self._framer = PacketFramer()
-        self._open = False
         self._heard_at = 0.0
         self._asked: PinRequest | None = None
         self._digits = bytearray()
@@ -140,29 +154,47 @@ class AbecsPadTwin:
         self._stop_asking()
         self._last = b""
         try:
-            command = decode_command(packet)
+            command = decode_command(self._session.received(packet))
+        except SessionFault as fault:
+            return _ACK + self._respond(UNKNOWN_COMMAND, fault.status)
         except DecodeError:
             return _ACK + self._respond(UNKNOWN_COMMAND, Status.BAD_CALL)
         obey = _OBEYED.get(command.name)
         if obey is None:
             return _ACK + self._respond(UNKNOWN_COMMAND, Status.BAD_CALL)
-        if not self._open and command.name != "OPN":
+        if self._keys.tampered and command.name not in _DIAGNOSTICS:
+            return _ACK + self._respond(command.name, Status.INTERNAL)
+        if not self._session.open and command.name != "OPN":
             return _ACK + self._respond(command.name, Status.BAD_CALL)
         try:
             return _ACK + obey(self, command, now)
         except DecodeError:
-            return _ACK + self._respond(command.name, Status.BAD_PARAMETER)
+            return _ACK + self._respond(command.name, Status.BAD_PARAMETER, clear=command.name == "OPN")
 
     def _obey_open(self, command: Command, now: float) -> bytes:
-        if command.blocks:
-            return self._respond("OPN", Status.BAD_PARAMETER)  # the enciphered session is not offered
-        self._open = True
-        return self._respond("OPN", Status.OK)
+        self._entered_last = None
+        blocks = self._session.begin(command)
+        # The key is for what comes after this response.
+        return self._respond("OPN", Status.OK, *blocks, clear=True)
 
     def _obey_close(self, command: Command, now: float) -> bytes:
-        self._open = False
+        self._session.end()
         self._show(IDLE_WORDS)
         return self._respond("CLX", Status.OK)
+
+    def _obey_proof(self, command: Command, now: float) -> bytes:
+        statement, challenge = decode_ask_proof(command)
+        if statement is Statement.SESSION:
+            signed = self._identity.signed(self._session.statement(challenge, self._serial))
+        elif self._entered_last is None:
+            return self._respond("LNK", Status.BAD_CALL)
+        else:
+            # Once only: else an old answer could be played again and proven anew.
+            entered, self._entered_last = self._entered_last, None
+            signed = self._identity.signed(entry_statement(challenge, self._serial, *entered))
+        if signed is None:
+            return self._respond(UNKNOWN_COMMAND, Status.BAD_CALL)
+        return self._respond("LNK", Status.OK, signed)
 
     def _obey_display(self, command: Command, now: float) -> bytes:
         text = command.blocks[0].decode("ascii", "replace") if len(command.blocks) == 1 else "\x00"
@@ -176,7 +208,8 @@ class AbecsPadTwin:
         have = _PROPERTIES | {
             Parameter.SERIAL_NUMBER: self._serial.encode("ascii"),
             Parameter.MASTER_KEYS_FOR_DATA: self._map(lambda place: self._keys.has_data_slot(f"{place:02d}")),
-            Parameter.DUKPT_KEYS_FOR_PINS: self._map(lambda place: place == self._settings.pin_key_index),
+            Parameter.MASTER_KEYS_FOR_PINS: self._map(lambda place: self._has_pin_slot(place)),
+            Parameter.DUKPT_KEYS_FOR_PINS: self._map(self._has_engine),
         }
         if asked is not None:
             wanted = [int.from_bytes(asked[place : place + 2], "big") for place in range(0, len(asked), 2)]
@@ -185,11 +218,17 @@ class AbecsPadTwin:
 
     def _obey_pin(self, command: Command, now: float) -> bytes:
         request = decode_pin_request(command)
-        if request.method is not PinMethod.DUKPT_TDES or request.key_index != self._settings.pin_key_index:
+        known = self._has_engine if request.method is PinMethod.DUKPT_TDES else self._has_pin_slot
+        if not known(request.key_index):
             return self._respond("GPN", Status.KEY_MISSING)
         if not self._keys.throttle.ready(now):
             return self._respond("GPN", Status.PIN_BUSY)
+        if request.method is PinMethod.MASTER_TDES:
+            self._session_key = self._keys.session_key(f"{request.key_index:02d}", request.working_key)
+            if self._session_key is None:
+                return self._respond("GPN", Status.BAD_PARAMETER)  # a weak working key, or one that was replaced
         self._asked = request
+        self._entered_last = None
         self._idle_at = now + IDLE_ENTRY_S
         self._show(request.message)
         if self._cardholder is not None:
@@ -214,22 +253,49 @@ class AbecsPadTwin:
     def _entered(self, asked: PinRequest, now: float) -> bytes:
         self._keys.throttle.take(now)
         with Pin(self._digits) as pin:
-            enciphered = self._engine.encipher_pin(pin, asked.pan)
+            if self._session_key is not None:
+                enciphered: tuple[bytes, bytes] | None = (
+                    bytes(KSN_OCTETS),
+                    self._keys.encipher_under(self._session_key, pin, asked.pan),
+                )
+            else:
+                enciphered = self._engine.encipher_pin(pin, asked.pan)
         if enciphered is None:
             return self._respond("GPN", Status.KEY_MISSING)  # the key is used up
         ksn, block = enciphered
+        self._entered_last = (asked.message, ksn, block)
         return self._respond("GPN", Status.OK, PinBlock(block, ksn).data())
 
-    def _respond(self, name: str, status: Status, *blocks: bytes) -> bytes:
+    def _respond(self, name: str, status: Status, *blocks: bytes, clear: bool = False) -> bytes:
         self._stop_asking()
         self._naks = 0
-        self._last = Response(name, status, blocks).packet().encode()
+        packet = Response(name, status, blocks).packet()
+        refused_in_clear = name == UNKNOWN_COMMAND and status == Status.PACKET_SECURITY
+        self._last = (packet if clear or refused_in_clear else self._session.sent(packet)).encode()
         return self._last
+
+    def tamper(self, now: float) -> bytes:
+        """Somebody opens the case: every secret is gone, for good."""
+        self._keys.tamper()
+        self._identity.erase()
+        self._session.end()
+        self._stop_asking()
+        self._show(TAMPERED_WORDS)
+        return b""
+
+    def _has_engine(self, place: int) -> bool:
+        return place == self._settings.pin_key_index and not self._keys.tampered
+
+    def _has_pin_slot(self, place: int) -> bool:
+        return self._keys.masters.get(f"{place:02d}", SlotUse.PIN) is not None
 
     def _stop_asking(self) -> None:
         if self._asked is not None:
             self._show(IDLE_WORDS)
         self._asked = None
+        if self._session_key is not None:
+            self._session_key.wipe()
+            self._session_key = None
         self._fingers.clear()
         self._forget_digits()
 
@@ -252,4 +318,5 @@ _OBEYED: dict[str, Callable[[AbecsPadTwin, Command, float], bytes]] = {
     "GIX": AbecsPadTwin._obey_info,
     "GPN": AbecsPadTwin._obey_pin,
     "EBX": AbecsPadTwin._obey_encipher,
+    "LNK": AbecsPadTwin._obey_proof,
 }

@@ -13,6 +13,7 @@ from device_profiles.model import AbecsProfile, PadProfile
 from protocols.pan import Pan
 from protocols.serial.ipp import SESSION_KEY_OCTETS, Display
 from terminal_agent.line.port import Line
+from terminal_agent.pad.abecs import ANY_IDENTITY, AbecsPad
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.port import (
     PadAbsent,
@@ -54,7 +55,7 @@ async def inspect(profile: PadProfile, line: Line, *, pin_s: float = 0.0, trace:
     :class:`PadAbsent` while nothing is known of the pad becomes a finding too; the line is closed in any case.
     """
     try:
-        pad = await open_pad(profile, line, trace)
+        pad = await open_pad(profile, line, trace, ANY_IDENTITY)
     except PadTampered as fault:
         return [Finding("identity", Verdict.DIFFERS, fault.what, fault.hint)]
     except PadAbsent as fault:
@@ -66,8 +67,10 @@ async def inspect(profile: PadProfile, line: Line, *, pin_s: float = 0.0, trace:
         ]
     found = [
         Finding("line", Verdict.FITS, f"answers at {profile.line.baud} baud"),
-        Finding("identity", Verdict.FITS, f"serial number {getattr(pad, 'serial', '')}"),
+        Finding("identity", Verdict.FITS, f"serial number {pad.serial}"),
     ]
+    if isinstance(pad, AbecsPad):
+        found.append(_trust(pad))
     try:
         found += await _display(pad, profile)
         found.append(await _mac(pad, profile))
@@ -77,6 +80,13 @@ async def inspect(profile: PadProfile, line: Line, *, pin_s: float = 0.0, trace:
     finally:
         await pad.close()
     return found
+
+
+def _trust(pad: AbecsPad) -> Finding:
+    if not pad.identity:
+        words = "it proves none: the account number may go to it over a guarded cable only, see abecs.pan"
+        return Finding("proof", Verdict.UNTRIED, words)
+    return Finding("proof", Verdict.FITS, f"signs as {pad.identity}: name it as pad.identity, if it is yours")
 
 
 async def _display(pad: PinPad, profile: PadProfile) -> list[Finding]:

@@ -274,7 +274,7 @@ class Agent:
 
         async def opener() -> PinPad:
             own = self.profile.pad
-            pad = await open_pad(model, await self._line("pad", own.line, model.line), trace)
+            pad = await open_pad(model, await self._line("pad", own.line, model.line), trace, own.identity)
             return await pinned(pad, own.serial, own.ksn)
 
         return opener

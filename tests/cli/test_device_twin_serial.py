@@ -119,7 +119,6 @@ async def test_a_cloned_pad_repeats_itself() -> None:
         (["pinpad", "--tui", "--json"], 2, "the screen leaves no place"),
         (["pinpad", "--tui", "--model", "abecs"], 2, "the screen is of IPP pads"),
         (["pinpad", "--tamper-after", "-1"], 2, "--tamper-after: out of range"),
-        (["pinpad", "--model", "abecs", "--tamper-after", "1"], 2, "no tamper switches"),
     ],
 )
 def test_faults_have_hints(words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from terminal_agent.config import PadDevice
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.pinned import PadSwapped, pinned
 from terminal_agent.pad.port import PinEntered
-from tests.device_profiles.twins.pads import ABECS, PROFILE, TEST_PAN, VERIFONE, any_pad
+from tests.device_profiles.twins.pads import ABECS, IDENTITIES, PROFILE, TEST_PAN, VERIFONE, any_pad
 from tests.terminal_agent.line.twin_line import TwinLine
 from tests.virtual_time import run
 
@@ -24,7 +24,9 @@ KSNS = {"ipp-uic": "FFFF9876543210E00000", "ipp-verifone": "FFFF9876543220E00009
 def test_the_right_pad(profile: PadProfile) -> None:
     async def main() -> None:
         pad = await pinned(
-            await open_pad(profile, TwinLine(any_pad(profile)[0])), SERIALS[profile.model], KSNS[profile.model]
+            await open_pad(profile, TwinLine(any_pad(profile)[0]), None, IDENTITIES.get(profile.model, "")),
+            SERIALS[profile.model],
+            KSNS[profile.model],
         )
         assert isinstance(await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0), PinEntered)
         assert len(await pad.mac(bytes(range(16)), b"data")) == 8
@@ -52,7 +54,11 @@ def test_another_key(profile: PadProfile) -> None:
         twin, engine = any_pad(profile)
 
         async def used() -> None:
-            pad = await pinned(await open_pad(profile, TwinLine(twin)), "", "FFFF1111111110E00000")
+            pad = await pinned(
+                await open_pad(profile, TwinLine(twin), None, IDENTITIES.get(profile.model, "")),
+                "",
+                "FFFF1111111110E00000",
+            )
             await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0)
 
         with pytest.raises(PadSwapped, match=r"another pad is connected: key FFFF98765432.*expected"):
