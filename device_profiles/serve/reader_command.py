@@ -118,4 +118,5 @@ def _tag(args: argparse.Namespace) -> "Card":
     try:
         return NdefTag(uri_message(args.tag), os.urandom)
     except ValueError:
-        raise Fault("--tag: an address of 1 to 250 ASCII characters expected", exit_code=Exit.USAGE) from None
+        hint = "an address such as https://example.com/"
+        raise Fault("--tag: 1 to 250 ASCII characters expected", hint, Exit.USAGE) from None

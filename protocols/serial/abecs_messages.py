@@ -69,12 +69,27 @@ class Parameter(IntEnum):
     """Identifiers of parameters, to the pad (00..) and from it (80..): 3.1.3."""
 
     IDENTIFIERS = 0x0001
+    PIN_METHOD = 0x0002
     DATA_METHOD = 0x0003
+    TAGS = 0x0004
+    EMV_DATA = 0x0005
     KEY_INDEX = 0x0009
     WORKING_KEY = 0x000A
+    TIMEOUT = 0x000C
     DATA_IN = 0x000F
+    ACQUIRER = 0x0010
+    AMOUNT = 0x0013
+    DATE = 0x0015
+    TIME = 0x0016
+    CARD_OPTIONS = 0x0017
+    GO_OPTIONS = 0x0018
+    FINISH_OPTIONS = 0x0019
+    RISK = 0x001A
     MESSAGE = 0x001B
+    RESPONSE_CODE = 0x001C
     IV = 0x001D
+    CURRENCY = 0x0022
+    PAN_MASK = 0x0023
     SERIAL_NUMBER = 0x8001
     MODEL = 0x8003
     MAKER = 0x8004
@@ -84,6 +99,14 @@ class Parameter(IntEnum):
     DUKPT_KEYS_FOR_PINS = 0x8035
     KSN = 0x804C
     DATA_OUT = 0x804E
+    CARD_TYPE = 0x804F
+    PAN = 0x8052
+    PAN_SEQUENCE = 0x8053
+    EMV_OBJECTS = 0x8054
+    GO_RESULT = 0x8056
+    PIN_BLOCK = 0x8057
+    FINISH_RESULT = 0x8058
+    LABEL = 0x805B
 
 
 class PinMethod(IntEnum):

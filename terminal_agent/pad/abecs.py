@@ -25,6 +25,7 @@ from protocols.serial.abecs_identity import CHALLENGE_OCTETS, Statement, ask_pro
 from protocols.serial.abecs_messages import (
     BLOCK_OCTETS,
     LONGEST_ENCIPHER,
+    NOTIFICATION,
     OPEN,
     UNKNOWN_COMMAND,
     Command,
@@ -44,6 +45,7 @@ from protocols.serial.abecs_messages import (
     redacted_response,
     status_words,
 )
+from protocols.serial.abecs_person import decode_notification
 from protocols.serial.abecs_secure import decode_opened
 from protocols.serial.abecs_turns import Exchange, Limits, State
 from terminal_agent.line.hearing import Hearing
@@ -83,6 +85,8 @@ class AbecsPad:
         self.serial = ""
         self.identity = ""
         """The public key of the pad, where it has proven it."""
+        self.notice: Callable[[str], None] | None = None
+        """Told what the pad asks the person for meanwhile."""
         self._wanted = identity
         self._random = random
         self._session = Session()
@@ -152,6 +156,21 @@ class AbecsPad:
             raise PadRefused(f"the pad does not say who it is: {status_words(response.status)}")
         return _decoded(lambda: decode_proof(response))
 
+    async def perform(self, command: Command, person_s: float) -> Response | PinCancelled | PinTimedOut:
+        """A command that a person is asked by, to its end; ``person_s``: how long that may take."""
+        async with self._lock:
+            done = await self._run(self._command(lambda: command), State.INVITING, person_s)
+            if done.state is State.EXPIRED:
+                return PinTimedOut()
+            if done.state is State.CANCELLED:
+                return PinCancelled()
+            response = self._read(done)
+        if response.name != UNKNOWN_COMMAND and response.status == Status.CANCEL:
+            return PinCancelled()
+        if response.name != UNKNOWN_COMMAND and response.status == Status.TIMEOUT:
+            return PinTimedOut()
+        return response
+
     async def enter_pin(self, pan: Pan, amount_words: str, timeout_s: float) -> PinOutcome:
         """See :class:`terminal_agent.pad.port.PinPad`."""
         settings = self._settings
@@ -162,25 +181,17 @@ class AbecsPad:
             )
         message = amount_words[:LINE_CHARACTERS].ljust(LINE_CHARACTERS) + settings.pin_message
         request = PinRequest(PinMethod.DUKPT_TDES, settings.pin_key_index, pan, message)
-        async with self._lock:
-            done = await self._run(self._command(request.command), State.INVITING, timeout_s)
-            if done.state is State.EXPIRED:
-                return PinTimedOut()
-            if done.state is State.CANCELLED:
-                return PinCancelled()
-            response = self._read(done)
-            if response.status == Status.OK:
-                block = _decoded(lambda: decode_pin_block(response))
-                entered = PinEntered(block.ksn, block.block, 0)
-                if self.identity:
-                    await self._prove_entry(message.rstrip(), entered)
-                return entered
-        match response.status:
-            case Status.CANCEL:
-                return PinCancelled()
-            case Status.TIMEOUT:
-                return PinTimedOut()
-        raise PadRefused(f"the pad refused the PIN entry: {status_words(response.status)}")
+        response = await self.perform(self._command(request.command), timeout_s)
+        if not isinstance(response, Response):
+            return response
+        if response.name == UNKNOWN_COMMAND or response.status != Status.OK:
+            raise PadRefused(f"the pad refused the PIN entry: {status_words(response.status)}")
+        block = _decoded(lambda: decode_pin_block(response))
+        entered = PinEntered(block.ksn, block.block, 0)
+        if self.identity:
+            async with self._lock:
+                await self._prove_entry(message.rstrip(), entered)
+        return entered
 
     async def mac(self, session_key: bytes, data: bytes) -> bytes:
         """The last block of TDES in CBC over ``data``, zero-filled (ISO/IEC 9797-1, algorithm 1, padding method 1)."""
@@ -268,6 +279,7 @@ class AbecsPad:
                 event = await self._hearing.event(exchange.deadline)
                 if isinstance(event, Packet) and exchange.state not in _ENDING:
                     event = self._session.incoming(event)
+                    self._noticed(event)
                 self._put(exchange.hear(event, now()) if event is not None else exchange.silence(now()))
         except asyncio.CancelledError:
             # Nobody will wait for the answer: tell the pad now, hear it when the next command begins.
@@ -283,6 +295,13 @@ class AbecsPad:
         if exchange.state is State.GARBLED:
             raise PadAbsent(f"{self._line.name}: the pad cannot be understood, or does not understand", CHECK_THE_PAD)
         return exchange
+
+    def _noticed(self, packet: Packet) -> None:
+        """A notification is for whoever stands at the till."""
+        if self.notice is None or packet.data[:3] != NOTIFICATION.encode("ascii"):
+            return
+        with contextlib.suppress(DecodeError):
+            self.notice(decode_notification(decode_response(packet)))
 
     def _heard(self, event: Event) -> None:
         self._told("<", redacted_response(self._readable(event)))
