@@ -140,6 +140,8 @@ class Vivotech2Settings:
     sends: int = 3
     beeps: int = 1
     """Short beeps when a card was found; 0 for none."""
+    leds: bool = False
+    """Whether all its lights go on while a card is being read."""
     crc_high_first: tuple[int, ...] = tuple(sorted(HIGH_FIRST))
     """Commands whose requests carry the CRC high octet first."""
 

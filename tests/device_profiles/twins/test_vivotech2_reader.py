@@ -14,6 +14,7 @@ from protocols.serial.vivotech2_messages import (
     PassThrough,
     Ping,
     PollForToken,
+    Polling,
     Request,
     SetLed,
     SetPolling,
@@ -21,6 +22,7 @@ from protocols.serial.vivotech2_messages import (
     decode_token,
     request_frame,
 )
+from protocols.serial.vivotech2_payment import Activate, CancelPayment, GetResult, PaymentRequest
 from tests.device_profiles.twins.hands import hand
 
 
@@ -99,3 +101,44 @@ def test_the_crcs_order_is_the_profiles() -> None:
     frame = request_frame(PassThrough(True))
     assert twin.feed(request_octets(frame), 0.0) == b""
     assert heard(twin.feed(request_octets(frame, ()), 0.0)) == [Frame(0x2C, 0)]
+
+
+def payment(twin: Vivotech2ReaderTwin, request_: PaymentRequest, now: float = 0.0) -> bytes:
+    return twin.feed(request_octets(Frame(*request_.name, request_.data())), now)
+
+
+def test_a_payment_by_its_own_kernel() -> None:
+    person, _ = hand(after_s=0.5)
+    twin = Vivotech2ReaderTwin(person)
+    assert payment(twin, Activate(10, bytes.fromhex("9F0206000000004200"))) == b""
+    assert twin.due == pytest.approx(0.5)
+    (result,) = FrameFramer().feed(twin.tick(0.5))
+    assert result == Frame(0x02, 0x23, bytes.fromhex("9F390107"))
+    assert payment(twin, GetResult(), 1.0) == Frame(0x03, Status.OK).encode()
+    assert payment(twin, CancelPayment(), 1.0) == Frame(0x05, Status.OK).encode()
+
+
+def test_nobody_comes_to_a_payment() -> None:
+    twin = Vivotech2ReaderTwin(None)
+    payment(twin, Activate(3, b""))
+    assert twin.tick(2.9) == b""
+    assert twin.tick(3.0) == Frame(0x02, Status.TIMEOUT).encode()
+
+
+def test_automatic_polling_pushes_each_card_once() -> None:
+    person, _ = hand(after_s=0.5)
+    twin = Vivotech2ReaderTwin(person)
+    twin.feed(request_octets(request_frame(SetPolling(Polling.AUTOMATIC))), 0.0)
+    assert twin.tick(0.5) == Frame(0x03, 0x23, bytes.fromhex("9F390107")).encode()
+    assert twin.tick(1.0) == b""
+    assert payment(twin, Activate(3, b""), 1.0) == Frame(0x02, Status.COMMAND_NOT_ALLOWED).encode()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [Frame(0x02, 0x01), Frame(0x02, 0x01, b"\x00"), Frame(0x02, 0x01, b"\x05\x9f"), Frame(0x03, 0x00, b"x")],
+    ids=repr,
+)
+def test_malformed_payments_are_refused(frame: Frame) -> None:
+    refused = Frame(frame.command, Status.MALFORMED_DATA).encode()
+    assert Vivotech2ReaderTwin(None).feed(request_octets(frame), 0.0) == refused
