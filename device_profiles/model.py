@@ -27,6 +27,7 @@ class ReaderProtocol(Enum):
     PN532 = "pn532"
     VIVOTECH2 = "vivotech2"
     PCSC = "pcsc"
+    SWIPE = "swipe"
 
 
 class CardInterface(Enum):
@@ -184,6 +185,31 @@ class PcscSettings:
             raise ValueError("protocols: at least one of T=0 and T=1 expected")
 
 
+class SwipeMode(Enum):
+    """What a swipe reader says it is on USB."""
+
+    VENDOR_HID = "vendor-hid"
+    """A device of its own kind, whose reports one program reads."""
+    KEYBOARD = "keyboard"
+    """Refused: see :class:`SwipeSettings`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwipeSettings:
+    """How a swipe reader with an enciphering head is set up."""
+
+    mode: SwipeMode = SwipeMode.VENDOR_HID
+    report_octets: int = 64
+
+    def __post_init__(self) -> None:
+        if self.mode is SwipeMode.KEYBOARD:
+            raise ValueError(
+                "mode: a reader in keyboard mode types tracks into whatever has the focus, and one that was exchanged "
+                "types anything; set the reader to vendor HID (the USB policy bars keyboards at a till)"
+            )
+        _within("report-octets", self.report_octets, 8, 1024)
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderProfile:
     """One model of card reader, on a serial line or behind the PC/SC service."""
@@ -196,6 +222,7 @@ class ReaderProfile:
     pn532: Pn532Settings = field(default_factory=Pn532Settings)
     vivotech2: Vivotech2Settings = field(default_factory=Vivotech2Settings)
     pcsc: PcscSettings = field(default_factory=PcscSettings)
+    swipe: SwipeSettings = field(default_factory=SwipeSettings)
     tier: Tier = Tier.GENERIC
     usb: tuple[str, ...] = ()
     """Vendor and product numbers on USB, such as ``072F:2200``."""
@@ -213,7 +240,7 @@ class ReaderProfile:
         for name, octets in self.escapes.items():
             if not _OCTETS.fullmatch(octets):
                 raise ValueError(f"escapes.{name}: octets in hexadecimal expected")
-        if (self.line is None) != (self.protocol is ReaderProtocol.PCSC):
+        if (self.line is None) != (self.protocol in (ReaderProtocol.PCSC, ReaderProtocol.SWIPE)):
             raise ValueError("[line]: expected for a reader on a serial line, and for no other")
 
 
