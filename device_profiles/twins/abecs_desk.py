@@ -13,7 +13,16 @@ from device_profiles.twins.card_t0 import ContactCard
 from device_profiles.twins.pinpad_cardholder import Key
 from protocols.errors import DecodeError
 from protocols.serial.abecs_messages import Command, Parameter, Status, decode_parameters, parameters
-from protocols.serial.abecs_person import ChipEvent, ChipThere, KeyPressed, PadKey, decode_watch, event_block
+from protocols.serial.abecs_person import (
+    ChipEvent,
+    ChipThere,
+    Happened,
+    KeyPressed,
+    PadKey,
+    decode_watch,
+    event_block,
+    extended_event,
+)
 
 HAND_S = 0.05  # until the person has moved the card
 _FUNCTION_KEYS: Mapping[int, PadKey] = {Key.ENTER: PadKey.ENTER, Key.CLEAR: PadKey.CLEAR, Key.CANCEL: PadKey.CANCEL}
@@ -55,9 +64,9 @@ class Desk:
         self._waiting = Waiting("GKY", keys=True)
 
     def watch(self, command: Command, now: float) -> Answer | None:
-        """CKE."""
+        """CKE or CEX."""
         watched = decode_watch(command)
-        return self._begin(Waiting("CKE", watched.keys, watched.chip), now)
+        return self._begin(Waiting(command.name, watched.keys, watched.chip), now)
 
     def await_removal(self, now: float) -> Answer | None:
         """RMC."""
@@ -89,9 +98,7 @@ class Desk:
         if not waiting.keys:
             return None
         self.stop()
-        if waiting.name == "CKE":
-            return Answer("CKE", Status.OK, (event_block(KeyPressed(function)),))
-        return Answer("GKY", function)
+        return Answer("GKY", function) if waiting.name == "GKY" else _happened(waiting.name, KeyPressed(function))
 
     def tick(self, now: float) -> Answer | None:
         """The person's hand, and what it brings about."""
@@ -133,7 +140,7 @@ class Desk:
         self.stop()
         if waiting.name == "GCX":
             return self._got(waiting.given)
-        return Answer(waiting.name, Status.OK, (event_block(ChipThere(there)),) if waiting.name == "CKE" else ())
+        return Answer(waiting.name) if waiting.name == "RMC" else _happened(waiting.name, ChipThere(there))
 
     def _got(self, given: Mapping[int, bytes]) -> Answer:
         assert self._card is not None  # nothing else can be present
@@ -151,3 +158,8 @@ class Desk:
         self.sale = None
         if self._card is not None:
             self._card.power_off()
+
+
+def _happened(name: str, what: Happened) -> Answer:
+    """The event as CKE or CEX tells it."""
+    return Answer(name, Status.OK, (event_block(what) if name == "CKE" else extended_event(what),))

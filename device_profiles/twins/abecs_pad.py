@@ -359,6 +359,7 @@ _OBEYED: dict[str, Callable[[AbecsPadTwin, Command, float], bytes]] = {
     "DEX": AbecsPadTwin._obey_long_display,
     "GKY": AbecsPadTwin._obey_key,
     "CKE": AbecsPadTwin._obey_watch,
+    "CEX": AbecsPadTwin._obey_watch,
     "RMC": AbecsPadTwin._obey_removal,
     "GCX": AbecsPadTwin._obey_get_card,
     "GOX": AbecsPadTwin._obey_go_on,

@@ -73,6 +73,7 @@ class Parameter(IntEnum):
     DATA_METHOD = 0x0003
     TAGS = 0x0004
     EMV_DATA = 0x0005
+    WATCH = 0x0006
     KEY_INDEX = 0x0009
     WORKING_KEY = 0x000A
     TIMEOUT = 0x000C
@@ -97,6 +98,7 @@ class Parameter(IntEnum):
     MASTER_KEYS_FOR_PINS = 0x8032
     MASTER_KEYS_FOR_DATA = 0x8033
     DUKPT_KEYS_FOR_PINS = 0x8035
+    EVENT = 0x8040
     KSN = 0x804C
     DATA_OUT = 0x804E
     CARD_TYPE = 0x804F

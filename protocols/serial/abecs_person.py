@@ -4,14 +4,22 @@
 
 Commands here have no time limit of their own: CAN ends them. Function keys alone are told; digits never leave a pad by
 these. The stripe is never asked for, since its tracks would come in clear. Source: Pinpad Abecs, protocol 2.12, 2.3.3
-(NTM), 3.3.3 (CKE), 3.3.4 (DEX), 3.3.10 (GKY), 3.3.14 (RMC).
+(NTM), 3.3.1 (CEX), 3.3.3 (CKE), 3.3.4 (DEX), 3.3.10 (GKY), 3.3.14 (RMC).
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
 
 from protocols.errors import DecodeError, EncodeError
-from protocols.serial.abecs_messages import DISPLAY_CHARACTERS, NOTIFICATION, Command, Response
+from protocols.serial.abecs_messages import (
+    DISPLAY_CHARACTERS,
+    NOTIFICATION,
+    Command,
+    Parameter,
+    Response,
+    decode_parameters,
+    parameters,
+)
 
 LONGEST_TEXT = 160
 LINE_END = "\r"
@@ -73,6 +81,7 @@ class ContactlessThere:
 
 
 Happened = KeyPressed | ChipThere | ContactlessThere
+_CEX_DIGITS = 6
 _KEY, _CHIP, _CONTACTLESS = b"0", b"2", b"3"
 
 
@@ -108,15 +117,31 @@ def await_removal(text: str) -> Command:
 
 
 def decode_watch(command: Command) -> Watch:
-    """What a host waits for: the pad's side. The fourth digit may be missing."""
-    block = command.blocks[0] if len(command.blocks) == 1 else b""
-    digits = block.decode("ascii", "replace")
-    if len(digits) not in (3, 4) or not digits.isdigit():
-        raise DecodeError("ABECS CKE", "three or four digits expected")
-    keys, stripe, chip, contactless = map(int, digits.ljust(4, "0"))
-    if keys > 1 or stripe or chip > ChipEvent.REMOVED or contactless > 1:
-        raise DecodeError("ABECS CKE", "0 or 1 expected, for the chip 0 to 2, and 0 for the stripe")
+    """What a host waits for, by CKE or CEX: the pad's side. A host may ask for the stripe, too; nobody swipes one."""
+    if command.name == "CEX":
+        digits = decode_parameters(command.blocks, "ABECS CEX").get(Parameter.WATCH, b"").decode("ascii", "replace")
+        sizes: tuple[int, ...] = (_CEX_DIGITS,)
+    else:
+        digits = command.blocks[0].decode("ascii", "replace") if len(command.blocks) == 1 else ""
+        sizes = (3, 4)
+    if len(digits) not in sizes or not (digits.isascii() and digits.isdigit()):
+        raise DecodeError(f"ABECS {command.name}", "a digit for each thing to wait for expected")
+    keys, stripe, chip, contactless = map(int, digits.ljust(4, "0")[:4])
+    if keys > 1 or stripe > 1 or chip > ChipEvent.REMOVED or contactless > 1:
+        raise DecodeError(f"ABECS {command.name}", "0 or 1 expected, for the chip 0 to 2")
     return Watch(bool(keys), ChipEvent(chip), bool(contactless))
+
+
+def extended_event(happened: Happened) -> bytes:
+    """What a good response to CEX carries (8040): the pad's side."""
+    match happened:
+        case KeyPressed(key):
+            code = b"%02d" % key
+        case ChipThere(present):
+            code = b"92" if present else b"91"
+        case ContactlessThere(found):
+            code = b"94" if found else b"93"
+    return parameters({Parameter.EVENT: code})
 
 
 def event_block(happened: Happened) -> bytes:

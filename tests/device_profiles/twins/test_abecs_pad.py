@@ -3,13 +3,18 @@
 """Invariant: the twin answers as protocol 2.12 has it, and nothing but an enciphered block leaves it."""
 
 import dataclasses
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
+from device_profiles.card_profile import load_card
 from device_profiles.pinpad_load import SlotUse, load_pinpad
 from device_profiles.twins.abecs_pad import AbecsPadTwin
+from device_profiles.twins.contact_card import ContactCardTwin
 from device_profiles.twins.pinpad_cardholder import Key
 from device_profiles.twins.pinpad_keys import PinpadKeys
 from protocols.ed25519 import verify
@@ -38,6 +43,9 @@ from protocols.serial.abecs_secure import SessionCipher, decode_opened, open_sec
 from tests.device_profiles.twins.pads import ABECS, ABECS_IDENTITY, TEST_PAN, abecs_pad
 
 ASKED = PinRequest(PinMethod.DUKPT_TDES, 1, TEST_PAN, "EUR 42.00       ENTER PIN").command()
+RECORDED: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[2] / "vectors" / "abecs_pinpad_frames.json").read_text()
+)["facts"]
 KEY = bytes(range(16))
 MASTER = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")  # TEST
 PAN_FIELD = bytes.fromhex("0000000999999001")
@@ -163,6 +171,27 @@ def test_a_minute_without_a_key_ends_it() -> None:
     (said,) = heard(twin.tick(90.0))
     assert isinstance(said, Packet)
     assert decode_response(said).status == 12
+
+
+@pytest.mark.parametrize("cut", [1, 7, 1000])
+def test_a_recorded_session_is_answered(cut: int) -> None:
+    """What a till sent to a real pad: every packet is acknowledged, and every command answered by its own name."""
+    card = ContactCardTwin(load_card("test-visa-contact"))
+    load = load_pinpad("test-bank-abecs")
+    keys = PinpadKeys(load)
+    twin, now = AbecsPadTwin(ABECS, load, keys, keys, None, bytes, card), 0.0
+    asked(twin, OPEN)
+    for fact in RECORDED:
+        octets = bytes.fromhex(fact["frame"])
+        now += 1.0
+        said = b"".join(twin.feed(octets[place : place + cut], now) for place in range(0, len(octets), cut))
+        while twin.due is not None and twin.due < now + 0.9:
+            said += twin.tick(twin.due)
+        events = heard(said)
+        assert events[0] is Control.ACK
+        assert isinstance(events[1], Packet)
+        response = decode_response(events[1])
+        assert (response.name, response.status) == (fact["cmd"], 0)
 
 
 def sealed() -> tuple[AbecsPadTwin, SessionCipher]:

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Invariant: the twin answers every sound request once, in order, and knows a card only in pass-through mode."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
@@ -24,6 +28,12 @@ from protocols.serial.vivotech2_messages import (
 )
 from protocols.serial.vivotech2_payment import Activate, CancelPayment, GetResult, PaymentRequest
 from tests.device_profiles.twins.hands import hand
+
+PUBLISHED: list[dict[str, Any]] = [
+    fact
+    for fact in json.loads((Path(__file__).parents[2] / "vectors" / "vivopay_neo_frames.json").read_text())["facts"]
+    if fact["kind"] == "cmd"
+]
 
 
 def asked(twin: Vivotech2ReaderTwin, *requests: Request, now: float = 0.0) -> list[Frame]:
@@ -142,3 +152,14 @@ def test_automatic_polling_pushes_each_card_once() -> None:
 def test_malformed_payments_are_refused(frame: Frame) -> None:
     refused = Frame(frame.command, Status.MALFORMED_DATA).encode()
     assert Vivotech2ReaderTwin(None).feed(request_octets(frame), 0.0) == refused
+
+
+@pytest.mark.parametrize("fact", PUBLISHED, ids=lambda fact: fact["what"])
+def test_published_requests_are_answered(fact: dict[str, Any]) -> None:
+    """What others' programs send: each gets a frame of its own command, if only to say that it is not known here."""
+    octets = bytes.fromhex(fact["frame"])
+    order = {octets[10]} if fact["crc_order"] == "big" else set()
+    (said,) = heard(Vivotech2ReaderTwin(None, order).feed(octets, 0.0))
+    assert said.command == octets[10]
+    known = (octets[10], octets[11]) in ((0x18, 0x01), (0x2C, 0x01))
+    assert (said.detail == Status.OK) is known

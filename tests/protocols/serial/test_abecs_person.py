@@ -5,7 +5,16 @@
 import pytest
 
 from protocols.errors import DecodeError, EncodeError
-from protocols.serial.abecs_messages import Command, Response, decode_command, decode_response, display
+from protocols.serial.abecs_messages import (
+    Command,
+    Parameter,
+    Response,
+    decode_command,
+    decode_parameters,
+    decode_response,
+    display,
+    parameters,
+)
 from protocols.serial.abecs_person import (
     AWAIT_KEY,
     ChipEvent,
@@ -23,6 +32,7 @@ from protocols.serial.abecs_person import (
     decode_two_lines,
     decode_watch,
     event_block,
+    extended_event,
     notification,
     show_long,
 )
@@ -41,10 +51,21 @@ def test_a_watch_without_its_last_digit() -> None:
     assert decode_watch(Command("CKE", (b"100",))) == Watch(keys=True)
 
 
-@pytest.mark.parametrize("block", [b"", b"1", b"11111", b"2000", b"0030", b"00x0", b"0002", b"0200"])
+@pytest.mark.parametrize("block", [b"", b"1", b"11111", b"2000", b"0030", b"00x0", b"0002"])
 def test_other_watches_are_refused(block: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_watch(Command("CKE", (block,)))
+
+
+def test_the_extended_watch() -> None:
+    """As a host asked for it in a recorded session: keys, stripe, chip and contactless."""
+    block = parameters({Parameter.WATCH: b"111100"})
+    assert decode_watch(Command("CEX", (block,))) == Watch(True, ChipEvent.INSERTED, True)
+    for wrong in (b"1111", b"113100", b"x11100", b""):
+        with pytest.raises(DecodeError):
+            decode_watch(Command("CEX", (parameters({Parameter.WATCH: wrong}),)))
+    codes = [decode_parameters((extended_event(one),), "CEX")[Parameter.EVENT] for one in EVENTS]
+    assert codes == [b"04", b"92", b"91", b"94"]
 
 
 @pytest.mark.parametrize("happened", EVENTS, ids=repr)

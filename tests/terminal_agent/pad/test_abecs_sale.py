@@ -31,7 +31,7 @@ from terminal_agent.pad.inspection import Finding, Verdict, inspect
 from terminal_agent.pad.port import PadError, PadRefused, PinCancelled, PinTimedOut
 from tests.device_profiles.twins.pads import ABECS, ABECS_IDENTITY
 from tests.terminal_agent.emv.contact_issuer import CardIssuer
-from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, TwinLine
+from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, Spoil, TwinLine, flip, lose
 from tests.virtual_time import run
 
 T = TypeVar("T")
@@ -242,3 +242,27 @@ def test_a_pad_is_walked_through_a_sale(twin: Callable[[], AbecsPadTwin], verdic
     finding = run(main())["chip sale"]
     assert (finding.verdict, words in finding.words) == (verdict, True)
     assert CARD.application.pan not in finding.words
+
+
+@pytest.mark.parametrize("kind", [flip, lose], ids=["flipped", "lost"])
+@pytest.mark.parametrize(("direction", "octets"), [(">", 1900), ("<", 1900)])
+def test_a_lossy_line(direction: str, octets: int, kind: Callable[[str, int], Spoil]) -> None:
+    """One octet spoilt anywhere: the sale goes on as it should, or ends with a reason, and never approved by accident."""
+
+    async def work(sale: AbecsSale, line: TwinLine) -> str:
+        card = await sale.get_card(ASKED)
+        assert isinstance(card, CardFound)
+        gone = await sale.go_on(GO)
+        assert isinstance(gone, GoneOn)
+        done = await sale.finish(Finish(Host.APPROVED, "00", b"", (Tag.CID,)))
+        assert not done.approved, "no issuer has said so"
+        return "whole"
+
+    ends = []
+    for place in range(3, octets, 79):
+        try:
+            ends.append(at_the_pad(pad_twin(), work, Carriage(cut=16, delay_s=0.001, spoil=kind(direction, place))))
+        except PadError as fault:
+            ends.append(fault.what)
+    assert ends.count("whole") > len(ends) // 2
+    assert all(end for end in ends)
