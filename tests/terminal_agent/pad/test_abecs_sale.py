@@ -247,7 +247,7 @@ def test_a_pad_is_walked_through_a_sale(twin: Callable[[], AbecsPadTwin], verdic
 @pytest.mark.parametrize("kind", [flip, lose], ids=["flipped", "lost"])
 @pytest.mark.parametrize(("direction", "octets"), [(">", 1900), ("<", 1900)])
 def test_a_lossy_line(direction: str, octets: int, kind: Callable[[str, int], Spoil]) -> None:
-    """One octet spoilt anywhere: the sale goes on as it should, or ends with a reason, and never approved by accident."""
+    """One octet spoilt anywhere: the sale goes on as it should, or ends with a reason; nothing is approved."""
 
     async def work(sale: AbecsSale, line: TwinLine) -> str:
         card = await sale.get_card(ASKED)
