@@ -14,6 +14,7 @@ from protocols.serial.abecs_messages import (
     BLOCK_OCTETS,
     LONGEST_ENCIPHER,
     MASTER_TDES_CBC,
+    PIN_KSNS,
     WORKING_KEY_OCTETS,
     Command,
     Parameter,
@@ -24,7 +25,11 @@ from protocols.serial.abecs_messages import (
 )
 
 PLACES = 100
-_PROPERTIES = {Parameter.MODEL: b"TEST ABECS TWIN", Parameter.MAKER: b"TILLGUARD", Parameter.SPECIFICATION: b"2.12"}
+_PROPERTIES: dict[int, bytes] = {
+    Parameter.MODEL: b"TEST ABECS TWIN",
+    Parameter.MAKER: b"TILLGUARD",
+    Parameter.SPECIFICATION: b"2.12",
+}
 
 
 def has_pin_key(keys: PinpadKeys, engine: int, method: PinMethod, place: int) -> bool:
@@ -37,12 +42,16 @@ def has_pin_key(keys: PinpadKeys, engine: int, method: PinMethod, place: int) ->
 def properties(keys: PinpadKeys, serial: str, engine: int, command: Command) -> Answer:
     """GIX: what was asked for, or all."""
     asked = decode_parameters(command.blocks, "GIX").get(Parameter.IDENTIFIERS)
-    have = _PROPERTIES | {
+    have: dict[int, bytes] = {
+        **_PROPERTIES,
         Parameter.SERIAL_NUMBER: serial.encode("ascii"),
         Parameter.MASTER_KEYS_FOR_DATA: _map(lambda place: keys.has_data_slot(f"{place:02d}")),
         Parameter.MASTER_KEYS_FOR_PINS: _map(lambda place: has_pin_key(keys, engine, PinMethod.MASTER_TDES, place)),
         Parameter.DUKPT_KEYS_FOR_PINS: _map(lambda place: has_pin_key(keys, engine, PinMethod.DUKPT_TDES, place)),
     }
+    ksn = keys.next_ksn
+    if asked is not None and ksn is not None:
+        have[PIN_KSNS + engine] = ksn.octets
     if asked is not None:
         wanted = [int.from_bytes(asked[place : place + 2], "big") for place in range(0, len(asked), 2)]
         have = {name: value for name, value in have.items() if name in wanted}

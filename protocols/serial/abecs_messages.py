@@ -23,6 +23,8 @@ LONGEST_BLOCK = 999
 LONGEST_ENCIPHER = 256  # octets that a pad gives back at once (4.2, PP_DATAOUT)
 DISPLAY_CHARACTERS = 32
 PAN_CHARACTERS = 19
+PIN_KSNS = 0x9100
+"""Identifier of the KSN of the DUKPT:TDES:PIN key in place 0; those of the other places follow (3.1.3.2)."""
 NOTIFICATION = "NTM"
 UNKNOWN_COMMAND = "ERR"
 
@@ -169,7 +171,7 @@ def decode_response(packet: Packet) -> Response:
     return Response(name, int(status), _blocks(packet.data[6:], f"ABECS {name}"))
 
 
-def parameters(values: Mapping[Parameter, bytes]) -> bytes:
+def parameters(values: Mapping[Parameter, bytes] | Mapping[int, bytes]) -> bytes:
     """A block of parameters, in the order given."""
     return b"".join(name.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value for name, value in values.items())
 
@@ -237,8 +239,8 @@ def display(text: str) -> Command:
     return Command("DSP", (text.ljust(DISPLAY_CHARACTERS).encode("ascii"),))
 
 
-def get_info(*identifiers: Parameter) -> Command:
-    """GIX: ask for properties; without identifiers for all."""
+def get_info(*identifiers: int) -> Command:
+    """GIX: ask for properties; without identifiers for all. :data:`PIN_KSNS` and a place: the KSN of that key."""
     if not identifiers:
         return Command("GIX", (b"",))
     listed = b"".join(identifier.to_bytes(2, "big") for identifier in identifiers)

@@ -27,6 +27,7 @@ from protocols.serial.abecs_messages import (
     LONGEST_ENCIPHER,
     NOTIFICATION,
     OPEN,
+    PIN_KSNS,
     UNKNOWN_COMMAND,
     Command,
     Parameter,
@@ -110,6 +111,12 @@ class AbecsPad:
         if self._wanted:
             async with self._lock:
                 await self._prove_session()
+
+    async def next_ksn(self) -> bytes | None:
+        """See :class:`terminal_agent.pad.port.IdentifiedPad`."""
+        identifier = PIN_KSNS + self._settings.pin_key_index
+        async with self._lock:
+            return (await self._asked(get_info(identifier), "GIX")).get(identifier)
 
     @property
     def trusted(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from device_profiles.model import PadProfile
 from terminal_agent.config import PadDevice
+from terminal_agent.pad.abecs import AbecsPad
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.pinned import PadSwapped, pinned
 from terminal_agent.pad.port import PinEntered
@@ -63,7 +64,7 @@ def test_another_key(profile: PadProfile) -> None:
 
         with pytest.raises(PadSwapped, match=r"another pad is connected: key FFFF98765432.*expected"):
             await used()
-        assert len(engine.made) == (1 if profile is ABECS else 0), "IPP pads are asked for their KSN before a person is"
+        assert engine.made == [], "a pad is asked for its KSN before a person is for a PIN"
 
     run(main())
 
@@ -81,3 +82,19 @@ def test_the_profile() -> None:
     whole = PadDevice("ipp-uic", "/dev/ttyUSB1", "TGUIC0000001", KSNS["ipp-uic"])
     with pytest.raises(ValueError, match="ksn"):
         dataclasses.replace(whole, ksn="1234")
+
+
+def test_a_pad_that_does_not_tell_its_ksn_is_caught_at_its_first_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(self: AbecsPad) -> None:
+        return None
+
+    monkeypatch.setattr(AbecsPad, "next_ksn", silent)
+
+    async def main() -> None:
+        twin, engine = any_pad(ABECS)
+        pad = await pinned(await open_pad(ABECS, TwinLine(twin), None, IDENTITIES["abecs"]), "", "FFFF1111111110E00000")
+        with pytest.raises(PadSwapped, match="another pad is connected: key FFFF98765432"):
+            await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0)
+        assert len(engine.made) == 1
+
+    run(main())
