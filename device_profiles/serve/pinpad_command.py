@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from device_profiles.model import PadProfile
     from device_profiles.pinpad_load import PinpadLoad
     from device_profiles.serve.pty import PtyServer
+    from device_profiles.twins.card_t0 import ContactCard
     from device_profiles.twins.pinpad import PinpadTwin
     from device_profiles.twins.pinpad_cardholder import Cardholder
 
@@ -22,6 +23,7 @@ EPILOG = """examples:
   device-twin pinpad --model ipp-uic --cardholder test-visa-like --link ./pad --state ./pad.state
   device-twin pinpad --cardholder test-visa-like --behaviour wrong-pin --json --trace
   device-twin pinpad --link ./pad --tui
+  device-twin pinpad --model abecs --load test-bank-abecs --cardholder test-visa-contact --card test-visa-contact
   device-twin pinpad --load test-bank-masters --cardholder test-visa-like --tamper-after 10 --state ./pad.state
 """
 
@@ -32,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="ipp-uic", metavar="NAME", help="PIN pad profile (default ipp-uic)")
     parser.add_argument("--load", default="test-bank", metavar="NAME", help="TEST keys in the pad (default test-bank)")
     parser.add_argument("--cardholder", metavar="NAME", help="card profile of the person; without it nobody is there")
+    parser.add_argument("--card", metavar="NAME", help="contact card that the person puts into the pad's slot (ABECS)")
     parser.add_argument("--behaviour", choices=BEHAVIOURS, default="right-pin", help="what the person does")
     parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the pad: none, replay")
     parser.add_argument(
@@ -60,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if args.tamper_after is not None and not 0 <= args.tamper_after <= LONGEST_TAMPER_S:
         raise Fault("--tamper-after: out of range", f"0 to {LONGEST_TAMPER_S:.0f} seconds", Exit.USAGE)
     profile, load = catalog.pinpad(args.model), load_pinpad(args.load)
-    if args.tamper_after is not None and isinstance(profile, AbecsProfile):
-        raise Fault("--tamper-after: the ABECS twin has no tamper switches", "use --model ipp-uic", Exit.USAGE)
+    if args.card is not None and not isinstance(profile, AbecsProfile):
+        raise Fault("--card: pads of the IPP family have no slot", "use --model abecs", Exit.USAGE)
     if args.tui:
         _check_screen(args, abecs=isinstance(profile, AbecsProfile))
     return asyncio.run(_serve(args, profile, load, cardholder(args)))
@@ -71,6 +74,7 @@ async def _serve(
     args: argparse.Namespace, profile: "PadProfile", load: "PinpadLoad", cardholder: "Cardholder | None"
 ) -> int:
     import asyncio
+    import os
 
     from device_profiles.model import AbecsProfile
     from device_profiles.serve.pad_memory import PadMemory
@@ -88,7 +92,7 @@ async def _serve(
     memory = PadMemory(args.state, keys) if args.state else None
     engine = PINPAD_FAULTS[args.fault](keys)
     twin = (
-        AbecsPadTwin(profile, load.serial, keys, engine, cardholder)
+        AbecsPadTwin(profile, load, keys, engine, cardholder, os.urandom, _card(args))
         if isinstance(profile, AbecsProfile)
         else PinpadTwin(profile, load, keys, engine, cardholder)
     )
@@ -101,8 +105,7 @@ async def _serve(
             voice.answer({"event": "noted", "text": noted.text}, f"pad notes: {noted.text}")
 
     def open_case() -> None:
-        if isinstance(twin, PinpadTwin):
-            server.act(twin.tamper)
+        server.act(twin.tamper)
 
     def watch(direction: str, octets: bytes) -> None:
         if direction == "<" and memory is not None:
@@ -161,6 +164,13 @@ async def _on_screen(
     finally:
         stop.set()
         await serving
+
+
+def _card(args: argparse.Namespace) -> "ContactCard | None":
+    from device_profiles.card_profile import load_card
+    from device_profiles.twins.contact_card import ContactCardTwin
+
+    return None if args.card is None else ContactCardTwin(load_card(args.card))
 
 
 def _check_screen(args: argparse.Namespace, *, abecs: bool) -> None:

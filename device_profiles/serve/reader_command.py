@@ -18,6 +18,7 @@ EPILOG = """examples:
   device-twin reader --model vivotech2 --card test-visa-like --link ./reader
   device-twin reader --card test-visa-like --fault tampered-arqc --json --trace
   device-twin reader --tag https://example.com/menu --tap-after 0
+  device-twin reader --model swipe-hid --card test-visa-contact --link ./swipe
 """
 
 
@@ -40,12 +41,15 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from device_profiles import catalog
+    from device_profiles.model import ReaderProtocol
 
     profile = catalog.reader(args.model)
-    return asyncio.run(_serve(args, profile, _hand(args)))
+    if profile.protocol is ReaderProtocol.SWIPE:
+        return asyncio.run(_serve(args, profile, _swiping(args, profile)))
+    return asyncio.run(_serve(args, profile, _twin(profile, _hand(args))))
 
 
-async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand | None") -> int:
+async def _serve(args: argparse.Namespace, profile: "ReaderProfile", twin: "SerialTwin") -> int:
     from device_profiles.serve.pty import PtyServer
     from device_profiles.serve.signals import until_signalled
     from device_profiles.serve.wire_words import reader_words
@@ -54,7 +58,7 @@ async def _serve(args: argparse.Namespace, profile: "ReaderProfile", hand: "Hand
     voice = Voice("device-twin", as_json=args.json)
     stop = until_signalled()
     words = reader_words(profile, voice)
-    server = PtyServer(_twin(profile, hand), words if args.trace else None, args.link)
+    server = PtyServer(twin, words if args.trace else None, args.link)
     voice.answer(
         {
             "event": "ready",
@@ -80,6 +84,24 @@ def _twin(profile: "ReaderProfile", hand: "Hand | None") -> "SerialTwin":
     from device_profiles.twins.reader import ReaderTwin
 
     return ReaderTwin(hand)
+
+
+def _swiping(args: argparse.Namespace, profile: "ReaderProfile") -> "SerialTwin":
+    """A head loaded with the TEST bank's key, and the card's stripe."""
+    from device_profiles.card_profile import load_card
+    from device_profiles.pinpad_load import load_pinpad
+    from device_profiles.twins.swipe_reader import SwipeReaderTwin
+    from protocols.dukpt.originator import TdesOriginator
+    from protocols.emv.tags import Tag
+    from protocols.pan import Track2
+
+    load = load_pinpad("test-bank")
+    track = None
+    if args.card is not None:
+        stripe = load_card(args.card).application.static_objects()[Tag.TRACK_2_EQUIVALENT]
+        track = Track2.from_text(stripe.hex().upper())
+    engine = TdesOriginator(load.test_initial_key, load.initial_ksn)
+    return SwipeReaderTwin(engine, track, profile.swipe.report_octets, args.tap_after)
 
 
 def _hand(args: argparse.Namespace) -> "Hand | None":
@@ -118,4 +140,5 @@ def _tag(args: argparse.Namespace) -> "Card":
     try:
         return NdefTag(uri_message(args.tag), os.urandom)
     except ValueError:
-        raise Fault("--tag: an address of 1 to 250 ASCII characters expected", exit_code=Exit.USAGE) from None
+        hint = "an address such as https://example.com/"
+        raise Fault("--tag: 1 to 250 ASCII characters expected", hint, Exit.USAGE) from None

@@ -8,7 +8,6 @@ then the card's twin needs it too. The twin never asks for more waiting time. So
 """
 
 from device_profiles.twins.activation import Activated, Activation
-from device_profiles.twins.card_answer import CardTorn
 from device_profiles.twins.card_faults import Card
 
 FRAME_SIZES = (16, 24, 32, 40, 48, 64, 96, 128, 256)  # by FSDI and FSCI (ISO/IEC 14443-4:2018, table 1)
@@ -35,7 +34,7 @@ class IsoDepCard:
         self._last: bytes | None = None
 
     def hear(self, octets: bytes) -> bytes | None:
-        """What the card says to ``octets``. Raises :class:`CardTorn` when it has left the field."""
+        """What the card says to ``octets``. Raises ``CardTorn`` when it has left the field."""
         if not self._speaking:
             return self._awaken(octets)
         pcb = octets[0]
@@ -103,6 +102,3 @@ class IsoDepCard:
     def _say(self, block: bytes) -> bytes:
         self._last = block
         return block
-
-
-__all__ = ["FRAME_SIZES", "CardTorn", "IsoDepCard"]

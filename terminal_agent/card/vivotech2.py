@@ -5,7 +5,8 @@
 A reply names the command that it answers but not its sub-command, and all of pass-through mode is one command. So a
 reply that was not waited for to its end puts what follows in doubt. A ping clears it: the reader answers in order, and
 what stands on the line before the ping's own reply is old. An APDU is never sent twice: a card may have counted or
-signed it. Frames and messages are in protocols/serial.
+signed it. A reader that somebody left in automatic polling pushes results of payments of its own: they are dropped, and
+the polling is ended. Frames and messages are in protocols/serial.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from protocols.errors import DecodeError
 from protocols.serial.framer import Damaged
 from protocols.serial.vivotech2 import Event, Frame, FrameFramer, request_octets
 from protocols.serial.vivotech2_messages import (
+    ALL_LEDS,
     SPEAKS_ISO_DEP,
     Beep,
     CardType,
@@ -25,6 +27,7 @@ from protocols.serial.vivotech2_messages import (
     PollForToken,
     Polling,
     Request,
+    SetLed,
     SetPolling,
     Status,
     Token,
@@ -113,6 +116,8 @@ class Vivotech2Reader:
         await self._line.close()
 
     async def _leave(self) -> None:
+        if self._through and self._settings.leds:
+            await self._ask(SetLed(ALL_LEDS, False))
         self._through = False
         await self._ask(PassThrough(False))
 
@@ -132,6 +137,8 @@ class Vivotech2Reader:
     async def _beep(self) -> None:
         if self._settings.beeps:
             await self._ask(Beep(self._settings.beeps))
+        if self._settings.leds:
+            await self._ask(SetLed(ALL_LEDS, True))
 
     async def _exchange(self, command: bytes) -> bytes:
         reply = await self._call(Exchange(command), self._settings.exchange_s)

@@ -59,7 +59,7 @@ def test_the_page_works(desk: Desk) -> None:
     (listed,) = (text for line, text in said.items() if "nfc-list" in line)
     assert "1 ISO14443B passive target(s) found" in listed
     checks = [text for line, text in said.items() if " pad check " in line]
-    assert len(checks) == 4
+    assert len(checks) == 5
     assert all("fits     MAC" in text and "differs" not in text for text in checks)
     assert "fits     PIN entry  KSN" in checks[0]
     assert any(text.startswith("ready") for text in said.values())
