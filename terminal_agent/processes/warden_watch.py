@@ -70,7 +70,8 @@ class Watch:
         self._reading: Reading | None = None
         self._stamp: tuple[int, ...] = ()
         self._next_look = 0.0
-        self._next_change: int | None = None
+        self._checked = self._now()
+        """When it was last asked whether time alone changes a verdict."""
         self._missing_argument = began_with != "0"
 
     def run(self) -> None:
@@ -134,13 +135,14 @@ class Watch:
     def _patience(self) -> float:
         """How long there is nothing to do but wait, in seconds."""
         now = self._now()
-        self._next_change = self.guard.policy.next_change(now)
-        until_change = LOOK_S if self._next_change is None else self._next_change - self._utc
+        change = self.guard.policy.next_change(self._checked)
+        until_change = LOOK_S if change is None else change - self._utc
         return min(max(0.0, min(self._next_look - now.steady_s, until_change)), LOOK_S)
 
     def _when_due(self) -> None:
         now = self._now()
-        if (self._next_change is not None and self._next_change <= now.utc_s) or self.guard.storms_over(now):
+        change, self._checked = self.guard.policy.next_change(self._checked), now
+        if (change is not None and change <= now.utc_s) or self.guard.storms_over(now):
             self._heard(self.guard.rescan(now))
         trial_ends_s = self._read.get("trial_ends_s")
         if trial_ends_s is not None and trial_ends_s <= now.steady_s:
