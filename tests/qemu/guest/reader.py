@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a card reader's plug to an APDU: a twin on vhci_hcd, the warden's verdict, pcscd, a card. Tells findings."""
 
-import os
 import subprocess
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from device_profiles.serve.card_choice import chosen
@@ -23,38 +23,36 @@ SELECT = "00A404000E315041592E5359532E4444463031"
 def to_an_apdu(host: Host) -> Mapping[str, Any]:
     """Plug, verdict, driver, SELECT of the payment system environment."""
     stage.load("vhci_hcd")
+    Path("/run/pcscd").mkdir(exist_ok=True)
+    Path("/run/no-readers").mkdir(exist_ok=True)
     with guarded(RULE) as warden:
-        service = subprocess.Popen(
-            ["/usr/sbin/pcscd", "--foreground", "--disable-polkit"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        reader = CcidReader(Kind.TWIN)
+        reader.insert(chosen("test-visa-contact", transmission="t0"))
+        function = UsbCcid(reader)
+        began = time.monotonic()
+        plug = Plug(UsbFunction(ccid_model(*IDS, "USB SmartCard Reader", "R0001"), function), free_port())
         try:
-            reader = CcidReader(Kind.TWIN)
-            reader.insert(chosen("test-visa-contact", transmission="t0"))
-            began = time.monotonic()
-            model = ccid_model("08e6", "3437", "USB SmartCard Reader", "R0001")
-            plug = Plug(UsbFunction(model, ccid := UsbCcid(reader)), free_port())
             port = until(lambda: by_id(*IDS))[0]
             until(lambda: warden.verdicts(port))
-            judged = time.monotonic() - began
+            judged_s = time.monotonic() - began
             said = until(_answered, 60)
-            found = {
-                "verdict": warden.verdicts(port), "judged_s": round(judged, 2), "said": said,
-                "exchanges": ccid.exchanges,
-                "seconds": round(time.monotonic() - began, 2),
+            return {
+                "verdict": warden.verdicts(port), "judged_s": round(judged_s, 2), "said": said,
+                "exchanges": function.exchanges, "seconds": round(time.monotonic() - began, 2),
             }  # fmt: skip
-            plug.pull()
-            return found
         finally:
-            service.terminate()
-            service.wait(10)
+            plug.pull()
 
 
 def _answered() -> str:
-    """What an independent PC/SC program gets for SELECT; nothing while there is no card for it."""
-    done = subprocess.run(
-        ["/usr/bin/opensc-tool", "--wait", "--send-apdu", SELECT], capture_output=True, text=True, check=False,
-        env=os.environ, timeout=30,
-    )  # fmt: skip
-    return done.stdout if "Received" in done.stdout else ""
+    """What an independent PC/SC program gets for SELECT of a service that was just started; nothing without a card."""
+    service = subprocess.Popen(["/usr/sbin/pcscd", "--foreground", "--disable-polkit", "--config", "/run/no-readers"])
+    try:
+        time.sleep(2)
+        asked = ["/usr/bin/opensc-tool", "--send-apdu", SELECT]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=30)
+        print(done.stdout, done.stderr, flush=True)
+        return done.stdout if "Received" in done.stdout else ""
+    finally:
+        service.terminate()
+        service.wait(10)
