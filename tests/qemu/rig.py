@@ -53,7 +53,7 @@ cp /modules/*.ko /new/run/modules/
 echo {later} > /new/run/modules/order
 cd /new{root}
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1
-exec chroot /new /bin/sh -c 'cd {root} && {python} -m tests.qemu.guest.main; echo o > /proc/sysrq-trigger; sleep 9'
+exec chroot /new /bin/sh -c 'cd {root} && {python} -m tests.qemu.guest.main; echo o > /proc/sysrq-trigger; sleep 999'
 """
 
 

@@ -46,7 +46,7 @@ def to_an_apdu(host: Host) -> Mapping[str, Any]:
 
 def _answered() -> str:
     """What an independent PC/SC program gets for SELECT of a service that was just started; nothing without a card."""
-    service = subprocess.Popen(["/usr/sbin/pcscd", "--foreground", "--disable-polkit", "--config", "/run/no-readers"])
+    service = subprocess.Popen(["/usr/sbin/pcscd", "--foreground", "--config", "/run/no-readers"])
     try:
         time.sleep(2)
         asked = ["/usr/bin/opensc-tool", "--send-apdu", SELECT]
