@@ -122,7 +122,7 @@ class CcidReader:
                 continue
             if self.shape.echoes:
                 said += Message(event.kind, event.slot, event.sequence).framed()
-            answer = self._answered(event)
+            answer = self.answer(event)
             if answer is not None:
                 self._last = answer.framed()
                 said += self._last
@@ -143,7 +143,8 @@ class CcidReader:
         """When :meth:`tick` has something to do next."""
         return self._later[0][0] if self._later else None
 
-    def _answered(self, asked: Message) -> Message | None:
+    def answer(self, asked: Message) -> Message | None:
+        """What is said to one message, by whatever wire it came; None where a PIN is typed first."""
         if asked.slot >= len(self._slots):
             return Message(Type.SLOT_STATUS, asked.slot, asked.sequence, bytes((EMPTY | FAILED, Fault.BAD_SLOT, 0)))
         slot = self._slots[asked.slot]

@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from protocols.errors import EncodeError
+from protocols.errors import DecodeError, EncodeError
 from protocols.octets import lrc
 from protocols.serial.framer import Damaged
 
@@ -78,6 +78,16 @@ class Message:
 
     def __repr__(self) -> str:
         return f"Message({self.kind:02X}, slot {self.slot}, {len(self.data)} octets)"
+
+
+def decode(octets: bytes) -> Message:
+    """One message without an envelope, as a USB pipe carries it (CCID 1.1, 6); :class:`DecodeError` for anything else."""
+    if len(octets) < _HEADER.size:
+        raise DecodeError("CCID message", f"{len(octets)} octets; at least {_HEADER.size} expected")
+    kind, size, slot, sequence, specific = _HEADER.unpack_from(octets)
+    if size != len(octets) - _HEADER.size:
+        raise DecodeError("CCID message, dwLength", f"{size}; {len(octets) - _HEADER.size} expected")
+    return Message(kind, slot, sequence, specific, octets[_HEADER.size :])
 
 
 class Framer:

@@ -87,7 +87,7 @@ class TwinBus:
     def interfaces(self, port: str) -> list[tuple[int, int]]:
         return [(1, number) for number in self._twin.devices[port].interfaces]
 
-    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None:
+    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool, probe: bool = True) -> None:
         self._twin.authorise_interface(port, place[1], allowed)
 
     def remove(self, port: str) -> None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "identity": "enrol the terminal, show and renew its certificate",
     "audit": "check the audit chain of a terminal",
     "usb": "the USB policy: learn, lint, simulate, explain, sign, put on trial",
+    "check": "is this machine fit to take real money: passwords, debug ports, kernel argument, TEST keys",
     "explain": "say of a recorded contact payment what was decided, and by which rule",
     "reader": "list, watch and diagnose card readers behind the PC/SC service",
     "card": "look into a card, send it commands, record and replay",

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shuts the warden in: the files it needs and no others, the calls it makes and no others. Opens nothing for it.
 
-The warden is root, but all that it does is writing a few files that are root's: that needs no capability. One is kept,
-CAP_SYS_TTY_CONFIG, without which the console cannot be kept from reading a keyboard that is not judged yet. Landlock
-lets it write below the USB devices of sysfs, its own state and the policies', and read its program; it may run no other
-program. The children that read policies are inside the same fences.
+The warden is root, but all that it does is writing a few files that are root's: that needs no capability, and it keeps
+none. Landlock lets it write below the USB devices of sysfs and of usbfs, its own state and the policies', and read its
+program; it may run no other program. The children that read policies are inside the same fences.
 """
 
 import ctypes
@@ -30,7 +29,6 @@ from terminal_agent.sealed.fences import (
 )
 from terminal_agent.sealed.system_calls import ARCHITECTURES, program
 
-CAP_SYS_TTY_CONFIG: Final = 26  # linux/capability.h
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << place for place in range(6))
 MAKE_REG, REFER, TRUNCATE = 1 << 8, 1 << 13, 1 << 14  # linux/landlock.h
 _HANDLED = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
@@ -91,7 +89,13 @@ def folders(told: Mapping[str, Any], root: str) -> dict[str, int]:
     """What may be done below which folder, or to which file."""
     programs = {sys.prefix, sys.base_prefix, *(path for path in sys.path if path), "/usr", "/lib", "/lib64", "/etc"}
     found = dict.fromkeys(programs, _READ)
-    found |= {"/proc/self": _READ, "/proc/cmdline": READ_FILE, "/proc/sys/kernel": _READ, "/dev/input": _READ}
+    found |= {
+        "/proc/self": _READ,
+        "/proc/cmdline": READ_FILE,
+        "/proc/sys/kernel": _READ,
+        "/dev/input": _READ,
+        "/dev/bus/usb": _ATTRIBUTES,
+    }
     found |= {"/dev/null": _ATTRIBUTES, root: _READ, f"{root}/devices": _ATTRIBUTES, f"{root}/bus/usb": _ATTRIBUTES}
     found |= {f"{root}/module/usbcore": _ATTRIBUTES, f"{root}/class/rfkill": _ATTRIBUTES}
     found |= {str(told["trust"]).rpartition("/")[0]: _READ, str(told["state"]): _KEEP, str(told["audit"]): _KEEP}
@@ -128,15 +132,12 @@ def _opened(path: str) -> Iterator[tuple[int, bool]]:
 def _capabilities(kernel: Kernel) -> None:
     kernel.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     for capability in range(CAPABILITIES):
-        if capability != CAP_SYS_TTY_CONFIG:
-            try:
-                kernel.prctl(PR_CAPBSET_DROP, capability)
-            except OSError:  # EPERM without CAP_SETPCAP: there is none to drop; EINVAL behind the last one
-                break
-    kept = 1 << CAP_SYS_TTY_CONFIG if os.access("/dev/tty0", os.F_OK) and os.geteuid() == 0 else 0
+        try:
+            kernel.prctl(PR_CAPBSET_DROP, capability)
+        except OSError:  # EPERM without CAP_SETPCAP: there is none to drop; EINVAL behind the last one
+            break
     header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
-    data = struct.pack("=6I", kept, kept, 0, 0, 0, 0)
-    kernel.call("capset", ctypes.create_string_buffer(header, 8), ctypes.create_string_buffer(data, 24))
+    kernel.call("capset", ctypes.create_string_buffer(header, 8), ctypes.create_string_buffer(24))
 
 
 def _seccomp(kernel: Kernel) -> None:

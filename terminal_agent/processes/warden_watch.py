@@ -25,13 +25,14 @@ from terminal_agent.processes.warden_service import Service
 from terminal_agent.usb.document import PolicyText
 from terminal_agent.usb.guard import Duty, Guard, Outcome
 from terminal_agent.usb.handover import unpack
-from terminal_agent.usb.keyboards import Held, Keyboards, VirtualConsole
+from terminal_agent.usb.keyboards import Held, Keyboards
 from terminal_agent.usb.ledger import SUFFIX, Ledger
 from terminal_agent.usb.netlink import KernelEvents, Missed
 from terminal_agent.usb.policy import Granted, Now, Policy, deny_all
 from terminal_agent.usb.surroundings import look_around
 from terminal_agent.usb.sysfs import Sysfs
 from terminal_agent.usb.telling import Telling
+from terminal_agent.usb.usbfs import DONE, Usbfs
 
 LOOK_S = 0.5  # how often the folder of policies is looked at: an exception is withdrawn within that time
 EVENTS_AT_ONCE = 64  # then everything else gets its turn
@@ -60,17 +61,16 @@ class Watch:
         self._events = KernelEvents()
         self._ledger = Ledger(f"{told['audit']}/{told['terminal']}{SUFFIX}", told["head"])
         self._records = Records(self._ledger)
-        self._keyboards = Keyboards(self._bus, VirtualConsole(), root)
-        self.guard = Guard(
-            self._bus, deny_all("no policy was read yet"), frozenset({Duty.PROBATION}), self._keyboards.hold
-        )
+        self._keyboards = Keyboards(self._bus, Usbfs, steady_s)
+        self.guard = Guard(self._bus, deny_all("no policy was read yet"), frozenset({Duty.PROBATION}), self._keyboards)
         self._telling = Telling(told["socket"], told["users"], self._ledger, self._status)
         self._service = Service()
         self._read: Mapping[str, Any] = {}
         self._reading: Reading | None = None
         self._stamp: tuple[int, ...] = ()
         self._next_look = 0.0
-        self._next_change: int | None = None
+        self._checked = self._now()
+        """When it was last asked whether time alone changes a verdict."""
         self._missing_argument = began_with != "0"
 
     def run(self) -> None:
@@ -107,8 +107,10 @@ class Watch:
         """Wait for the next thing, and see to it."""
         waiter = select.poll()
         keyboards, listeners = self._keyboards.descriptors(), self._telling.descriptors()
-        for descriptor in (wakeup, self._events.fileno(), *keyboards):
+        for descriptor in (wakeup, self._events.fileno()):
             waiter.register(descriptor, select.POLLIN)
+        for descriptor, held in keyboards.items():
+            waiter.register(descriptor, DONE if held.device is not None else select.POLLIN)
         for descriptor, to_write in listeners.items():
             waiter.register(descriptor, select.POLLIN | (select.POLLOUT if to_write else 0))
         if self._reading is not None:
@@ -134,13 +136,14 @@ class Watch:
     def _patience(self) -> float:
         """How long there is nothing to do but wait, in seconds."""
         now = self._now()
-        self._next_change = self.guard.policy.next_change(now)
-        until_change = LOOK_S if self._next_change is None else self._next_change - self._utc
+        change = self.guard.policy.next_change(self._checked)
+        until_change = LOOK_S if change is None else change - self._utc
         return min(max(0.0, min(self._next_look - now.steady_s, until_change)), LOOK_S)
 
     def _when_due(self) -> None:
         now = self._now()
-        if (self._next_change is not None and self._next_change <= now.utc_s) or self.guard.storms_over(now):
+        change, self._checked = self.guard.policy.next_change(self._checked), now
+        if (change is not None and change <= now.utc_s) or self.guard.storms_over(now):
             self._heard(self.guard.rescan(now))
         trial_ends_s = self._read.get("trial_ends_s")
         if trial_ends_s is not None and trial_ends_s <= now.steady_s:
@@ -170,12 +173,13 @@ class Watch:
             self._heard(self.guard.rescan(self._now()))
 
     def _input_came(self, path: str) -> None:
-        """An input device of a keyboard on probation that its grab did not see: bar the keyboard, and begin anew."""
-        name = path.rpartition("/")[2]
+        """An input device of a keyboard: after probation it is watched; during it there must be none."""
         for port, held in list(self._keyboards.held.items()):
-            if name.startswith("event") and f"/{port}:" in path and name not in held.nodes.values():
+            if f"/{port}:" in path and held.device is not None:
                 self._keyboards.release(port)
                 self._heard(self.guard.anew(port, self._now()))
+            elif f"/{port}:" in path and path.rpartition("/")[2].startswith("event"):
+                self._keyboards.watch(port, path.rpartition("/")[2])
 
     def _typed(self, descriptor: int, held: Held) -> None:
         """A key went down: judge how it types, once there is enough, and whenever that has changed."""
@@ -186,11 +190,14 @@ class Watch:
             return
         held.judged_by = cadence
         self.guard.policy.memory.cadences[held.port] = cadence
+        on_probation = held.device is not None
+        if on_probation:
+            verdict = self.guard.policy.judge_port(held.port, self._now())
+            if verdict is not None and verdict.authorises:
+                self._keyboards.end(held.port)
+                rate, scatter = round(cadence.keys_a_second), round(cadence.scatter_percent)
+                self._records.add("keyboard.released", {"port": held.port, "keys": rate, "scatter": scatter})
         self._heard(self.guard.look(held.port, self._now()))
-        if held.grabbed and self._keyboards.held.get(held.port) is held:
-            self._keyboards.let_go(held.port)
-            rate, scatter = round(cadence.keys_a_second), round(cadence.scatter_percent)
-            self._records.add("keyboard.released", {"port": held.port, "keys": rate, "scatter": scatter})
 
     def _heard(self, outcomes: list[Outcome]) -> None:
         """Record what became of verdicts; what cannot be recorded must not stand."""
@@ -247,7 +254,7 @@ class Watch:
         document = {
             "head": self._ledger.head.text(), "policy": self._records.version, "state": read.get("state", "none"),
             "digest": read.get("digest", ""), "allowed": sorted(policy.memory.allowed),
-            "probation": sorted(port for port, held in self._keyboards.held.items() if held.grabbed),
+            "probation": sorted(port for port, held in self._keyboards.held.items() if held.device),
             "exceptions": [one.name for one in policy.granted], "alarms": sorted(self._records.alarms),
         }  # fmt: skip
         return json.dumps(document).encode()

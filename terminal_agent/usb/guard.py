@@ -39,13 +39,16 @@ class Bus(Protocol):
     def lock_root(self, port: str) -> Sequence[str]: ...
     def authorise(self, port: str, allowed: bool) -> None: ...
     def interfaces(self, port: str) -> Sequence[tuple[int, int]]: ...
-    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None: ...
+    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool, probe: bool = True) -> None: ...
     def remove(self, port: str) -> None: ...
     def disable_port(self, port: str, off: bool) -> None: ...
 
 
-Hold = Callable[[str], contextlib.AbstractContextManager[None]]
-"""Within it a keyboard at a port is let in; at its end its keystrokes are held."""
+class Probation(Protocol):
+    """Who holds keyboards until they are judged."""
+
+    def over(self, port: str) -> bool: ...
+    def hold(self, port: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,11 @@ class Guard:
     """Judges every device of a bus, and again whenever something changes."""
 
     def __init__(
-        self, bus: Bus, policy: Policy, duties: frozenset[Duty] = frozenset(), hold: Hold | None = None
+        self, bus: Bus, policy: Policy, duties: frozenset[Duty] = frozenset(), probation: Probation | None = None
     ) -> None:
         self._bus = bus
         self._duties = duties
-        self._hold = hold
+        self._probation = probation
         self._storms = StormWatch()
         self._watch = SequenceWatch()
         self._hashes: dict[str, str] = {}
@@ -166,8 +169,10 @@ class Guard:
                 self._bus.authorise(port, False)
                 self.policy.forget(port)
                 return Outcome(verdict, False, f"blocked instead: nobody here sees to it that {lacking[0]}")
-            hold = self._hold if verdict.keystrokes is not None and verdict.authorises else None
-            with hold(port) if hold is not None else contextlib.nullcontext():
+            held = self._probation if verdict.keystrokes is not None and verdict.authorises else None
+            if held is not None and not held.over(port):
+                self._hold(port, held)
+            else:
                 _WRITES[verdict.target](self._bus, verdict)
         except AgentError as fault:
             self.policy.forget(port)
@@ -176,6 +181,13 @@ class Guard:
                     self._bus.authorise(port, False)
             return Outcome(verdict, False, fault.what)
         return Outcome(verdict, True)
+
+    def _hold(self, port: str, probation: Probation) -> None:
+        """A keyboard comes to the bus and no further: no driver is looked for."""
+        self._bus.authorise(port, True)
+        for place in self._bus.interfaces(port):
+            self._bus.authorise_interface(port, place, True, probe=False)
+        probation.hold(port)
 
 
 def _allow(bus: Bus, verdict: Verdict) -> None:

@@ -1,207 +1,203 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keyboards on probation: held by the kernel's own grab until their cadence is judged. Judges none.
+"""Keyboards on probation: held on the bus until their cadence is judged, and watched from then on. Judges none.
 
-A grabbed input device (EVIOCGRAB) hands its events to the one that grabbed it and to nobody else: no console, no
-window system, no SysRq. What is typed meanwhile is thrown away. Between the moment in which a driver takes the
-keyboard and the grab stands the console of the kernel, which opens keyboards by itself; so it is switched off before
-the driver comes, and on again once the grab holds. The other readers need a device node, which is root's alone until
-udev has dealt with it, and by then it is grabbed.
+A keyboard on probation is authorised, and no driver has it: the warden has claimed its interfaces (usbfs.py) and reads
+its reports by itself. There is no input device, so nothing can hear a key: no console, no window system, no SysRq.
+What is typed meanwhile is thrown away. To let a driver have it and grab the input device then (EVIOCGRAB) would come
+too late: the kernel's own proof shows one or two keys slip through before the grab, because the driver starts to
+listen before there is anything to be grabbed (tests/qemu).
 
-A driver that has to be loaded first would come after the grab was looked for. So a keyboard is let in only while the
-drivers for it are there.
+After probation a driver gets it, and the warden reads the input devices beside everybody else.
 """
 
 import contextlib
-import fcntl
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from protocols.errors import DecodeError
+from protocols.usb.classes import HID
 from protocols.usb.conditions import Cadence
+from protocols.usb.descriptors import split
 from terminal_agent.errors import AgentError
 from terminal_agent.usb.cadence import CadenceWatch
 
-EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int), linux/input.h
-EVIOCSCLOCKID = 0x400445A0
 EV_KEY, PRESSED = 1, 1
 EVENT = struct.Struct("=qqHHi")  # struct input_event where a long has 64 bits
-KDGKBMODE, KDSKBMODE, K_OFF = 0x4B44, 0x4B45, 0x04  # linux/kd.h
-VT_LOCKSWITCH, VT_UNLOCKSWITCH = 0x560B, 0x560C  # linux/vt.h
-CLOCK_MONOTONIC = 1
-DRIVERS = ("bus/usb/drivers/usbhid", "bus/hid/drivers/hid-generic")
 READ_OCTETS = 64 * EVENT.size
-
-
-Ioctl = Callable[[int, int, int | bytes], object]
-"""ioctl(2), so that a test bed can stand in for it."""
-
-
-def _ioctl(descriptor: int, request: int, argument: int | bytes) -> object:
-    return fcntl.ioctl(descriptor, request, argument)
+BOOT_REPORT = 8  # modifiers, one unused, six keys (HID 1.11, appendix B.1)
+MOST_AT_ONCE = 64
+_CONFIGURATION, _INTERFACE, _ENDPOINT = 0x02, 0x04, 0x05  # descriptor types (USB 2.0, table 9-5)
 
 
 class CannotHold(AgentError):
     """A keyboard cannot be held, so it must not live."""
 
 
-class Console(Protocol):
-    """The kernel's own reader of keyboards."""
+class Claimed(Protocol):
+    """A device that no driver has: see usbfs.py."""
 
-    def deaf(self) -> contextlib.AbstractContextManager[None]:
-        """Within it no key reaches the console."""
-        ...
+    descriptor: int
 
-
-class VirtualConsole:
-    """The consoles behind ``/dev/tty0``; a kernel without them has nothing to switch off."""
-
-    def __init__(self, path: str = "/dev/tty0") -> None:
-        try:
-            self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-        except OSError:
-            self._descriptor = None
-
-    @contextlib.contextmanager
-    def deaf(self) -> Iterator[None]:
-        """See :class:`Console`; :class:`CannotHold` where the console does not let itself be switched off."""
-        if self._descriptor is None:
-            yield
-            return
-        try:
-            fcntl.ioctl(self._descriptor, VT_LOCKSWITCH)
-            mode = struct.unpack("i", fcntl.ioctl(self._descriptor, KDGKBMODE, bytes(4)))[0]
-            fcntl.ioctl(self._descriptor, KDSKBMODE, K_OFF)
-        except OSError as fault:
-            raise CannotHold(f"the console's keyboard cannot be switched off: {fault.strerror}") from None
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                fcntl.ioctl(self._descriptor, KDSKBMODE, mode)
-                fcntl.ioctl(self._descriptor, VT_UNLOCKSWITCH)
+    def claim(self, interface: int) -> None: ...
+    def ask(self, endpoint: int, size: int) -> None: ...
+    def take(self) -> tuple[int, bytes] | None: ...
+    def close(self) -> None: ...
 
 
-class Nodes(Protocol):
-    """Which input devices belong to a USB device."""
+class Places(Protocol):
+    """Where a USB device is in the system: see sysfs.py."""
 
-    def input_nodes(self, port: str) -> list[str]:
-        """Their names, such as ``event3``."""
-        ...
+    def node(self, port: str) -> str: ...
+    def descriptors(self, port: str) -> bytes: ...
+    def interfaces(self, port: str) -> Sequence[tuple[int, int]]: ...
 
 
 @dataclass(slots=True)
 class Held:
-    """One keyboard: its open nodes, and how it types."""
+    """One keyboard: what is open of it, and how it types."""
 
     port: str
+    node: str
+    """Its node in usbfs: a device that is plugged in anew has another."""
+    device: Claimed | None = None
+    """While it is on probation."""
     nodes: dict[int, str] = field(default_factory=dict)
+    """Descriptor to input device, from then on."""
     watch: CadenceWatch = field(default_factory=CadenceWatch)
-    grabbed: bool = True
     judged_by: Cadence | None = None
     """What it was last judged by."""
+    pressed: dict[int, bytes] = field(default_factory=dict)
+    """Endpoint to its last report."""
 
 
 class Keyboards:
-    """All that are on probation or watched after it."""
+    """All that are on probation, or watched after it."""
 
     def __init__(
         self,
-        nodes: Nodes,
-        console: Console,
-        sysfs: str = "/sys",
+        places: Places,
+        claimed: Callable[[str], Claimed],
+        clock: Callable[[], float],
         devices: str = "/dev/input",
-        ioctl: Ioctl | None = None,
     ) -> None:
-        self._nodes = nodes
-        self._console = console
-        self._sysfs = sysfs
+        self._places = places
+        self._claimed = claimed
+        self._clock = clock
         self._devices = devices
-        self._ioctl: Ioctl = ioctl or _ioctl
         self.held: dict[str, Held] = {}
 
-    @contextlib.contextmanager
-    def hold(self, port: str) -> Iterator[None]:
-        """Within it a keyboard is let in; at its end it is grabbed, or :class:`CannotHold` is raised.
+    def over(self, port: str) -> bool:
+        """Whether the keyboard that is at a port now has its probation behind it."""
+        held = self.held.get(port)
+        return held is not None and held.device is None and held.node == self._places.node(port)
 
-        A keyboard that was let in before stays as it is: its probation may be over.
-        """
-        known = self.held.get(port)
-        if known is not None and list(known.nodes.values()) == self._nodes.input_nodes(port) and known.nodes:
-            yield
+    def hold(self, port: str) -> None:
+        """Claim a keyboard that was authorised and has no driver; :class:`CannotHold` where that fails."""
+        held = self.held.get(port)
+        node = self._places.node(port)
+        if held is not None and held.device is not None and held.node == node:
             return
         self.release(port)
-        for driver in DRIVERS:
-            if not os.access(f"{self._sysfs}/{driver}", os.F_OK):
-                raise CannotHold(
-                    f"the driver {driver.rpartition('/')[2]} is not loaded: load it when the machine starts"
-                )
-        held = Held(port)
         try:
-            with self._console.deaf():
-                yield
-                for name in self._nodes.input_nodes(port):
-                    self._take(held, name)
-            if not held.nodes:
-                raise CannotHold("no input device of it came that could be held")
-        except BaseException:
-            _close(held)
+            pipes = interrupt_pipes(self._places.descriptors(port), self._places.interfaces(port))
+            if not pipes:
+                raise CannotHold("nothing of it could be held: it has no interrupt pipe to type by")
+            device = self._claimed(node)
+        except DecodeError as fault:
+            raise CannotHold(str(fault)) from None
+        self.held[port] = Held(port, node, device)
+        try:
+            for interface in sorted({interface for interface, _, _ in pipes}):
+                device.claim(interface)
+            for _, endpoint, size in pipes:
+                device.ask(endpoint, size)
+        except AgentError:
+            self.release(port)
             raise
-        self.held[port] = held
 
     def descriptors(self) -> dict[int, Held]:
-        """What to wait for."""
-        return {descriptor: held for held in self.held.values() for descriptor in held.nodes}
+        """What to wait for; those that are claimed say so as if they could be written."""
+        found = {descriptor: held for held in self.held.values() for descriptor in held.nodes}
+        return found | {held.device.descriptor: held for held in self.held.values() if held.device is not None}
 
     def read(self, descriptor: int, held: Held) -> bool:
-        """Take in what was typed; whether a key went down. A node that is gone is let go of."""
+        """Take in what was typed; whether a key went down. A keyboard that is gone is let go of."""
+        before = held.watch.presses
         try:
-            octets = os.read(descriptor, READ_OCTETS)
+            if held.device is not None:
+                self._take_reports(held, held.device)
+            else:
+                self._take_events(held, os.read(descriptor, READ_OCTETS))
         except BlockingIOError:
-            return False
-        except OSError:
-            os.close(descriptor)
-            held.nodes.pop(descriptor, None)
-            return False
-        pressed = False
-        for seconds, micro, kind, _, value in EVENT.iter_unpack(octets[: len(octets) // EVENT.size * EVENT.size]):
-            if kind == EV_KEY and value == PRESSED:
-                held.watch.press(seconds + micro / 1e6)
-                pressed = True
-        return pressed
+            pass
+        except (OSError, AgentError):
+            self.release(held.port)
+        return held.watch.presses > before
 
-    def let_go(self, port: str) -> None:
-        """Probation is over: its keys reach everybody, and are watched further."""
+    def end(self, port: str) -> None:
+        """Its probation is over: whoever claims its interfaces next has them."""
         held = self.held.get(port)
-        if held is None or not held.grabbed:
-            return
-        held.grabbed = False
-        for descriptor in held.nodes:
+        if held is not None and held.device is not None:
+            held.device.close()
+            held.device = None
+
+    def watch(self, port: str, name: str) -> None:
+        """Read an input device of it from now on, beside everybody else."""
+        held = self.held.get(port)
+        if held is not None and name not in held.nodes.values():
             with contextlib.suppress(OSError):
-                self._ioctl(descriptor, EVIOCGRAB, 0)
+                held.nodes[os.open(f"{self._devices}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)] = name
 
     def release(self, port: str) -> None:
         """It is gone, or barred."""
         held = self.held.pop(port, None)
-        if held is not None:
-            _close(held)
+        if held is None:
+            return
+        if held.device is not None:
+            held.device.close()
+        for descriptor in held.nodes:
+            os.close(descriptor)
 
-    def _take(self, held: Held, name: str) -> None:
-        try:
-            descriptor = os.open(f"{self._devices}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as fault:
-            raise CannotHold(f"{self._devices}/{name}: {fault.strerror}") from None
-        held.nodes[descriptor] = name
-        try:
-            self._ioctl(descriptor, EVIOCGRAB, 1)
-            self._ioctl(descriptor, EVIOCSCLOCKID, struct.pack("i", CLOCK_MONOTONIC))
-        except OSError as fault:
-            raise CannotHold(f"{self._devices}/{name} cannot be grabbed: {fault.strerror}") from None
+    def _take_reports(self, held: Held, device: Claimed) -> None:
+        for _ in range(MOST_AT_ONCE):
+            found = device.take()
+            if found is None:
+                return
+            endpoint, report = found
+            if newly_pressed(held.pressed.get(endpoint, b""), report):
+                held.watch.press(self._clock())
+            held.pressed[endpoint] = report
+
+    def _take_events(self, held: Held, octets: bytes) -> None:
+        for _, _, kind, _, value in EVENT.iter_unpack(octets[: len(octets) // EVENT.size * EVENT.size]):
+            if kind == EV_KEY and value == PRESSED:
+                held.watch.press(self._clock())
 
 
-def _close(held: Held) -> None:
-    for descriptor in held.nodes:
-        os.close(descriptor)
-    held.nodes.clear()
+def newly_pressed(before: bytes, report: bytes) -> bool:
+    """Whether a report shows a key that the one before did not: of a boot keyboard a usage, of others a bit."""
+    if len(report) == BOOT_REPORT:
+        return bool(set(report[2:]) - set(before[2:]) - {0}) or bool(report[0] & ~(before[0] if before else 0))
+    old = int.from_bytes(before[: len(report)].ljust(len(report), b"\0"), "big")
+    return bool(int.from_bytes(report, "big") & ~old)
+
+
+def interrupt_pipes(descriptors: bytes, places: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Interface, endpoint and packet size of each pipe by which an input device of the configuration in use types."""
+    return list(_pipes(descriptors, frozenset(places)))
+
+
+def _pipes(descriptors: bytes, places: frozenset[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    configuration, interface, types = 0, 0, False
+    for one in split(descriptors):
+        if one[1] == _CONFIGURATION and len(one) >= 6:
+            configuration = one[5]
+        elif one[1] == _INTERFACE and len(one) >= 9:
+            interface = one[2]
+            types = one[5] == HID and one[3] == 0 and (configuration, interface) in places
+        elif one[1] == _ENDPOINT and len(one) >= 7 and types and one[2] & 0x80 and one[3] & 0x03 == 0x03:
+            yield interface, one[2], int.from_bytes(one[4:6], "little") & 0x07FF

@@ -161,6 +161,11 @@ class Policy:
             memory.allowed[device.port] = device
         return found
 
+    def judge_port(self, port: str, now: Now) -> Verdict | None:
+        """The verdict on what is allowed at a port now, without remembering it; None where nothing is."""
+        device = self.memory.allowed.get(port)
+        return None if device is None else self.judge(device, now)
+
     def forget(self, port: str) -> None:
         """A device is gone."""
         self.memory.allowed.pop(port, None)

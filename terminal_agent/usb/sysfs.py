@@ -14,9 +14,8 @@ from terminal_agent.errors import AgentError
 from terminal_agent.usb.describe import Raw
 from terminal_agent.usb.document import PORT
 
+DEVICE_NODES = "/dev/bus/usb"
 LONGEST_TEXT = 4_096  # a page: what sysfs gives at most for a text
-DEEPEST_INPUT = 4  # interface/0003:…/input/input7/event3
-DEEPEST_DISK = 5  # interface/host2/target2:0:0/2:0:0:0/block/sda
 MOST_DEVICES = 4_096  # 127 a bus and some dozens of buses; more is no machine
 
 
@@ -98,13 +97,13 @@ class Sysfs:
                 found.append((int(configuration), int(number)))
         return sorted(found)
 
-    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None:
-        """One interface lives or not; when it does, the kernel is asked to look for its driver."""
+    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool, probe: bool = True) -> None:
+        """One interface lives or not; when it does, and ``probe``, the kernel is asked to look for its driver."""
         name = f"{port}:{place[0]}.{place[1]}"
         self._write(f"{self._folder(port)}/{name}/authorized", "1" if allowed else "0")
-        probe = f"{self._root}/bus/usb/drivers_probe"
-        if allowed and os.path.exists(probe):  # noqa: PTH110 - text, see above
-            self._write(probe, name, kept=False)
+        drivers = f"{self._root}/bus/usb/drivers_probe"
+        if allowed and probe and os.path.exists(drivers):  # noqa: PTH110 - text, see above
+            self._write(drivers, name, kept=False)
 
     def remove(self, port: str) -> None:
         """The device is cut off until it is plugged anew."""
@@ -121,35 +120,15 @@ class Sysfs:
             raise SysfsError("a port that is none", "such as 1-4.2")
         self._write(f"{self._devices}/{folder}/disable", "1" if off else "0")
 
-    def input_nodes(self, port: str) -> list[str]:
-        """The names of the input devices that a device has now: ``event3``."""
-        found = []
-        for configuration, number in self.interfaces(port):
-            for node in self._walk(f"{self._folder(port)}/{port}:{configuration}.{number}", DEEPEST_INPUT):
-                name = node.rpartition("/")[2]
-                if name.startswith("event") and name[5:].isdecimal():
-                    found.append(name)
-        return sorted(set(found))
+    def node(self, port: str) -> str:
+        """The device's node in usbfs, which no later device of this bus has."""
+        folder = self._folder(port)
+        bus, device = self._text(f"{folder}/busnum") or "0", self._text(f"{folder}/devnum") or "0"
+        return f"{DEVICE_NODES}/{int(bus):03d}/{int(device):03d}"
 
-    def disks(self, port: str) -> list[str]:
-        """The names of the disks that a device has now: ``sda``."""
-        found = []
-        for configuration, number in self.interfaces(port):
-            for node in self._walk(f"{self._folder(port)}/{port}:{configuration}.{number}", DEEPEST_DISK):
-                folder, _, name = node.rpartition("/")
-                if folder.endswith("/block"):
-                    found.append(name)
-        return sorted(set(found))
-
-    def _walk(self, folder: str, depth: int) -> list[str]:
-        """The real folders below one, so many levels down; links are not followed."""
-        found = []
-        for name in self._names(folder):
-            path = f"{folder}/{name}"
-            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - text, see above
-                found.append(path)
-                found += self._walk(path, depth - 1) if depth > 1 else []
-        return found
+    def descriptors(self, port: str) -> bytes:
+        """The descriptors of a device; nothing where it is gone."""
+        return self._octets(f"{self._folder(port)}/descriptors", LARGEST + 1) or b""
 
     def _folder(self, port: str) -> str:
         if not PORT.fullmatch(port):

@@ -26,6 +26,7 @@ PLANTED = {
     "aiomqtt-once": ("terminal_agent/report/outbox.py", "import aiomqtt"),
     "sealed-has-no-way-out": ("terminal_agent/sealed/__init__.py", "import socket"),
     "usb-without-libraries": ("terminal_agent/usb/document.py", "import protocols.ed25519"),
+    "warden-stands-alone": ("terminal_agent/usb/describe.py", "import cryptography"),
 }
 # Further ways to break the layered contract: a room that looks up, and a module that no layer names.
 ALSO_PLANTED = [

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the proofs inside the emulated machine stand on: the host's hands, a witness of the kernel, the warden. No proof."""
+"""What the proofs in the emulated machine stand on: the host's hands, a witness of the kernel, the warden."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from protocols.ed25519 import verify
 from protocols.signed import Statement
@@ -26,7 +26,7 @@ from tests.protocols.persons import public_pem, sealed, trust
 
 DEVICES = Path("/sys/bus/usb/devices")
 MODULES = Path("/run/modules")
-HOME = Path("/run/warden")
+HOMES = Path("/run/warden")
 TERMINAL = "TG000001"
 ROOTS = 'allow id 1d6b:* with-interface 09:00:00 label "roots"\n'
 PATIENCE_S = 20.0
@@ -105,7 +105,10 @@ class Witness:
         """The ports at which devices came."""
         return [e.port for _, e in self.heard[since:] if e.is_usb_device and e.action == "add"]
 
-    def stop(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         self._socket.close()
@@ -116,7 +119,7 @@ def until(true: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
     end = time.monotonic() + within_s
     while not (found := true()):
         assert time.monotonic() < end, f"in vain for {within_s} s"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return found
 
 
@@ -160,22 +163,25 @@ class Warden:
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     ready_s: float = 0.0
-    more: dict[str, str] = field(default_factory=dict)
+    home: Path = field(default_factory=lambda: HOMES / str(time.monotonic_ns()))
+    """Everything of this one: nothing of an earlier proof is in its chain."""
 
     def __post_init__(self) -> None:
-        HOME.mkdir(exist_ok=True)
+        self.home.mkdir(parents=True)
         people = ("anna", "ben")
         for name in people:
-            (HOME / f"{name}.pub").write_text(public_pem(name))
-        persons = [f'[[persons]]\nname = "{n}"\nkey = "{n}.pub"\nmay = ["usb-policy", "usb-exception"]\n' for n in people]
-        (HOME / "trust.toml").write_text("[thresholds]\nusb-policy = 2\nusb-exception = 2\n" + "".join(persons))
+            (self.home / f"{name}.pub").write_text(public_pem(name))
+        persons = [
+            f'[[persons]]\nname = "{n}"\nkey = "{n}.pub"\nmay = ["usb-policy", "usb-exception"]\n' for n in people
+        ]
+        (self.home / "trust.toml").write_text("[thresholds]\nusb-policy = 2\nusb-exception = 2\n" + "".join(persons))
         settings = f'terminal = "{TERMINAL}"\ntrust = "trust.toml"\nstate = "usb"\naudit = "audit"\nsocket = "sock"\n'
-        (HOME / "warden.toml").write_text(settings)
+        (self.home / "warden.toml").write_text(settings)
         self.keep(self.rules)
 
     @property
     def store(self) -> Store:
-        return Store(HOME / "usb", TERMINAL, trust("anna", "ben"), verify, "a boot")
+        return Store(self.home / "usb", TERMINAL, trust("anna", "ben"), verify, "a boot")
 
     def keep(self, rules: str, more: str = "") -> None:
         """A policy of these rules, signed by two, confirmed."""
@@ -197,7 +203,7 @@ class Warden:
         """Start it, and wait until it judges."""
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "terminal_agent.processes.warden", str(HOME / "warden.toml")],
+            [sys.executable, "-I", "-m", "terminal_agent.processes.warden", str(self.home / "warden.toml")],
             stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
@@ -218,7 +224,7 @@ class Warden:
 
     def records(self) -> list[dict[str, Any]]:
         """All that stands in its chain."""
-        path = HOME / f"audit/{TERMINAL}.warden.jsonl"
+        path = self.home / f"audit/{TERMINAL}.warden.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def verdicts(self, port: str = "") -> list[str]:
