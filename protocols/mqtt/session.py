@@ -186,9 +186,7 @@ class ClientSession:
         if not self.free:
             raise EncodeError(f"{len(self._unanswered)} publishes wait for the broker, no more may")
         packet_id = self._fresh_id()
-        self._send(
-            mqtt5.PublishPacket(topic, payload, qos=qos, packet_id=packet_id, message_expiry_interval=expiry_s)
-        )
+        self._send(mqtt5.PublishPacket(topic, payload, qos=qos, packet_id=packet_id, message_expiry_interval=expiry_s))
         self._unanswered[packet_id] = (topic, payload, expiry_s)
         return packet_id
 
