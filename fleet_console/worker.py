@@ -30,6 +30,7 @@ from protocols.telemetry.seal import Signer
 from protocols.telemetry.topics import ROOT, SHARDS, receipt_topic
 
 CHUNK = 500  # messages judged and committed at once
+MOST_WAITING = 2_000  # messages in memory: with more, nothing is read until the desk has caught up
 POLL_S = 0.2  # how often a standby asks for the lock, and a worker for orders
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
@@ -74,6 +75,7 @@ class Worker:
         self._patience_s = patience_s
         self._waiting: deque[Message] = deque()
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()
         self._receipts: dict[tuple[str, int], bytes] = {}
         self._feed: Feed | None = None
         self.ready = asyncio.Event()
@@ -109,6 +111,7 @@ class Worker:
             )
             self._feed = feed
             self._waiting.clear()
+            self._room.set()
             self._receipts.clear()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(feed))
@@ -142,6 +145,9 @@ class Worker:
                     case Message():
                         self._waiting.append(item)
                         self._wake.set()
+                        if len(self._waiting) >= MOST_WAITING:
+                            self._room.clear()
+                            await self._room.wait()
                     case Joined(kept):
                         tools.counts.connected[self._group] = True
                         session = "kept" if kept else "new"
@@ -160,6 +166,8 @@ class Worker:
             self._wake.clear()
             while self._waiting:
                 chunk = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
+                if len(self._waiting) < MOST_WAITING // 2:
+                    self._room.set()
                 began = time.perf_counter()
                 outcome = await desk.take(chunk)
                 self._count(outcome, time.perf_counter() - began)
