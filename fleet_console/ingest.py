@@ -11,7 +11,6 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -58,28 +57,26 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
     voice = Voice("fleet-console", as_json=as_json)
     wanted = needed(settings.ingest, "ingest", path)
     broker = needed(settings.broker, "broker", path)
-    with ThreadPoolExecutor(max(2, len(wanted.group)), "judge") as thread:
-        counts = metrics.Counts()
-        async with AsyncExitStack() as open_things:
-            tools = Tools(
-                open_store=lambda: open_store(settings.store),
-                access=broker.access,
-                signer=signing_key_of(wanted.receipt_key),
-                thread=thread,
-                clock_ms=lambda: time.time_ns() // 1_000_000,
-                randomness=random.random,
-                counts=counts,
-                say=_speaker(voice),
-                contain=_containment(broker.access, wanted),
-            )
-            address = await _metrics(counts, wanted.metrics_port, open_things)
-            if 0 in wanted.group and (settings.audit.key or settings.audit.tsa):
-                hourly = asyncio.create_task(_hourly(settings, tools.say))
-                open_things.callback(hourly.cancel)
-            workers = [Worker(one, wanted.groups, tools) for one in wanted.group]
-            others = [one for one in range(wanted.groups) if one not in wanted.group]
-            spares = [Worker(one, wanted.groups, tools, PATIENCE_S) for one in others if wanted.standby]
-            return await _until_stopped(workers, spares, stop, lambda: _ready(voice, settings, wanted, address))
+    counts = metrics.Counts()
+    async with AsyncExitStack() as open_things:
+        tools = Tools(
+            open_store=lambda: open_store(settings.store),
+            access=broker.access,
+            signer=signing_key_of(wanted.receipt_key),
+            clock_ms=lambda: time.time_ns() // 1_000_000,
+            randomness=random.random,
+            counts=counts,
+            say=_speaker(voice),
+            contain=_containment(broker.access, wanted),
+        )
+        address = await _metrics(counts, wanted.metrics_port, open_things)
+        if 0 in wanted.group and (settings.audit.key or settings.audit.tsa):
+            hourly = asyncio.create_task(_hourly(settings, tools.say))
+            open_things.callback(hourly.cancel)
+        workers = [Worker(one, wanted.groups, tools) for one in wanted.group]
+        others = [one for one in range(wanted.groups) if one not in wanted.group]
+        spares = [Worker(one, wanted.groups, tools, PATIENCE_S) for one in others if wanted.standby]
+        return await _until_stopped(workers, spares, stop, lambda: _ready(voice, settings, wanted, address))
 
 
 async def _until_stopped(

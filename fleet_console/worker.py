@@ -12,7 +12,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -45,7 +44,6 @@ class Tools:
     open_store: Callable[[], Awaitable[Database]]
     access: BrokerAccess
     signer: Signer
-    thread: Executor
     clock_ms: Callable[[], int]
     randomness: Callable[[], float]
     counts: Counts
@@ -100,7 +98,7 @@ class Worker:
     async def _live(self) -> None:
         async with self._held() as database:
             tools = self._tools
-            desk = Desk(database, await Register.load(database), tools.signer, tools.thread, tools.clock_ms)
+            desk = Desk(database, await Register.load(database), tools.signer, tools.clock_ms)
             dispatch = Dispatch(database, lambda shard: shard % self._groups == self._group, tools.clock_ms)
             feed = Feed(
                 tools.access,
