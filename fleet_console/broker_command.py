@@ -45,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     config.add_argument("--plugin", type=Path, metavar="FILE", help="mosquitto_dynamic_security.so")
     config.add_argument("--user", metavar="NAME", help="whom mosquitto becomes (mosquitto)")
     config.add_argument("--terminal", action="append", default=[], metavar="NAME", help="may speak from the start")
+    config.add_argument("--admit", type=Path, metavar="DIR", help="a folder of NAME.pem: TG* may speak from the start")
     check = parser.add_argument_group("check")
     check.add_argument("--terminals", metavar="HOST:PORT", help="the terminals' listener")
     check.add_argument(
@@ -72,7 +73,8 @@ def _config(args: argparse.Namespace, voice: Voice) -> int:
     if files["ca"].read_bytes() == files["office_ca"].read_bytes():
         what = "--ca and --office-ca are the same authority"
         raise Fault(what, "with one, a terminal's certificate gets in at head office's port", Exit.REFUSED)
-    bad = [name for name in args.terminal if not is_terminal_name(name)]
+    admitted = [*args.terminal, *(path.stem for path in (args.admit.glob("TG*.pem") if args.admit else ()))]
+    bad = [name for name in admitted if not is_terminal_name(name)]
     if bad:
         raise Fault("--terminal: 1 to 32 letters, digits and hyphens expected", "such as TG000001", Exit.USAGE)
     folder: Path = args.dir.absolute()
@@ -84,7 +86,7 @@ def _config(args: argparse.Namespace, voice: Voice) -> int:
     written = [str(_write(folder / "mosquitto.conf", configuration(plan)))]
     security = folder / "dynamic-security.json"
     if not security.exists():  # mosquitto keeps in it whom it was told to admit and isolate
-        written.append(str(_write(security, dynamic_security(args.terminal))))
+        written.append(str(_write(security, dynamic_security(admitted))))
     voice.answer({"event": "written", "files": written}, f"written: {', '.join(written)}")
     return 0
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ingest as one would write it with aiomqtt: a loop, json, a signature, a row, a commit. Ours is held against it.
 
-Run as a process of its own: ``fleet_idiom.py PORT FOLDER COUNT``. It prints ``ready``, and at the end wall and processor
-seconds from the first message to the last commit. aiomqtt acknowledges on arrival: whatever it has not committed when
-it dies is lost, which is why this is a measure of speed only.
+Run as a process of its own: ``fleet_idiom.py PORT FOLDER COUNT``. It prints ``ready``, and at the end wall and
+processor seconds from the first message to the last commit. aiomqtt acknowledges on arrival: whatever it has not
+committed when it dies is lost, which is why this is a measure of speed only.
 """
 
 import asyncio
