@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ccid": ("device_profiles.serve.ccid_command", "a CCID reader on a pseudo terminal, for pcscd's own driver"),
     "acquirer": ("device_profiles.serve.acquirer_command", "an acquirer and issuer host, ISO 8583 over TCP"),
     "broker": ("device_profiles.serve.broker_command", "an MQTT broker with mutual TLS"),
+    "fleet": ("device_profiles.serve.fleet_command", "many terminals at the wire of head office"),
     "pki": ("device_profiles.serve.pki_command", "TEST certificates for every end of every TLS line"),
 }
 EXAMPLES = """examples:

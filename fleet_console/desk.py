@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages in, committed reports and signed receipts out: verify, then commit, and only then answer. Knows no broker.
 
-A chunk of messages is judged beside the event loop, entered into the ledgers, and committed in one stroke with the
+A chunk of messages is judged, entered into the ledgers, and committed in one stroke with the
 receipts' serial numbers. Whoever acknowledges does so after :meth:`Desk.take` has returned; where it raises, nothing of
 the chunk was committed and the messages come again.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -23,7 +21,8 @@ from fleet_console.stories import Finding, Stories, Story, keeping
 from protocols.errors import EncodeError
 from protocols.mqtt.session import Message
 from protocols.telemetry.batch import Line
-from protocols.telemetry.envelope import WILL_SEQ, report_hash
+from protocols.telemetry.envelope import WILL_SEQ
+from protocols.telemetry.events import Lane
 from protocols.telemetry.fields import fit
 from protocols.telemetry.ranges import read_ranges
 from protocols.telemetry.receipt import MOST_RANGES, Receipt, encode_receipt
@@ -90,27 +89,22 @@ class _Draft:
 class Desk:
     """Takes the messages of a shard group. One desk for a terminal at any time: see :meth:`Database.hold`."""
 
-    def __init__(
-        self, database: Database, register: Register, signer: Signer, thread: Executor, clock_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, database: Database, register: Register, signer: Signer, clock_ms: Callable[[], int]) -> None:
         self._database = database
         self._register = register
         self._signer = signer
-        self._thread = thread
         self._clock_ms = clock_ms
         self._stories = Stories(database)
         self._dead_since: Counter[str] = Counter()
 
     async def take(self, chunk: Sequence[Message]) -> Outcome:
         """Judge and commit messages, all or none. Raises :class:`fleet_console.store.port.Unavailable`."""
-        loop = asyncio.get_running_loop()
         while True:
-            register = self._register
-            judged = await loop.run_in_executor(self._thread, lambda: [judge(one, register) for one in chunk])  # noqa: B023
-            draft = _Draft(self._clock_ms())
+            register, draft = self._register, _Draft(self._clock_ms())
             try:
-                for one in judged:
-                    await self._enter(one, draft)
+                for message in chunk:
+                    await self._enter(judge(message, register), draft)
+                draft.outcome.counts["reports"] = len(draft.hashes)
                 receipts = self._receipts(draft)
                 await self._database.write(self._steps(draft, receipts), register.version)
             except Stale:
@@ -120,7 +114,8 @@ class Desk:
             except BaseException:
                 self._stories.forget(draft.terminals)
                 raise
-            draft.outcome.receipts = await loop.run_in_executor(self._thread, self._sign, receipts)
+            signed = {(one.terminal, one.boot): _signed(one, self._signer) for one in receipts}
+            draft.outcome.receipts = signed
             return draft.outcome
 
     async def refresh(self) -> None:
@@ -129,48 +124,54 @@ class Desk:
 
     async def _enter(self, one: Accepted | Dead, draft: _Draft) -> None:
         if isinstance(one, Dead):
-            self._refuse(one, draft)
+            draft.dead.append(one)
+            draft.outcome.dead[one.reason] += 1
             return
         terminal, number = one.terminal, one.boot
         draft.terminals.add(terminal)
         story = self._stories.cached(terminal, number) or await self._stories.of(terminal, number)
         draft.stories[terminal] = story
-        for line in one.lines:
-            await self._line(terminal, line, story, draft)
+        for seq, own in self._lines(one, story, draft):
+            first = draft.hashes.get((terminal, number, seq)) or await self._stories.committed(terminal, number, seq)
+            if first is not None and first != own:
+                draft.outcome.findings.append(Found(terminal, number, seq, Finding.CONFLICT))
         while story.ask:
             boot, prev = story.ask.pop()
             if await self._stories.heard(terminal, prev):
                 draft.outcome.findings.append(Found(terminal, boot, 1, Finding.ROLLED_BACK))
 
-    async def _line(self, terminal: str, line: Line, story: Story, draft: _Draft) -> None:
-        report = line.report
-        event, boot, seq = report.event, report.boot, report.seq
-        draft.latest[terminal] = presence.row(report, story, draft.now_ms)
-        own = bytes.fromhex(report_hash(line.octets))
-        if seq == WILL_SEQ:
+    def _lines(self, one: Accepted, story: Story, draft: _Draft) -> list[tuple[int, bytes]]:
+        """Enter the reports of one batch; returns those whose number is here already, with their hashes."""
+        known = []
+        counts = draft.outcome.counts
+        for line in one.lines:
+            report = line.report
+            seq, own = report.seq, sha256(line.octets).digest()
+            presence.note(report, story)
+            if seq == WILL_SEQ:
+                draft.reports.append(_row(line, own, draft.now_ms))
+                counts["wills"] += 1
+                continue
+            place, finding = story.add(report, own)
+            if place is Place.KNOWN:
+                counts["duplicates"] += 1
+                known.append((seq, own))
+                continue
+            if place is Place.NO_ROOM:
+                draft.outcome.dead[Reason.NO_ROOM] += 1  # no receipt names it: it comes again when there is room
+                continue
             draft.reports.append(_row(line, own, draft.now_ms))
-            draft.outcome.counts["wills"] += 1
-            return
-        place, finding = story.add(report, own)
-        draft.boots[terminal, boot] = story.boots[boot]
-        if place is Place.KNOWN:
-            draft.outcome.counts["duplicates"] += 1
-            first = draft.hashes.get((terminal, boot, seq)) or await self._stories.committed(terminal, boot, seq)
-            if first is not None and first != own:
-                finding = Finding.CONFLICT
-        elif place is Place.NO_ROOM:
-            draft.outcome.dead[Reason.NO_ROOM] += 1  # no receipt names it: it comes again when there is room
-            return
-        else:
-            draft.reports.append(_row(line, own, draft.now_ms))
-            draft.hashes[terminal, boot, seq] = own
-            draft.outcome.counts["reports"] += 1
-            if event.name == DROPPED:
-                self._account(terminal, line, story, draft)
-            elif answer := dispatch.answer(report, draft.now_ms):
+            draft.hashes[one.terminal, one.boot, seq] = own
+            if finding is not None:
+                draft.outcome.findings.append(Found(one.terminal, one.boot, seq, finding))
+            if one.lane is Lane.ALERT and report.event.name == DROPPED:
+                self._account(one.terminal, line, story, draft)
+            elif one.lane is Lane.ACK and (answer := dispatch.answer(report, draft.now_ms)):
                 draft.answers.append(answer)
-        if finding is not None:
-            draft.outcome.findings.append(Found(terminal, boot, seq, finding))
+        draft.latest[one.terminal] = presence.row(one.lines[-1].report, story, draft.now_ms)
+        if (ledger := story.boots.get(one.boot)) is not None:
+            draft.boots[one.terminal, one.boot] = ledger
+        return known
 
     def _account(self, terminal: str, line: Line, story: Story, draft: _Draft) -> None:
         """A terminal says what it has dropped, of this boot or of one before."""
@@ -183,10 +184,6 @@ class Desk:
         draft.dropped += [(terminal, boot, low, high) for low, high in gaps]
         draft.boots[terminal, boot] = ledger
         draft.outcome.counts["dropped"] += sum(high - low + 1 for low, high in gaps)
-
-    def _refuse(self, one: Dead, draft: _Draft) -> None:
-        draft.dead.append(one)
-        draft.outcome.dead[one.reason] += 1
 
     def _receipts(self, draft: _Draft) -> list[Receipt]:
         found = []
@@ -219,9 +216,6 @@ class Desk:
         for terminal in full:
             del self._dead_since[terminal]
         return [(terminal, DEAD_KEPT) for terminal in full]
-
-    def _sign(self, receipts: Sequence[Receipt]) -> dict[tuple[str, int], bytes]:
-        return {(one.terminal, one.boot): _signed(one, self._signer) for one in receipts}
 
 
 def _row(line: Line, own: bytes, now_ms: int) -> Row:

@@ -32,6 +32,7 @@ FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
 CONNECT_S = 10.0
 WINDOW = 1_000  # publishes of ours that may wait for the broker; it may take fewer
+RECEIVE_MAXIMUM = 65_535  # mosquitto 2.0 keeps to no lower one: who wants fewer at once stops reading (see worker.py)
 LARGEST = LARGEST_BATCH + 512  # a batch, its topic and properties
 CHUNK = 65_536
 
@@ -69,7 +70,13 @@ class Feed:
         self._randomness = randomness
         self._acknowledged = acknowledged
         self._session = ClientSession(
-            Settings(client_id, session_expiry_s=SESSION_EXPIRY_S, window=WINDOW, largest_packet=LARGEST)
+            Settings(
+                client_id,
+                session_expiry_s=SESSION_EXPIRY_S,
+                receive_maximum=RECEIVE_MAXIMUM,
+                window=WINDOW,
+                largest_packet=LARGEST,
+            )
         )
         self._was_joined = False
         self._failures = 0

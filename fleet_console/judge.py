@@ -3,7 +3,7 @@
 """Whether a message is what a terminal of ours reported: topic, state, signature, schema. Stores nothing.
 
 Nothing of a message is read before its signature has been verified with a key that the register has for the terminal
-of its topic. Verification releases Python's lock, so it may run beside the event loop.
+of its topic.
 """
 
 from dataclasses import dataclass
@@ -77,9 +77,8 @@ def judge(message: Message, register: Register) -> Accepted | Dead:
         if not key.signed(sealed, CONTEXT):
             return Dead(message, terminal, Reason.SIGNATURE, "the signature is not that of the terminal's key")
         found = lines(sealed)
-        for line in found:
-            if line.report.event.name == DROPPED:
-                read_ranges(str(line.report.event.fields["ranges"]))
+        if found[0].report.event.name == DROPPED:  # an alert travels alone
+            read_ranges(str(found[0].report.event.fields["ranges"]))
     except DecodeError as fault:
         return Dead(message, terminal, Reason.MALFORMED, str(fault))
     first = found[0].report

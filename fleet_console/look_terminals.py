@@ -15,7 +15,7 @@ from fleet_console.containment import Control
 from fleet_console.register import State
 from fleet_console.settings import OfficeSettings, load
 from fleet_console.store.choose import open_store
-from fleet_console.store.port import Database
+from fleet_console.store.port import Database, Step
 from protocols.errors import DecodeError
 from protocols.telemetry.keys import PublicKey, from_certificate, from_public_pem
 from protocols.telemetry.topics import is_terminal_name
@@ -27,6 +27,7 @@ examples:
   fleet-console terminals
   fleet-console terminals show TG000001
   fleet-console terminals add TG000001 --certificate TG000001.pem
+  fleet-console terminals import --certificates ./pki
   fleet-console terminals isolate TG000001 --reason "stolen on Monday"
   fleet-console terminals release TG000001 --reason "found, sealed and checked"
 """
@@ -42,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", nargs="?", choices=tuple(_VERBS), default="list", help="what to do (list)")
     parser.add_argument("name", nargs="?", metavar="TERMINAL", help="which terminal")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="add: its certificate, PEM")
+    parser.add_argument("--certificates", type=Path, metavar="DIR", help="import: a folder of NAME.pem; see --only")
+    parser.add_argument("--only", default="TG*", metavar="PATTERN", help="import: which names (TG*)")
     parser.add_argument("--report-key", type=Path, metavar="FILE", help="add: a report key of its own, public, PEM")
     parser.add_argument("--reason", metavar="WORDS", help="isolate, release: why, for the audit chain")
     common(parser)
@@ -50,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what the verb says."""
     settings = load(args.settings)
-    if args.verb != "list" and (args.name is None or not is_terminal_name(args.name)):
+    if args.verb not in ("list", "import") and (args.name is None or not is_terminal_name(args.name)):
         raise Fault(f"terminals {args.verb}: a terminal's name expected", "such as TG000001", Exit.USAGE)
     if args.verb in ("isolate", "release") and not args.reason:
         raise Fault(f"terminals {args.verb}: --reason expected", "it stands in the audit chain", Exit.USAGE)
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _within(settings: OfficeSettings, args: argparse.Namespace, voice: Voice) -> int:
-    database = await open_store(settings.store, must_exist=args.verb != "add")
+    database = await open_store(settings.store, must_exist=args.verb not in ("add", "import"))
     try:
         await _VERBS[args.verb](database, settings, args, voice)
     finally:
@@ -94,6 +97,22 @@ async def _add(database: Database, settings: OfficeSettings, args: argparse.Name
         await Control(settings.broker.access).admit([args.name])
     words = f"{args.name} added with report key {fields['keys']}"
     voice.answer({"event": "added", **fields, "at_broker": at_broker}, words)
+
+
+async def _import(database: Database, settings: OfficeSettings, args: argparse.Namespace, voice: Voice) -> None:
+    """Many at once, with one record; the broker is told by ``fleet-console broker sync``."""
+    if args.certificates is None or not args.certificates.is_dir():
+        raise Fault("terminals import: --certificates with a folder expected", "of files NAME.pem", Exit.USAGE)
+    paths = [path for path in sorted(args.certificates.glob(f"{args.only}.pem")) if is_terminal_name(path.stem)]
+    now = _now_ms()
+    steps: list[Step] = []
+    for path in paths:
+        try:
+            steps += register.addition(path.stem, (from_certificate(path.read_bytes(), str(path)),), now)
+        except DecodeError as fault:
+            raise Fault(str(fault), "P-256 or Ed25519, in PEM", Exit.USAGE) from None
+    await office_audit.append(database, now, "terminals.imported", {"terminals": len(paths)}, steps)
+    voice.answer({"event": "imported", "terminals": len(paths)}, f"{len(paths)} terminals imported")
 
 
 async def _isolate(database: Database, settings: OfficeSettings, args: argparse.Namespace, voice: Voice) -> None:
@@ -172,4 +191,4 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-_VERBS = {"list": _list, "show": _show, "add": _add, "isolate": _isolate, "release": _release}
+_VERBS = {"list": _list, "show": _show, "add": _add, "import": _import, "isolate": _isolate, "release": _release}

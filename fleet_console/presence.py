@@ -36,11 +36,15 @@ class Presence(StrEnum):
     NEVER = "never heard"
 
 
+def note(report: Report, story: Story) -> None:
+    """Remember how long a terminal says that the next heartbeat may take."""
+    if report.event.name == "agent.heartbeat":
+        story.every_s = int(report.event.fields["every_s"])
+
+
 def row(report: Report, story: Story, now_ms: int) -> Row:
     """The terminal's latest row after a report."""
     event = report.event
-    if event.name == "agent.heartbeat":
-        story.every_s = int(event.fields["every_s"])
     state = Presence.ONLINE
     if report.seq == WILL_SEQ:
         state = Presence.LOST

@@ -12,7 +12,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -30,6 +29,7 @@ from protocols.telemetry.seal import Signer
 from protocols.telemetry.topics import ROOT, SHARDS, receipt_topic
 
 CHUNK = 500  # messages judged and committed at once
+MOST_WAITING = 2_000  # messages in memory: with more, nothing is read until the desk has caught up
 POLL_S = 0.2  # how often a standby asks for the lock, and a worker for orders
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
@@ -44,7 +44,6 @@ class Tools:
     open_store: Callable[[], Awaitable[Database]]
     access: BrokerAccess
     signer: Signer
-    thread: Executor
     clock_ms: Callable[[], int]
     randomness: Callable[[], float]
     counts: Counts
@@ -74,6 +73,7 @@ class Worker:
         self._patience_s = patience_s
         self._waiting: deque[Message] = deque()
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()
         self._receipts: dict[tuple[str, int], bytes] = {}
         self._feed: Feed | None = None
         self.ready = asyncio.Event()
@@ -98,7 +98,7 @@ class Worker:
     async def _live(self) -> None:
         async with self._held() as database:
             tools = self._tools
-            desk = Desk(database, await Register.load(database), tools.signer, tools.thread, tools.clock_ms)
+            desk = Desk(database, await Register.load(database), tools.signer, tools.clock_ms)
             dispatch = Dispatch(database, lambda shard: shard % self._groups == self._group, tools.clock_ms)
             feed = Feed(
                 tools.access,
@@ -109,6 +109,7 @@ class Worker:
             )
             self._feed = feed
             self._waiting.clear()
+            self._room.set()
             self._receipts.clear()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(feed))
@@ -142,6 +143,9 @@ class Worker:
                     case Message():
                         self._waiting.append(item)
                         self._wake.set()
+                        if len(self._waiting) >= MOST_WAITING:
+                            self._room.clear()
+                            await self._room.wait()
                     case Joined(kept):
                         tools.counts.connected[self._group] = True
                         session = "kept" if kept else "new"
@@ -160,6 +164,8 @@ class Worker:
             self._wake.clear()
             while self._waiting:
                 chunk = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
+                if len(self._waiting) < MOST_WAITING // 2:
+                    self._room.set()
                 began = time.perf_counter()
                 outcome = await desk.take(chunk)
                 self._count(outcome, time.perf_counter() - began)

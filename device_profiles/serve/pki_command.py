@@ -14,9 +14,12 @@ LONGEST_HOURS = 24 * 31  # TEST certificates are for a run, a day, a bench; not 
 EXAMPLES = """examples:
   device-twin pki --dir ./pki --terminal TG000001
   device-twin pki --dir ./pki --terminal TG000001 --terminal TG000002 --hours 2 --json
+  device-twin pki --dir ./pki --fleet 200          TG000001 to TG000200
 """
 
-RESERVED = frozenset({"ca", "broker", "acquirer", "head-office"})  # files of these names are made for every authority
+RESERVED = frozenset({"ca", "broker", "acquirer", "head-office", "office-ca", "office"})
+"""Files of these names are made for every authority."""
+LARGEST_FLEET = 100_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,15 +33,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a terminal's name, such as TG000001; repeatable",
     )
+    parser.add_argument("--fleet", type=int, default=0, metavar="N", help="N terminals more, TG000001 and so on")
     parser.add_argument("--hours", type=int, default=24, metavar="N", help="how long certificates are valid (24)")
     parser.add_argument("--json", action="store_true", help="answer as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the authority, a server certificate for broker and acquirer, a client certificate for each terminal."""
+    """Make the authorities, a server certificate for broker and acquirer, a client certificate for each terminal."""
     from protocols.telemetry.topics import HEAD_OFFICE, is_terminal_name
 
-    names = list(dict.fromkeys(args.terminal))
+    if not 0 <= args.fleet <= LARGEST_FLEET:
+        raise Fault(f"--fleet: 0 to {LARGEST_FLEET} expected", "such as --fleet 200", Exit.USAGE)
+    names = list(dict.fromkeys([*args.terminal, *(f"TG{number:06}" for number in range(1, args.fleet + 1))]))
     for name in names:
         if is_terminal_name(name) and name in RESERVED:
             raise Fault(f"the name {name} is the authority's own", "such as TG000001", Exit.USAGE)
@@ -49,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from device_profiles.twins.pki import AUTHORITY_NAME, Authority
 
     folder: Path = args.dir
-    authority = Authority(datetime.now(UTC), timedelta(hours=args.hours))
+    now, lifetime = datetime.now(UTC), timedelta(hours=args.hours)
+    authority, office = Authority(now, lifetime), Authority(now, lifetime)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ca, _ = _write(folder, "ca", authority.credential.certificate, authority.credential.key)
@@ -59,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
             credential = issue(name)
             certificate, key = _write(folder, name, credential.certificate, credential.key)
             written[name] = {"certificate": certificate, "key": key}
+        # Head office's own port has an authority of its own: no terminal's certificate gets in there.
+        _write(folder, "office-ca", office.credential.certificate, office.credential.key)
+        credential = office.client(HEAD_OFFICE)
+        _write(folder, "office", credential.certificate, credential.key)
     except FileExistsError as fault:
         raise Fault(f"{fault.filename} exists already", "choose another --dir, or delete that one") from None
     except OSError as fault:
@@ -72,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
         **{name: written[name] for name in ("broker", "acquirer", HEAD_OFFICE)},
         "terminals": {name: written[name] for name in names},
     }
-    text = f"made {AUTHORITY_NAME} in {folder}, valid {args.hours} hours: {', '.join(sorted(written))}"
+    listed = ", ".join(sorted(written)) if len(written) < 20 else f"{len(written)} certificates"
+    text = f"made {AUTHORITY_NAME} in {folder}, valid {args.hours} hours: {listed}"
     Voice("device-twin", as_json=args.json).answer(document, text)
     return 0
 

@@ -114,6 +114,8 @@ _PROPERTIES: Mapping[int, str | int] = {
 
 def screen(octets: bytes) -> None:
     """Walk the lengths, properties and strings of one packet; raises :class:`DecodeError` where they do not hold."""
+    if _is_plain_publish(octets):
+        return
     try:
         kind = PacketType(octets[0] >> 4) if octets else None
     except ValueError:
@@ -125,6 +127,21 @@ def screen(octets: bytes) -> None:
     if _variable(body) != body.left:
         raise DecodeError(f"MQTT {kind.name}", "the remaining length is not that of the octets")
     _BODIES[kind](body, flags)
+
+
+def _is_plain_publish(octets: bytes) -> bool:
+    """Whether it is a PUBLISH of QoS 1 with a topic in ASCII and no property, as most packets are: nothing to walk."""
+    length = len(octets)
+    if length < 8 or octets[0] & 0xF6 != 0x32:
+        return False
+    start = 2 if octets[1] < 0x80 else 3 if octets[2] < 0x80 else 4 if octets[3] < 0x80 else 0
+    if not start or sum((octets[place] & 0x7F) << 7 * (place - 1) for place in range(1, start)) != length - start:
+        return False
+    end = start + 2 + (octets[start] << 8 | octets[start + 1])
+    if end + 3 > length or octets[end + 2] or not (octets[end] or octets[end + 1]):
+        return False
+    topic = octets[start + 2 : end]
+    return topic.isascii() and 0 not in topic
 
 
 def _variable(body: Cursor) -> int:

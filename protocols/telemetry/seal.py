@@ -13,8 +13,9 @@ The body means nothing before the signature has been verified with a key that it
 """
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from binascii import Error as BinasciiError
+from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +33,9 @@ class Algorithm(StrEnum):
 
     ES256 = "es256"
     ED25519 = "ed25519"
+
+
+_ALGORITHMS = {one.encode("ascii"): one for one in Algorithm}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,9 @@ def open_seal(octets: bytes, where: str, largest: int) -> Sealed:
     if found is None:
         raise DecodeError(f"{where}, first line", "algorithm, key id and signature expected")
     try:
-        signature = b64decode(found[3], validate=True)
+        signature = a2b_base64(found[3], strict_mode=True)
     except BinasciiError:
         raise DecodeError(f"{where}, signature", "base64 expected") from None
     if len(signature) > LONGEST_SIGNATURE:
         raise DecodeError(f"{where}, signature", f"at most {LONGEST_SIGNATURE} octets expected")
-    return Sealed(Algorithm(found[1].decode()), found[2].decode(), signature, octets[end + 1 :])
+    return Sealed(_ALGORITHMS[found[1]], found[2].decode(), signature, octets[end + 1 :])

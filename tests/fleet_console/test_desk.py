@@ -7,8 +7,8 @@ the repetition and the batches; everything else is a dead letter with its reason
 """
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -45,14 +45,13 @@ class Office:
     """A desk and its database."""
 
     database: Database
-    thread: ThreadPoolExecutor
     clock: Iterator[int] = field(default_factory=lambda: count(AT_MS))
     desk: Desk = field(init=False)
 
     async def open(self) -> None:
         """Begin a desk, as after a restart."""
         loaded = await Register.load(self.database)
-        self.desk = Desk(self.database, loaded, signer("head-office"), self.thread, lambda: next(self.clock))
+        self.desk = Desk(self.database, loaded, signer("head-office"), lambda: next(self.clock))
 
     async def take(self, *messages: Message) -> Outcome:
         return await self.desk.take(messages)
@@ -87,10 +86,9 @@ async def office(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     database = await open_store(address)
     for name in NAMES:
         await database.write(register.addition(name, (public(name),), AT_MS))
-    with ThreadPoolExecutor(1) as thread:
-        made = Office(database, thread)
-        await made.open()
-        yield made
+    made = Office(database)
+    await made.open()
+    yield made
     await database.close()
 
 
@@ -101,7 +99,7 @@ async def test_reports_are_committed_once_and_receipted(office: Office) -> None:
     found = only(await office.take(first, second))
     assert (found.terminal, found.boot, found.upto, found.also, found.missing) == (NAMES[0], AT_MS, 3, (), ())
     again = await office.take(first)
-    assert again.counts == {"duplicates": 2}
+    assert again.counts == Counter(duplicates=2)
     assert only(again).upto == 3
     assert only(again).serial == found.serial + 1
     assert await office.numbers(NAMES[0]) == [1, 2, 3]
