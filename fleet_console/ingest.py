@@ -17,13 +17,11 @@ from pathlib import Path
 
 from fleet_console import metrics
 from fleet_console.arguments import common
+from fleet_console.audit_command import once, signing_key_of
 from fleet_console.containment import Control
 from fleet_console.settings import BrokerAccess, IngestSettings, OfficeSettings, load, needed
 from fleet_console.store.choose import open_store
-from fleet_console.worker import Tools, Worker
-from protocols.errors import DecodeError
-from protocols.telemetry.keys import signer_from_pem
-from protocols.telemetry.seal import Signer
+from fleet_console.worker import Say, Tools, Worker
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
@@ -32,6 +30,7 @@ examples:
   fleet-console ingest --settings office.toml
   fleet-console ingest --json
 """
+HOUR_S = 3_600.0
 PATIENCE_S = 2.0  # so long a standby leaves a free group to the worker whose it is
 
 
@@ -65,7 +64,7 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
             tools = Tools(
                 open_store=lambda: open_store(settings.store),
                 access=broker.access,
-                signer=receipt_signer(wanted.receipt_key),
+                signer=signing_key_of(wanted.receipt_key),
                 thread=thread,
                 clock_ms=lambda: time.time_ns() // 1_000_000,
                 randomness=random.random,
@@ -74,6 +73,9 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
                 contain=_containment(broker.access, wanted),
             )
             address = await _metrics(counts, wanted.metrics_port, open_things)
+            if 0 in wanted.group and (settings.audit.key or settings.audit.tsa):
+                hourly = asyncio.create_task(_hourly(settings, tools.say))
+                open_things.callback(hourly.cancel)
             workers = [Worker(one, wanted.groups, tools) for one in wanted.group]
             others = [one for one in range(wanted.groups) if one not in wanted.group]
             spares = [Worker(one, wanted.groups, tools, PATIENCE_S) for one in others if wanted.standby]
@@ -110,15 +112,19 @@ async def _all_ready(workers: list[Worker]) -> None:
         await worker.ready.wait()
 
 
-def receipt_signer(path: Path) -> Signer:
-    """The key that receipts are signed with; raises :class:`Fault` with the cure."""
-    try:
-        return signer_from_pem(path.read_bytes(), str(path))
-    except OSError as fault:
-        hint = "openssl genpkey -algorithm ed25519 -out receipt.key"
-        raise Fault(f"{path}: {(fault.strerror or 'cannot be read').lower()}", hint, Exit.USAGE) from None
-    except DecodeError as fault:
-        raise Fault(str(fault), "openssl genpkey -algorithm ed25519 makes one", Exit.USAGE) from None
+async def _hourly(settings: OfficeSettings, say: Say) -> None:
+    """Countersign the audit chain's head; what fails is said and tried again an hour later."""
+    while True:
+        try:
+            database = await open_store(settings.store)
+            try:
+                kinds = await once(database, settings.audit)
+            finally:
+                await database.close()
+            say("countersigned", {"by": kinds}, f"audit head countersigned by {', '.join(kinds)}")
+        except Fault as fault:
+            say("not countersigned", {"reason": fault.what}, f"audit head not countersigned: {fault.what}")
+        await asyncio.sleep(HOUR_S)
 
 
 async def _metrics(counts: metrics.Counts, port: int | None, open_things: AsyncExitStack) -> str | None:
@@ -139,7 +145,7 @@ def _containment(access: BrokerAccess, wanted: IngestSettings) -> Callable[[str]
     return Control(access).isolate
 
 
-def _speaker(voice: Voice) -> Callable[[str, Mapping[str, object], str], None]:
+def _speaker(voice: Voice) -> Say:
     def say(event: str, document: Mapping[str, object], words: str) -> None:
         if voice.as_json:
             voice.data({"event": event, **document})

@@ -16,6 +16,7 @@ from protocols.mqtt.session import (
     Ended,
     Message,
     Notice,
+    RetainHandling,
     Settings,
     Subscribed,
     Will,
@@ -45,9 +46,10 @@ class Line:
         self._flush()
         return isinstance(await self._answer(lambda one: isinstance(one, Connected)), Connected)
 
-    async def subscribe(self, patterns: Sequence[str]) -> tuple[str | None, ...]:
-        """For each filter None where it was granted, else why not."""
-        number = self._session.subscribe(patterns)
+    async def subscribe(self, patterns: Sequence[str], *, retained: bool = False) -> tuple[str | None, ...]:
+        """For each filter None where it was granted, else why not; ``retained`` asks for what the broker keeps."""
+        handling = RetainHandling.SEND_ALWAYS if retained else RetainHandling.SEND_NEVER
+        number = self._session.subscribe(patterns, retained=handling)
         self._flush()
         found = await self._answer(lambda one: isinstance(one, Subscribed) and one.packet_id == number)
         return found.refused if isinstance(found, Subscribed) else tuple("the connection ended" for _ in patterns)
@@ -72,6 +74,10 @@ class Line:
             async with asyncio.timeout(timeout), self._came:
                 await self._came.wait_for(lambda: self.ended is not None)
         return self.ended is not None
+
+    def write(self, octets: bytes) -> None:
+        """A packet that the session would not send; its answer is not waited for."""
+        self._writer.write(octets)
 
     def cut(self) -> None:
         """Drop the connection without a word: a will is due."""

@@ -87,7 +87,10 @@ class SqliteDatabase:
     def _begin(self) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            with contextlib.suppress(FileExistsError):
+                # Only to make it, for its mode: closing a file that is there would drop this process's locks on it, and
+                # with them what keeps another process from removing the log (sqlite.org, How To Corrupt, 2.2).
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as fault:
             raise Unavailable(f"{self._path}: {fault.strerror}", "check the folder's rights and space") from None
         self._database = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_S)

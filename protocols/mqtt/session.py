@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mqtt5
-from mqtt5 import Packet, QoS, Will
+from mqtt5 import Packet, QoS, RetainHandling, Will
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.mqtt.filters import is_topic_name
@@ -33,6 +33,7 @@ __all__ = [
     "Message",
     "Notice",
     "QoS",
+    "RetainHandling",
     "Settings",
     "State",
     "Subscribed",
@@ -151,14 +152,16 @@ class ClientSession:
         )
         self._answer_by = now + wanted.answer_s
 
-    def subscribe(self, patterns: Sequence[str], qos: QoS = QoS.AT_LEAST_ONCE) -> int:
-        """Ask for topics; retained messages are not wanted. The answer names the returned packet id."""
+    def subscribe(
+        self,
+        patterns: Sequence[str],
+        qos: QoS = QoS.AT_LEAST_ONCE,
+        retained: RetainHandling = RetainHandling.SEND_NEVER,
+    ) -> int:
+        """Ask for topics; retained messages are not wanted (3.8.3.1). The answer names the returned packet id."""
         self._must_be_connected()
         packet_id = self._fresh_id()
-        filters = [
-            mqtt5.TopicFilter(pattern, max_qos=qos, retain_handling=mqtt5.RetainHandling.SEND_NEVER)
-            for pattern in patterns
-        ]
+        filters = [mqtt5.TopicFilter(pattern, max_qos=qos, retain_handling=retained) for pattern in patterns]
         self._send(mqtt5.SubscribePacket(packet_id, filters))
         self._subscribing[packet_id] = len(filters)
         return packet_id

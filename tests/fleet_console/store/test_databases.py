@@ -3,6 +3,7 @@
 """Both databases behind the port: all or nothing, the register's version, shard groups, migrations, faults."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -166,6 +167,22 @@ async def test_the_file_is_the_owners_alone_and_synchronous(tmp_path: Path) -> N
     assert (tmp_path / "fleet.db").stat().st_mode & 0o777 == 0o600
     assert await database.read("PRAGMA journal_mode") == [("wal",)]
     assert await database.read("PRAGMA synchronous") == [(2,)]
+    await database.close()
+
+
+async def test_one_process_may_open_the_file_twice_while_others_come_and_go(tmp_path: Path) -> None:
+    """Locks on a file are a process's: what closes it by the way lets another process remove the log under us."""
+    path = str(tmp_path / "fleet.db")
+    database = await open_store(path)
+    await (await open_store(path)).close()
+    script = (
+        f"import sqlite3; d = sqlite3.connect({path!r}); d.execute({ADD.replace('$', '?')!r}, ('TG1', 1)); d.commit()"
+    )
+    for number in (1, 2):
+        words = [sys.executable, "-c", script.replace("TG1", f"TG{number}")]
+        process = await asyncio.create_subprocess_exec(*words)
+        assert await process.wait() == 0
+        assert await database.read(COUNT) == [(number,)]
     await database.close()
 
 
