@@ -19,7 +19,7 @@ class Bindings:
         self._ledger = ledger
 
     def judge(self, message: Message) -> tuple[str, str]:
-        """Why the terminal is not believed (empty where it is, or need not prove anything), and the check in words, where there was one."""
+        """Why the terminal is not believed, and the check in words; both empty where nothing need be proven."""
         bound, proof = self._bound.get(message.terminal or ""), message.binding
         if bound is None:
             return "", ""
