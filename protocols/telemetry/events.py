@@ -302,6 +302,13 @@ _ALL = (
         (Field("cause", of.IDENTIFIER, "why, in one word for programs"), _REASON),
     ),
     EventKind(
+        "certificate.promoted",
+        Lane.ACK,
+        ("the new certificate is in use", "slot {slot}"),
+        (Field("slot", of.IDENTIFIER, "where it lies: a or b"),),
+    ),
+    EventKind("certificate.refused", Lane.ALERT, ("the new certificate does not work", "{reason}"), (_REASON,)),
+    EventKind(
         "technician.granted",
         Lane.ACK,
         ("{person} may: {actions}",),
