@@ -12,6 +12,7 @@ from device_profiles.catalog import find
 from protocols.acquirer.dialects import DIALECTS, Dialect
 from protocols.errors import ProtocolError
 from protocols.hsm.fields import KeyField
+from protocols.identity.binding import LARGEST_VERSION
 from protocols.pan import Pan
 from tillguard.settings import load
 
@@ -85,6 +86,29 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """A terminal that was bound to a merchant, as the acquirer knows it."""
+
+    terminal: str
+    serial: str
+    """The machine's serial number."""
+    version: int
+    """Of the binding in force."""
+    test_key: str = field(repr=False)
+    """A TEST key for its proofs, AES in hexadecimal digits. It lies here in clear: no host command makes a CMAC."""
+
+    def __post_init__(self) -> None:
+        try:
+            octets = bytes.fromhex(self.test_key)
+        except ValueError:
+            octets = b""
+        if len(octets) not in (16, 24, 32):
+            raise ValueError("test-key: 32, 48 or 64 hexadecimal digits expected")
+        if not 1 <= self.version <= LARGEST_VERSION:
+            raise ValueError(f"version: 1 to {LARGEST_VERSION} expected")
+
+
+@dataclass(frozen=True, slots=True)
 class AcquirerProfile:
     """One acquirer: how it speaks, what it holds."""
 
@@ -98,6 +122,8 @@ class AcquirerProfile:
     ksn_field: int = 62
     """The element that carries the key serial number."""
     mac: MacKind = MacKind.RETAIL
+    bindings: tuple[Bound, ...] = ()
+    """Terminals that must prove their binding in each payment; others need not."""
 
     def __post_init__(self) -> None:
         if self.dialect not in DIALECTS:

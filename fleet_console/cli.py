@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "terminals": ("fleet_console.look_terminals", "terminals: list, show, add, isolate, release"),
     "events": ("fleet_console.look_events", "reports that were committed, and messages that were not taken"),
     "enrol": ("fleet_console.enrol_command", "terminals' applications, the steps of their lives, their certificates"),
+    "grant": ("fleet_console.grant_command", "what a technician may do at a terminal, signed by a person"),
     "orders": ("fleet_console.orders_command", "orders to terminals: list, show, new, submit"),
     "approve": ("fleet_console.approve_command", "sign an order that waits for another person"),
     "audit": ("fleet_console.audit_command", "head office's own chain: show, verify, countersign"),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""`fleet-console enrol`: terminals' applications, the steps of their lives, their certificates. Decides nothing itself."""
+"""`fleet-console enrol`: applications of terminals, the steps of their lives, their certificates. Decides nothing."""
 
 import argparse
 import asyncio
@@ -56,8 +56,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "document", type=Path, metavar="FILE"
     )
     step = verb("step", "take a step of a terminal's life, signed by one person or two")
-    step.add_argument("step", nargs="?", choices=[one.value for one in Step if one is not Step.ACTIVATE], metavar="STEP",
-                      help=f"one of {', '.join(one for one in Step if one is not Step.ACTIVATE)}")  # fmt: skip
+    steps = [one.value for one in Step if one is not Step.ACTIVATE]
+    step.add_argument("step", nargs="?", choices=steps, metavar="STEP", help=f"one of {', '.join(steps)}")
     step.add_argument("--terminal", metavar="NAME", help="whose life")
     step.add_argument("--application", default="", metavar="DIGEST", help="as `file` said it; its beginning will do")
     step.add_argument("--fault", action="append", default=[], metavar="FIELD=WORDS", help="correct: what is wrong")
@@ -75,7 +75,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         made.add_argument("--answer", type=Path, required=True, metavar="FILE", help="where to write the answer")
     again = verb("answer", "write once more what was answered to an application")
     again.add_argument("--terminal", required=True, metavar="NAME", help="whose application")
-    again.add_argument("--application", required=True, metavar="DIGEST", help="as `file` said it; its beginning will do")
+    again.add_argument(
+        "--application", required=True, metavar="DIGEST", help="as `file` said it; its beginning will do"
+    )
     again.add_argument("--answer", type=Path, required=True, metavar="FILE", help="where to write it")
     verb("crl", "the list of withdrawn certificates, for the broker").add_argument(
         "--out", type=Path, required=True, metavar="FILE"
@@ -125,10 +127,14 @@ async def _show(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> 
         "binding": standing.version,
         "steps": [{"step": step, "life": life, "persons": persons, "at": at} for step, life, persons, at in steps],
         "bindings": [dict(zip(_ELEMENTS, row, strict=True)) for row in bindings],
-        "certificates": [{"serial": serial, "ends": ends, "revoked": revoked} for serial, ends, revoked in certificates],
+        "certificates": [
+            {"serial": serial, "ends": ends, "revoked": revoked} for serial, ends, revoked in certificates
+        ],
     }
     lines = [f"{args.terminal}: {standing.life}; binding {standing.version or 'none'}"]
-    lines += [f"  {_day(at)}  {step} → {life}{f', by {persons}' if persons else ''}" for step, life, persons, at in steps]
+    lines += [
+        f"  {_day(at)}  {step} → {life}{f', by {persons}' if persons else ''}" for step, life, persons, at in steps
+    ]
     lines += [f"  binding {row[0]} from {_day(row[6])}: {', '.join(map(str, row[1:6]))}" for row in bindings]
     lines += [
         f"  certificate {serial} until {_day(ends)}{f', withdrawn: {revoked}' if revoked else ''}"

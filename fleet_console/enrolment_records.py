@@ -140,7 +140,9 @@ class Records:
         withdrawn or empty), each in their order; times in Unix milliseconds."""
         read = self._database.read
         return (
-            await read("SELECT step, life, persons, at_ms FROM life_steps WHERE terminal = $1 ORDER BY number", terminal),
+            await read(
+                "SELECT step, life, persons, at_ms FROM life_steps WHERE terminal = $1 ORDER BY number", terminal
+            ),
             await read(
                 "SELECT version, acquirer, merchant, licence, serial, location, from_ms FROM bindings"
                 " WHERE terminal = $1 ORDER BY version",

@@ -15,6 +15,7 @@ from typing import Any
 
 from device_profiles.acquirer_profile import AcquirerProfile
 from device_profiles.twins import acquirer_hsm as hsm
+from device_profiles.twins.acquirer_bindings import Bindings
 from device_profiles.twins.acquirer_hsm import Dialogue, HsmGone, HsmRefused
 from device_profiles.twins.acquirer_issuer import Issuer, Verdict
 from device_profiles.twins.acquirer_ledger import Entry, Key, Ledger
@@ -70,6 +71,7 @@ class Host:
         self._mac = profile.mac
         self._ledger = ledger
         self._issuer = Issuer(profile, ledger)
+        self._bindings = Bindings(profile.bindings, ledger)
         self._director = Director(script or Script())
         self._late: dict[str, list[Sending]] = {}
 
@@ -190,6 +192,10 @@ class Host:
                 verdict.object(rule.code, "by script")
                 outcome = _Outcome(rule.code, ("by script",), checks, key)
             else:
+                refusal, check = self._bindings.judge(message)
+                checks |= {"binding": check} if check else {}
+                if refusal:
+                    return self._not_bound(entry, refusal, checks, key)
                 verdict = yield from self._issuer.decide(message, now)
                 told = tuple(text for _, text in verdict.objections)
                 outcome = _Outcome(verdict.code, told, checks | verdict.checks, key, icc=verdict.icc)
@@ -203,6 +209,11 @@ class Host:
         entry.icc = outcome.icc.hex()
         outcome.reference = entry.reference
         return outcome
+
+    def _not_bound(self, entry: Entry, refusal: str, checks: dict[str, str], key: KeyField | None) -> _Outcome:
+        """A terminal that moved, or is only called so: nobody is asked about the card."""
+        entry.code = "58"
+        return _Outcome(entry.code, (refusal,), checks, key, reference=entry.reference)
 
     def _entered(self, message: Message, checks: dict[str, str], key: KeyField | None) -> tuple[Entry, _Outcome | None]:
         """The ledger's entry for a request, and the outcome at once where it has been seen before."""

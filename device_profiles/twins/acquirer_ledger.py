@@ -11,6 +11,7 @@ from typing import Any
 
 from protocols.hsm.fields import KeyField
 
+FACTORS = 1_000  # of one terminal's binding proofs
 REMEMBERED = 20_000
 """Transactions kept: a day of a large shop; older ones can be neither repeated nor reversed."""
 DEVICES = 100_000
@@ -60,6 +61,8 @@ class Ledger:
     session_keys: dict[str, str] = field(default_factory=dict)
     """Terminal to its TAK, as a cryptogram under the LMK."""
     number: int = 0
+    factors: dict[str, list[str]] = field(default_factory=dict)
+    """Terminal to the random factors of its binding proofs, the newest last."""
 
     def find(self, key: Key) -> Entry | None:
         """The transaction of that name."""
@@ -89,6 +92,15 @@ class Ledger:
         self.counters[device] = counter
         return ""
 
+    def take_factor(self, terminal: str, factor: bytes) -> bool:
+        """Accept a binding proof's random factor once, among the last ones of a terminal."""
+        known = self.factors.setdefault(terminal, [])
+        if factor.hex() in known:
+            return False
+        known.append(factor.hex())
+        del known[:-FACTORS]
+        return True
+
     def session_key(self, terminal: str) -> KeyField | None:
         """The TAK of a terminal that has signed on."""
         text = self.session_keys.get(terminal)
@@ -105,6 +117,7 @@ class Ledger:
             "held": self.held,
             "session_keys": self.session_keys,
             "number": self.number,
+            "factors": self.factors,
         }
 
     @classmethod
@@ -120,6 +133,7 @@ class Ledger:
                 held=dict(document["held"]),
                 session_keys=dict(document["session_keys"]),
                 number=int(document["number"]),
+                factors={name: list(known) for name, known in document.get("factors", {}).items()},
             )
             for terminal, stan, transmitted, values in document["entries"]:
                 ledger.entries[Key(str(terminal), int(stan), str(transmitted))] = Entry(**values)

@@ -45,6 +45,11 @@ class Dialect:
         """The same dialect with its KSN in another element."""
         return self if number == self.ksn_field else replace(self, ksn_field=number)
 
+    @property
+    def binding_field(self) -> int:
+        """The element that carries the proof of the terminal's binding: 63, or 62 where the KSN is in that."""
+        return 63 if self.ksn_field != 63 else 62
+
 
 def _specification(dialect: Dialect) -> dict[str, dict[str, Any]]:
     bitmap = {"data_enc": "b", "max_len": 8} if dialect.bitmap == "binary" else {"data_enc": "ascii", "max_len": 16}

@@ -18,6 +18,7 @@ from protocols.acquirer.mti import REQUIRED, Mti
 from protocols.acquirer.redaction import redacted_fields
 from protocols.acquirer.values import OriginalData, SecurityControl, SessionKey
 from protocols.errors import DecodeError, EncodeError, ProtocolError
+from protocols.identity.binding import Proof, read_proof
 from protocols.octets import unhex
 from protocols.pan import Pan, Track2
 
@@ -61,6 +62,8 @@ class Message:
     """DE55, TLV octets of EMV."""
     ksn: bytes | None = None
     """The DUKPT key serial number, 10 octets, in the element that the dialect names."""
+    binding: Proof | None = None
+    """That the terminal is the one that was bound, in the element that the dialect names."""
     session_key: SessionKey | None = None
     network_code: int | None = None
     original: OriginalData | None = None
@@ -150,11 +153,12 @@ def redacted_octets(octets: bytes, dialect: Dialect) -> str:
 def to_fields(message: Message, dialect: Dialect) -> Fields:
     """The bare elements of a message. Raises :class:`EncodeError` for two values that want one element."""
     fields: Fields = {}
+    chosen = {"ksn": dialect.ksn_field, "session_key": dialect.key_field, "binding": dialect.binding_field}
     for attribute, (number, write, _) in _ELEMENTS.items():
         value = getattr(message, attribute)
         if value is None:
             continue
-        place = {"ksn": dialect.ksn_field, "session_key": dialect.key_field}.get(attribute, number)
+        place = chosen.get(attribute, number)
         if place in fields:
             raise EncodeError(f"DE{place}: wanted by two values at once in dialect {dialect.name}")
         refusal = ""
@@ -240,6 +244,7 @@ _ELEMENTS: dict[str, tuple[int, Callable[[Any], str], Callable[[str], Any]]] = {
     "security_control": (53, SecurityControl.digits, SecurityControl.from_digits),
     "icc": (55, _hex, bytes.fromhex),
     "ksn": (_PRIVATE, _hex, _ksn),
+    "binding": (_PRIVATE, Proof.encode, read_proof),
     "session_key": (_PRIVATE, SessionKey.text, SessionKey.from_text),
     "network_code": (70, _digits(3), int),
     "original": (90, OriginalData.digits, OriginalData.from_digits),
@@ -256,6 +261,8 @@ def _reading(number: int, mti: Mti, dialect: Dialect) -> tuple[str, Callable[[st
         return "session_key", SessionKey.from_text
     if not mti.is_network and number == dialect.ksn_field:
         return "ksn", _ksn
+    if not mti.is_network and number == dialect.binding_field:
+        return "binding", read_proof
     if number in _BY_NUMBER:
         return _BY_NUMBER[number]
     raise DecodeError(f"DE{number}", f"not used in message {mti.digits} of dialect {dialect.name}")

@@ -5,21 +5,24 @@
 Five elements make a binding: acquirer, merchant number, the merchant's licence, the machine's serial number, and the
 location. It has a version that only grows; a change of any element is a new version, and the old ones stay as history.
 
-The proof of one payment is an AES-CMAC (NIST SP 800-38B), cut to 8 octets, over a label, the serial number, a random
+The proof of one payment is a CMAC (NIST SP 800-38B), its left 8 octets, over a label, the serial number, a random
 factor and the binding's version. It travels beside them as text, so that the acquirer, who knows the serial number and
 the version in force, can tell a terminal that moved, and one that is only called so.
 """
 
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from protocols.errors import DecodeError, EncodeError
+from protocols.primitives import BlockKey, Octets
 
 FACTOR_OCTETS = 8
 PROOF_OCTETS = 8
 LARGEST_VERSION = 9_999
-_LABEL = b"tillguard binding proof 2\0"
+LABEL = b"tillguard binding proof 2\0"
+"""What every message under a binding key begins with."""
 _SHAPES: Mapping[str, tuple[re.Pattern[str], str]] = {
     "acquirer": (re.compile(r"[0-9]{6,11}", re.ASCII), "6 to 11 digits (ISO 8583 DE32)"),
     "merchant": (re.compile(r"[A-Z0-9 ]{1,15}", re.ASCII), "1 to 15 capitals, digits or blanks (ISO 8583 DE42)"),
@@ -83,6 +86,17 @@ def read_proof(text: str) -> Proof:
     return Proof(int(version), bytes.fromhex(factor), bytes.fromhex(mac))
 
 
-def to_be_proven(serial: str, factor: bytes, version: int) -> bytes:
-    """The octets that the proof is made over."""
-    return _LABEL + serial.encode("ascii") + b"\0" + factor + version.to_bytes(4, "big")
+def challenge(serial: str, factor: bytes, version: int) -> bytes:
+    """What is proven, behind :data:`LABEL`."""
+    return serial.encode("ascii") + b"\0" + factor + version.to_bytes(4, "big")
+
+
+def proof(key: BlockKey, said: Octets) -> bytes:
+    """The CMAC of a challenge, one whole block of the key's cipher; both sides."""
+    return key.cmac(LABEL + bytes(said))
+
+
+def holds(key: BlockKey, serial: str, received: Proof) -> bool:
+    """Whether a proof is that of the machine with this serial number; the acquirer's side, in constant time."""
+    made = proof(key, challenge(serial, received.factor, received.version))
+    return hmac.compare_digest(made[:PROOF_OCTETS], received.mac)

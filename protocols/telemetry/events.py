@@ -74,6 +74,8 @@ _MS = Field("ms", of.NUMBER, "milliseconds since the payment began")
 _ORDER = Field("order", of.IDENTIFIER, "the order's identifier, as head office gave it")
 _COMMAND = Field("command", of.IDENTIFIER, "which order")
 _ORDER_NUMBER = Field("sequence", of.NUMBER, "the order's place in the terminal's sequence")
+_PERSON = Field("person", of.TEXT, "the technician's name")
+_ACTION = Field("action", of.IDENTIFIER, "for what: diagnostics, devices, recover, keys")
 _PERSONS = Field("persons", of.TEXT, "who signed it")
 
 _ALL = (
@@ -299,6 +301,31 @@ _ALL = (
         Lane.ALERT,
         ("what came as an order is not believed", "{cause}", "{reason}"),
         (Field("cause", of.IDENTIFIER, "why, in one word for programs"), _REASON),
+    ),
+    EventKind(
+        "certificate.promoted",
+        Lane.ACK,
+        ("the new certificate is in use", "slot {slot}"),
+        (Field("slot", of.IDENTIFIER, "where it lies: a or b"),),
+    ),
+    EventKind("certificate.refused", Lane.ALERT, ("the new certificate does not work", "{reason}"), (_REASON,)),
+    EventKind(
+        "technician.granted",
+        Lane.ACK,
+        ("{person} may: {actions}",),
+        (_PERSON, Field("actions", of.TEXT, "what head office lets them do here")),
+    ),
+    EventKind(
+        "technician.entered",
+        Lane.HEALTH,
+        ("{person} was let in for {action}", "granted by {persons}"),
+        (_PERSON, _ACTION, Field("persons", of.TEXT, "who granted it")),
+    ),
+    EventKind(
+        "technician.refused",
+        Lane.ALERT,
+        ("{person} was not let in for {action}", "{reason}"),
+        (_PERSON, _ACTION, _REASON),
     ),
     EventKind(
         "trust.rotated",

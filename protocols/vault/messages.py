@@ -124,7 +124,7 @@ class Encrypt:
 
 @dataclass(frozen=True, slots=True)
 class Prove:
-    """What proves to the acquirer that this terminal is the one that was bound: HMAC over ``challenge``."""
+    """What proves to the acquirer that this terminal is the one that was bound: CMAC over ``challenge``."""
 
     code: ClassVar[int] = Verb.PROVE
     challenge: Octets

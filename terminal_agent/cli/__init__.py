@@ -20,6 +20,7 @@ COMMANDS = {
     "watch": "print the agent's events as they happen",
     "keys": "the vault's keys: list, load, rotate, zeroise, verify; and make a vault",
     "identity": "enrol the terminal, show and renew its certificate",
+    "technician": "let technicians in whom head office granted something",
     "audit": "check the audit chain of a terminal",
     "usb": "the USB policy: learn, lint, simulate, explain, sign, put on trial",
     "check": "is this machine fit to take real money: passwords, debug ports, kernel argument, TEST keys",

@@ -19,6 +19,7 @@ from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.response_codes import APPROVED, words
 from protocols.acquirer.values import PinAlgorithm, PinFormat, SecurityControl, SessionKey
 from protocols.errors import DecodeError
+from protocols.identity.binding import Proof
 from protocols.pan import Pan, Track2
 from terminal_agent.host.port import HostGarbled
 from terminal_agent.host.reversal import Reversal
@@ -62,6 +63,8 @@ class AuthorisationRequest:
     icc_data: bytes = field(repr=False)
     interface: Literal["contactless", "contact"]
     pin: PinData | None
+    binding: Proof | None = None
+    """That this terminal is the one that was bound; None where it has no binding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +264,7 @@ class HostClient:
             security_control=SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH) if pin else None,
             icc=request.icc_data or None,
             ksn=pin.ksn if pin else None,
+            binding=request.binding,
         )
         return draft(message, self._dialect)
 

@@ -22,6 +22,8 @@ class IdentitySettings:
     """The machine's serial number, 4 to 32 letters, digits and hyphens."""
     location: str
     """Where it stands: latitude and longitude as in +52.5200+013.4050 (ISO 6709)."""
+    trust: Path | None = None
+    """JSON file with the persons whose signatures grant technicians something; without it nobody is let in."""
 
     def __post_init__(self) -> None:
         for name, words in self.binding("M").faults().items():

@@ -10,7 +10,8 @@ from protocols.identity.binding import Binding
 from terminal_agent.clock import GuardedClock, SystemClock, TimeFile
 from terminal_agent.flows.enrolment import Enrolment
 from terminal_agent.identity.folder import Folder
-from terminal_agent.processes import profile
+from terminal_agent.identity.settings import IdentitySettings
+from terminal_agent.processes.profile import TerminalProfile, load
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -24,22 +25,30 @@ class Applicant:
     model: str
 
 
-def folder_of(terminal: profile.TerminalProfile) -> Folder:
+def folder_of(terminal: TerminalProfile) -> Folder:
     """Where a terminal's identity lies."""
     return Folder(terminal.terminal.state / "identity", terminal.terminal.id)
 
 
+def clock_of(terminal: TerminalProfile) -> GuardedClock:
+    """The terminal's clock, for a command: never below the time that the agent trusted last."""
+    return GuardedClock(SystemClock(), TimeFile(terminal.terminal.state / "time").read())
+
+
+def settings_of(terminal: TerminalProfile, path: Path) -> IdentitySettings:
+    """[identity]; :class:`Fault` where there is none."""
+    if terminal.identity is None:
+        raise Fault(f"{path}: there is no [identity]", "see docs/identity.md for what to write there", Exit.USAGE)
+    return terminal.identity
+
+
 def applicant(path: Path) -> Applicant:
     """From a profile's file; :class:`Fault` where it has no [identity], or the authority cannot be read."""
-    found = profile.load(path)
-    settings = found.identity
-    if settings is None:
-        raise Fault(f"{path}: there is no [identity]", "see docs/identity.md for what to write there", Exit.USAGE)
+    found = load(path)
+    settings = settings_of(found, path)
     try:
         authority = settings.authority.read_bytes()
     except OSError as fault:
         raise Fault(f"{settings.authority}: {fault.strerror}", f"it is named in {path}", Exit.USAGE) from None
-    state, name = found.terminal.state, found.terminal.id
-    clock = GuardedClock(SystemClock(), TimeFile(state / "time").read())
-    enrolment = Enrolment(folder_of(found), name, authority, clock.now_ms, os.urandom)
+    enrolment = Enrolment(folder_of(found), found.terminal.id, authority, clock_of(found).now_ms, os.urandom)
     return Applicant(enrolment, settings.binding(found.terminal.merchant), found.pad.model)

@@ -5,8 +5,6 @@
 Each takes its key from the one slot that is made for it. Nothing here takes octets of the asker's and a PIN key.
 """
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +12,8 @@ from protocols.dukpt.aes import DERIVATION_TYPES, Usage
 from protocols.dukpt.originator import TdesTransaction
 from protocols.dukpt.tdes import Purpose
 from protocols.emv.oda import PublicKey
+from protocols.identity.binding import proof
+from protocols.keyblock.codes import Algorithm
 from protocols.mac import Padding, RetailMacKey
 from protocols.primitives import AesKey, TdesKey, Use
 from protocols.vault import Encrypt, Mac, PinMade, Prove, Refusal, Refused, Reply, Result
@@ -29,7 +29,6 @@ SESSIONS_KEPT: Final = 2
 LARGEST_DATA: Final = 4_096
 LARGEST_ACCOUNT_DATA: Final = 512
 LARGEST_CHALLENGE: Final = 256
-PROOF_LABEL: Final = b"tillguard binding proof 1\0"
 
 
 class Services:
@@ -94,13 +93,15 @@ class Services:
             data[:] = bytes(len(data))
 
     def prove(self, request: Prove) -> Reply:
-        """HMAC-SHA-256 over a label of its own and the challenge (RFC 2104)."""
+        """CMAC over a label of its own and the challenge (NIST SP 800-38B), one whole block."""
         if not 0 < len(request.challenge) <= LARGEST_CHALLENGE:
             return Refused(Refusal.MALFORMED, f"a challenge of 1 to {LARGEST_CHALLENGE} octets expected")
         held = self._ring.serving[BINDING]
         if not held:
             return Refused(Refusal.NO_KEY, "no key in slot binding")
-        return Result(hmac.digest(held.octets, PROOF_LABEL + bytes(request.challenge), hashlib.sha256))
+        cipher = AesKey if held.algorithm == Algorithm.AES else TdesKey
+        with cipher(held.octets, Use.CMAC) as key:
+            return Result(proof(key, request.challenge))
 
     def forget(self) -> None:
         """Drop every session key."""

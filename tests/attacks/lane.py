@@ -6,7 +6,7 @@ Bank and HSM are the shipped twins. Chips and MACs come from foreign libraries; 
 memory is the shipped pad twin's own file, so that an image of it is a real image. Keys are the demo bank's TEST keys.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from protocols.acquirer.message import Message, decode, draft
 from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.response_codes import APPROVED
 from protocols.acquirer.values import PinAlgorithm, PinFormat, SecurityControl
+from protocols.identity.binding import Proof
 from protocols.pan import Pan, Track2
 from protocols.pin.reference import pvv
 from protocols.primitives import TdesKey
@@ -115,6 +116,8 @@ class Till:
         self._terminal = terminal
         self._stan = 0
         self._mac = foreign.Pad()
+        self.prove: Callable[[], Proof | None] = lambda: None
+        """What proves that this is the machine that was bound; nothing where nobody asks."""
         self._sign_on()
 
     def type_pin(self, pan: str = TEST_PAN) -> Captured:
@@ -146,6 +149,7 @@ class Till:
             security_control=SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH),
             icc=self._lane.cards[pan].pay(AMOUNT),
             ksn=ksn,
+            binding=self.prove(),
         )
         waiting = draft(request, self._lane.dialect)
         octets = self._lane.exchange(waiting.with_mac(self._mac.mac(waiting.octets_to_mac)))

@@ -88,9 +88,9 @@ SLOTS: Mapping[str, Slot] = MappingProxyType(
             Slot(
                 BINDING,
                 "proves to the acquirer which terminal this is",
-                ("M7",),
+                ("M6",),
                 "CGN",
-                MappingProxyType({Algorithm.HMAC.value: (32, 48, 64)}),
+                MappingProxyType({Algorithm.TDES.value: (16, 24), Algorithm.AES.value: (16, 24, 32)}),
             ),
         )
     }

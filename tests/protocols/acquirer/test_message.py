@@ -138,7 +138,7 @@ def test_the_ksn_moves_with_the_dialect() -> None:
     dialect = Dialect("other", ksn_field=63)
     octets = draft(REQUEST, dialect).without_mac()
     assert decode(octets, dialect).message.ksn == KSN
-    with pytest.raises(DecodeError, match="DE63: not used in message 0100 of dialect ascii-1987"):
+    with pytest.raises(DecodeError, match="DE63: BP, 4 digits, 16 and 16"):
         decode(octets, ASCII_1987)
     with pytest.raises(EncodeError, match="cannot travel in DE53"):
         Dialect("wrong", ksn_field=53)

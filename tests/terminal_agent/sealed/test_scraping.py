@@ -26,7 +26,7 @@ KEYS = Scanner(
         Marked.octets("transport key", TRANSPORT),
         Marked.octets("initial PIN key", made_key("pin")),
         Marked.octets("MAC master key", made_key("mac-master")),
-        Marked.octets("binding key", made_key("binding", 32)),
+        Marked.octets("binding key", made_key("binding")),
     )
 )
 

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the vault computes is what the receiving side expects, for every format and kind of key; where it refuses."""
 
-import hashlib
-import hmac
-
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +18,6 @@ from protocols.pin.iso9564 import Format, decipher_pin
 from protocols.primitives import AesKey, TdesKey
 from protocols.vault import Done, Encrypt, Load, Mac, PinMade, Prove, Refusal, Refused, Result, Rotate
 from terminal_agent.sealed.pin.block import PinFormat, enciphered
-from terminal_agent.sealed.services import PROOF_LABEL
 from terminal_agent.sealed.vault import Vault
 from tests.terminal_agent.sealed.inside import Machine
 from tests.terminal_agent.sealed.vaults import DATA_KSN, PIN_KSN, block, made_key
@@ -34,7 +32,7 @@ def vault_with_all(machine: Machine) -> Vault:
         ("pin", block("B1", "T", "X", made_key("pin"), PIN_KSN)),
         ("mac-master", block("K0", "T", "B", made_key("mac-master"))),
         ("data", block("B1", "T", "X", made_key("data"), DATA_KSN)),
-        ("binding", block("M7", "H", "C", made_key("binding", 32))),
+        ("binding", block("M6", "T", "C", made_key("binding"))),
     ):
         assert isinstance(vault.ask(Load(slot, text)), Done)
     return vault
@@ -147,10 +145,12 @@ def test_account_data_is_for_the_receiving_side_alone() -> None:
         assert receiving.cbc_decipher(bytes(8), bytes(first.value)).rstrip(b"\0") == clear
 
 
-def test_the_proof_is_an_hmac_with_a_label_of_its_own() -> None:
+def test_the_proof_is_a_cmac_with_a_label_of_its_own() -> None:
     reply = vault_with_all(Machine()).ask(Prove(b"challenge"))
     assert isinstance(reply, Result)
-    assert reply.value == hmac.digest(made_key("binding", 32), PROOF_LABEL + b"challenge", hashlib.sha256)
+    oracle = CMAC(TripleDES(made_key("binding") + made_key("binding")[:8]))
+    oracle.update(b"tillguard binding proof 2\0challenge")
+    assert reply.value == oracle.finalize()
 
 
 def test_no_request_brings_octets_to_the_pin_key() -> None:

@@ -129,7 +129,7 @@ def load_all(asker: Asker) -> None:
         ("pin", block("B1", "T", "X", made_key("pin"), PIN_KSN)),
         ("mac-master", block("K0", "T", "B", made_key("mac-master"))),
         ("data", block("B1", "T", "X", made_key("data"), DATA_KSN)),
-        ("binding", block("M7", "H", "C", made_key("binding", 32))),
+        ("binding", block("M6", "T", "C", made_key("binding"))),
     ):
         reply = asker.load(slot, text)
         assert isinstance(reply, Done), reply
