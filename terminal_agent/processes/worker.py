@@ -220,8 +220,8 @@ class Worker:
             pad = SoftwarePad(link, lambda: None, self._trace)
             await pad.settle()
             return pad
-        pad = await open_pad(model, await self._line("pad", model.line), self._trace, own.identity)
-        return await pinned(pad, own.serial, own.ksn)
+        line = await self._line("pad", model.line)
+        return await pinned(await open_pad(model, line, self._trace, own.identity), own.serial, own.ksn)
 
     async def _line(self, name: str, settings: LineSettings) -> Line:
         lent, descriptor = await self._agent.fetch(name)
