@@ -176,8 +176,8 @@ def card_decision(tap: TapRun) -> Done:
 def signature(tap: TapRun) -> Done:
     """The card's signature, where there is one or one is needed: fast DDA over what was asked (Book C-3, fast DDA)."""
     signed = tap.card.get(Tag.SIGNED_DYNAMIC_DATA)
-    if signed is None and tap.online:
-        return Go.ON
+    if tap.online and (signed is None or Ttq.ODA_FOR_ONLINE not in tap.qualifiers):
+        return Go.ON  # nobody asked for it
     related = tap.card.sized(Tag.CARD_AUTHENTICATION_DATA) or b""
     number, amount = tap.given[Tag.UNPREDICTABLE_NUMBER], tap.given[Tag.AMOUNT_AUTHORISED_NUMERIC]
     try:
