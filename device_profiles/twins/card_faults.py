@@ -10,7 +10,7 @@ from device_profiles.twins.activation import Activated
 from device_profiles.twins.card_answer import CardTorn
 from protocols.emv import tlv
 from protocols.emv.apdu import Ins
-from protocols.emv.bits import Ctq
+from protocols.emv.bits import Aip, Ctq
 from protocols.emv.status import Status
 from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
@@ -134,6 +134,18 @@ def torn(instruction: Ins) -> Fault:
     return fault
 
 
+def torn_once(instruction: Ins) -> Fault:
+    """The same the first time; afterwards the card is as good as ever."""
+    left = [torn(instruction)]
+
+    def fault(exchange: Exchange) -> bytes:
+        if left and exchange.is_for(instruction):
+            return left.pop()(exchange)
+        return exchange.answer
+
+    return fault
+
+
 def torn_at(number: int) -> Fault:
     """The card leaves during command ``number``."""
 
@@ -185,7 +197,11 @@ def _without_verification(value: bytes) -> bytes:
 
 def other_brand(value: bytes) -> bytes:
     """An account number of another brand."""
-    return b"\x54" + value[1:]
+    return (b"\x54" if value[:1] < b"\x50" else b"\x40") + value[1:]
+
+
+def _stripe_only(value: bytes) -> bytes:
+    return (Aip.decode(value) & ~Aip.EMV_MODE_OR_MSD).encode()
 
 
 CARD_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
@@ -197,6 +213,9 @@ CARD_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
         "torn": lambda: torn(Ins.GET_PROCESSING_OPTIONS),
         "cdcvm-claimed": lambda: altered(Tag.CTQ, _claims_verification),
         "cvm-cleared": lambda: altered(Tag.CTQ, _without_verification),
+        "tampered-signature": lambda: altered(Tag.SIGNED_DYNAMIC_DATA, last_bit_flipped),
+        "torn-at-cryptogram": lambda: torn_once(Ins.GENERATE_AC),
+        "stripe-only": lambda: altered(Tag.AIP, _stripe_only),
         "brand-mixup": lambda: in_order(altered(Tag.TRACK_2_EQUIVALENT, other_brand), altered(Tag.PAN, other_brand)),
     }
 )

@@ -40,6 +40,8 @@ KEY_OBJECTS = (
 """What CDA needs of the card (Book C-2)."""
 STRIPE_ENTRY = bytes.fromhex("08010100")
 """The AFL's entry for the record that holds the magnetic stripe's data: recorded kernels do not read it for a chip."""
+ISSUERS_TO_SAY = Tvr.ONLINE_CVM_CAPTURED | Tvr.MERCHANT_FORCED_ONLINE
+"""Whatever the action codes say: a PIN for the issuer means nothing unless the issuer is asked."""
 RISK_PIN, RISK_SIGNATURE, RISK_NONE, RISK_DEVICE = 0x40, 0x20, 0x08, 0x04
 """9F1D octet 1: what the terminal can do without contact (Book C-2, Terminal Risk Management Data)."""
 
@@ -179,18 +181,14 @@ def risk_management(tap: TapRun) -> Done:
 def action_analysis(tap: TapRun) -> Done:
     """Which cryptogram is asked for (Book C-2, Terminal Action Analysis; the rules are action.py's)."""
     codes = action.ActionCodes.of(tap.combination, tap.card)
-    must_ask = (
-        Tvr.ONLINE_CVM_CAPTURED
-        | Tvr.MERCHANT_FORCED_ONLINE
-        | (Tvr.OVER_FLOOR_LIMIT if tap.limits.status_check else Tvr(0))
-    )  # a PIN for the issuer means nothing unless the issuer is asked
+    must_ask = ISSUERS_TO_SAY | (Tvr.OVER_FLOOR_LIMIT if tap.limits.status_check else Tvr(0))
     facts = action.Facts(
         tap.tvr,
         codes._replace(online=codes.online | must_ask, default=codes.default | must_ask),
         tap.terminal.can_go_online,
         tap.key is not None,
         tap.limits.cvm_required and tap.cvm is Cvm.NONE,
-        tap.key is not None and int(Tag.CVM_LIST) in tap.card.signed_tags,
+        False,  # stricter than with contacts: even a list that the issuer signed spares nobody here
         tap.request.currency != tap.terminal.currency,
     )
     rule = action.choose(facts)

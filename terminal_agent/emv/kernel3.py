@@ -176,8 +176,8 @@ def card_decision(tap: TapRun) -> Done:
 def signature(tap: TapRun) -> Done:
     """The card's signature, where there is one or one is needed: fast DDA over what was asked (Book C-3, fast DDA)."""
     signed = tap.card.get(Tag.SIGNED_DYNAMIC_DATA)
-    if signed is None and tap.online:
-        return Go.ON
+    if tap.online and (signed is None or Ttq.ODA_FOR_ONLINE not in tap.qualifiers):
+        return Go.ON  # nobody asked for it
     related = tap.card.sized(Tag.CARD_AUTHENTICATION_DATA) or b""
     number, amount = tap.given[Tag.UNPREDICTABLE_NUMBER], tap.given[Tag.AMOUNT_AUTHORISED_NUMERIC]
     try:
@@ -225,6 +225,8 @@ def restrictions(tap: TapRun) -> Done:
         tap.trail.note("risk", "the card is on the terminal's exception file", "Book C-3 5.5.1.2")
         if not tap.online:
             return tap.stop(Decision.DECLINED, "declined: the card is reported stolen", "Book C-3 5.5.1.2")
+    if tap.terminal.cash_machine and Ctq.NOT_VALID_AT_CONTACTLESS_ATM in (tap.ctq or Ctq(0)):
+        return tap.stop(Decision.OTHER_INTERFACE, "the card is not for cash machines without contact", "Book C-3 5.5.1")
     service = SERVICES.get(tap.request.transaction_type)
     if service is None:
         return Go.ON

@@ -24,6 +24,7 @@ from protocols.serial.vivotech2 import Frame as NeoFrame
 from protocols.serial.vivotech2 import FrameFramer as NeoFramer
 from terminal_agent.line.tty import open_tty
 from terminal_agent.pad.ipp import IppPad, open_pad
+from tests.bench.bench_cards import contactless_rows
 from tests.bench.row import Row, side_by_side
 
 ROUNDS = 1500
@@ -131,4 +132,5 @@ def rows() -> list[Row]:
         own, peer = side_by_side(ours, theirs)
         found.append(Row(name, own, "us", "construct, compiled", peer, 4.0))
     raw, driven = asyncio.run(_exchanges())
-    return [*found, Row("PIN pad driver added to an exchange", driven - raw, "us", "bare PTY exchange", raw, 60.0)]
+    added = Row("PIN pad driver added to an exchange", driven - raw, "us", "bare PTY exchange", raw, 60.0)
+    return [*found, added, *contactless_rows()]

@@ -93,7 +93,7 @@ ATTACK = Attack(
         ),
         Case(
             "and differs from what is shown",
-            soft=tap_lane(kernels=signed_online=True),
+            soft=tap_lane(kernels=BELIEVES_DEVICES, signed_online=True),
             hardened=tap_lane(signed_online=True),
             strike=change_it_in_one_place,
             alert="card.qualifiers-differ",

@@ -9,6 +9,7 @@ from device_profiles.twins.card import CardTwin
 from device_profiles.twins.card_faults import (
     CARD_FAULTS,
     CardTorn,
+    Exchange,
     Fault,
     FaultyCard,
     altered,
@@ -21,6 +22,7 @@ from protocols.emv.apdu import Ins
 from protocols.emv.status import Status
 from terminal_agent.emv import Alert, Cvm, Decision, EmvOutcome
 from tests.terminal_agent.emv.session import pay
+from tests.terminal_agent.emv.tap_session import Field, twin
 
 PROFILE = load_card("test-visa-like")
 
@@ -59,6 +61,37 @@ def test_what_the_terminal_makes_of_it(name: str, decision: Decision, cvm: Cvm, 
     assert (outcome.decision, outcome.cvm, outcome.alerts) == (decision, cvm, alerts)
 
 
+@pytest.mark.parametrize(
+    ("name", "card", "decision", "alerts"),
+    [
+        ("tampered-signature", "test-mastercard-like", Decision.DECLINED, (Alert.AUTHENTICATION_FAILED,)),
+        ("tampered-signature", "test-visa-fdda", Decision.DECLINED, (Alert.AUTHENTICATION_FAILED,)),
+        ("stripe-only", "test-mastercard-like", Decision.OTHER_INTERFACE, (Alert.MODE_DOWNGRADED,)),
+        (
+            "brand-mixup",
+            "test-mastercard-like",
+            Decision.DECLINED,
+            (Alert.BRAND_MISMATCH,),
+        ),
+    ],
+)
+def test_what_it_makes_of_other_cards(name: str, card: str, decision: Decision, alerts: tuple[Alert, ...]) -> None:
+    fault = CARD_FAULTS[name]()
+    field = Field(twin(card), spoil=lambda command, answer: fault(Exchange(1, command, answer)))
+    outcome = field.tap(1_500)
+    assert (outcome.decision, outcome.alerts) == (decision, alerts)
+
+
+def test_a_card_torn_at_its_cryptogram_comes_back() -> None:
+    fault = CARD_FAULTS["torn-at-cryptogram"]()
+    field = Field(twin("test-mastercard-like"), spoil=lambda command, answer: fault(Exchange(1, command, answer)))
+    with pytest.raises(CardTorn):
+        field.tap(1_500)
+    field.card.power_on()
+    outcome = field.tap(1_500)
+    assert (outcome.decision, outcome.atc) == (Decision.APPROVED, 1)
+
+
 def test_every_fault_is_spoken_for() -> None:
     assert set(CARD_FAULTS) == {
         "tampered-arqc",
@@ -68,6 +101,9 @@ def test_every_fault_is_spoken_for() -> None:
         "torn",
         "cdcvm-claimed",
         "cvm-cleared",
+        "tampered-signature",
+        "torn-at-cryptogram",
+        "stripe-only",
         "brand-mixup",
     }
 

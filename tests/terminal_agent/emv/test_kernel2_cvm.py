@@ -76,9 +76,16 @@ def test_a_telephone_that_nobody_signed_for(trusts: bool, cvm: Cvm) -> None:
 @pytest.mark.parametrize("methods", ["000000000000000001030103", "00000000000000000403", "00000000000000000003"])
 def test_an_offline_pin_is_no_method_without_contact(methods: str) -> None:
     outcome = Field(twin(CARD, objects={"8E": methods})).tap(ABOVE)
-    assert outcome.decision is not Decision.APPROVED
+    assert (outcome.decision, outcome.alerts) == (Decision.DECLINED, (Alert.CVM_MISSING,))
     assert outcome.tvr is not None
     assert Tvr.CVM_NOT_SUCCESSFUL in outcome.tvr
+
+
+def test_a_list_that_asks_for_nothing_spares_nobody_from_the_limit_on() -> None:
+    card = twin(CARD, objects={"8E": "00000000000000001F03"})
+    assert Field(card).tap(ABOVE).decision is Decision.DECLINED
+    card.power_on()
+    assert Field(card).tap(UNDER).decision is Decision.APPROVED
 
 
 @pytest.mark.parametrize("methods", ["0000000000000000", "00000000000000001F03"])

@@ -324,6 +324,12 @@ def test_cash_and_cashback(kind: int, usage: str | None, country: str | None, ct
     assert drive(contactless(terminal(), payment), card).decision is decision
 
 
+def test_a_card_that_is_not_for_cash_machines_without_contact() -> None:
+    for place, decision in (("14", Decision.OTHER_INTERFACE), ("22", Decision.ONLINE)):
+        machine = terminal(terminal_type=place, additional_capabilities="8000F0A001")
+        assert drive(contactless(machine, request()), StubCard({0x9F6C: "8100"})).decision is decision
+
+
 def test_an_expired_card_is_noted_and_left_to_the_issuer() -> None:
     outcome = pay(StubCard({0x57: "4000009999990016D24012011000000000"}))
     assert outcome.decision is Decision.ONLINE
