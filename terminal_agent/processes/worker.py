@@ -52,6 +52,8 @@ from terminal_agent.pad.software import SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile
 from terminal_agent.processes.worker_ends import WorkerEnd
+from terminal_agent.processes.worker_fences import fenced
+from terminal_agent.sealed.fences import LinuxKernel
 
 Trace = Callable[[str, str, str], None]
 
@@ -264,7 +266,11 @@ def work(descriptor: int, profile: TerminalProfile, found: Models, *, trace: boo
     hello = agent.hear()
 
     async def run() -> None:
-        await Worker(profile, found, agent, hello.values, trace=trace).run()
+        worker = Worker(profile, found, agent, hello.values, trace=trace)
+        missing = [fence for fence in fenced(LinuxKernel(), pcsc=found.reader.line is None) if not fence.stands]
+        for fence in missing if hello.values["first"] else ():
+            agent.tell(Verb.TELL, text=f"WARNING: fence {fence.name} of the payment's process {fence.words}")
+        await worker.run()
 
     try:
         asyncio.run(run())
