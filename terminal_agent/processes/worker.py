@@ -15,7 +15,7 @@ import socket
 import ssl
 import traceback
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from device_profiles.model import LineSettings
 from protocols.acquirer.dialects import DIALECTS
@@ -55,6 +55,9 @@ from terminal_agent.processes.worker_ends import WorkerEnd
 from terminal_agent.processes.worker_fences import fenced
 from terminal_agent.sealed.fences import LinuxKernel
 
+if TYPE_CHECKING:
+    from terminal_agent.card.pcsc_service import PcscService
+
 Trace = Callable[[str, str, str], None]
 
 
@@ -86,6 +89,7 @@ class Worker:
         """A payment, or nothing more to do."""
         self._payment: asyncio.Task[object] | None = None
         self._lines: dict[str, Line | VaultLink] = {}
+        self._pcsc: PcscService | None = None
         seal = Seal(LentKey(agent, "advice-key", str(seal_key(profile.terminal.state))), secrets.token_bytes)
         self._books = RemoteBooks(agent, seal)
         self._ledger = RemoteLedger(agent, seal)
@@ -210,7 +214,8 @@ class Worker:
         if model.line is None:
             from terminal_agent.card import pcsc, pcsc_service  # only where a reader needs them
 
-            return await pcsc.open_reader(model, line, self._trace, pcsc_service.PcscService(), self._visit)
+            self._pcsc = self._pcsc or pcsc_service.PcscService()  # one: it knows what threads hang
+            return await pcsc.open_reader(model, line, self._trace, self._pcsc, self._visit)
         return await open_reader(model, await self._line("reader", model.line), self._trace)
 
     async def _open_pad(self) -> PinPad:
