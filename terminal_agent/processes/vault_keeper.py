@@ -51,6 +51,7 @@ class VaultKeeper:
             if self._pad is None or self._pad.link.ended:
                 await self.open()
             assert self._child is not None
+            assert self._child.payments is not None
             return os.dup(self._child.payments.fileno()), "vault", "vault"
 
     async def close(self) -> None:
@@ -62,7 +63,7 @@ class VaultKeeper:
     async def open(self) -> None:
         """Start a vault; :class:`PadAbsent` where it does not come up."""
         await self.close()
-        child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more))
+        child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more, payments=True))
         pad = SoftwarePad(VaultLink(child.pipe, self._happened), lambda: _reaped(child), self._trace)
         try:
             reply = await pad.link.ask(Status(), ANSWER_S)

@@ -27,7 +27,7 @@ from terminal_agent.sealed.fences import (
     Kernel,
     LinuxKernel,
 )
-from terminal_agent.sealed.system_calls import ARCHITECTURES, program
+from terminal_agent.sealed.system_calls import ARCHITECTURES, Calls, program
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << place for place in range(6))
 MAKE_REG, REFER, TRUNCATE = 1 << 8, 1 << 13, 1 << 14  # linux/landlock.h
@@ -147,4 +147,4 @@ def _seccomp(kernel: Kernel) -> None:
     words = _MORE[kernel.machine].split()
     more = {name: int(number) for name, number in zip(words[::2], words[1::2], strict=True)}
     architecture = replace(known, numbers=MappingProxyType({**known.numbers, **more}), also=_ALSO[kernel.machine])
-    kernel.filter(program(architecture, PERMITTED, ()))
+    kernel.filter(program(architecture, Calls(PERMITTED, maps_code=True)))

@@ -15,7 +15,7 @@ import socket
 import ssl
 import traceback
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from device_profiles.model import LineSettings
 from protocols.acquirer.dialects import DIALECTS
@@ -52,6 +52,11 @@ from terminal_agent.pad.software import SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile
 from terminal_agent.processes.worker_ends import WorkerEnd
+from terminal_agent.processes.worker_fences import fenced
+from terminal_agent.sealed.fences import LinuxKernel
+
+if TYPE_CHECKING:
+    from terminal_agent.card.pcsc_service import PcscService
 
 Trace = Callable[[str, str, str], None]
 
@@ -84,6 +89,7 @@ class Worker:
         """A payment, or nothing more to do."""
         self._payment: asyncio.Task[object] | None = None
         self._lines: dict[str, Line | VaultLink] = {}
+        self._pcsc: PcscService | None = None
         seal = Seal(LentKey(agent, "advice-key", str(seal_key(profile.terminal.state))), secrets.token_bytes)
         self._books = RemoteBooks(agent, seal)
         self._ledger = RemoteLedger(agent, seal)
@@ -208,7 +214,8 @@ class Worker:
         if model.line is None:
             from terminal_agent.card import pcsc, pcsc_service  # only where a reader needs them
 
-            return await pcsc.open_reader(model, line, self._trace, pcsc_service.PcscService(), self._visit)
+            self._pcsc = self._pcsc or pcsc_service.PcscService()  # one: it knows what threads hang
+            return await pcsc.open_reader(model, line, self._trace, self._pcsc, self._visit)
         return await open_reader(model, await self._line("reader", model.line), self._trace)
 
     async def _open_pad(self) -> PinPad:
@@ -263,7 +270,11 @@ def work(descriptor: int, profile: TerminalProfile, found: Models, *, trace: boo
     hello = agent.hear()
 
     async def run() -> None:
-        await Worker(profile, found, agent, hello.values, trace=trace).run()
+        worker = Worker(profile, found, agent, hello.values, trace=trace)
+        missing = [fence for fence in fenced(LinuxKernel(), pcsc=found.reader.line is None) if not fence.stands]
+        for fence in missing if hello.values["first"] else ():
+            agent.tell(Verb.TELL, text=f"WARNING: fence {fence.name} of the payment's process {fence.words}")
+        await worker.run()
 
     try:
         asyncio.run(run())

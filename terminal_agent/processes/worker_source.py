@@ -10,6 +10,7 @@ saw it. Source and worker end with whoever started them, also where that is kill
 import array
 import ctypes
 import gc
+import importlib
 import json
 import os
 import signal
@@ -20,9 +21,15 @@ from typing import Any
 
 from terminal_agent.processes.profile import Models, TerminalProfile, load, models
 from terminal_agent.processes.worker import work
+from terminal_agent.sealed.fences import LinuxKernel, forbid_dumps
 from tillguard.voice import Fault
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+LATER = (
+    "cryptography.hazmat.primitives.ciphers.aead", "encodings.idna", "encodings.ascii", "encodings.latin_1",
+    "linecache", "stringprep", "unicodedata",
+)  # fmt: skip
+LATER_FOR_PCSC = ("smartcard.scard", "terminal_agent.card.pcsc", "terminal_agent.card.pcsc_service")
 _DESCRIPTOR_OCTETS = array.array("i").itemsize
 
 
@@ -38,6 +45,8 @@ def serve(pipe: socket.socket, profile: TerminalProfile, found: Models, *, trace
     for number in (signal.SIGINT, signal.SIGTERM):  # a Ctrl-C goes to all; whoever started us says when it is over
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries workers
+    forbid_dumps(LinuxKernel())
+    load_all(found)
     gc.collect()
     gc.freeze()  # pages that a collection does not touch stay shared with the workers
     own = os.getpid()
@@ -52,6 +61,12 @@ def serve(pipe: socket.socket, profile: TerminalProfile, found: Models, *, trace
             _worker(own, descriptor, profile, found, trace)
         os.close(descriptor)
         pipe.send(str(child).encode("ascii"))
+
+
+def load_all(found: Models) -> None:
+    """Everything that is otherwise loaded when it is first needed: behind its fences a worker opens no file."""
+    for name in LATER if found.reader.line is not None else (*LATER, *LATER_FOR_PCSC):
+        importlib.import_module(name)
 
 
 def _worker(parent: int, descriptor: int, profile: TerminalProfile, found: Models, trace: bool) -> None:
