@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from device_profiles.model import PadProfile
     from device_profiles.pinpad_load import PinpadLoad
     from device_profiles.serve.pty import PtyServer
+    from device_profiles.twins.abecs_pad import AbecsPadTwin
     from device_profiles.twins.card_t0 import ContactCard
     from device_profiles.twins.pinpad import PinpadTwin
     from device_profiles.twins.pinpad_cardholder import Cardholder
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if args.card is not None and not isinstance(profile, AbecsProfile):
         raise Fault("--card: pads of the IPP family have no slot", "use --model abecs", Exit.USAGE)
     if args.tui:
-        _check_screen(args, abecs=isinstance(profile, AbecsProfile))
+        _check_screen(args)
     return asyncio.run(_serve(args, profile, load, cardholder(args)))
 
 
@@ -101,7 +102,7 @@ async def _serve(
     def tell_notes() -> None:
         if args.tui:
             return
-        for noted in twin.drain_noted() if isinstance(twin, PinpadTwin) else ():
+        for noted in twin.drain_noted():
             voice.answer({"event": "noted", "text": noted.text}, f"pad notes: {noted.text}")
 
     def open_case() -> None:
@@ -118,8 +119,7 @@ async def _serve(
 
     stop = until_signalled()
     loop = asyncio.get_running_loop()
-    if isinstance(twin, PinpadTwin):
-        twin.power_on(loop.time())
+    twin.power_on(loop.time())
     server = PtyServer(twin, watch, args.link)
     if not args.tui:
         voice.answer(
@@ -135,7 +135,7 @@ async def _serve(
         )
     if args.tamper_after is not None:
         loop.call_later(args.tamper_after, open_case)
-    if args.tui and isinstance(twin, PinpadTwin):
+    if args.tui:
         await _on_screen(f"{profile.title} on {args.link or server.line}", twin, server, open_case, stop)
     else:
         await server.run(stop)
@@ -143,7 +143,11 @@ async def _serve(
 
 
 async def _on_screen(
-    title: str, twin: "PinpadTwin", server: "PtyServer", open_case: Callable[[], None], stop: "asyncio.Event"
+    title: str,
+    twin: "PinpadTwin | AbecsPadTwin",
+    server: "PtyServer",
+    open_case: Callable[[], None],
+    stop: "asyncio.Event",
 ) -> None:
     """The screen lasts as long as the server, and the server as long as the screen."""
     import asyncio
@@ -173,12 +177,10 @@ def _card(args: argparse.Namespace) -> "ContactCard | None":
     return None if args.card is None else ContactCardTwin(load_card(args.card))
 
 
-def _check_screen(args: argparse.Namespace, *, abecs: bool) -> None:
+def _check_screen(args: argparse.Namespace) -> None:
     from tillguard.exits import Exit
     from tillguard.voice import Fault
 
-    if abecs:
-        raise Fault("--tui: the screen is of IPP pads", "use --model ipp-uic", Exit.USAGE)
     if args.json or args.trace:
         raise Fault("--tui: the screen leaves no place for --json or --trace", "drop one of them", Exit.USAGE)
     try:

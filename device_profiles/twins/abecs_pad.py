@@ -17,11 +17,12 @@ from device_profiles.twins.abecs_desk import Answer, Desk
 from device_profiles.twins.abecs_link import PadIdentity, PadSession, SessionFault
 from device_profiles.twins.abecs_slots import enciphered, has_pin_key, properties
 from device_profiles.twins.card_t0 import ContactCard
-from device_profiles.twins.pinpad import KEPT_DISPLAYS, Shown
-from device_profiles.twins.pinpad_cardholder import Cardholder, Key
+from device_profiles.twins.pinpad import BOOT_S, BROKEN_WORDS, KEPT_DISPLAYS, TAMPERED_WORDS, Noted, Shown
+from device_profiles.twins.pinpad_cardholder import Cardholder
+from device_profiles.twins.pinpad_entry import Entry, Pressed, Wanted
 from device_profiles.twins.pinpad_keys import PinEngine, PinpadKeys
 from protocols.errors import DecodeError
-from protocols.secret import PIN_DIGITS, ClearKey, Pin
+from protocols.secret import Pin
 from protocols.serial.abecs import Control, Event, Packet, PacketFramer
 from protocols.serial.abecs_identity import Statement, decode_ask_proof, entry_statement
 from protocols.serial.abecs_messages import (
@@ -31,7 +32,6 @@ from protocols.serial.abecs_messages import (
     Parameter,
     PinBlock,
     PinMethod,
-    PinRequest,
     Response,
     Status,
     decode_command,
@@ -42,7 +42,8 @@ from protocols.serial.abecs_messages import (
 from protocols.serial.abecs_person import decode_show_long, decode_two_lines, notification
 from protocols.serial.framer import Damaged
 
-IDLE_WORDS, TAMPERED_WORDS = "WELCOME", "OUT OF SERVICE"
+IDLE_WORDS = "WELCOME"
+BOOT_BUFFER = 4096  # octets that wait while it starts
 _DIAGNOSTICS = ("OPN", "GIX", "CLX")
 IDLE_ENTRY_S = 60.0  # a person who does nothing for so long (GPN)
 MOST_NAKS = 3
@@ -72,48 +73,67 @@ class AbecsPadTwin:
         self._session = PadSession(random)
         self._entered_last: tuple[str, bytes, bytes] | None = None
         self._desk = Desk(card, random)
-        self._session_key: ClearKey | None = None
         self._keys = keys
         self._engine = engine
         self._cardholder = cardholder
         self._framer = PacketFramer()
+        self._boots_until: float | None = None
+        self._waiting = bytearray()
         self._heard_at = 0.0
-        self._asked: PinRequest | None = None
+        self._entry: Entry | None = None
         self._asking = "GPN"
         self._given: dict[int, bytes] = {}
-        self._digits = bytearray()
         self._fingers: deque[tuple[float, int]] = deque()
         self._idle_at = 0.0
         self._last = b""
         self._naks = 0
         self._shown: deque[Shown] = deque(maxlen=KEPT_DISPLAYS)
-        self._show(IDLE_WORDS)
+        self._noted: deque[Noted] = deque(maxlen=KEPT_DISPLAYS)
+        self.broken = False
+        self._show(self._idle_words())
+
+    def power_on(self, now: float) -> None:
+        """Start and test itself, for :data:`BOOT_S`; what the host says meanwhile is answered then."""
+        self._boots_until = now + BOOT_S
+        self._show("SELF TEST")
+
+    @property
+    def in_service(self) -> bool:
+        """Whether the pad does more than tell its properties."""
+        return not (self.broken or self._keys.tampered)
 
     def feed(self, octets: bytes, now: float) -> bytes:
         """Octets from the host; returns what the pad says at once."""
         out = self.tick(now)
+        if self._boots_until is not None:
+            self._waiting += octets[: BOOT_BUFFER - len(self._waiting)]
+            return out
         self._heard_at = now
         return out + b"".join(self._hear(event, now) for event in self._framer.feed(octets))
 
     def tick(self, now: float) -> bytes:
         """What became due by ``now``: fingers on keys, time limits, a packet that never ended."""
         out = b""
+        if self._boots_until is not None:
+            return self._booted(now) if now >= self._boots_until else b""
         if self._framer.unfinished and now >= self._heard_at + self._settings.octet_s:
             out += b"".join(self._hear(event, now) for event in self._framer.lapse())
         while self._fingers and self._fingers[0][0] <= now:
             when, key = self._fingers.popleft()
             out += self.press(key, when)
-        if self._asked is not None and now >= self._idle_at:
+        if self._entry is not None and now >= self._idle_at:
             out += self._respond(self._asking, Status.TIMEOUT)
         return out + self._answered(self._desk.tick(now))
 
     @property
     def due(self) -> float | None:
         """When :meth:`tick` has something to do next."""
+        if self._boots_until is not None:
+            return self._boots_until
         times = [self._fingers[0][0]] if self._fingers else []
         if self._framer.unfinished:
             times.append(self._heard_at + self._settings.octet_s)
-        if self._asked is not None:
+        if self._entry is not None:
             times.append(self._idle_at)
         if self._desk.due is not None:
             times.append(self._desk.due)
@@ -121,23 +141,41 @@ class AbecsPadTwin:
 
     def press(self, key: int, now: float) -> bytes:
         """A key of the keypad goes down: 0 to 9, or a :class:`Key`."""
-        asked = self._asked
-        if asked is None:
+        entry = self._entry
+        if entry is None:
             return self._answered(self._desk.press(key))
         self._idle_at = now + IDLE_ENTRY_S
-        match key:
-            case Key.CANCEL:
+        match entry.press(key):
+            case Pressed.CANCELLED:
                 return self._respond(self._asking, Status.CANCEL)
-            case Key.CLEAR:
-                self._forget_digits()
-            case Key.ENTER if asked.least <= len(self._digits):
-                return self._entered(asked, now)
-            case Key.ENTER:
-                return b""
-            case digit if len(self._digits) < min(asked.most, PIN_DIGITS[-1]):
-                self._digits.append(digit)
-        self._show(f"{asked.message} {'*' * len(self._digits)}".rstrip())
+            case Pressed.DONE:
+                return self._entered(entry, now)
+            case Pressed.SHOWN:
+                self._show(entry.line)
         return b""
+
+    def _booted(self, now: float) -> bytes:
+        self._boots_until = None
+        self.broken = not self._keys.self_test()
+        if self.broken:
+            self._note("the self-test failed")
+        self._show(self._idle_words())
+        waiting, self._waiting = bytes(self._waiting), bytearray()
+        return self.feed(waiting, now) if waiting else b""
+
+    def drain_noted(self) -> list[Noted]:
+        """What should be heard of, since the last call."""
+        noted = list(self._noted)
+        self._noted.clear()
+        return noted
+
+    def _note(self, text: str) -> None:
+        self._noted.append(Noted(text))
+
+    def _idle_words(self) -> str:
+        if self._keys.tampered:
+            return TAMPERED_WORDS
+        return BROKEN_WORDS if self.broken else IDLE_WORDS
 
     def drain_shown(self) -> list[Shown]:
         """Changes of the display since the last call."""
@@ -171,7 +209,7 @@ class AbecsPadTwin:
         obey = _OBEYED.get(command.name)
         if obey is None:
             return _ACK + self._respond(UNKNOWN_COMMAND, Status.BAD_CALL)
-        if self._keys.tampered and command.name not in _DIAGNOSTICS:
+        if not self.in_service and command.name not in _DIAGNOSTICS:
             return _ACK + self._respond(command.name, Status.INTERNAL)
         if not self._session.open and command.name != "OPN":
             return _ACK + self._respond(command.name, Status.BAD_CALL)
@@ -190,7 +228,7 @@ class AbecsPadTwin:
 
     def _obey_close(self, command: Command, now: float) -> bytes:
         self._session.end()
-        self._show(IDLE_WORDS)
+        self._show(self._idle_words())
         return self._respond("CLX", Status.OK)
 
     def _obey_proof(self, command: Command, now: float) -> bytes:
@@ -211,26 +249,33 @@ class AbecsPadTwin:
         self._show(decode_two_lines(command))
         return self._respond("DSP", Status.OK)
 
-    def _obey_info(self, command: Command, now: float) -> bytes:
-        return self._answered(properties(self._keys, self._serial, self._settings.pin_key_index, command))
+    def _properties(self, command: Command) -> Answer:
+        return properties(self._keys, self._serial, self._settings.pin_key_index, command)
 
     def _obey_pin(self, command: Command, now: float) -> bytes:
         request = decode_pin_request(command)
         if not has_pin_key(self._keys, self._settings.pin_key_index, request.method, request.key_index):
             return self._respond("GPN", Status.KEY_MISSING)
         if not self._keys.throttle.ready(now):
-            return self._respond("GPN", Status.PIN_BUSY)
+            return self._throttled("GPN")
+        key = None
         if request.method is PinMethod.MASTER_TDES:
-            self._session_key = self._keys.session_key(f"{request.key_index:02d}", request.working_key)
-            if self._session_key is None:
-                return self._respond("GPN", Status.BAD_PARAMETER)  # a weak working key, or one that was replaced
-        return self._ask_pin("GPN", request, now)
+            key = self._keys.session_key(f"{request.key_index:02d}", request.working_key)
+            if key is None:
+                self._note("a session key refused: weak, or replaced before")
+                return self._respond("GPN", Status.BAD_PARAMETER)
+        entry = Entry(Wanted.PIN, request.message, request.pan, key, request.least, request.most)
+        return self._ask_pin("GPN", entry, now)
 
-    def _ask_pin(self, asking: str, request: PinRequest, now: float) -> bytes:
-        self._asked, self._asking = request, asking
+    def _throttled(self, name: str) -> bytes:
+        self._note("PIN entries follow one another too fast")
+        return self._respond(name, Status.PIN_BUSY)
+
+    def _ask_pin(self, asking: str, entry: Entry, now: float) -> bytes:
+        self._entry, self._asking = entry, asking
         self._entered_last = None
         self._idle_at = now + IDLE_ENTRY_S
-        self._show(request.message)
+        self._show(entry.words)
         if self._cardholder is not None:
             self._fingers = deque((now + after, key) for after, key in self._cardholder.answer())
         return b""
@@ -243,9 +288,6 @@ class AbecsPadTwin:
         self._desk.await_key()
         return b""
 
-    def _obey_watch(self, command: Command, now: float) -> bytes:
-        return self._answered(self._desk.watch(command, now))
-
     def _obey_removal(self, command: Command, now: float) -> bytes:
         self._show(decode_two_lines(command))
         return self._answered(self._desk.await_removal(now))
@@ -255,9 +297,6 @@ class AbecsPadTwin:
         if answer is None:
             self._show(f"{amount_words(decode_parameters(command.blocks, 'GCX'))} INSERT CARD")
         return self._answered(answer)
-
-    def _obey_finish(self, command: Command, now: float) -> bytes:
-        return self._answered(self._desk.finish(command))
 
     def _answered(self, answer: Answer | None) -> bytes:
         return b"" if answer is None else self._respond(answer.name, answer.status, *answer.blocks)
@@ -276,10 +315,10 @@ class AbecsPadTwin:
         if not has_pin_key(self._keys, self._settings.pin_key_index, PinMethod.DUKPT_TDES, int(index)):
             return self._respond("GOX", Status.KEY_MISSING)
         if not self._keys.throttle.ready(now):
-            return self._respond("GOX", Status.PIN_BUSY)
+            return self._throttled("GOX")
         # The amount above the PIN is the pad's own, of what the card signs: no host words it.
-        request = PinRequest(PinMethod.DUKPT_TDES, int(index), sale.pan, f"{amount_words(given)} ENTER PIN")
-        return self._session.sent(notification("PIN ENTRY").packet()).encode() + self._ask_pin("GOX", request, now)
+        entry = Entry(Wanted.PIN, f"{amount_words(given)} ENTER PIN", sale.pan)
+        return self._session.sent(notification("PIN ENTRY").packet()).encode() + self._ask_pin("GOX", entry, now)
 
     def _gone_on(self, sale: ChipSale, pin: PinBlock | None) -> bytes:
         try:
@@ -291,23 +330,18 @@ class AbecsPadTwin:
         sent = {} if pin is None else {Parameter.PIN_BLOCK: pin.block, Parameter.KSN: pin.ksn}
         return self._respond("GOX", Status.OK, parameters(result | sent))
 
-    def _obey_encipher(self, command: Command, now: float) -> bytes:
-        return self._answered(enciphered(self._keys, command))
-
-    def _entered(self, asked: PinRequest, now: float) -> bytes:
+    def _entered(self, entry: Entry, now: float) -> bytes:
         self._keys.throttle.take(now)
-        with Pin(self._digits) as pin:
-            if self._session_key is not None:
-                enciphered: tuple[bytes, bytes] | None = (
-                    bytes(KSN_OCTETS),
-                    self._keys.encipher_under(self._session_key, pin, asked.pan),
-                )
-            else:
-                enciphered = self._engine.encipher_pin(pin, asked.pan)
-        if enciphered is None:
+        made: tuple[bytes, bytes] | None = None
+        with Pin(entry.digits) as pin:
+            if entry.pan is not None and entry.session_key is not None:
+                made = bytes(KSN_OCTETS), self._keys.encipher_under(entry.session_key, pin, entry.pan)
+            elif entry.pan is not None:
+                made = self._engine.encipher_pin(pin, entry.pan)
+        if made is None:
             return self._respond(self._asking, Status.KEY_MISSING)  # the key is used up
-        ksn, block = enciphered
-        self._entered_last = (asked.message, ksn, block)
+        ksn, block = made
+        self._entered_last = (entry.words, ksn, block)
         if self._asking == "GOX" and self._desk.sale is not None:
             return self._gone_on(self._desk.sale, PinBlock(block, ksn))
         return self._respond("GPN", Status.OK, PinBlock(block, ksn).data())
@@ -326,23 +360,17 @@ class AbecsPadTwin:
         self._identity.erase()
         self._session.end()
         self._stop_asking()
-        self._show(TAMPERED_WORDS)
+        self._note("tampered with: all secrets erased")
+        self._show(self._idle_words())
         return b""
 
     def _stop_asking(self) -> None:
-        if self._asked is not None:
-            self._show(IDLE_WORDS)
-        self._asked = None
+        if self._entry is not None:
+            self._entry.end()
+            self._show(self._idle_words())
+        self._entry = None
         self._desk.stop()
-        if self._session_key is not None:
-            self._session_key.wipe()
-            self._session_key = None
         self._fingers.clear()
-        self._forget_digits()
-
-    def _forget_digits(self) -> None:
-        self._digits[:] = bytes(len(self._digits))
-        self._digits = bytearray()
 
     def _show(self, text: str) -> None:
         self._shown.append(Shown(text))
@@ -352,16 +380,16 @@ _OBEYED: dict[str, Callable[[AbecsPadTwin, Command, float], bytes]] = {
     "OPN": AbecsPadTwin._obey_open,
     "CLX": AbecsPadTwin._obey_close,
     "DSP": AbecsPadTwin._obey_display,
-    "GIX": AbecsPadTwin._obey_info,
+    "GIX": lambda pad, command, now: pad._answered(pad._properties(command)),
     "GPN": AbecsPadTwin._obey_pin,
-    "EBX": AbecsPadTwin._obey_encipher,
+    "EBX": lambda pad, command, now: pad._answered(enciphered(pad._keys, command)),
     "LNK": AbecsPadTwin._obey_proof,
     "DEX": AbecsPadTwin._obey_long_display,
     "GKY": AbecsPadTwin._obey_key,
-    "CKE": AbecsPadTwin._obey_watch,
-    "CEX": AbecsPadTwin._obey_watch,
+    "CKE": lambda pad, command, now: pad._answered(pad._desk.watch(command, now)),
+    "CEX": lambda pad, command, now: pad._answered(pad._desk.watch(command, now)),
     "RMC": AbecsPadTwin._obey_removal,
     "GCX": AbecsPadTwin._obey_get_card,
     "GOX": AbecsPadTwin._obey_go_on,
-    "FCX": AbecsPadTwin._obey_finish,
+    "FCX": lambda pad, command, now: pad._answered(pad._desk.finish(command)),
 }

@@ -133,7 +133,6 @@ async def test_a_cloned_pad_repeats_itself() -> None:
         (["pinpad", "--fault", "x"], 2, "--fault: no fault 'x'"),
         (["pinpad", "--state", "/"], 2, "cannot be read"),
         (["pinpad", "--tui", "--json"], 2, "the screen leaves no place"),
-        (["pinpad", "--tui", "--model", "abecs"], 2, "the screen is of IPP pads"),
         (["pinpad", "--card", "test-visa-contact"], 2, "have no slot"),
         (["reader", "--tag", "https://example.com/", "--card", "test-visa-like"], 2, "goes with no --card"),
         (["reader", "--tag", ""], 2, "1 to 250 ASCII characters"),

@@ -293,4 +293,27 @@ def test_an_opened_pad_has_lost_its_keys_and_says_so() -> None:
     found = decode_parameters(decode_response(events[1]).blocks, "GIX")
     for name in (Parameter.DUKPT_KEYS_FOR_PINS, Parameter.MASTER_KEYS_FOR_DATA, Parameter.MASTER_KEYS_FOR_PINS):
         assert found[name] == b"0" * 100
+    assert twin.drain_shown()[-1].text == "TAMPERED"
+    assert [one.text for one in twin.drain_noted()] == ["tampered with: all secrets erased"]
+
+
+def test_it_tests_itself_before_it_answers() -> None:
+    twin, _ = abecs_pad(None)
+    twin.power_on(10.0)
+    assert twin.feed(OPEN.packet().encode(), 10.05) == b""
+    assert twin.due == pytest.approx(10.2)
+    events = heard(twin.tick(10.2))
+    assert events[0] is Control.ACK
+    assert [one.text for one in twin.drain_shown()] == ["WELCOME", "SELF TEST", "WELCOME"]
+
+
+def test_a_pad_that_fails_its_test_is_out_of_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PinpadKeys, "self_test", lambda self: False)
+    twin, _ = abecs_pad(None)
+    twin.power_on(0.0)
+    twin.tick(0.2)
+    assert asked(twin, OPEN, 1.0) == "OPN000"
+    assert asked(twin, display("x"), 1.0) == "DSP040"
+    assert asked(twin, get_info(Parameter.MODEL), 1.0) == "GIX000"
     assert twin.drain_shown()[-1].text == "OUT OF SERVICE"
+    assert [one.text for one in twin.drain_noted()] == ["the self-test failed"]
