@@ -149,7 +149,9 @@ class Payment:
         self._step("receipt", "agent", f"approved, signature needed: {receipt}")
         questions = self._till.questions
         answer = await questions.ask(self.identifier, About.SIGNATURE, SIGNATURE_OPTIONS)
-        return after_signature(end, answer, questions.patience_s)
+        judged = after_signature(end, answer, questions.patience_s)
+        self._step("signature", "agent", judged.reason or SIGNATURE_OPTIONS[0])
+        return judged
 
     async def _choose(self, asked: AskApplication) -> int | PinAnswer:
         """The cardholder chooses what to pay with."""
