@@ -50,7 +50,9 @@ async def reckoned(folder: Path, seed: int, payments: int) -> Reckoning:
         run = Run(shop, cradle, seed)
         await run.until(payments)
     found = reckon(shop, run.told)
-    print(f"{found}, agents killed {run.killed}, of them in a payment {run.in_payment}, workers {run.workers_lost}, disks full {run.full}")
+    print(
+        f"{found}, agents killed {run.killed}, of them in a payment {run.in_payment}, workers {run.workers_lost}, disks full {run.full}"
+    )
     assert found.unmatched == []
     assert found.payments >= payments
     assert run.in_payment + run.workers_lost > payments / 4
