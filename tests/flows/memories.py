@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The memory of a terminal's processes, as root reads it, and what the kernel says of core files and swap. Tests none."""
+"""The memory of a terminal's processes as root reads it, and what the kernel says of cores and swap. Tests none."""
 
 import contextlib
 import re
