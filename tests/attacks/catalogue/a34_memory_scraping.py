@@ -26,7 +26,7 @@ ATTACK = Attack(
     attacker="runs a program with root's rights on the terminal; wants the account numbers of all customers",
     soft="a terminal whose agent handles cards in its own process, for as long as it runs",
     defence="what sees an account number is a worker process that ends with its payment, so none is in memory but "
-    "while a card is at the reader; a worker that is traced takes no card. Root may still read a worker's memory in that "
+    "while a card is at the reader; a worker that is traced takes no card. Root may read a worker's memory in that "
     "moment: see docs/account-data.md, and tests/flows/test_account_data.py for what is left afterwards",
     cases=(
         Case(
