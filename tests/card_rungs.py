@@ -77,8 +77,8 @@ class InProcess:
 
 
 @contextlib.asynccontextmanager
-async def on(rung: str, folder: Path, fault: str = "none") -> AsyncIterator[Rung]:
-    """The card on that rung, in its reader, with layers as in a payment."""
+async def on(rung: str, folder: Path, fault: str = "none", **settings: Any) -> AsyncIterator[Rung]:
+    """The card on that rung, in its reader, with layers as in a payment. ``settings`` of the reader's profile."""
     kind, _, transmission = rung.partition("-")
     if rung == "in-process":
         inside = InProcess(fault)
@@ -86,7 +86,10 @@ async def on(rung: str, folder: Path, fault: str = "none") -> AsyncIterator[Rung
         return
     opener = {"twin": _twin, "vpcd": _vpcd}.get(kind, _ccid)
     async with opener(kind, transmission, fault, folder) as (line, remove, insert):
-        reader = await open_reader(catalog.reader("pcsc"), line)
+        generic = catalog.reader("pcsc")
+        reader = await open_reader(
+            dataclasses.replace(generic, pcsc=dataclasses.replace(generic.pcsc, **settings)), line
+        )
         try:
             yield Rung(Chaining(reader), remove, insert)
         finally:

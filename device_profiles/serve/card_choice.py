@@ -3,16 +3,25 @@
 """Which card twin a person asked for, as a reader with contacts takes it. It serves and inserts none."""
 
 import os
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile, load_card
 from device_profiles.twins.card_behind_reader import ContactlessInReader
-from device_profiles.twins.card_faults import CARD_FAULTS, FaultyCard
+from device_profiles.twins.card_faults import CARD_FAULTS, FaultyCard, slow
+from device_profiles.twins.card_faults import Fault as CardFault
 from device_profiles.twins.card_t0 import ContactCard, T0View
 from device_profiles.twins.contact_card import ContactCardTwin
 from device_profiles.twins.contact_faults import CONTACT_FAULTS, FaultyContactCard
 from device_profiles.twins.contactless_card import contactless_card
 from tillguard.exits import Exit
 from tillguard.voice import Fault
+
+SLOW = "slow"
+SLOW_S = 0.4
+_IN_TIME: Mapping[str, Callable[[], CardFault]] = MappingProxyType({SLOW: lambda: slow(time.sleep, SLOW_S)})
+"""Faults that take time, which no pure twin has."""
 
 
 def chosen(name: str, fault: str = "none", transmission: str | None = None) -> ContactCard:
@@ -22,7 +31,7 @@ def chosen(name: str, fault: str = "none", transmission: str | None = None) -> C
 
 def made(profile: CardProfile, name: str, fault: str = "none", transmission: str | None = None) -> ContactCard:
     """The same, of a profile that was read already; ``name`` is what the person called it."""
-    faults = CARD_FAULTS if profile.contact is None else CONTACT_FAULTS
+    faults = {**(CARD_FAULTS if profile.contact is None else CONTACT_FAULTS), **_IN_TIME}
     if fault != "none" and fault not in faults:
         raise Fault(f"--fault: no fault '{fault}'", f"one of: none, {', '.join(faults)}", Exit.USAGE)
     wrong = [] if fault == "none" else [faults[fault]()]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from device_profiles.card_profile import load_card
-from device_profiles.serve.card_choice import made
+from device_profiles.serve.card_choice import SLOW, SLOW_S, made
 from device_profiles.serve.orders import STOP, Orders
 from device_profiles.serve.pcscd import PcscdServer
 from device_profiles.twins.card_t0 import ContactCard
@@ -212,7 +212,9 @@ class Desk:
             changes[key.replace("-", "_")] = value
         options = replace(self._options, **changes)
         profile = load_card(name)
-        card = made(profile, name, options.fault, options.transmission if profile.contact is not None else None)
+        reader.card_delay_s = SLOW_S if options.fault == SLOW else 0.0  # the others at the desk go on meanwhile
+        fault = "none" if options.fault == SLOW else options.fault
+        card = made(profile, name, fault, options.transmission if profile.contact is not None else None)
         if reader.keypad is not None:
             pin = Pin.from_text(profile.cardholder.test_pin)
             reader.keypad.person = Cardholder(pin, Behaviour(options.behaviour), KEY_PACE_S)

@@ -26,6 +26,7 @@ from protocols.emv.tags import Tag
 
 __all__ = ["CONTACT_FAULTS", "FaultyContactCard"]
 
+LONGEST = 65_000  # octets: what an extended answer holds
 MOST_COMMANDS = 24  # a payment with a card of ours has no more
 
 
@@ -89,6 +90,42 @@ def _plaintext_pin(value: bytes) -> bytes:
     return value[:8] + bytes.fromhex("4100") + value[8:]
 
 
+def endless(status: bytes, data: bytes = b"") -> Fault:
+    """From GET PROCESSING OPTIONS on every answer says that it goes on, whatever is asked (attack A12)."""
+    begun = False
+
+    def fault(exchange: Exchange) -> bytes:
+        nonlocal begun
+        begun = (begun and exchange.number > 1) or exchange.is_for(Ins.GET_PROCESSING_OPTIONS)
+        return data + status if begun else exchange.answer
+
+    return fault
+
+
+def instead(instruction: Ins, data: Callable[[], bytes]) -> Fault:
+    """The command is answered with ``data`` of somebody's own making."""
+
+    def fault(exchange: Exchange) -> bytes:
+        return data() + b"\x90\x00" if exchange.is_for(instruction) else exchange.answer
+
+    return fault
+
+
+def bomb() -> bytes:
+    """Templates within templates, each as long as it may be: 16,000 levels in 64 KiB."""
+    return b"".join(b"\x70\x82" + size.to_bytes(2, "big") for size in range(LONGEST - 4, -1, -4))
+
+
+def long_locator() -> bytes:
+    """Processing options whose file locator names 15,810 records: what one answer holds (EMV 4.4 Book 3, 10.2)."""
+    return b"\x80\x81\xfa\x3c\x00" + b"\x08\x01\xff\x00" * 62
+
+
+def long_record() -> bytes:
+    """A record of 64 KiB: filling within one template (EMV 4.4 Book 3, Annex B1: 00 between objects)."""
+    return b"\x70\x82" + (LONGEST - 4).to_bytes(2, "big") + bytes(LONGEST - 4)
+
+
 _OWN_APPROVAL = bytes((CryptogramType.TC << 6,))
 
 CONTACT_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
@@ -111,6 +148,11 @@ CONTACT_FAULTS: Mapping[str, Callable[[], Fault]] = MappingProxyType(
         "brand-mixup": lambda: in_order(altered(Tag.TRACK_2_EQUIVALENT, other_brand), altered(Tag.PAN, other_brand)),
         "cvm-list-emptied": lambda: altered(Tag.CVM_LIST, _without_pin),
         "cvm-list-plaintext-pin": lambda: altered(Tag.CVM_LIST, _plaintext_pin),
+        "endless-61xx": lambda: endless(b"\x61\x10", bytes(16)),
+        "endless-6cxx": lambda: endless(b"\x6c\x10"),
+        "nested-templates": lambda: instead(Ins.READ_RECORD, bomb),
+        "long-locator": lambda: instead(Ins.GET_PROCESSING_OPTIONS, long_locator),
+        "long-record": lambda: instead(Ins.READ_RECORD, long_record),
         **{f"torn-at-command-{number}": partial(torn_at, number) for number in range(1, MOST_COMMANDS + 1)},
     }
 )

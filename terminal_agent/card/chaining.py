@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from protocols.emv.apdu import EXTENDED_ANSWER, SHORT_ANSWER, Command, Response, get_response
 from protocols.errors import DecodeError
-from terminal_agent.card.port import CardLost, CardPresence, CardReader, converse
+from terminal_agent.card.port import CardMalformed, CardPresence, CardReader, converse
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Chaining:
         return self._reader
 
     async def transmit(self, command: bytes) -> bytes:
-        """One command and its whole answer; :class:`CardLost` too where the answer has no end."""
+        """One command and its whole answer; :class:`CardMalformed` where the answer has no end."""
         return await self._carried(exchange(command))
 
     async def converse(self, turns: Generator[bytes, bytes, T]) -> T:
@@ -105,7 +105,7 @@ class Chaining:
         try:
             return await converse(self._reader, turns)
         except EndlessAnswer:
-            raise CardLost("the card's answer has no end", "the card is broken or hostile: use another") from None
+            raise CardMalformed("the card's answer has no end", "the card is broken or hostile: use another") from None
 
     async def release(self) -> None:
         """As the reader does."""

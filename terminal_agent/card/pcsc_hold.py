@@ -16,11 +16,13 @@ from protocols.errors import DecodeError
 from protocols.pcsc.features import GET_FEATURES, Feature, PinModify, PinVerify, decode_features
 from protocols.pcsc.wire import Attribute
 from terminal_agent.card.pcsc_codes import SERVICE_GONE, Code, PcscFault
+from terminal_agent.card.port import CardError
 from terminal_agent.card.scard import Card, Context
 
 T = TypeVar("T")
 Told = Callable[[str, bytes], None]
 _SHORT_CASE_4 = 6  # ISO/IEC 7816-4:2020, 5.2: header, Lc, at least one octet of data, Le
+_SHORTEST_EXTENDED = 7  # ibid.: header, 00, two octets of length
 
 
 class NotEmv(Exception):
@@ -182,10 +184,16 @@ def _faults(octets: bytes, *, warm: bool) -> tuple[str, ...]:
 def as_sent(command: bytes, protocol: Transmission | None) -> bytes:
     """A command as it is handed to PC/SC: for T=0 without the Le of case 4, and case 1 with P3 = 00.
 
-    ISO/IEC 7816-3:2006, 12.2.1 to 12.2.5. Extended commands go through as they are: T=0 has no form for them.
+    ISO/IEC 7816-3:2006, 12.2.1 to 12.2.5. An extended command is a :class:`CardError`: T=0 has no form for it, and a
+    driver that was given one says no more than that the exchange failed. The card stays where it is.
     """
     if protocol is not Transmission.T0:
         return command
+    if len(command) >= _SHORTEST_EXTENDED and not command[4]:
+        raise CardError(
+            f"a command of {len(command)} octets in extended form, and the card speaks T=0, which has short ones only",
+            "use a card and reader that speak T=1, or commands of at most 255 octets of data",
+        )
     if len(command) == 4:
         return command + b"\0"
     if len(command) >= _SHORT_CASE_4 and command[4] and len(command) == 6 + command[4]:

@@ -23,6 +23,10 @@ class CardLost(CardError):
     """The card left the field, or what it answered is unknown."""
 
 
+class CardMalformed(CardLost):
+    """It answers what no payment card does: an answer to reset that EMV refuses, an answer without end."""
+
+
 class ReaderAbsent(CardError):
     """The reader does not answer or was pulled. Open it anew."""
 
@@ -95,6 +99,14 @@ class PinChange(Protocol):
     async def change_pin(self, asked: PinModify) -> bytes:
         """Have old and new PIN typed, and the card change it; the status word of card or reader."""
         ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A reader that knows the card of the payment before by the number of its visit."""
+
+    visit: int
+    """Of the card that was used last; negative where none was."""
 
 
 async def converse(reader: CardReader, turns: Generator[bytes, bytes, T]) -> T:

@@ -30,6 +30,8 @@ class Exchange:
 
     command: bytes
     response: bytes
+    typed: bool = False
+    """The reader wrote a PIN into the command: here is what it was written into. It is not to be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class Recording:
         """As the reader does."""
         await self._reader.close()
 
+    def typed(self, template: bytes, status: bytes) -> None:
+        """Keep that a PIN was typed at the reader's own keys: the template it was written into, and what came of it."""
+        self._keep(template, status, typed=True)
+
     def result(self, test_accounts: Collection[str]) -> Recorded:
         """What was kept so far, masked unless every account number is one of ``test_accounts``."""
         seen = {number for one in self._kept for number in account_numbers(one.response)}
@@ -99,17 +105,17 @@ class Recording:
             result: T = end.value
             return result
 
-    def _keep(self, command: bytes, response: bytes) -> None:
+    def _keep(self, command: bytes, response: bytes, *, typed: bool = False) -> None:
         if len(self._kept) >= MOST_EXCHANGES:
             raise CardError(
                 f"more than {MOST_EXCHANGES} exchanges: not recorded further", "record one payment at a time"
             )
-        self._kept.append(Exchange(bytes(command), bytes(response)))
+        self._kept.append(Exchange(bytes(command), bytes(response), typed))
 
 
 def masked(one: Exchange) -> Exchange:
     """The exchange with account data written over."""
-    return Exchange(masked_command(one.command), masked_response(one.response))
+    return Exchange(masked_command(one.command), masked_response(one.response), one.typed)
 
 
 class Played:
@@ -117,6 +123,7 @@ class Played:
 
     def __init__(self, recorded: Recorded) -> None:
         self._recorded = recorded
+        self._exchanges = [one for one in recorded.exchanges if not one.typed]
         self._place = 0
 
     async def wait_for_card(self, timeout_s: float) -> CardPresence | None:
@@ -126,9 +133,9 @@ class Played:
 
     async def transmit(self, command: bytes) -> bytes:
         """The recorded answer; :class:`CardLost` where another command was recorded there."""
-        if self._place >= len(self._recorded.exchanges):
+        if self._place >= len(self._exchanges):
             raise CardLost("the recording ends here", "what is asked now was not asked when it was made")
-        one = self._recorded.exchanges[self._place]
+        one = self._exchanges[self._place]
         if command != one.command:
             what = f"exchange {self._place + 1}: another command was recorded"
             raise CardLost(what, "play it to the program that it was recorded with")
@@ -145,9 +152,14 @@ class Played:
 def write(recorded: Recorded, path: Path) -> None:
     """Write a recording, readable by its owner alone. Raises :class:`OSError`."""
     first = {"recording": FORMAT, "card": recorded.identity, "exact": recorded.exact}
-    lines = [first, *({"c": one.command.hex().upper(), "r": one.response.hex().upper()} for one in recorded.exchanges)]
+    lines = [first, *(_line(one) for one in recorded.exchanges)]
     path.touch(mode=0o600)
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+
+
+def _line(one: Exchange) -> dict[str, object]:
+    line: dict[str, object] = {"c": one.command.hex().upper(), "r": one.response.hex().upper()}
+    return {**line, "typed": True} if one.typed else line
 
 
 def read(path: Path) -> Recorded:
@@ -172,7 +184,8 @@ def decoded(lines: Iterable[str]) -> Recorded:
             continue
         if len(exchanges) >= MOST_EXCHANGES:
             raise DecodeError(f"recording, line {number}", f"more than {MOST_EXCHANGES} exchanges")
-        exchanges.append(Exchange(_octets(line, "c", number), _octets(line, "r", number)))
+        command, response = _octets(line, "c", number), _octets(line, "r", number)
+        exchanges.append(Exchange(command, response, line.get("typed") is True))
     return Recorded(identity, exact, tuple(exchanges))
 
 

@@ -155,7 +155,7 @@ def _record(options: argparse.Namespace) -> int:
         if request is None:
             await converse(chained(recorder), read_card())
         else:
-            outcome = await card_trial.run(chained(recorder), options.profile, request)
+            outcome = await card_trial.run(chained(recorder), recorder.typed, options.profile, request)
         return recorder.result(test_accounts()), outcome
 
     kept, outcome = with_card(options, work)
@@ -174,15 +174,16 @@ def _record(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     recorded = read_recording(options.replay)
+    sent = [one for one in recorded.exchanges if not one.typed]  # a PIN that nobody types would count as a wrong one
 
     async def work(recorder: Recording, presence: CardPresence) -> list[Exchange]:
-        return [Exchange(one.command, await recorder.transmit(one.command)) for one in recorded.exchanges]
+        return [Exchange(one.command, await recorder.transmit(one.command)) for one in sent]
 
     answered = with_card(options, work)
     accounts = test_accounts()
     voice = Voice("terminal-agent", as_json=options.json)
     differing = 0
-    for number, (then, now) in enumerate(zip(recorded.exchanges, answered, strict=True), 1):
+    for number, (then, now) in enumerate(zip(sent, answered, strict=True), 1):
         compared = now if recorded.exact else masked(now)
         if compared.response == then.response:
             continue
@@ -194,7 +195,7 @@ def _replay(options: argparse.Namespace) -> int:
         document |= {"recorded": shown[0].hex().upper(), "now": shown[1].hex().upper()}
         voice.answer(document, f"exchange {number}\n  > {document['command']}\n  < {document['recorded']} recorded\n"
                                f"  < {document['now']} now")  # fmt: skip
-    total = len(recorded.exchanges)
+    total = len(sent)
     voice.answer({"exchanges": total, "differing": differing}, f"{total} exchanges, {differing} answered differently")
     return int(Exit.FAILED if differing else Exit.OK)
 

@@ -7,6 +7,7 @@ is booked and nobody is paid. Its counters go on, and a wrong PIN typed at the r
 """
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,8 +67,13 @@ def request_of(amount: str, alpha: str) -> TransactionRequest:
         raise Fault(f"--amount: {error}", "for example: --amount 42.00", Exit.USAGE) from None
 
 
-async def run(reader: CardReader, profile: Path | None, request: TransactionRequest) -> EmvOutcome:
-    """From the first SELECT to the last cryptogram. Raises :class:`CardError` where reader or card fail."""
+async def run(
+    reader: CardReader, typed: Callable[[bytes, bytes], None], profile: Path | None, request: TransactionRequest
+) -> EmvOutcome:
+    """From the first SELECT to the last cryptogram. Raises :class:`CardError` where reader or card fail.
+
+    ``typed`` is told each PIN that was typed at the reader: the template and the status word.
+    """
     keypad = pin_entry(reader)
     takes_pins = keypad is not None and await keypad.takes_pins()
     terminal, place = terminal_of(profile, takes_pins=takes_pins)
@@ -77,7 +83,9 @@ async def run(reader: CardReader, profile: Path | None, request: TransactionRequ
 
     async def at_reader(wanted: PinAtReader) -> bytes | PinAnswer:
         assert keypad is not None  # asked for only where takes_pins
-        return await keypad.enter_pin(PinVerify(wanted.template, EMV_PLAINTEXT, timeout_s=TYPING_S))
+        status = await keypad.enter_pin(PinVerify(wanted.template, EMV_PLAINTEXT, timeout_s=TYPING_S))
+        typed(wanted.template, status)
+        return status
 
     card = InsertedCard(
         reader,

@@ -4,12 +4,13 @@
 
 from collections.abc import Generator
 
-from protocols.emv import apdu, status
+from protocols.emv import apdu, status, tlv
 from protocols.emv.apdu import Response
 from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
-from terminal_agent.emv.card_data import CardData, decode_afl, response_objects
+from terminal_agent.emv.card_data import LONGEST_ANSWER, CardData, decode_afl, response_objects
 
+AIP_OCTETS = 2
 GPO = "answer to GET PROCESSING OPTIONS"
 RECORD_FILES = range(1, 11)
 """EMV 4.4 Book 3, 5.3.2.2: the files whose records are data objects; those above are a payment system's or issuer's."""
@@ -20,9 +21,11 @@ def take_options(card: CardData, data: bytes) -> None:
     if data[:1] == b"\x77":
         card.add(response_objects(data, Tag.RESPONSE_FORMAT_2, GPO).leaves(), GPO)
         return
-    if len(data) < 4 or data[0] != Tag.RESPONSE_FORMAT_1 or data[1] != len(data) - 2:
+    outer = tlv.decode(data, where=GPO)
+    value = outer.first(Tag.RESPONSE_FORMAT_1) if len(outer) == 1 else None
+    if value is None or len(value) < AIP_OCTETS or len(data) > LONGEST_ANSWER:
         raise DecodeError(GPO, "template 77, or object 80 with AIP and AFL, expected")
-    card.add(((int(Tag.AIP), data[2:4]), (int(Tag.AFL), data[4:])), GPO)
+    card.add(((int(Tag.AIP), value[:AIP_OCTETS]), (int(Tag.AFL), value[AIP_OCTETS:])), GPO)
 
 
 def read_records(card: CardData, locator: bytes | None = None) -> Generator[bytes, bytes, str]:

@@ -17,6 +17,7 @@ from protocols.octets import bcd_decode
 from protocols.pan import Pan, Track2
 
 MOST_ENTRIES = 63  # EMV 4.4 Book 3, Annex A1: an AFL of at most 252 octets
+LONGEST_ANSWER = 256  # octets of data in a short answer (Book 1, 9.4.2); EMV knows no longer ones
 MOST_RECORDS = 32  # a payment application needs fewer than 10; each is one exchange while the card is in the field
 
 
@@ -130,6 +131,8 @@ class CardData:
 
 def response_objects(data: bytes, template: Tag, where: str) -> tlv.Objects:
     """The objects inside the one template that a response must consist of (EMV 4.4 Book 3, 6.5.8.4 and 6.5.11.4)."""
+    if len(data) > LONGEST_ANSWER:
+        raise DecodeError(where, f"{len(data)} octets, at most {LONGEST_ANSWER} expected")
     outer = tlv.decode(data, where=where)
     inside = outer.inside(template)
     if inside is None or len(outer) != 1:

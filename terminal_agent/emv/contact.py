@@ -8,7 +8,7 @@ asked. :data:`TRANSITIONS` says which step follows which, :data:`WORK` what each
 =========================================  =======================================================================
 capability                                 here
 =========================================  =======================================================================
-directory, list of applications            done; the cardholder is not asked to choose: the first by priority
+directory, list of applications            done; the cardholder chooses where the terminal asks, else priority does
 offline data authentication                SDA, DDA, CDA; what SDA proves is never enough to approve offline
 cardholder verification                    online PIN, offline PIN plain and enciphered, signature, none
 risk management                            floor limit, random selection, velocity, exception file, forced online

@@ -31,6 +31,8 @@ MOST_EXCHANGES = 1_000  # a payment has fewer than 60
 APPROVING = (b"00", b"10", b"11", b"Y1", b"Y3")
 UNABLE = (b"Y3", b"Z3")
 SCRIPT_CLASSES = (0x84, 0x8C, 0x04, 0x0C)
+_ONLINE_PIN_TRIED = Tvr.ONLINE_CVM_CAPTURED | Tvr.PIN_NOT_ENTERED | Tvr.PIN_PAD_MISSING
+"""A terminal that found none of these asked nobody for an online PIN."""
 NOT_RECORDED = b"\x6a\x88"
 _NO_ANSWER = {Ins.READ_RECORD: b"\x6a\x83", Ins.SELECT: b"\x6a\x82"}
 
@@ -147,6 +149,9 @@ class _Story:
         claimed = bytearray.fromhex(str(changes.get("capabilities", profile.capabilities)))
         if "capabilities" in changes:
             changes |= {"online_pin": bool(claimed[1] & 0x40), "signature": bool(claimed[1] & 0x20)}
+        found = self.given.get(Tag.TVR)
+        if found is not None and not Tvr.decode(found) & _ONLINE_PIN_TRIED:
+            changes["online_pin"] = False
         claimed[1] |= 0x80 * (apdu.PLAIN_PIN in self.pins) | 0x10 * (apdu.ENCIPHERED_PIN in self.pins)
         changes |= {"offline_pin": bool(claimed[1] & 0x80), "enciphered_pin": bool(claimed[1] & 0x10)}
         changes["capabilities"] = claimed.hex().upper()

@@ -136,6 +136,12 @@ class EmvTerminal:
         return bytes(octets)
 
     @property
+    def code_tables(self) -> frozenset[int]:
+        """The parts of ISO/IEC 8859, 1 to 10, that its screens show (9F40 octets 4 and 5, Book 4, Annex A3)."""
+        claimed = int.from_bytes(bytes.fromhex(self.additional_capabilities)[3:], "big")
+        return frozenset(part for part in range(1, 11) if claimed >> (part - 1) & 1)
+
+    @property
     def unattended(self) -> bool:
         """Whether no merchant stands beside the terminal (9F35, Book 4, Annex A1)."""
         return self.terminal_type[1] in "456"

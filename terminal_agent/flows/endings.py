@@ -5,7 +5,7 @@
 from enum import StrEnum
 
 from terminal_agent.emv import Cvm, Decision, EmvOutcome
-from terminal_agent.flows.questions import ACCEPTED
+from terminal_agent.flows.questions import ACCEPTED, NONE_OF_THEM
 from terminal_agent.host.client import Reply
 
 SIGNED = frozenset({Cvm.SIGNATURE, Cvm.OFFLINE_PIN_AND_SIGNATURE})
@@ -51,3 +51,12 @@ def after_signature(approved: End, answer: int | None, patience_s: float) -> End
     if answer is None:
         return End(Ending.FAILED, f"nobody said within {patience_s:.0f} s whose signature it is; {back}")
     return End(Ending.DECLINED, f"the signature was not accepted; {back}", approved.response_code)
+
+
+def chosen(answer: int | None, patience_s: float) -> int:
+    """The place among the applications that the cardholder chose; raises :class:`End` where that is none."""
+    if answer is None:
+        raise End(Ending.CANCELLED, f"no application chosen within {patience_s:.0f} s")
+    if answer == NONE_OF_THEM:
+        raise End(Ending.CANCELLED, "the cardholder chose none of the card's applications")
+    return answer - 1

@@ -12,12 +12,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from protocols.currency import BY_NUMERIC, Currency
+from protocols.currency import Currency
 from protocols.errors import ProtocolError
-from protocols.pan import Pan
+from protocols.pan import Pan, one_time_reference
 from protocols.telemetry.events import Event, Value, fit
 from terminal_agent.card.chaining import Chaining
-from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent
+from terminal_agent.card.port import CardError, CardLost, CardMalformed, CardPresence, CardReader, ReaderAbsent
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.emv import (
     Alert,
@@ -38,14 +38,14 @@ from terminal_agent.emv.fallback import Fallback, FallbackGuard, Interface
 from terminal_agent.emv.request import NO_WISHES, Wishes
 from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNumbers
 from terminal_agent.errors import AgentError
+from terminal_agent.flows.accepted import require_accepted
 from terminal_agent.flows.acquiring import Acquiring
-from terminal_agent.flows.books import Books
 from terminal_agent.flows.card_pin import PinNotEntered, at_pad, at_reader
 from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
-from terminal_agent.flows.endings import SIGNATURE_OPTIONS, SIGNED, End, Ending, after_signature, end_of
-from terminal_agent.flows.questions import NONE_OF_THEM, About, Questions
-from terminal_agent.flows.reporting import Recorder
+from terminal_agent.flows.endings import SIGNATURE_OPTIONS, SIGNED, End, Ending, after_signature, chosen, end_of
+from terminal_agent.flows.ports import Accounts, Asking, Fallbacks, Notes, Numbers
+from terminal_agent.flows.questions import About, Questions
 from terminal_agent.host.advice import Offline
 from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
 from terminal_agent.host.port import HostUnreachable
@@ -92,6 +92,8 @@ class Payment:
             self._finish(End(Ending.FAILED, "the agent was stopped in mid-payment"))
             raise
         except (AgentError, ProtocolError) as fault:
+            if isinstance(fault, CardMalformed):
+                self._alert((Alert.MALFORMED,))
             end = End(Ending.FAILED, fault.what if isinstance(fault, AgentError) else str(fault))
         except Exception:
             self._finish(End(Ending.FAILED, "a fault of the agent; see what it printed"))
@@ -107,7 +109,7 @@ class Payment:
         if end.response_code:
             fields["response_code"] = end.response_code
         if self._pan is not None:
-            fields["masked_pan"] = self._pan.masked
+            fields |= {"masked_pan": self._pan.masked, "pan_ref": one_time_reference(self._till.entropy(8))}
         if self._ksn:
             fields["ksn"] = self._ksn.hex().upper()
         self.finished = self._till.books.conclude(self.identifier, fields, self._offline)
@@ -147,17 +149,15 @@ class Payment:
         self._step("receipt", "agent", f"approved, signature needed: {receipt}")
         questions = self._till.questions
         answer = await questions.ask(self.identifier, About.SIGNATURE, SIGNATURE_OPTIONS)
-        return after_signature(end, answer, questions.patience_s)
+        judged = after_signature(end, answer, questions.patience_s)
+        self._step("signature", "agent", judged.reason or SIGNATURE_OPTIONS[0])
+        return judged
 
     async def _choose(self, asked: AskApplication) -> int | PinAnswer:
         """The cardholder chooses what to pay with."""
         questions = self._till.questions
-        number = await questions.ask(self.identifier, About.APPLICATION, asked.labels)
-        if number is None:
-            raise End(Ending.CANCELLED, f"no application chosen within {questions.patience_s:.0f} s")
-        if number == NONE_OF_THEM:
-            raise End(Ending.CANCELLED, "the cardholder chose none of the card's applications")
-        return number - 1
+        answer = await questions.ask(self.identifier, About.APPLICATION, asked.labels)
+        return chosen(answer, questions.patience_s)
 
     async def _inserted(self, reader: CardReader) -> End:
         """A card with contacts stays until it has said its last word, on whatever the acquirer answers."""
@@ -363,14 +363,18 @@ class Till:
         reader: Attached[CardReader],
         pad: Attached[PinPad],
         acquiring: Acquiring,
-        books: Books,
-        recorder: Recorder,
+        books: Accounts,
+        recorder: Notes,
         clock: Clock,
         entropy: Callable[[int], bytes],
         timeouts: Timeouts,
         authorities: Authorities | None = None,
         exceptions: ExceptionFile | None = None,
+        numbers: Numbers | None = None,
+        fallbacks: Fallbacks | None = None,
+        questions: Asking | None = None,
     ) -> None:
+        """``numbers``, ``fallbacks`` and ``questions``: where somebody else has them from one payment to the next."""
         self.terminal = terminal
         self.reader = reader
         self.pad = pad
@@ -379,9 +383,9 @@ class Till:
         self.recorder = recorder
         self.clock = clock
         self.entropy = entropy
-        self.numbers = UnpredictableNumbers(entropy)
-        self.fallbacks = FallbackGuard()
-        self.questions = Questions(recorder, timeouts.answer_s)
+        self.numbers = numbers or UnpredictableNumbers(entropy)
+        self.fallbacks = fallbacks or FallbackGuard()
+        self.questions = questions or Questions(recorder, timeouts.answer_s)
         self.timeouts = timeouts
         self.authorities = authorities
         self.exceptions = exceptions
@@ -391,9 +395,6 @@ class Till:
         """A new payment; raises :class:`AgentError` where none may begin: another one runs, the disk is full."""
         if self.current is not None and not self.current.over:
             raise AgentError("another payment is running", "wait for its outcome")
-        accepted = BY_NUMERIC.get(int(self.terminal.currency))
-        if accepted is not currency:
-            name = accepted.alpha if accepted else self.terminal.currency
-            raise AgentError(f"this terminal takes {name}, not {currency.alpha}", "see [emv] currency in its profile")
+        require_accepted(self.terminal, currency)
         self.current = Payment(self, self.books.begin(amount, currency), amount, currency, wishes)
         return self.current

@@ -13,10 +13,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
-from protocols.telemetry.events import fit
+from protocols.telemetry.events import Event, Value, fit
 from terminal_agent.errors import AgentError
-from terminal_agent.flows.reporting import Recorder
 
 NONE_OF_THEM = 0
 """The answer that takes none of the options: the cardholder wants another card, the cashier believes no signature."""
@@ -45,10 +45,18 @@ class NotAsked(AgentError):
     """An answer to what nobody asks, or out of the options."""
 
 
+class Recorded(Protocol):
+    """Where the question is told; see :class:`terminal_agent.flows.ports.Notes`."""
+
+    def record(self, name: str, **fields: Value) -> Event:
+        """Commit one event."""
+        ...
+
+
 class Questions:
     """The one question that may be open at a time."""
 
-    def __init__(self, recorder: Recorder, patience_s: float) -> None:
+    def __init__(self, recorder: Recorded, patience_s: float) -> None:
         """``patience_s``: how long an answer is waited for."""
         self.patience_s = patience_s
         self.open: Question | None = None
@@ -57,9 +65,10 @@ class Questions:
 
     async def ask(self, payment: str, about: About, options: Sequence[str]) -> int | None:
         """The number that was answered; None where nobody answered in time."""
-        listed = "; ".join(f"{number} {option}" for number, option in enumerate(options, 1))
+        fitting = tuple(fit(option) for option in options)
+        listed = "; ".join(f"{number} {option}" for number, option in enumerate(fitting, 1))
         self._answer = asyncio.get_running_loop().create_future()
-        self.open = Question(payment, about, tuple(options))
+        self.open = Question(payment, about, fitting)
         try:
             self._recorder.record("payment.question", payment=payment, about=about.value, options=fit(listed))
             async with asyncio.timeout(self.patience_s):

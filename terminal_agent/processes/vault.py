@@ -75,6 +75,8 @@ class Order:
     card_pin: bool
     keys: dict[str, int] = field(default_factory=dict)
     """What the keypad's keys send: zero, enter, clear, cancel."""
+    payments: int | None = None
+    """A second pipe, for the processes that make payments."""
     components: list[str] = field(default_factory=list)
     """Files with components of the first transport key, in hexadecimal digits: read here and nowhere else."""
 
@@ -304,6 +306,7 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     order = Order(**document)
     arena = open_arena(kernel)
     pipe = Pipe(order.pipe, order.users)
+    payments = Pipe(order.payments, order.users) if order.payments is not None else None
     opened = open_all(order, arena)
     keypad = open_keypad(order, arena, KeyCodes(**order.keys))
     tamper, wake = open_tamper(order), wake_descriptor()
@@ -328,9 +331,8 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     if tamper == -1:
         vault.tampered("the tamper line cannot be opened")
     line = None if tamper == -1 else tamper
-    return Serving(
-        vault, pipe, arena, PinPolicy(PinFormat(order.pin_format), order.card_pin), steady_ms, keypad, line, wake
-    )
+    policy = PinPolicy(PinFormat(order.pin_format), order.card_pin)
+    return Serving(vault, pipe, arena, policy, steady_ms, keypad, line, wake, payments)
 
 
 def code_in_memory() -> list[tuple[int, int]]:

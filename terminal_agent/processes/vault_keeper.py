@@ -3,6 +3,7 @@
 """Puts a vault behind the agent's pad port and its key methods behind the local socket. Decides nothing about keys."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +16,7 @@ from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, RpcErro
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.keys import KeyOffice, KeysRefused
 from terminal_agent.flows.reporting import Recorder
-from terminal_agent.pad.port import PadAbsent, PinPad, Trace
+from terminal_agent.pad.port import PadAbsent, Trace
 from terminal_agent.pad.software import ANSWER_S, SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes import vault_child
@@ -38,17 +39,30 @@ class VaultKeeper:
         self._recorder = recorder
         self._trace = trace
         self._pad: SoftwarePad | None = None
+        self._child: vault_child.VaultChild | None = None
+        self._turn = asyncio.Lock()
         self._told: set[str] = set()
         self.office = KeyOffice(lambda: self._pad.link if self._pad is not None else None, recorder)
 
-    @property
-    def ended(self) -> bool:
-        """Whether the vault that was started last has ended."""
-        return self._pad is not None and self._pad.link.ended
+    async def lend(self) -> tuple[int, str, str]:
+        """The pipe for payments of a running vault, to be closed; :class:`PadAbsent` where none comes up."""
+        async with self._turn:
+            if self._pad is None or self._pad.link.ended:
+                await self.open()
+            assert self._child is not None
+            assert self._child.payments is not None
+            return os.dup(self._child.payments.fileno()), "vault", "vault"
 
-    async def open(self) -> PinPad:
-        """A running vault as a pad; :class:`PadAbsent` where it does not come up."""
-        child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more))
+    async def close(self) -> None:
+        """End the vault."""
+        pad, self._pad = self._pad, None
+        if pad is not None:
+            await pad.close()
+
+    async def open(self) -> None:
+        """Start a vault; :class:`PadAbsent` where it does not come up."""
+        await self.close()
+        child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more, payments=True))
         pad = SoftwarePad(VaultLink(child.pipe, self._happened), lambda: _reaped(child), self._trace)
         try:
             reply = await pad.link.ask(Status(), ANSWER_S)
@@ -58,8 +72,7 @@ class VaultKeeper:
         except BaseException:
             await pad.close()
             raise
-        self._pad = pad
-        return pad
+        self._pad, self._child = pad, child
 
     def _look(self, lines: list[str]) -> None:
         """Tell once of each fence that is missing, and of a vault that serves nothing."""

@@ -31,6 +31,7 @@ def test_every_command_runs_and_says_what_the_page_says(tmp_path: Path) -> None:
     argv = ["bash", "-c", "\n".join(script)]
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "another way" not in done.stdout, "what was recorded here is explained as it was"
     said = {int(part.partition("\n")[0]): part.partition("\n")[2] for part in done.stdout.split("@")[1:]}
     for number, (command, lines) in enumerate(commands):
         rest = said[number]

@@ -9,6 +9,7 @@ import pytest
 from psec import des
 
 from device_profiles.acquirer_profile import load_acquirer
+from device_profiles.card_profile import card_names, load_card
 from device_profiles.catalog import folder
 from hsm_sim.engine.key_types import key_type
 from hsm_sim.engine.wrapping import VariantLmk
@@ -44,6 +45,18 @@ def test_the_cardholders_pvv_is_of_the_test_pin() -> None:
     assert account.number == Pan(TEST_PAN)
     assert account.pvv == pvv(TdesKey(test_key("PVK")), account.number, 1, Pin.from_text(TEST_PIN))
     assert all(one.number.has_luhn_digit() for one in load_acquirer("test-bank").accounts)
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_every_card_has_its_account_and_its_accounts_pvv_is_of_its_pin(name: str) -> None:
+    accounts = {one.pan: one for one in load_acquirer("test-bank").accounts}
+    card = load_card(name)
+    for application in card.applications:
+        account = accounts[application.pan]
+        assert (account.scheme, account.expiry) == (application.scheme, application.expiry)
+        assert account.sequence_number == application.sequence_number
+        pin = Pin.from_text(card.cardholder.test_pin)
+        assert account.pvv == pvv(TdesKey(test_key("PVK")), account.number, int(account.pvki), pin)
 
 
 def test_a_repr_shows_no_number() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from device_profiles.card_profile import load_card
-from device_profiles.serve.card_choice import chosen
+from device_profiles.serve.card_choice import SLOW_S, chosen
 from protocols.emv import apdu
 from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinForm, PinModify, PinVerify
-from terminal_agent.card.port import CardLost, PinChange, converse, pin_entry
+from terminal_agent.card.port import CardError, CardLost, PinChange, ReaderAbsent, converse, pin_entry
 from terminal_agent.card.reading import Card, read_card
 from tests.card_rungs import CARD, KEYPADS, RUNGS, on, person
 
@@ -103,6 +103,43 @@ async def test_a_pin_is_changed_at_the_reader(rung: str, tmp_path: Path) -> None
         assert await at.reader.wait_for_card(5) is not None
         assert await keypad.change_pin(PinModify(command + bytes(16), form, timeout_s=5)) == expected
         assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
+
+
+LENGTHS = (256, 2_000, 65_000)
+
+
+@pytest.mark.parametrize("rung", [rung for rung in RUNGS if not rung.endswith("-t0")])
+async def test_extended_commands_and_answers_under_t1(rung: str, tmp_path: Path) -> None:
+    """As long as commands and answers can be, through Debian's pcscd, its vpcd and its driver's T=1 engine too."""
+    async with on(rung, tmp_path, "long-record") as at:
+        assert await at.reader.wait_for_card(5) is not None
+        for length in LENGTHS:
+            command = bytes.fromhex("00FF000000") + length.to_bytes(2, "big") + bytes(length) + b"\0\0"
+            assert (await at.reader.transmit(command)).hex() == "6d00"
+        assert len(await at.reader.transmit(bytes.fromhex("00B2010C000000"))) == 65_002
+
+
+@pytest.mark.parametrize("rung", [rung for rung in RUNGS if rung.endswith("-t0")])
+async def test_extended_commands_under_t0_are_refused_in_words(rung: str, tmp_path: Path) -> None:
+    """T=0 has no form for them (ISO/IEC 7816-3:2006, 12.2). The card stays, and goes on with short ones."""
+    async with on(rung, tmp_path) as at:
+        assert await at.reader.wait_for_card(5) is not None
+        for length in LENGTHS:
+            with pytest.raises(CardError, match="T=0, which has short ones only") as refused:
+                await at.reader.transmit(bytes.fromhex("00FF000000") + length.to_bytes(2, "big") + bytes(length))
+            assert "T=1" in refused.value.hint
+        assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
+
+
+@pytest.mark.parametrize("rung", ["twin-t1", "vpcd-t1", "GemPCTwin-t1"])
+async def test_a_slow_card_is_waited_for_and_given_up_when_it_is_too_slow(rung: str, tmp_path: Path) -> None:
+    async with on(rung, tmp_path, "slow") as at:
+        assert await at.reader.wait_for_card(5) is not None
+        assert (await at.reader.transmit(SELECT)).endswith(b"\x90\x00")
+    async with on(rung, tmp_path, "slow", exchange_s=SLOW_S / 4) as at:
+        assert await at.reader.wait_for_card(5) is not None
+        with pytest.raises(ReaderAbsent, match="did not answer within"):
+            await at.reader.transmit(SELECT)
 
 
 @pytest.mark.parametrize("rung", ["vpcd-t1", "GemPCTwin-t1", "GemCorePOSPro-t1"])

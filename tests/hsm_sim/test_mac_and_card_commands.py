@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""M6, M8, CW, CY, KQ: values as psec and pyemv compute them, chaining, refusals, and no right value in a refusal."""
+"""M6, M8, CW, CY, KQ, KW: values as psec and pyemv compute them, chaining, refusals, no right value in a refusal."""
 
 import secrets
 
@@ -118,7 +118,7 @@ def test_kq_data_that_looks_like_delimiter_and_tail(ask: Ask) -> None:
 
 def test_kq_refusals(ask: Ask) -> None:
     assert ask(kq("9", DATA, ARQC)) == "04"
-    assert ask(kq("0", DATA, ARQC).replace(b"KQ00", b"KQ01", 1)) == "05"
+    assert ask(kq("0", DATA, ARQC).replace(b"KQ00", b"KQ09", 1)) == "05"
     assert ask(kq("0", b"", ARQC)) == "81"
     assert ask(kq("0", DATA, ARQC)[:60]) == "80"
     assert ask(kq("1", DATA, ARQC)) == "15"
@@ -147,3 +147,44 @@ def test_cw_refusals(ask: Ask) -> None:
     assert ask(f"CWZ{oracle.under_lmk('402', oracle.key(8))}{PAN};2812201") == "27"
     assert ask(f"CW{key}{PAN}2812201") == "15"
     assert ask(f"CW{key}{PAN};281220") == "15"
+
+
+def kw(mode: str, cryptogram: bytes, answer: bytes = b"") -> bytes:
+    head = f"KW{mode}2{oracle.under_lmk('109', ISSUER)}".encode() + bytes.fromhex((PAN + NUMBER)[-16:]) + b"\x00\x07"
+    data = b"" if mode in "34" else f"{len(DATA):02X}".encode() + DATA + b";"
+    return head + data + cryptogram + answer
+
+
+def test_kw_verifies_and_answers_both_ways(ask: Ask) -> None:
+    cryptogram = oracle.session_arqc(ISSUER, PAN, NUMBER, b"\x00\x07", bytes(4), DATA)
+    by_code = oracle.session_arpc(ISSUER, PAN, NUMBER, b"\x00\x07", cryptogram, b"00").decode("latin-1")
+    update = bytes.fromhex("00800000")
+    assert ask(kw("0", cryptogram)) == "00"
+    for mode in "13":
+        assert ask(kw(mode, cryptogram, b"00")) == "00" + by_code
+    for own in (b"", b"mine", bytes(8)):
+        by_update = oracle.session_arpc(ISSUER, PAN, NUMBER, b"\x00\x07", cryptogram, update, own).decode("latin-1")
+        for mode in "24":
+            assert ask(kw(mode, cryptogram, update + b"%d" % len(own) + own)) == "00" + by_update
+
+
+def test_kw_gives_no_answer_to_a_wrong_cryptogram(ask: Ask) -> None:
+    assert ask(kw("0", ARQC)) == "01", "one under the card's own key"
+    assert ask(kw("1", ARQC, b"00")) == "01"
+    assert ask(kw("2", ARQC, bytes(4) + b"0")) == "01"
+    assert ask(kw("2", ARQC, bytes(4) + b"9" + bytes(9))) != "00"
+    assert ask(kw("5", ARQC)) == "04"
+    assert ask(kw("0", ARQC).replace(b"KW02", b"KW03", 1)) == "05"
+
+
+def test_a_session_key_of_the_other_scheme_does_not_verify(ask: Ask) -> None:
+    """Counter and number both go into M/Chip's session key."""
+    drawn = b"\x12\x34\x56\x78"
+    cryptogram = oracle.session_arqc(ISSUER, PAN, NUMBER, b"\x00\x01", drawn, DATA)
+    command = kq("1", DATA, cryptogram, b"\x00\x10").replace(b"KQ10", b"KQ11", 1)
+    at = command.index(b"\x00\x01" + bytes(4)) + 2
+    right = command[:at] + drawn + command[at + 4 :]
+    answer = oracle.arpc_1(ISSUER, PAN, NUMBER, cryptogram, b"\x00\x10").decode("latin-1")
+    assert ask(right) == "00" + answer, "the card's own key answers"
+    assert ask(command) == "01"
+    assert ask(right.replace(b"KQ11", b"KQ10", 1)) == "01"

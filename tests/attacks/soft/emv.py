@@ -2,17 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contact terminals that lack one defence each, put together from the shipped steps: nothing of them is changed."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
 
+from protocols.emv import apdu, tlv
+from protocols.emv.apdu import Response
 from protocols.emv.tags import Tag
+from protocols.errors import DecodeError
 from terminal_agent.emv import contact_completion, contact_oda, contact_steps
 from terminal_agent.emv.contact import WORK, Done, Step
 from terminal_agent.emv.contact_run import Ask, ContactRun, Proof, Said, Turn
 from terminal_agent.emv.fallback import Fallback, FallbackGuard, Interface
-from terminal_agent.emv.outcome import Cvm
+from terminal_agent.emv.outcome import Cvm, Decision
+from tests.terminal_agent.flows.contact_bench import BenchReader
 
+PATIENCE = 1_000
+"""Commands: more than any payment needs, and where nobody waits any longer."""
 Steps = Mapping[Step, Callable[[ContactRun], Done]]
 
 
@@ -84,6 +91,22 @@ def _at_home(work: Callable[[ContactRun], Done]) -> Callable[[ContactRun], Done]
     return blind
 
 
+def _reading_on(run: ContactRun) -> Generator[bytes, bytes, Turn]:
+    """Reads whatever the locator names, however much and however long."""
+    locator = run.card.get(Tag.AFL) or b""
+    for place in range(0, len(locator), 4):
+        lead, first, last, _ = locator[place : place + 4]
+        for record in range(first, last + 1):
+            response = Response.decode((yield apdu.read_record(lead >> 3, record).encode()))
+            inside = tlv.decode(response.data).inside(Tag.RECORD_TEMPLATE)
+            if inside is None:
+                continue
+            with contextlib.suppress(DecodeError):  # the same object twice
+                run.card.add(inside.leaves(), "record")
+    return run.stop(Decision.ENDED, "at last")
+
+
+READS_ON = _with(records=_reading_on)
 BELIEVES_VERIFY = _with(
     first_cryptogram=_believing(contact_steps.first_cryptogram),
     second_cryptogram=_believing(contact_completion.second_cryptogram),
@@ -135,3 +158,15 @@ def soft_depth(data: bytes, depth: int = 0) -> int:
             deepest = max(deepest, soft_depth(data[place : place + size], depth + 1))
         place += size
     return deepest
+
+
+class FetchingReader(BenchReader):
+    """A reader whose firmware fetches 61xx and 6Cxx by itself, until there is nothing more to fetch."""
+
+    async def transmit(self, command: bytes) -> bytes:
+        """The whole answer, if it ends before nobody waits any longer."""
+        answer = await super().transmit(command)
+        while answer[-2] in (0x61, 0x6C) and len(self.commands) < PATIENCE:
+            more = bytes((*command[:4], answer[-1])) if answer[-2] == 0x6C else bytes.fromhex("00C00000") + answer[-1:]
+            answer = answer[:-2] + await super().transmit(more)
+        return answer

@@ -275,9 +275,15 @@ def test_a_name_matches_itself_and_every_pattern_ends(name: str, pattern: str) -
         ("3", "00A4040002AABB", "00A4040002AABB"),
         ("4", "00A4040002AABB00", "00A4040002AABB"),
         ("4, data that end like an Le", "00A4040003AABB0000", "00A4040003AABB00"),
-        ("3, extended", "00A40400000001AA", "00A40400000001AA"),
     ],
 )
 def test_commands_under_t0(case: str, command: str, sent: str) -> None:
     assert as_sent(bytes.fromhex(command), Transmission.T0).hex().upper() == sent
+    assert as_sent(bytes.fromhex(command), Transmission.T1).hex().upper() == command
+
+
+@pytest.mark.parametrize("command", ["00B20100000000", "00A40400000001AA", "00A40400000001AA0000"])
+def test_t0_has_no_form_for_extended_commands(command: str) -> None:
+    with pytest.raises(CardError, match="T=0, which has short ones only"):
+        as_sent(bytes.fromhex(command), Transmission.T0)
     assert as_sent(bytes.fromhex(command), Transmission.T1).hex().upper() == command

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.emv import apdu
 from protocols.emv.masking import account_numbers, masked_command, masked_response
 from protocols.errors import DecodeError
 from terminal_agent.card.port import CardError, CardLost, CardPresence, converse, pin_entry
@@ -86,6 +87,19 @@ async def test_conversations_are_recorded_at_one_go() -> None:
     assert isinstance(layer.inner, Replies)
     assert layer.inner.released
     assert layer.inner.closed
+
+
+async def test_a_pin_typed_at_the_reader_is_kept_and_never_sent_again(tmp_path: Path) -> None:
+    layer = await recorded(SELECT)
+    layer.typed(apdu.PLAIN_PIN_TEMPLATE, b"\x90\x00")
+    await layer.transmit(SELECT)
+    write(layer.result({PAN}), tmp_path / "card.jsonl")
+    back = read(tmp_path / "card.jsonl")
+    assert [one.typed for one in back.exchanges] == [False, True, False]
+    assert back.exchanges[1] == Exchange(apdu.PLAIN_PIN_TEMPLATE, b"\x90\x00", typed=True)
+    played = Played(back)
+    for _ in range(2):
+        assert await played.transmit(SELECT) == RECORD
 
 
 async def test_a_recording_has_an_end() -> None:

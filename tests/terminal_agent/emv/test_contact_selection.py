@@ -251,3 +251,34 @@ def test_the_longest_identifier_of_the_terminal_counts() -> None:
     machine = candidates(known, Trail())
     found = finish(machine, card)
     assert found[0].application is known[1]
+
+
+@pytest.mark.parametrize(
+    ("objects", "tables", "shown"),
+    [
+        ("5009" + b"TEST VISA".hex() + "9F110101" + "9F1205" + "Visé!".encode("latin-1").hex(), {1}, "Visé!"),
+        ("5009" + b"TEST VISA".hex() + "9F110101" + "9F1205" + "Visé!".encode("latin-1").hex(), {5}, "TEST VISA"),
+        ("5009" + b"TEST VISA".hex() + "9F110105" + "9F1204" + "Мир!".encode("iso8859-5").hex(), {1, 5}, "Мир!"),
+        ("5009" + b"TEST VISA".hex() + "9F1204" + b"Name".hex(), {1}, "TEST VISA"),
+        ("5009" + b"TEST VISA".hex() + "9F110101" + "9F1203" + "410742", {1}, "A?B"),
+        ("5009" + b"TEST VISA".hex() + "9F110163" + "9F1203" + "414243", {1}, "TEST VISA"),
+    ],
+)
+def test_the_preferred_name_is_shown_where_the_terminal_has_its_letters(
+    objects: str, tables: set[int], shown: str
+) -> None:
+    """EMV 4.4 Book 1, 12.2.4: else the label, which every terminal can show."""
+    inside = bytes.fromhex("4F07A0000000031010" + objects)
+    entry = b"\x61" + bytes((len(inside),)) + inside
+    record = b"\x70" + bytes((len(entry),)) + entry + b"\x90\x00"
+    fci = bytes.fromhex("6F15840E315041592E5359532E4444463031A5038801019000")
+    answers = iter([fci, record, b"\x6a\x83"])
+    found = finish(
+        candidates((ContactApplication("A0000000031010"),), Trail(), frozenset(tables)), lambda command: next(answers)
+    )
+    assert [candidate.label for candidate in found] == [shown]
+
+
+def test_the_terminals_letters_stand_in_its_additional_capabilities() -> None:
+    assert terminal().code_tables == {1}
+    assert terminal(additional_capabilities="6000F00300").code_tables == {9, 10}

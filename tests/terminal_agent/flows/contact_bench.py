@@ -28,7 +28,7 @@ from protocols.pan import Pan
 from protocols.pcsc.features import PinVerify
 from protocols.telemetry.events import Event
 from terminal_agent.audit import AuditLog
-from terminal_agent.card.port import CardLost, CardPresence, ReaderAbsent
+from terminal_agent.card.port import CardLost, CardPresence, CardReader, ReaderAbsent
 from terminal_agent.emv import Combination, ContactApplication, EmvTerminal
 from terminal_agent.emv.request import Wishes
 from terminal_agent.errors import AgentError
@@ -197,6 +197,8 @@ class Shop:
         card: str = PROFILE.name,
         offline_limit: int = 0,
         pad: BenchPad | None = None,
+        slot: "Callable[[ContactCard], BenchReader]" = BenchReader,
+        driver: CardReader | None = None,
         **settings: Any,
     ) -> None:
         terminal_settings = settings.pop("terminal", {})
@@ -207,7 +209,7 @@ class Shop:
         if t0:
             assert profile.contact is not None
             inserted = T0View(inserted, bytes.fromhex(profile.contact.atr_t0))
-        self.reader = BenchReader(FaultyContactCard(inserted, *faults))
+        self.reader = slot(FaultyContactCard(inserted, *faults))
         self.pad = pad or BenchPad()
         self.bank = Bench()
         self.line = BenchLine(self.bank)
@@ -223,7 +225,7 @@ class Shop:
         self.journal = Journal.open(folder / "journal.db")
         self.books = Books(self.journal, self.recorder, self.clock, lambda text: None)
         self.books.open()
-        self._reader: Attached[Any] = Attached("reader", self._opener(self.reader), self.recorder)
+        self._reader: Attached[Any] = Attached("reader", self._opener(driver or self.reader), self.recorder)
         self._pad: Attached[Any] = Attached("pad", self._opener(self.pad), self.recorder)
         client = HostClient(DIALECTS["ascii-1987"], TERMINAL, "TILLGUARD-0001")
         self.acquiring = Acquiring(

@@ -91,6 +91,8 @@ async def test_a_signature_that_the_cashier_accepts(shop: Open) -> None:
     assert asked(till) == [OPTIONS]
     (receipt,) = [event.fields["words"] for event in till.events if event.fields.get("step") == "receipt"]
     assert receipt == ("approved, signature needed: EUR 42.00, card 541333******2043, signature x____________")
+    told = [event.fields["words"] for event in till.events if event.fields.get("step") == "signature"]
+    assert told == ["the signature is the card's"]
     assert till.held == 4_200
     assert not till.journal.reversals()
 
