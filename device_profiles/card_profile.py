@@ -41,11 +41,16 @@ def _digits(text: str, what: str, count: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ContactlessChip:
-    """What the chip says before the first APDU (ISO/IEC 14443-3 and -4). The UID is drawn anew for every tap."""
+    """What the chip says before the first APDU (ISO/IEC 14443-3 and -4). The UID or PUPI is drawn anew for every tap.
 
-    atqa: str
-    sak: int
-    ats: str
+    Type A has ``atqa``, ``sak`` and ``ats``; type B ``application-data`` and ``protocol-info`` of its ATQB.
+    """
+
+    atqa: str = ""
+    sak: int = 0
+    ats: str = ""
+    application_data: str = ""
+    protocol_info: str = ""
     offline_limit: int = 0
     """How many payments in a row the card approves without its issuer; 0 is none."""
     relay_times: tuple[int, ...] = ()
@@ -53,16 +58,32 @@ class ContactlessChip:
     for a card whose AIP offers it."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.offline_limit <= 255:
+            raise ValueError("offline-limit: 0 to 255 expected")
+        if len(self.relay_times) not in (0, 3) or any(not 0 <= time <= 0xFFFF for time in self.relay_times):
+            raise ValueError("relay-times: least, most and transmission time expected, 0 to 65535 each")
+        if self.protocol_info:
+            self._check_b()
+        else:
+            self._check_a()
+
+    def _check_a(self) -> None:
         _octets(self.atqa, "atqa", 2, 2)
         ats = _octets(self.ats, "ats", 1, 20)
         if ats[0] != len(ats):
             raise ValueError("ats: its first octet must be its length")
         if not 0 <= self.sak <= 0xFF or not self.sak & 0x20:
             raise ValueError("sak: bit 6 must be set, the card speaks ISO/IEC 14443-4")
-        if not 0 <= self.offline_limit <= 255:
-            raise ValueError("offline-limit: 0 to 255 expected")
-        if len(self.relay_times) not in (0, 3) or any(not 0 <= time <= 0xFFFF for time in self.relay_times):
-            raise ValueError("relay-times: least, most and transmission time expected, 0 to 65535 each")
+        if self.application_data:
+            raise ValueError("application-data: only for a card of type B, which has protocol-info too")
+
+    def _check_b(self) -> None:
+        _octets(self.application_data, "application-data", 4, 4)
+        info = _octets(self.protocol_info, "protocol-info", 3, 3)
+        if not info[1] & 0x01:
+            raise ValueError("protocol-info: bit 1 of its second octet must be set, the card speaks ISO/IEC 14443-4")
+        if self.atqa or self.sak or self.ats:
+            raise ValueError("protocol-info: a card of type B has no atqa, sak and ats")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class ReaderProtocol(Enum):
     PN532 = "pn532"
     VIVOTECH2 = "vivotech2"
     PCSC = "pcsc"
+    SWIPE = "swipe"
 
 
 class CardInterface(Enum):
@@ -140,6 +141,8 @@ class Vivotech2Settings:
     sends: int = 3
     beeps: int = 1
     """Short beeps when a card was found; 0 for none."""
+    leds: bool = False
+    """Whether all its lights go on while a card is being read."""
     crc_high_first: tuple[int, ...] = tuple(sorted(HIGH_FIRST))
     """Commands whose requests carry the CRC high octet first."""
 
@@ -182,6 +185,31 @@ class PcscSettings:
             raise ValueError("protocols: at least one of T=0 and T=1 expected")
 
 
+class SwipeMode(Enum):
+    """What a swipe reader says it is on USB."""
+
+    VENDOR_HID = "vendor-hid"
+    """A device of its own kind, whose reports one program reads."""
+    KEYBOARD = "keyboard"
+    """Refused: see :class:`SwipeSettings`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwipeSettings:
+    """How a swipe reader with an enciphering head is set up."""
+
+    mode: SwipeMode = SwipeMode.VENDOR_HID
+    report_octets: int = 64
+
+    def __post_init__(self) -> None:
+        if self.mode is SwipeMode.KEYBOARD:
+            raise ValueError(
+                "mode: a reader in keyboard mode types tracks into whatever has the focus, and one that was exchanged "
+                "types anything; set the reader to vendor HID (the USB policy bars keyboards at a till)"
+            )
+        _within("report-octets", self.report_octets, 8, 1024)
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderProfile:
     """One model of card reader, on a serial line or behind the PC/SC service."""
@@ -194,6 +222,7 @@ class ReaderProfile:
     pn532: Pn532Settings = field(default_factory=Pn532Settings)
     vivotech2: Vivotech2Settings = field(default_factory=Vivotech2Settings)
     pcsc: PcscSettings = field(default_factory=PcscSettings)
+    swipe: SwipeSettings = field(default_factory=SwipeSettings)
     tier: Tier = Tier.GENERIC
     usb: tuple[str, ...] = ()
     """Vendor and product numbers on USB, such as ``072F:2200``."""
@@ -211,7 +240,7 @@ class ReaderProfile:
         for name, octets in self.escapes.items():
             if not _OCTETS.fullmatch(octets):
                 raise ValueError(f"escapes.{name}: octets in hexadecimal expected")
-        if (self.line is None) != (self.protocol is ReaderProtocol.PCSC):
+        if (self.line is None) != (self.protocol in (ReaderProtocol.PCSC, ReaderProtocol.SWIPE)):
             raise ValueError("[line]: expected for a reader on a serial line, and for no other")
 
 
@@ -231,6 +260,23 @@ class IppTimers:
         _within("naks", self.naks, 1, 10)
 
 
+class AbecsSession(Enum):
+    """How a session with an ABECS pad is opened."""
+
+    PLAIN = "plain"
+    SEALED = "sealed"
+    """Enciphered; a pad that does not offer it is refused."""
+
+
+class PanPolicy(Enum):
+    """When the account number may go over the line to a pad."""
+
+    TRUSTED = "trusted"
+    """Only in an enciphered session that the pad of the terminal's profile has signed."""
+    GUARDED = "guarded"
+    """Always: nobody but the pad is at the other end of the cable, says who wrote the profile."""
+
+
 @dataclass(frozen=True, slots=True)
 class AbecsSettings:
     """How an ABECS pad is driven. Times in seconds; key indexes are places in the pad."""
@@ -239,6 +285,8 @@ class AbecsSettings:
     """Place of the DUKPT key for PINs."""
     data_key_index: int
     """Place of the master key under which MAC session keys come."""
+    session: AbecsSession = AbecsSession.SEALED
+    pan: PanPolicy = PanPolicy.TRUSTED
     ack_s: float = 2.0
     reply_s: float = 10.0
     octet_s: float = 0.5

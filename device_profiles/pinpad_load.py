@@ -15,6 +15,7 @@ from tillguard.settings import load
 from tillguard.voice import Fault
 
 KEY_OCTETS = 16
+SEED_OCTETS = 32  # RFC 8032, 5.1.5
 OFFICERS = 2
 PASSWORD_DIGITS = range(7, 13)
 
@@ -75,6 +76,8 @@ class LoadData:
     throttle: ThrottleData = field(default_factory=ThrottleData)
     test_passwords: tuple[str, ...] = field(default=(), repr=False)
     """Of the two officers who may open the key injection mode together."""
+    test_identity_key: str = field(default="", repr=False)
+    """Seed of the Ed25519 key with which an ABECS pad signs; empty: it has none."""
 
     def __post_init__(self) -> None:
         if not self.serial.isalnum():
@@ -98,6 +101,7 @@ class PinpadLoad:
     slot_plan: dict[SlotUse, str]
     throttle: ThrottleData = field(default_factory=ThrottleData)
     test_passwords: tuple[str, ...] = field(default=(), repr=False)
+    test_identity: ClearKey | None = field(default=None, repr=False)
 
 
 def load_pinpad(name_or_path: str) -> PinpadLoad:
@@ -113,6 +117,7 @@ def load_pinpad(name_or_path: str) -> PinpadLoad:
         {use: getattr(data.slots, use.value) for use in SlotUse},
         data.throttle,
         data.test_passwords,
+        _key(data.test_identity_key, path, SEED_OCTETS) if data.test_identity_key else None,
     )
 
 
@@ -127,11 +132,13 @@ def _ksn(text: str, path: Path) -> TdesKsn:
         raise Fault(f"{path}: initial-ksn: {fault}", "20 hexadecimal digits, counter bits 0", Exit.USAGE) from None
 
 
-def _key(text: str, path: Path) -> ClearKey:
+def _key(text: str, path: Path, octets: int = KEY_OCTETS) -> ClearKey:
     try:
         key = ClearKey.from_hex(text)
     except ProtocolError:
         key = ClearKey(b"")
-    if len(key) != KEY_OCTETS:
-        raise Fault(f"{path}: a key is not 32 hexadecimal digits", "see the other loads for the form", Exit.USAGE)
+    if len(key) != octets:
+        raise Fault(
+            f"{path}: a key is not {2 * octets} hexadecimal digits", "see the other loads for the form", Exit.USAGE
+        )
     return key

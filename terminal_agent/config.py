@@ -9,6 +9,7 @@ from pathlib import Path
 LONGEST_SOCKET = 107
 _TERMINAL = re.compile(r"[A-Z0-9]{8}", re.ASCII)
 _KSN = re.compile(r"[0-9A-F]{20}", re.ASCII)
+_IDENTITY = re.compile("[0-9A-F]{64}", re.ASCII)
 _MERCHANT = re.compile(r"[A-Z0-9 ]{1,15}", re.ASCII)
 
 
@@ -53,8 +54,12 @@ class PadDevice:
     """Serial number, as ``terminal-agent pad check`` prints it; empty: any."""
     ksn: str = ""
     """Any KSN of its DUKPT key, 20 hexadecimal digits; empty: any key."""
+    identity: str = ""
+    """The public key with which it signs, 64 hexadecimal digits, as ``pad check`` prints it; for ABECS pads."""
 
     def __post_init__(self) -> None:
+        if self.identity and not _IDENTITY.fullmatch(self.identity):
+            raise ValueError("identity: 64 hexadecimal digits expected, in capitals")
         if self.ksn and not _KSN.fullmatch(self.ksn):
             raise ValueError("ksn: 20 hexadecimal digits expected, in capitals")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile, load_card
-from device_profiles.twins.card_behind_reader import ContactlessInReader
+from device_profiles.twins.card_behind_reader import ContactlessInReader, history_a, history_b
 from device_profiles.twins.card_faults import CARD_FAULTS, FaultyCard, slow
 from device_profiles.twins.card_faults import Fault as CardFault
 from device_profiles.twins.card_t0 import ContactCard, T0View
@@ -41,6 +41,9 @@ def made(profile: CardProfile, name: str, fault: str = "none", transmission: str
     assert profile.contactless is not None  # a card has at least one chip
     if transmission is not None:
         raise Fault(f"--transmission: the card '{name}' is contactless", "leave it out", Exit.USAGE)
-    return ContactlessInReader(
-        FaultyCard(contactless_card(profile, os.urandom), *wrong), bytes.fromhex(profile.contactless.ats)
-    )
+    chip = profile.contactless
+    if chip.protocol_info:
+        history = history_b(bytes.fromhex(chip.application_data), bytes.fromhex(chip.protocol_info))
+    else:
+        history = history_a(bytes.fromhex(chip.ats))
+    return ContactlessInReader(FaultyCard(contactless_card(profile, os.urandom), *wrong), history)

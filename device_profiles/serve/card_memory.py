@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from device_profiles.twins.contactless_answers import Activation
+from device_profiles.twins.activation import Activated
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -21,7 +21,7 @@ class CountingCard(Protocol):
 
     atc: int
 
-    def power_on(self) -> Activation: ...
+    def power_on(self) -> Activated: ...
     def power_off(self) -> None: ...
     def apdu(self, command: bytes) -> bytes: ...
 
@@ -47,7 +47,7 @@ class RememberingCard:
         self._path = path
         self._saved = card.atc
 
-    def power_on(self) -> Activation:
+    def power_on(self) -> Activated:
         """As the card."""
         return self._card.power_on()
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from device_profiles.model import PadProfile
     from device_profiles.pinpad_load import PinpadLoad
     from device_profiles.serve.pty import PtyServer
+    from device_profiles.twins.abecs_pad import AbecsPadTwin
+    from device_profiles.twins.card_t0 import ContactCard
     from device_profiles.twins.pinpad import PinpadTwin
     from device_profiles.twins.pinpad_cardholder import Cardholder
 
@@ -22,6 +24,7 @@ EPILOG = """examples:
   device-twin pinpad --model ipp-uic --cardholder test-visa-like --link ./pad --state ./pad.state
   device-twin pinpad --cardholder test-visa-like --behaviour wrong-pin --json --trace
   device-twin pinpad --link ./pad --tui
+  device-twin pinpad --model abecs --load test-bank-abecs --cardholder test-visa-contact --card test-visa-contact
   device-twin pinpad --load test-bank-masters --cardholder test-visa-like --tamper-after 10 --state ./pad.state
 """
 
@@ -32,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="ipp-uic", metavar="NAME", help="PIN pad profile (default ipp-uic)")
     parser.add_argument("--load", default="test-bank", metavar="NAME", help="TEST keys in the pad (default test-bank)")
     parser.add_argument("--cardholder", metavar="NAME", help="card profile of the person; without it nobody is there")
+    parser.add_argument("--card", metavar="NAME", help="contact card that the person puts into the pad's slot (ABECS)")
     parser.add_argument("--behaviour", choices=BEHAVIOURS, default="right-pin", help="what the person does")
     parser.add_argument("--fault", default="none", metavar="NAME", help="what is wrong with the pad: none, replay")
     parser.add_argument(
@@ -60,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
     if args.tamper_after is not None and not 0 <= args.tamper_after <= LONGEST_TAMPER_S:
         raise Fault("--tamper-after: out of range", f"0 to {LONGEST_TAMPER_S:.0f} seconds", Exit.USAGE)
     profile, load = catalog.pinpad(args.model), load_pinpad(args.load)
-    if args.tamper_after is not None and isinstance(profile, AbecsProfile):
-        raise Fault("--tamper-after: the ABECS twin has no tamper switches", "use --model ipp-uic", Exit.USAGE)
+    if args.card is not None and not isinstance(profile, AbecsProfile):
+        raise Fault("--card: pads of the IPP family have no slot", "use --model abecs", Exit.USAGE)
     if args.tui:
-        _check_screen(args, abecs=isinstance(profile, AbecsProfile))
+        _check_screen(args)
     return asyncio.run(_serve(args, profile, load, cardholder(args)))
 
 
@@ -71,6 +75,7 @@ async def _serve(
     args: argparse.Namespace, profile: "PadProfile", load: "PinpadLoad", cardholder: "Cardholder | None"
 ) -> int:
     import asyncio
+    import os
 
     from device_profiles.model import AbecsProfile
     from device_profiles.serve.pad_memory import PadMemory
@@ -88,7 +93,7 @@ async def _serve(
     memory = PadMemory(args.state, keys) if args.state else None
     engine = PINPAD_FAULTS[args.fault](keys)
     twin = (
-        AbecsPadTwin(profile, load.serial, keys, engine, cardholder)
+        AbecsPadTwin(profile, load, keys, engine, cardholder, os.urandom, _card(args))
         if isinstance(profile, AbecsProfile)
         else PinpadTwin(profile, load, keys, engine, cardholder)
     )
@@ -97,12 +102,11 @@ async def _serve(
     def tell_notes() -> None:
         if args.tui:
             return
-        for noted in twin.drain_noted() if isinstance(twin, PinpadTwin) else ():
+        for noted in twin.drain_noted():
             voice.answer({"event": "noted", "text": noted.text}, f"pad notes: {noted.text}")
 
     def open_case() -> None:
-        if isinstance(twin, PinpadTwin):
-            server.act(twin.tamper)
+        server.act(twin.tamper)
 
     def watch(direction: str, octets: bytes) -> None:
         if direction == "<" and memory is not None:
@@ -115,8 +119,7 @@ async def _serve(
 
     stop = until_signalled()
     loop = asyncio.get_running_loop()
-    if isinstance(twin, PinpadTwin):
-        twin.power_on(loop.time())
+    twin.power_on(loop.time())
     server = PtyServer(twin, watch, args.link)
     if not args.tui:
         voice.answer(
@@ -132,7 +135,7 @@ async def _serve(
         )
     if args.tamper_after is not None:
         loop.call_later(args.tamper_after, open_case)
-    if args.tui and isinstance(twin, PinpadTwin):
+    if args.tui:
         await _on_screen(f"{profile.title} on {args.link or server.line}", twin, server, open_case, stop)
     else:
         await server.run(stop)
@@ -140,7 +143,11 @@ async def _serve(
 
 
 async def _on_screen(
-    title: str, twin: "PinpadTwin", server: "PtyServer", open_case: Callable[[], None], stop: "asyncio.Event"
+    title: str,
+    twin: "PinpadTwin | AbecsPadTwin",
+    server: "PtyServer",
+    open_case: Callable[[], None],
+    stop: "asyncio.Event",
 ) -> None:
     """The screen lasts as long as the server, and the server as long as the screen."""
     import asyncio
@@ -163,12 +170,17 @@ async def _on_screen(
         await serving
 
 
-def _check_screen(args: argparse.Namespace, *, abecs: bool) -> None:
+def _card(args: argparse.Namespace) -> "ContactCard | None":
+    from device_profiles.card_profile import load_card
+    from device_profiles.twins.contact_card import ContactCardTwin
+
+    return None if args.card is None else ContactCardTwin(load_card(args.card))
+
+
+def _check_screen(args: argparse.Namespace) -> None:
     from tillguard.exits import Exit
     from tillguard.voice import Fault
 
-    if abecs:
-        raise Fault("--tui: the screen is of IPP pads", "use --model ipp-uic", Exit.USAGE)
     if args.json or args.trace:
         raise Fault("--tui: the screen leaves no place for --json or --trace", "drop one of them", Exit.USAGE)
     try:

@@ -20,6 +20,8 @@ def reader_words(profile: ReaderProfile, voice: Voice) -> Watcher:
         from device_profiles.serve.vivotech2_tracer import Vivotech2Tracer
 
         return Vivotech2Tracer(profile.vivotech2.crc_high_first, voice)
+    if profile.protocol is ReaderProtocol.SWIPE:
+        return lambda direction, octets: voice.tell(f"reader {direction} {len(octets)} octets") if octets else None
     raise Fault(f"{profile.model} is no reader on a serial line", "name one that has a [line]", Exit.USAGE)
 
 

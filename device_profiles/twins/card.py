@@ -12,12 +12,12 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile
+from device_profiles.twins.activation import Activated, Activation
 from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused, answered
 from device_profiles.twins.card_cryptogram import CardCryptography
 from device_profiles.twins.card_rsa import CardRsa, dynamic_signature
 from device_profiles.twins.contact_personalisation import personalise
 from device_profiles.twins.contactless_answers import (
-    Activation,
     activation,
     asks_for_directory,
     chip_of,
@@ -84,7 +84,7 @@ class CardTwin:
             Ins.READ_RECORD: self._read_record,
         }
 
-    def power_on(self) -> Activation:
+    def power_on(self) -> Activated:
         """The card comes into the field."""
         self.state = State.IDLE
         return activation(self._chip, self._random)

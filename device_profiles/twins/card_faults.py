@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeAlias
 
+from device_profiles.twins.activation import Activated
 from device_profiles.twins.card_answer import CardTorn
-from device_profiles.twins.contactless_answers import Activation
 from protocols.emv import tlv
 from protocols.emv.apdu import Ins
 from protocols.emv.bits import Aip, Ctq
@@ -21,7 +21,7 @@ __all__ = ["CARD_FAULTS", "Card", "CardTorn", "Exchange", "FaultyCard"]
 class Card(Protocol):
     """What a reader sees of a card."""
 
-    def power_on(self) -> Activation: ...
+    def power_on(self) -> Activated: ...
     def power_off(self) -> None: ...
     def apdu(self, command: bytes) -> bytes: ...
 
@@ -50,7 +50,7 @@ class FaultyCard:
         self._faults = faults
         self._number = 0
 
-    def power_on(self) -> Activation:
+    def power_on(self) -> Activated:
         """The card comes into the field."""
         self._number = 0
         return self._card.power_on()

@@ -3,9 +3,9 @@
 """Answers that every contactless card twin gives alike: activation, directory, selection, records. It has no state."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from device_profiles.card_profile import Application, CardProfile, ContactlessChip
+from device_profiles.twins.activation import Activated, Activation, ActivationB
 from device_profiles.twins.card_answer import Refused
 from device_profiles.twins.contact_personalisation import record_content
 from protocols.emv import apdu, dol, tlv
@@ -17,16 +17,6 @@ from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """What a reader learns of the card before the first command (ISO/IEC 14443-3 and -4)."""
-
-    atqa: bytes
-    sak: int
-    uid: bytes
-    ats: bytes
-
-
 def chip_of(profile: CardProfile) -> ContactlessChip:
     """The profile's contactless chip; Fault where it has none."""
     if profile.contactless is None:
@@ -35,8 +25,10 @@ def chip_of(profile: CardProfile) -> ContactlessChip:
     return profile.contactless
 
 
-def activation(chip: ContactlessChip, random: Callable[[int], bytes]) -> Activation:
+def activation(chip: ContactlessChip, random: Callable[[int], bytes]) -> Activated:
     """The card comes into the field."""
+    if chip.protocol_info:
+        return ActivationB(random(4), bytes.fromhex(chip.application_data), bytes.fromhex(chip.protocol_info))
     uid = b"\x08" + random(3)  # ISO/IEC 14443-3, 6.5.4: 08 announces a random identifier
     return Activation(bytes.fromhex(chip.atqa), chip.sak, uid, bytes.fromhex(chip.ats))
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from device_profiles.card_profile import CardProfile, Scheme
+from device_profiles.twins.activation import Activated
 from device_profiles.twins.card import CardTwin
-from device_profiles.twins.contactless_answers import Activation
 from device_profiles.twins.mchip_card import MChipTwin
 
 
@@ -17,7 +17,7 @@ class ContactlessCard(Protocol):
     profile: CardProfile
     atc: int
 
-    def power_on(self) -> Activation: ...
+    def power_on(self) -> Activated: ...
     def power_off(self) -> None: ...
     def apdu(self, command: bytes) -> bytes: ...
 

@@ -13,13 +13,13 @@ from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile
 from device_profiles.twins import card_rsa
+from device_profiles.twins.activation import Activated
 from device_profiles.twins.card import State
 from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused, answered
 from device_profiles.twins.card_cryptogram import CardCryptography
 from device_profiles.twins.contact_personalisation import personalise
 from device_profiles.twins.contact_results import M_CDA_FIRST, M_PIN_NOT_PERFORMED, NO_SECOND_YET
 from device_profiles.twins.contactless_answers import (
-    Activation,
     activation,
     asks_for_directory,
     chip_of,
@@ -96,7 +96,7 @@ class MChipTwin:
             Ins.GENERATE_AC: self._generate_ac,
         }
 
-    def power_on(self) -> Activation:
+    def power_on(self) -> Activated:
         """The card comes into the field."""
         self.state = State.IDLE
         return activation(self._chip, self._random)

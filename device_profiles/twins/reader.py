@@ -4,18 +4,22 @@
 
 The chip acknowledges a sound frame and ignores a broken one; it answers one command at a time, drops what it does when
 a new command or an ACK comes, and repeats its last reply on NACK. It looks for a card for as many rounds as it was
-configured for. A search for other than type A cards finds nobody. Source: NXP UM0701-02, 6.2 and 7.
+configured for, of type A or B; a search for other sorts finds nobody. What only libraries ask of the chip, and the
+octets that they pass through it, are in pn532_insides.py. Source: NXP UM0701-02, 6.2 and 7.
 
 The card belongs to a person: :class:`Hand` holds it to the antenna when the reader looks for one, and takes it away
 when the reader lets go, so that a second payment is a second tap.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from device_profiles.twins.activation import Activated, Activation, ActivationB
 from device_profiles.twins.card import CardTorn
 from device_profiles.twins.card_faults import Card
+from device_profiles.twins.pn532_insides import Insides
 from protocols.errors import DecodeError
 from protocols.serial.pn532 import HOST_TO_CHIP, Frame, FrameFramer, Signal
+from protocols.serial.pn532_chip import ChipCommand, ChipReply, InCommunicateThru, PowerDown
 from protocols.serial.pn532_codec import decode_command
 from protocols.serial.pn532_messages import (
     ISO_14443_4,
@@ -38,7 +42,9 @@ from protocols.serial.pn532_messages import (
     RfItem,
     SamConfiguration,
     SetParameters,
+    Target,
     TargetA,
+    TargetB,
     Targets,
     reply_frame,
 )
@@ -52,6 +58,8 @@ NO_ANSWER, NOT_IN_CONTEXT = 0x01, 0x27
 WAKING_ZEROS = 10  # edges enough to wake the chip without a 55
 LARGEST_COMMAND = 65_544  # ISO/IEC 7816-4:2020, 5.1: the longest command APDU
 _AUTOMATIC_RATS = 0x10
+_ATTRIB_ANSWER = b"\x00"  # no limit of its own, number 0 (ISO/IEC 14443-3:2018, 7.11)
+_KINDS = (Modulation.TYPE_A_106, Modulation.TYPE_B_106)
 
 
 @dataclass(slots=True)
@@ -72,9 +80,12 @@ class ReaderTwin:
         self._heard_at = 0.0
         self._present = False
         self._active = False
+        self._activation: Activated | None = None
+        self._insides = Insides()
         self._arrival: float | None = None
         self._search_ends: float | None = None
         self._searching = False
+        self._of_type_a = True
         self._retries = ENDLESS
         self._rats = True
         self._command = bytearray()
@@ -105,9 +116,12 @@ class ReaderTwin:
         if self._arrival is not None and now >= self._arrival:
             self.insert()
         if self._searching and self._present:
-            return self._found()
+            found = self._found()
+            if found:
+                return found
         if self._search_ends is not None and now >= self._search_ends:
             self._stop_searching()
+            self._insides.heard_nobody()
             return self._say(Targets(()))
         return b""
 
@@ -128,7 +142,7 @@ class ReaderTwin:
         """The card leaves the field."""
         self._arrival = None
         self._present = False
-        self._deactivate()
+        self._cut_off()
 
     def _frame(self, frame: Frame, now: float) -> bytes:
         if frame.tfi != HOST_TO_CHIP:
@@ -141,8 +155,14 @@ class ReaderTwin:
         reply = self._obey(command, now)
         return Signal.ACK.value + (self._say(reply) if reply is not None else self.tick(now))
 
-    def _obey(self, command: Command, now: float) -> Reply | None:
+    def _obey(self, command: Command | ChipCommand, now: float) -> Reply | ChipReply | None:
         match command:
+            case InCommunicateThru(data):
+                return self._passed(data)
+            case PowerDown():
+                self._cut_off()
+                self._awake = False
+                return ChipReply(Code.POWER_DOWN, b"\x00")
             case GetFirmwareVersion():
                 return FIRMWARE
             case SamConfiguration():
@@ -162,32 +182,57 @@ class ReaderTwin:
             case InRelease():
                 self.remove()
                 return Released()
+            case _:
+                return self._insides.obey(command, self._active)
 
     def _configure(self, item: int, data: bytes) -> Reply:
         if item == RfItem.RETRIES and len(data) == 3:
             self._retries = data[2]
         if item == RfItem.FIELD and data[:1] and not data[0] & 1:
-            self._deactivate()
+            self._cut_off()
         return Done(Code.RF_CONFIGURATION)
 
     def _search(self, modulation: int, now: float) -> Reply | None:
         self._deactivate()
-        type_a = modulation == Modulation.TYPE_A_106
-        if type_a and not self._present and self._hand is not None and self._arrival is None:
+        known = modulation in _KINDS
+        if known and not self._present and self._hand is not None and self._arrival is None:
             self._arrival = now + self._hand.after_s
-        self._searching = type_a
+        self._searching = known
+        self._of_type_a = modulation == Modulation.TYPE_A_106
         self._search_ends = None if self._retries == ENDLESS else now + (self._retries + 1) * ROUND_S
         return None
 
     def _found(self) -> bytes:
+        """Activate the card, if it is of the kind that is looked for."""
         hand = self._hand
         if hand is None:
             return b""
+        card = self._activation
+        if card is None:
+            card = self._activation = hand.card.power_on()
+        elif isinstance(card, Activation) == self._of_type_a:
+            # Activated anew, it keeps the identifier that it drew when it came under power (ISO/IEC 14443-3, 6.5.4).
+            hand.card.power_off()
+            card = self._activation = _same_identifier(hand.card.power_on(), card)
+        if isinstance(card, Activation) != self._of_type_a:
+            return b""
         self._stop_searching()
-        card = hand.card.power_on()
         self._active = True
-        ats = card.ats if self._rats and card.sak & ISO_14443_4 else b""
-        return self._say(Targets((TargetA(TARGET_NUMBER, card.atqa, card.sak, card.uid, ats),)))
+        self._insides.activated(hand.card, card)
+        return self._say(Targets((self._target(card),)))
+
+    def _target(self, card: Activated) -> Target:
+        if isinstance(card, Activation):
+            ats = card.ats if self._rats and card.sak & ISO_14443_4 else b""
+            return TargetA(TARGET_NUMBER, card.atqa, card.sak, card.uid, ats)
+        return TargetB(TARGET_NUMBER, card.atqb, _ATTRIB_ANSWER)
+
+    def _passed(self, octets: bytes) -> ChipReply:
+        try:
+            return self._insides.passed(octets)
+        except CardTorn:
+            self.remove()
+            return ChipReply(Code.IN_COMMUNICATE_THRU, bytes((NO_ANSWER,)))
 
     def _exchange(self, command: InDataExchange) -> Reply:
         hand = self._hand
@@ -211,16 +256,33 @@ class ReaderTwin:
         return DataExchanged(0, piece, more=bool(self._response))
 
     def _deactivate(self) -> None:
-        if self._active and self._hand is not None:
-            self._hand.card.power_off()
+        """The card is let go, but stays under power."""
         self._active = False
         self._command = bytearray()
         self._response = b""
+        self._insides.deselected()
+
+    def _cut_off(self) -> None:
+        """The field is off, or the card out of it."""
+        self._deactivate()
+        if self._activation is not None and self._hand is not None:
+            self._hand.card.power_off()
+        self._activation = None
 
     def _stop_searching(self) -> None:
         self._searching = False
         self._search_ends = None
 
-    def _say(self, reply: Reply) -> bytes:
+    def _say(self, reply: Reply | ChipReply) -> bytes:
         self._last = reply_frame(reply).encode()
         return self._last
+
+
+def _same_identifier(found: Activated, before: Activated) -> Activated:
+    """``found`` with the identifier of ``before``: the same card, activated once more."""
+    match found, before:
+        case ActivationB(), ActivationB(pupi=pupi):
+            return replace(found, pupi=pupi)
+        case Activation(), Activation(uid=uid):
+            return replace(found, uid=uid)
+    return found

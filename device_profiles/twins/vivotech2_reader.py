@@ -3,14 +3,15 @@
 """The twin of a ViVOtech2 reader in pass-through mode: a machine fed with octets and time. No port, no clock.
 
 The reader answers requests in the order of their coming, one at a time: what is heard during a search waits for its
-end. It carries APDUs as they are and runs no kernel of its own. Outside pass-through mode it knows no card. Source: NEO
-2 Interface Developer's Guide (2019), 3.2 and 8.12 to 8.15. The person with the card is
-:class:`device_profiles.twins.reader.Hand`.
+end. In pass-through mode it carries APDUs as they are. A payment by its own kernel, asked for or in automatic polling,
+comes to a result that names how the card was read and nothing more: no account is in it. Source: NEO 2 Interface
+Developer's Guide (2019), 3.2 and 8.12 to 8.15. The person with the card is :class:`device_profiles.twins.reader.Hand`.
 """
 
 from collections import deque
 from collections.abc import Collection
 
+from device_profiles.twins.activation import Activated, ActivationB
 from device_profiles.twins.card import CardTorn
 from device_profiles.twins.reader import Hand
 from protocols.errors import DecodeError
@@ -25,6 +26,7 @@ from protocols.serial.vivotech2_messages import (
     PassThrough,
     Ping,
     PollForToken,
+    Polling,
     RefusedError,
     Request,
     SetLed,
@@ -34,7 +36,19 @@ from protocols.serial.vivotech2_messages import (
     decode_request,
     reply_frame,
 )
+from protocols.serial.vivotech2_payment import (
+    CANCEL,
+    REQUEST_ONLINE,
+    RESULT,
+    Activate,
+    CancelPayment,
+    GetResult,
+    PaymentRequest,
+    decode_payment_request,
+)
+from protocols.serial.vivotech2_payment import NAMES as PAYMENT_NAMES
 
+READ_BY_CHIP = bytes.fromhex("9F390107")  # point of service entry mode: contactless chip
 VERSION = b"TEST NEO 2 twin 1.00"
 OCTET_S = 0.05  # a frame that stands still for so long is forgotten
 MOST_WAITING = 8
@@ -55,7 +69,8 @@ class Vivotech2ReaderTwin:
         self._present = False
         self._active = False
         self._arrival: float | None = None
-        self._poll: PollForToken | None = None
+        self._poll: PollForToken | Activate | None = None
+        self._automatic = False
         self._poll_ends = 0.0
 
     def feed(self, octets: bytes, now: float) -> bytes:
@@ -97,10 +112,13 @@ class Vivotech2ReaderTwin:
         self._deactivate()
 
     def _work(self, now: float) -> bytes:
-        out = self._searched(now)
+        out = self._searched(now) + self._pushed()
         while self._waiting and self._poll is None:
             frame = self._waiting.popleft()
             try:
+                if (frame.command, frame.detail) in PAYMENT_NAMES:
+                    out += self._pay(decode_payment_request(frame), now)
+                    continue
                 request = decode_request(frame)
             except RefusedError as refused:
                 out += Frame(frame.command, refused.status).encode()
@@ -113,7 +131,12 @@ class Vivotech2ReaderTwin:
 
     def _obey(self, request: Request, now: float) -> bytes:
         match request:
-            case Ping() | SetPolling():
+            case Ping():
+                return _said(request)
+            case SetPolling(mode):
+                self._automatic = mode is Polling.AUTOMATIC
+                if self._automatic:
+                    self._await_card(now)
                 return _said(request)
             case GetVersion():
                 return _said(request, data=VERSION)
@@ -126,8 +149,7 @@ class Vivotech2ReaderTwin:
             case PollForToken(seconds):
                 self._deactivate()
                 self._poll, self._poll_ends = request, now + seconds
-                if not self._present and self._hand is not None and self._arrival is None:
-                    self._arrival = now + self._hand.after_s
+                self._await_card(now)
                 return self._searched(now)
             case Exchange(apdu):
                 return self._exchanged(request, apdu)
@@ -139,16 +161,47 @@ class Vivotech2ReaderTwin:
                 self.beeps += times
                 return _said(request)
 
+    def _await_card(self, now: float) -> None:
+        if not self._present and self._hand is not None and self._arrival is None:
+            self._arrival = now + self._hand.after_s
+
+    def _pay(self, request: PaymentRequest, now: float) -> bytes:
+        """A payment by the reader's own kernel."""
+        if self._through or (self._automatic and not isinstance(request, GetResult)):
+            return Frame(request.name[0], Status.COMMAND_NOT_ALLOWED).encode()
+        match request:
+            case Activate(seconds):
+                self._poll, self._poll_ends = request, now + seconds
+                self._await_card(now)
+                return self._searched(now)
+            case GetResult():
+                return Frame(RESULT, Status.OK).encode()
+            case CancelPayment():
+                return Frame(CANCEL, Status.OK).encode()
+
+    def _pushed(self) -> bytes:
+        """In automatic polling the result comes unasked, once for each card."""
+        if not self._automatic or self._through or not self._present:
+            return b""
+        self.remove()
+        return Frame(RESULT, REQUEST_ONLINE, READ_BY_CHIP).encode()
+
     def _searched(self, now: float) -> bytes:
         poll, hand = self._poll, self._hand
         if poll is None:
             return b""
+        if isinstance(poll, Activate):
+            if not self._present and now < self._poll_ends:
+                return b""
+            self._poll = None
+            paid = self._present
+            self.remove()
+            return Frame(poll.name[0], *((REQUEST_ONLINE, READ_BY_CHIP) if paid else (Status.TIMEOUT, b""))).encode()
         if self._present and hand is not None:
             self._poll = None
             card = hand.card.power_on()
             self._active = True
-            kind = CardType.A_ISO_DEP if card.sak & ISO_DEP else CardType.A_OTHER
-            return _said(poll, data=Token(kind, card.uid).data())
+            return _said(poll, data=_token(card).data())
         if now >= self._poll_ends:
             self._poll = None
             return _said(poll, Status.TIMEOUT)
@@ -169,6 +222,12 @@ class Vivotech2ReaderTwin:
         if self._active and self._hand is not None:
             self._hand.card.power_off()
         self._active = False
+
+
+def _token(card: Activated) -> Token:
+    if isinstance(card, ActivationB):
+        return Token(CardType.B_ISO_DEP, card.pupi)
+    return Token(CardType.A_ISO_DEP if card.sak & ISO_DEP else CardType.A_OTHER, card.uid)
 
 
 def _said(request: Request, status: Status = Status.OK, data: bytes = b"") -> bytes:

@@ -23,6 +23,8 @@ LONGEST_BLOCK = 999
 LONGEST_ENCIPHER = 256  # octets that a pad gives back at once (4.2, PP_DATAOUT)
 DISPLAY_CHARACTERS = 32
 PAN_CHARACTERS = 19
+PIN_KSNS = 0x9100
+"""Identifier of the KSN of the DUKPT:TDES:PIN key in place 0; those of the other places follow (3.1.3.2)."""
 NOTIFICATION = "NTM"
 UNKNOWN_COMMAND = "ERR"
 
@@ -69,20 +71,46 @@ class Parameter(IntEnum):
     """Identifiers of parameters, to the pad (00..) and from it (80..): 3.1.3."""
 
     IDENTIFIERS = 0x0001
+    PIN_METHOD = 0x0002
     DATA_METHOD = 0x0003
+    TAGS = 0x0004
+    EMV_DATA = 0x0005
+    WATCH = 0x0006
     KEY_INDEX = 0x0009
     WORKING_KEY = 0x000A
+    TIMEOUT = 0x000C
     DATA_IN = 0x000F
+    ACQUIRER = 0x0010
+    AMOUNT = 0x0013
+    DATE = 0x0015
+    TIME = 0x0016
+    CARD_OPTIONS = 0x0017
+    GO_OPTIONS = 0x0018
+    FINISH_OPTIONS = 0x0019
+    RISK = 0x001A
     MESSAGE = 0x001B
+    RESPONSE_CODE = 0x001C
     IV = 0x001D
+    CURRENCY = 0x0022
+    PAN_MASK = 0x0023
     SERIAL_NUMBER = 0x8001
     MODEL = 0x8003
     MAKER = 0x8004
     SPECIFICATION = 0x8007
+    MASTER_KEYS_FOR_PINS = 0x8032
     MASTER_KEYS_FOR_DATA = 0x8033
     DUKPT_KEYS_FOR_PINS = 0x8035
+    EVENT = 0x8040
     KSN = 0x804C
     DATA_OUT = 0x804E
+    CARD_TYPE = 0x804F
+    PAN = 0x8052
+    PAN_SEQUENCE = 0x8053
+    EMV_OBJECTS = 0x8054
+    GO_RESULT = 0x8056
+    PIN_BLOCK = 0x8057
+    FINISH_RESULT = 0x8058
+    LABEL = 0x805B
 
 
 class PinMethod(IntEnum):
@@ -143,7 +171,7 @@ def decode_response(packet: Packet) -> Response:
     return Response(name, int(status), _blocks(packet.data[6:], f"ABECS {name}"))
 
 
-def parameters(values: Mapping[Parameter, bytes]) -> bytes:
+def parameters(values: Mapping[Parameter, bytes] | Mapping[int, bytes]) -> bytes:
     """A block of parameters, in the order given."""
     return b"".join(name.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value for name, value in values.items())
 
@@ -211,8 +239,8 @@ def display(text: str) -> Command:
     return Command("DSP", (text.ljust(DISPLAY_CHARACTERS).encode("ascii"),))
 
 
-def get_info(*identifiers: Parameter) -> Command:
-    """GIX: ask for properties; without identifiers for all."""
+def get_info(*identifiers: int) -> Command:
+    """GIX: ask for properties; without identifiers for all. :data:`PIN_KSNS` and a place: the KSN of that key."""
     if not identifiers:
         return Command("GIX", (b"",))
     listed = b"".join(identifier.to_bytes(2, "big") for identifier in identifiers)

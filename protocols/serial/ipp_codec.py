@@ -180,8 +180,9 @@ def _key_presence(rest: str, _: Dialect) -> KeyPresence:
     return KeyPresence(rest[0] == "F", attributes if len(attributes) == 3 and attributes.isalnum() else "")
 
 
-def _pin_refusal(rest: str) -> PinRefusal:
-    if not rest.isalnum() or rest == NO_ERROR:
+def _pin_refusal(rest: str, dialect: Dialect) -> PinRefusal:
+    # To some dialects 0 is the function key of a good entry alone, to UIC also the error "no PAN".
+    if not rest.isalnum() or (rest == NO_ERROR and NO_ERROR not in dialect.pin_errors):
         raise DecodeError("71", "one error code expected")
     return PinRefusal(rest)
 
@@ -195,7 +196,7 @@ def _pin_block(text: str, where: str) -> PinBlock:
 
 def _reply_71(rest: str, dialect: Dialect) -> PinBlock | PinRefusal | SessionPinBlock:
     if len(rest) == 1:
-        return _pin_refusal(rest)
+        return _pin_refusal(rest, dialect)
     if rest.startswith("."):
         return ipp_entry.session_pin_block(rest)
     if dialect.pin_reply is not PinReplyForm.NUMBER_71 or rest[:1] != NO_ERROR:

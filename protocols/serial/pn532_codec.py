@@ -13,7 +13,10 @@ from protocols.errors import DecodeError
 from protocols.octets import Cursor
 from protocols.serial.framer import Damaged
 from protocols.serial.pn532 import CHIP_TO_HOST, HOST_TO_CHIP, Event, Frame, FrameFramer, Signal
+from protocols.serial.pn532_chip import CHIP_COMMANDS, CHIP_NAMES, ChipCommand
 from protocols.serial.pn532_messages import (
+    ATQB_FIRST,
+    ATQB_OCTETS,
     LARGEST_EXCHANGE,
     MORE,
     Code,
@@ -33,7 +36,9 @@ from protocols.serial.pn532_messages import (
     RfConfiguration,
     SamConfiguration,
     SetParameters,
+    Target,
     TargetA,
+    TargetB,
     Targets,
     status_words,
 )
@@ -44,10 +49,10 @@ UID_OCTETS = (4, 7, 10)  # ISO/IEC 14443-3:2018, 6.5.4
 MOST_TARGETS = 2  # what the chip can hold (UM0701-02, 7.3.5)
 
 
-def decode_command(frame: Frame) -> Command:
+def decode_command(frame: Frame) -> Command | ChipCommand:
     """What the host asks: the chip's side."""
     code, body = _opened(frame, HOST_TO_CHIP, 0, "command")
-    decoder = _COMMANDS.get(code)
+    decoder = _COMMANDS.get(code) or CHIP_COMMANDS.get(code)
     if decoder is None:
         raise DecodeError("PN532 command", "a code that a payment reader does not need")
     return decoder(body)
@@ -133,22 +138,32 @@ def _targets(body: Cursor) -> Targets:
     count = body.u8("number of targets")
     if count > MOST_TARGETS:
         raise DecodeError("InListPassiveTarget reply", f"more than {MOST_TARGETS} targets")
-    found = []
+    found: list[Target] = []
     for _ in range(count):
-        number, sens_res, sel_res = body.u8("target"), body.take(2, "SENS_RES"), body.u8("SEL_RES")
-        size = body.u8("UID length")
-        if size not in UID_OCTETS:
-            raise DecodeError("InListPassiveTarget reply", "a UID of 4, 7 or 10 octets expected")
-        target = TargetA(number, sens_res, sel_res, body.take(size, "UID"), b"")
-        if target.speaks_iso_dep and body.left:
-            length = body.u8("ATS length")
-            if not length:
-                raise DecodeError("InListPassiveTarget reply", "an ATS whose length does not count itself")
-            ats = bytes((length,)) + body.take(length - 1, "ATS")
-            target = TargetA(number, sens_res, sel_res, target.uid, ats)
-        found.append(target)
+        number, first = body.u8("target"), body.u8("SENS_RES or ATQB")
+        # The high half of SENS_RES's first octet is 0 (ISO/IEC 14443-3:2018, 6.5.2.1): the two cannot be confused.
+        found.append(_target_b(number, body) if first == ATQB_FIRST else _target_a(number, first, body))
     body.end()
     return Targets(tuple(found))
+
+
+def _target_a(number: int, first: int, body: Cursor) -> TargetA:
+    sens_res, sel_res = bytes((first,)) + body.take(1, "SENS_RES"), body.u8("SEL_RES")
+    size = body.u8("UID length")
+    if size not in UID_OCTETS:
+        raise DecodeError("InListPassiveTarget reply", "a UID of 4, 7 or 10 octets expected")
+    target = TargetA(number, sens_res, sel_res, body.take(size, "UID"), b"")
+    if not target.speaks_iso_dep or not body.left:
+        return target
+    length = body.u8("ATS length")
+    if not length:
+        raise DecodeError("InListPassiveTarget reply", "an ATS whose length does not count itself")
+    return TargetA(number, sens_res, sel_res, target.uid, bytes((length,)) + body.take(length - 1, "ATS"))
+
+
+def _target_b(number: int, body: Cursor) -> TargetB:
+    atqb = bytes((ATQB_FIRST,)) + body.take(ATQB_OCTETS - 1, "ATQB")
+    return TargetB(number, atqb, body.take(body.u8("ATTRIB_RES length"), "ATTRIB_RES"))
 
 
 def _status(body: Cursor) -> int:
@@ -214,7 +229,9 @@ def redacted_event(event: Event, *, continued: bool = False) -> str:
     if isinstance(event, Damaged):
         return f"damaged ({event.why})"
     try:
-        message: Command | Reply = decode_command(event) if event.tfi == HOST_TO_CHIP else decode_reply(event)
+        message: Command | ChipCommand | Reply = (
+            decode_command(event) if event.tfi == HOST_TO_CHIP else decode_reply(event)
+        )
     except DecodeError:
         return f"frame of {len(event.data)} octets"
     name = _NAMES.get(message.code, message.code.name)
@@ -222,6 +239,7 @@ def redacted_event(event: Event, *, continued: bool = False) -> str:
 
 
 _NAMES = {
+    **CHIP_NAMES,
     Code.GET_FIRMWARE_VERSION: "GetFirmwareVersion",
     Code.SET_PARAMETERS: "SetParameters",
     Code.SAM_CONFIGURATION: "SAMConfiguration",
@@ -233,7 +251,7 @@ _NAMES = {
 }
 
 
-def _detail(message: Command | Reply, continued: bool) -> str:
+def _detail(message: Command | ChipCommand | Reply, continued: bool) -> str:
     match message:
         case InDataExchange(data=data, more=more):
             return f"piece of {len(data)} octets" if more or continued or not data else redacted_command(data)
@@ -242,7 +260,7 @@ def _detail(message: Command | Reply, continued: bool) -> str:
         case DataExchanged(status=status) | Released(status=status) | Deselected(status=status):
             return status_words(status)
         case Targets(found=found):
-            kinds = ("ISO 14443-4 A" if one.speaks_iso_dep else "ISO 14443-3 A" for one in found)
+            kinds = (_kind(one) for one in found)
             return ", ".join(kinds) or "nobody"
         case InListPassiveTarget(modulation=modulation):
             return Modulation(modulation).name if modulation in set(Modulation) else f"modulation {modulation}"
@@ -253,3 +271,8 @@ def _detail(message: Command | Reply, continued: bool) -> str:
             return shown.hex().upper() if len(shown) <= SHOWN_OCTETS else f"{len(shown)} octets"
         case _:
             return ""
+
+
+def _kind(target: Target) -> str:
+    part = 4 if target.speaks_iso_dep else 3
+    return f"ISO 14443-{part} {'A' if isinstance(target, TargetA) else 'B'}"

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
 """Commands and replies of the PN532 as far as a payment reader needs them. Frames: pn532.py; reading: pn532_codec.py.
+What only libraries for NFC send to the chip is in pn532_chip.py.
 
 A command ``D4 code …`` is answered by ``D5 code+1 …``. Numbers and layouts: NXP UM0701-02, 7.2 (controller) and 7.3
 (initiator); status octets: 7.1, table 15. What a card says inside InDataExchange is not read here.
@@ -8,24 +9,33 @@ A command ``D4 code …`` is answered by ``D5 code+1 …``. Numbers and layouts:
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from protocols.errors import EncodeError
 from protocols.serial.pn532 import CHIP_TO_HOST, HOST_TO_CHIP, Frame
 
 LARGEST_EXCHANGE = 262  # octets of card data in one InDataExchange (UM0701-02, 7.3.8)
 ISO_14443_4 = 0x20  # SEL_RES bit 6: the card speaks ISO/IEC 14443-4
+ISO_14443_4_B = 0x01  # protocol type in ATQB: the card speaks ISO/IEC 14443-4 (ISO/IEC 14443-3:2018, 7.9.4.4)
+ATQB_OCTETS = 12  # 50, PUPI of 4, application data of 4, protocol info of 3 (ibid., 7.9)
+ATQB_FIRST = 0x50
 MORE = 0x40  # target and status octet: more data follow in a further exchange
 
 
 class Code(IntEnum):
     """Command codes; a reply bears the code plus one."""
 
+    DIAGNOSE = 0x00
     GET_FIRMWARE_VERSION = 0x02
+    READ_REGISTER = 0x06
+    WRITE_REGISTER = 0x08
+    SET_SERIAL_BAUD_RATE = 0x10
     SET_PARAMETERS = 0x12
     SAM_CONFIGURATION = 0x14
+    POWER_DOWN = 0x16
     RF_CONFIGURATION = 0x32
     IN_DATA_EXCHANGE = 0x40
+    IN_COMMUNICATE_THRU = 0x42
     IN_DESELECT = 0x44
     IN_LIST_PASSIVE_TARGET = 0x4A
     IN_RELEASE = 0x52
@@ -176,22 +186,48 @@ class TargetA:
         """Whether APDUs can be exchanged."""
         return bool(self.sel_res & ISO_14443_4)
 
+    def octets(self) -> bytes:
+        """As the reply carries it (7.3.5)."""
+        head = bytes((self.number,)) + self.sens_res + bytes((self.sel_res, len(self.uid)))
+        return head + self.uid + self.ats
+
     def __repr__(self) -> str:
         return f"TargetA({self.number}, SEL_RES {self.sel_res:02X}, UID of {len(self.uid)} octets)"
 
 
 @dataclass(frozen=True, slots=True)
+class TargetB:
+    """An activated card of type B: its whole ATQB, and what it answered to ATTRIB."""
+
+    number: int
+    atqb: bytes
+    attrib_response: bytes
+
+    @property
+    def speaks_iso_dep(self) -> bool:
+        """Whether APDUs can be exchanged."""
+        return bool(self.atqb[10] & ISO_14443_4_B)
+
+    def octets(self) -> bytes:
+        """As the reply carries it (7.3.5)."""
+        return bytes((self.number,)) + self.atqb + bytes((len(self.attrib_response),)) + self.attrib_response
+
+    def __repr__(self) -> str:
+        return f"TargetB({self.number}, protocol {self.atqb[9:].hex().upper()})"
+
+
+Target = TargetA | TargetB
+
+
+@dataclass(frozen=True, slots=True)
 class Targets:
-    """What InListPassiveTarget found at 106 kbit/s type A; empty when its retries are used up."""
+    """What InListPassiveTarget found at 106 kbit/s; empty when its retries are used up."""
 
     code: ClassVar[Code] = Code.IN_LIST_PASSIVE_TARGET
-    found: tuple[TargetA, ...]
+    found: tuple[Target, ...]
 
     def parameters(self) -> bytes:
-        octets = bytearray((len(self.found),))
-        for one in self.found:
-            octets += bytes((one.number,)) + one.sens_res + bytes((one.sel_res, len(one.uid))) + one.uid + one.ats
-        return bytes(octets)
+        return bytes((len(self.found),)) + b"".join(one.octets() for one in self.found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,11 +331,19 @@ Command = (
 Reply = FirmwareVersion | Targets | DataExchanged | Released | Deselected | Done
 
 
-def command_frame(command: Command) -> Frame:
+class Message(Protocol):
+    """Anything that a frame carries: a code, and what stands behind it."""
+
+    @property
+    def code(self) -> Code: ...
+    def parameters(self) -> bytes: ...
+
+
+def command_frame(command: Message) -> Frame:
     """The frame that asks."""
     return Frame(HOST_TO_CHIP, bytes((command.code,)) + command.parameters())
 
 
-def reply_frame(reply: Reply) -> Frame:
+def reply_frame(reply: Message) -> Frame:
     """The frame that answers: the chip's side."""
     return Frame(CHIP_TO_HOST, bytes((reply.code + 1,)) + reply.parameters())

@@ -37,7 +37,7 @@ class Code(IntEnum):
 
 
 class Polling(IntEnum):
-    """01-01: whether the reader looks for cards by itself."""
+    """01-01: whether the reader looks for cards by itself, and pays with them by a kernel of its own."""
 
     AUTOMATIC = 0
     ON_DEMAND = 1

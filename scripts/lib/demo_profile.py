@@ -14,11 +14,13 @@ PADS = {
 }  # model and what a PIN pad was loaded with
 
 
+ABECS_IDENTITY = "97A54285930C027A97C2C291D8E91F09BDE9442B2957A35F49C3DFC401DF06C3"  # of the TEST key in that load
 PHONE_TEXT = "consumer-device-cvm = true\nsigned-online = true\n"
 
 
 def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str, *, phone: bool) -> str:
     """The terminal profile of the demonstration, as a person would write it."""
+    identity = f'identity = "{ABECS_IDENTITY}"\n' if models[1] == "abecs" else ""
     return f"""\
 # Made by scripts/demo. Real hardware: change the two lines below to /dev/ttyUSB0 and so on.
 [terminal]
@@ -34,7 +36,7 @@ line = "{reader}"
 [pad]
 model = "{models[1]}"
 line = "{pad}"
-
+{identity}
 [emv]
 country = "276"
 currency = "978"

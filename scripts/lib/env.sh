@@ -7,7 +7,7 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 VENV="$ROOT/.venv"
 
 # Daemons and independent clients of the tests and the lab, and what pyscard, which has no Linux wheel, is built with.
-TG_DAEMONS="mosquitto mosquitto-clients openssl curl procps pcscd libccid vsmartcard-vpcd opensc pcsc-tools softhsm2 usbguard libusbguard-dev umockdev g++ default-jre-headless libusb-1.0-0 swtpm tpm2-tools libtss2-tcti-swtpm0"
+TG_DAEMONS="mosquitto mosquitto-clients openssl curl procps pcscd libccid vsmartcard-vpcd opensc pcsc-tools softhsm2 libnfc-bin usbguard libusbguard-dev umockdev g++ default-jre-headless libusb-1.0-0 swtpm tpm2-tools libtss2-tcti-swtpm0"
 TG_PYSCARD="gcc libc6-dev python3-dev libpcsclite-dev"
 
 tg_fail() { # what, cure

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from device_profiles.model import ReaderProfile, ReaderProtocol
 from protocols.errors import DecodeError
 from protocols.serial.framer import Damaged
-from protocols.serial.pn532 import WAKE, Frame, FrameFramer, Signal
+from protocols.serial.pn532 import WAKE, Event, Frame, FrameFramer, Signal
 from protocols.serial.pn532_codec import decode_reply, redacted_event
 from protocols.serial.pn532_messages import (
     CARD_LOST,
@@ -29,10 +29,12 @@ from protocols.serial.pn532_messages import (
     InDataExchange,
     InListPassiveTarget,
     InRelease,
+    Modulation,
     Reply,
     RfConfiguration,
     RfItem,
     SamConfiguration,
+    Target,
     TargetA,
     Targets,
     command_frame,
@@ -40,10 +42,13 @@ from protocols.serial.pn532_messages import (
 )
 from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent, Trace
 from terminal_agent.card.vivotech2 import Vivotech2Reader
-from terminal_agent.line.port import Line, LineGone
+from terminal_agent.line.hearing import Hearing
+from terminal_agent.line.port import Line
 
 MOST_PIECES = 1024  # a card that gives a response octet by octet only wants to keep the till busy
 LARGEST_RESPONSE = 65_538  # ISO/IEC 7816-4:2020, 5.1: 65,536 octets of data and the status
+_KINDS = ((Modulation.TYPE_A_106, b""), (Modulation.TYPE_B_106, b"\x00"))
+"""Looked for in turns (EMV Contactless Book D 2.6, 9.2); AFI 00 asks for any family (ISO/IEC 14443-3:2018, 7.7.3)."""
 CHECK_THE_READER = "check the reader's cable, power and line settings"
 
 
@@ -66,15 +71,14 @@ class Pn532Reader:
         self._settings = profile.pn532
         self._line = line
         self._trace = trace
-        self._framer = FrameFramer()
-        self._pending: list[Signal | Frame | Damaged] = []
+        self._hearing: Hearing[Event] = Hearing(line, FrameFramer(), profile.pn532.octet_s, ReaderAbsent)
         self._lock = asyncio.Lock()
         self._target: int | None = None
 
     async def start(self) -> None:
         """Wake the chip, end what it was doing, and set it up."""
         async with self._lock:
-            self._put(WAKE + Signal.ACK.value)
+            self._hearing.put(WAKE + Signal.ACK.value)
             await self._call(SamConfiguration(), preamble=WAKE)
             version = await self._call(GetFirmwareVersion())
             if not isinstance(version, FirmwareVersion):
@@ -91,10 +95,10 @@ class Pn532Reader:
                 async with asyncio.timeout(timeout_s):
                     return await self._found()
             except TimeoutError:
-                self._put(Signal.ACK.value)
+                self._hearing.put(Signal.ACK.value)
                 return None
             except asyncio.CancelledError:
-                self._put(Signal.ACK.value)
+                self._hearing.put(Signal.ACK.value)
                 raise
 
     async def transmit(self, command: bytes) -> bytes:
@@ -106,7 +110,7 @@ class Pn532Reader:
                 return await self._exchange(self._target, command)
             except asyncio.CancelledError:
                 self._target = None
-                self._put(Signal.ACK.value)
+                self._hearing.put(Signal.ACK.value)
                 raise
             except CardError:
                 self._target = None
@@ -125,14 +129,16 @@ class Pn532Reader:
 
     async def _found(self) -> CardPresence:
         while True:
-            reply = await self._call(InListPassiveTarget(), patience_s=self._settings.poll_s)
-            if not isinstance(reply, Targets) or not reply.found:
-                continue
-            target = reply.found[0]
-            if target.speaks_iso_dep:
-                self._target = target.number
-                return CardPresence("contactless", _identity(target))
-            await self._call(InRelease())
+            for modulation, families in _KINDS:
+                search = InListPassiveTarget(1, modulation, families)
+                reply = await self._call(search, patience_s=self._settings.poll_s)
+                if not isinstance(reply, Targets) or not reply.found:
+                    continue
+                target = reply.found[0]
+                if target.speaks_iso_dep:
+                    self._target = target.number
+                    return CardPresence("contactless", _identity(target))
+                await self._call(InRelease())
 
     async def _exchange(self, target: int, command: bytes) -> bytes:
         sent = 0
@@ -177,9 +183,9 @@ class Pn532Reader:
         most = settings.sends if sends is None else sends
         patience = settings.reply_s if patience_s is None else patience_s
         for _ in range(most):
-            self._drop_leftovers()
+            self._hearing.clear()
             self._told(">", frame, continued)
-            self._put(preamble + frame.encode())
+            self._hearing.put(preamble + frame.encode())
             acknowledged = await self._acknowledged(frame)
             if not acknowledged and most > 1:
                 continue
@@ -192,20 +198,20 @@ class Pn532Reader:
 
     async def _acknowledged(self, frame: Frame) -> bool:
         """Whether the chip understood: its ACK, or the reply itself where the ACK was lost."""
-        deadline = self._now() + self._settings.ack_s
-        while (event := await self._event(deadline)) is not None:
+        deadline = self._hearing.now() + self._settings.ack_s
+        while (event := await self._hearing.event(deadline)) is not None:
             if event is Signal.ACK:
                 return True
             if isinstance(event, Frame) and _answers(event, frame):
-                self._pending.insert(0, event)
+                self._hearing.unhear(event)
                 return True
         return False
 
     async def _reply(self, frame: Frame, patience: float, acknowledged: bool, continued: bool) -> Reply | None:
         """The reply to ``frame``, asked for again while it comes damaged; None if it cannot be had."""
         asked = 0
-        deadline = self._now() + patience
-        while (event := await self._event(deadline)) is not None:
+        deadline = self._hearing.now() + patience
+        while (event := await self._hearing.event(deadline)) is not None:
             if event is Signal.SYNTAX_ERROR:
                 raise CardError("the reader does not know the command", "is this the reader of the profile?")
             if isinstance(event, Frame) and _answers(event, frame):
@@ -215,43 +221,12 @@ class Pn532Reader:
                 asked += 1
                 if asked >= self._settings.sends:
                     return None
-                self._put(Signal.NACK.value)
+                self._hearing.put(Signal.NACK.value)
         return None
-
-    async def _event(self, deadline: float) -> Signal | Frame | Damaged | None:
-        """The next event, or None at the deadline. A frame that stands still is given up as damaged."""
-        while not self._pending:
-            unfinished = self._framer.unfinished
-            until = min(deadline, self._now() + self._settings.octet_s) if unfinished else deadline
-            try:
-                async with asyncio.timeout_at(until):
-                    octets = await self._line.read()
-            except TimeoutError:
-                if unfinished:
-                    self._pending += self._framer.lapse()
-                    continue
-                return None
-            except LineGone as fault:
-                raise ReaderAbsent(fault.what, fault.hint) from None
-            self._pending += self._framer.feed(octets)
-        return self._pending.pop(0)
-
-    def _drop_leftovers(self) -> None:
-        self._pending.clear()
-        self._framer.lapse()
-
-    def _put(self, octets: bytes) -> None:
-        try:
-            self._line.write(octets)
-        except LineGone as fault:
-            raise ReaderAbsent(fault.what, fault.hint) from None
 
     def _told(self, direction: str, event: Frame, continued: bool) -> None:
         if self._trace is not None:
             self._trace("reader", direction, redacted_event(event, continued=continued))
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 _DRIVERS: dict[ReaderProtocol, Callable[[ReaderProfile, Line, Trace | None], Pn532Reader | Vivotech2Reader]] = {
@@ -271,6 +246,8 @@ def _decoded(event: Frame) -> Reply:
         raise CardError(f"the reader's reply cannot be read: {fault}", "is this the reader of the profile?") from None
 
 
-def _identity(target: TargetA) -> str:
-    ats = target.ats.hex().upper() or "none"
-    return f"ISO 14443-4 type A, UID of {len(target.uid)} octets, ATS {ats}"
+def _identity(target: Target) -> str:
+    if isinstance(target, TargetA):
+        ats = target.ats.hex().upper() or "none"
+        return f"ISO 14443-4 type A, UID of {len(target.uid)} octets, ATS {ats}"
+    return f"ISO 14443-4 type B, protocol info {target.atqb[9:].hex().upper()}"

@@ -5,7 +5,8 @@
 A reply names the command that it answers but not its sub-command, and all of pass-through mode is one command. So a
 reply that was not waited for to its end puts what follows in doubt. A ping clears it: the reader answers in order, and
 what stands on the line before the ping's own reply is old. An APDU is never sent twice: a card may have counted or
-signed it. Frames and messages are in protocols/serial.
+signed it. A reader that somebody left in automatic polling pushes results of payments of its own: they are dropped, and
+the polling is ended. Frames and messages are in protocols/serial.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from protocols.errors import DecodeError
 from protocols.serial.framer import Damaged
 from protocols.serial.vivotech2 import Event, Frame, FrameFramer, request_octets
 from protocols.serial.vivotech2_messages import (
+    ALL_LEDS,
     SPEAKS_ISO_DEP,
     Beep,
     CardType,
@@ -25,6 +27,7 @@ from protocols.serial.vivotech2_messages import (
     PollForToken,
     Polling,
     Request,
+    SetLed,
     SetPolling,
     Status,
     Token,
@@ -36,7 +39,8 @@ from protocols.serial.vivotech2_messages import (
     status_words,
 )
 from terminal_agent.card.port import CardError, CardLost, CardPresence, ReaderAbsent, Trace
-from terminal_agent.line.port import Line, LineGone
+from terminal_agent.line.hearing import Hearing
+from terminal_agent.line.port import Line
 
 CHECK_THE_READER = "check the reader's cable, power and line settings"
 IS_IT_THIS = "is this the reader of the profile?"
@@ -52,8 +56,7 @@ class Vivotech2Reader:
         self._settings = profile.vivotech2
         self._line = line
         self._trace = trace
-        self._framer = FrameFramer()
-        self._pending: list[Event] = []
+        self._hearing: Hearing[Event] = Hearing(line, FrameFramer(), profile.vivotech2.octet_s, ReaderAbsent)
         self._lock = asyncio.Lock()
         self._doubtful = True
         self._through = False
@@ -73,8 +76,8 @@ class Vivotech2Reader:
         """See :class:`terminal_agent.card.port.CardReader`."""
         async with self._lock:
             self._activated = False
-            deadline = self._now() + timeout_s
-            while (left := deadline - self._now()) > SHORTEST_POLL_S:
+            deadline = self._hearing.now() + timeout_s
+            while (left := deadline - self._hearing.now()) > SHORTEST_POLL_S:
                 if not self._through:
                     await self._ask(PassThrough(True))
                     self._through = True
@@ -86,7 +89,7 @@ class Vivotech2Reader:
                 if token.kind is not CardType.NONE:
                     # A card of another sort lies there: without the field it can be looked for anew.
                     await self._leave()
-                    await asyncio.sleep(min(self._settings.again_s, max(deadline - self._now(), 0.0)))
+                    await asyncio.sleep(min(self._settings.again_s, max(deadline - self._hearing.now(), 0.0)))
             return None
 
     async def transmit(self, command: bytes) -> bytes:
@@ -113,6 +116,8 @@ class Vivotech2Reader:
         await self._line.close()
 
     async def _leave(self) -> None:
+        if self._through and self._settings.leds:
+            await self._ask(SetLed(ALL_LEDS, False))
         self._through = False
         await self._ask(PassThrough(False))
 
@@ -132,6 +137,8 @@ class Vivotech2Reader:
     async def _beep(self) -> None:
         if self._settings.beeps:
             await self._ask(Beep(self._settings.beeps))
+        if self._settings.leds:
+            await self._ask(SetLed(ALL_LEDS, True))
 
     async def _exchange(self, command: bytes) -> bytes:
         reply = await self._call(Exchange(command), self._settings.exchange_s)
@@ -170,7 +177,7 @@ class Vivotech2Reader:
         """Ping until the reply is there: what came before it is old."""
         for _ in range(self._settings.sends):
             if await self._answered(Ping(), self._settings.poll_s + self._settings.reply_s) is not None:
-                self._pending.clear()
+                self._hearing.forget()
                 self._doubtful = False
                 return
         raise ReaderAbsent(f"{self._line.name}: the reader does not answer", CHECK_THE_READER)
@@ -178,9 +185,9 @@ class Vivotech2Reader:
     async def _answered(self, request: Request, patience_s: float) -> Frame | None:
         frame = request_frame(request)
         self._told(">", redacted_request(frame))
-        self._put(request_octets(frame, self._settings.crc_high_first))
-        deadline = self._now() + patience_s
-        while (event := await self._event(deadline)) is not None:
+        self._hearing.put(request_octets(frame, self._settings.crc_high_first))
+        deadline = self._hearing.now() + patience_s
+        while (event := await self._hearing.event(deadline)) is not None:
             if isinstance(event, Damaged):
                 self._told("<", redacted_reply(event))
             elif event.command == frame.command:
@@ -188,36 +195,9 @@ class Vivotech2Reader:
                 return event
         return None
 
-    async def _event(self, deadline: float) -> Event | None:
-        """The next event, or None at the deadline. A frame that stands still is given up as damaged."""
-        while not self._pending:
-            unfinished = self._framer.unfinished
-            until = min(deadline, self._now() + self._settings.octet_s) if unfinished else deadline
-            try:
-                async with asyncio.timeout_at(until):
-                    octets = await self._line.read()
-            except TimeoutError:
-                if unfinished:
-                    self._pending += self._framer.lapse()
-                    continue
-                return None
-            except LineGone as fault:
-                raise ReaderAbsent(fault.what, fault.hint) from None
-            self._pending += self._framer.feed(octets)
-        return self._pending.pop(0)
-
-    def _put(self, octets: bytes) -> None:
-        try:
-            self._line.write(octets)
-        except LineGone as fault:
-            raise ReaderAbsent(fault.what, fault.hint) from None
-
     def _told(self, direction: str, words: str) -> None:
         if self._trace is not None:
             self._trace("reader", direction, words)
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 def _identity(token: Token) -> str:

@@ -11,11 +11,13 @@ from tillguard.voice import Fault, Voice
 
 if TYPE_CHECKING:
     from device_profiles.model import PadProfile
+    from protocols.serial.abecs_chip import GetCard
     from terminal_agent.pad.inspection import Finding
 
 EXAMPLES = """examples:
   terminal-agent pad check --model ipp-uic --line /dev/ttyUSB0
   terminal-agent pad check --model ./mypad.toml --line usb:0403:6001:A1 --pin
+  terminal-agent pad check --model abecs --line ./pad --sale
 """
 PIN_S = 60.0
 
@@ -30,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     check.add_argument("--line", required=True, metavar="LINE", help="where it is: see terminal-agent line list")
     check.add_argument("--pin", action="store_true", help="have a person enter any PIN, for a TEST card")
+    check.add_argument("--sale", action="store_true", help="have a TEST card put into an ABECS pad; ends declined")
     check.add_argument("--trace", action="store_true", help="what goes over the line, redacted")
     check.add_argument("--json", action="store_true", help="the answer as JSON")
 
@@ -64,4 +67,15 @@ async def _walk(options: argparse.Namespace, profile: "PadProfile", voice: Voice
         voice.tell(f"{wire} {direction} {words}")
 
     line = await open_line(options.line, profile.line)
-    return await inspect(profile, line, pin_s=PIN_S if options.pin else 0.0, trace=told if options.trace else None)
+    pin_s, trace = PIN_S if options.pin else 0.0, told if options.trace else None
+    return await inspect(profile, line, pin_s=pin_s, sale=_sale() if options.sale else None, trace=trace)
+
+
+def _sale() -> "GetCard":
+    """42.00 euros, now."""
+    from datetime import UTC, datetime
+
+    from protocols.serial.abecs_chip import GetCard
+
+    now = datetime.now(UTC)
+    return GetCard(4200, f"{now:%y%m%d}", f"{now:%H%M%S}", "978")

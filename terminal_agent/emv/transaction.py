@@ -64,4 +64,5 @@ def _transaction(
         outcome = yield from kernels[candidate.combination.kernel](terminal, request, selected, trail, means)
         if outcome is not None:
             return outcome
-    return trail.end(Decision.OTHER_INTERFACE, "card and terminal share no application here", NOTHING_SHARED)
+    why = "card and terminal share no application here" if entries else "this card is not for payment"
+    return trail.end(Decision.OTHER_INTERFACE, why, NOTHING_SHARED)

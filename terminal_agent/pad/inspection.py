@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from device_profiles.model import AbecsProfile, PadProfile
+from protocols.emv.tags import Tag
 from protocols.pan import Pan
+from protocols.serial.abecs_chip import CardFound, Finish, GetCard, GoneOn, GoOn, Host
 from protocols.serial.ipp import SESSION_KEY_OCTETS, Display
 from terminal_agent.line.port import Line
+from terminal_agent.pad.abecs import ANY_IDENTITY, AbecsPad
+from terminal_agent.pad.abecs_sale import AbecsSale
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.port import (
     PadAbsent,
@@ -27,6 +31,7 @@ from terminal_agent.pad.port import (
 
 TEST_PAN = Pan("4000009999990016")
 TEST_WORDS = "EUR 42.00"
+TEST_ACQUIRER = 1
 TEST_SESSION_KEY = bytes(range(SESSION_KEY_OCTETS))  # a cryptogram like any other: what it deciphers to is of no use
 
 
@@ -48,13 +53,17 @@ class Finding:
     cure: str = ""
 
 
-async def inspect(profile: PadProfile, line: Line, *, pin_s: float = 0.0, trace: Trace | None = None) -> list[Finding]:
+async def inspect(
+    profile: PadProfile, line: Line, *, pin_s: float = 0.0, sale: GetCard | None = None, trace: Trace | None = None
+) -> list[Finding]:
     """Every finding, in order; ``pin_s`` above zero asks a person for a PIN of a TEST card for so long.
+
+    ``sale`` has a pad that can sell with a chip ask for a TEST card, and its PIN, and declines at the end.
 
     :class:`PadAbsent` while nothing is known of the pad becomes a finding too; the line is closed in any case.
     """
     try:
-        pad = await open_pad(profile, line, trace)
+        pad = await open_pad(profile, line, trace, ANY_IDENTITY)
     except PadTampered as fault:
         return [Finding("identity", Verdict.DIFFERS, fault.what, fault.hint)]
     except PadAbsent as fault:
@@ -66,17 +75,28 @@ async def inspect(profile: PadProfile, line: Line, *, pin_s: float = 0.0, trace:
         ]
     found = [
         Finding("line", Verdict.FITS, f"answers at {profile.line.baud} baud"),
-        Finding("identity", Verdict.FITS, f"serial number {getattr(pad, 'serial', '')}"),
+        Finding("identity", Verdict.FITS, f"serial number {pad.serial}"),
     ]
+    if isinstance(pad, AbecsPad):
+        found.append(_trust(pad))
     try:
         found += await _display(pad, profile)
         found.append(await _mac(pad, profile))
         found.append(await _pin(pad, profile, pin_s))
+        if isinstance(pad, AbecsPad) and isinstance(profile, AbecsProfile) and sale is not None:
+            found.append(await _sale(AbecsSale(pad), sale, profile.abecs.pin_key_index))
     except PadAbsent as fault:
         found.append(Finding("line", Verdict.DIFFERS, f"the pad fell silent: {fault.what}", fault.hint))
     finally:
         await pad.close()
     return found
+
+
+def _trust(pad: AbecsPad) -> Finding:
+    if not pad.identity:
+        words = "it proves none: the account number may go to it over a guarded cable only, see abecs.pan"
+        return Finding("proof", Verdict.UNTRIED, words)
+    return Finding("proof", Verdict.FITS, f"signs as {pad.identity}: name it as pad.identity, if it is yours")
 
 
 async def _display(pad: PinPad, profile: PadProfile) -> list[Finding]:
@@ -121,3 +141,26 @@ async def _pin(pad: PinPad, profile: PadProfile, pin_s: float) -> Finding:
         )
     ended = "was cancelled at the pad" if isinstance(outcome, PinCancelled) else "nobody entered one in time"
     return Finding("PIN entry", Verdict.FITS, f"asked for; {ended}")
+
+
+async def _sale(pad: AbecsSale, asked: GetCard, key_index: int) -> Finding:
+    """A sale by the pad itself, as far as an authorisation that is never asked for."""
+    tags = (Tag.APPLICATION_CRYPTOGRAM, Tag.ATC)
+    try:
+        card = await pad.get_card(asked)
+        if not isinstance(card, CardFound):
+            return Finding("chip sale", Verdict.FITS, "asked for a card; nobody put one in")
+        going = GoOn(TEST_ACQUIRER, asked.amount, asked.currency, key_index, "ENTER PIN", tags)
+        gone = await pad.go_on(going)
+        if not isinstance(gone, GoneOn):
+            return Finding("chip sale", Verdict.FITS, f"read {card.masked_pan}; no PIN was entered")
+        done = await pad.finish(Finish(Host.DECLINED, "05", b"", tags))
+        await pad.take_out("TEST DECLINED", asked.wait_s)
+    except PadRefused as fault:
+        return Finding("chip sale", Verdict.DIFFERS, fault.what, "does the pad have tables for that card?")
+    except PadError as fault:
+        return Finding("chip sale", Verdict.DIFFERS, fault.what, fault.hint or "compare with the pad's manual")
+    if done.approved:
+        return Finding("chip sale", Verdict.DIFFERS, "the card approved what was declined", "do not use this pad")
+    how = "with a PIN" if gone.ksn else "without a PIN"
+    return Finding("chip sale", Verdict.FITS, f"read {card.masked_pan}, {how}, declined as it was told")

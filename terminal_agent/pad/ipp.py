@@ -53,7 +53,8 @@ from protocols.serial.ipp_keys import (
     ReadKsn,
 )
 from protocols.serial.turns import Exchange, Limits, State
-from terminal_agent.line.port import Line, LineGone
+from terminal_agent.line.hearing import Hearing
+from terminal_agent.line.port import Line
 from terminal_agent.pad.port import (
     PadAbsent,
     PadError,
@@ -93,11 +94,10 @@ class IppPad:
         self._timers = profile.timers
         self._line = line
         self._trace = trace
-        self._framer = PacketFramer(profile.dialect.longest_packet)
-        self._pending: list[Event] = []
+        framer = PacketFramer(profile.dialect.longest_packet)
+        self._hearing: Hearing[Event] = Hearing(line, framer, profile.timers.octet_s, PadAbsent, self._heard)
         self._lock = asyncio.Lock()
         self._exchange: Exchange | None = None
-        self._timer: asyncio.Timeout | None = None
         self._unsettled = True
 
     async def start(self) -> None:
@@ -203,8 +203,8 @@ class IppPad:
     async def cancel(self) -> None:
         """See :class:`terminal_agent.pad.port.PinPad`."""
         if self._exchange is not None:
-            self._put(self._exchange.cancel(self._now()))
-            self._reschedule()
+            self._put(self._exchange.cancel(self._hearing.now()))
+            self._hearing.reschedule(self._exchange.deadline)
         async with self._lock:
             return
 
@@ -276,14 +276,14 @@ class IppPad:
     async def _drive(self, start: State, message: Message, expects: set[str], reply_s: float | None) -> Exchange:
         timers = self._timers
         cancel = encode(Cancel(), self._dialect).encode()
-        self._pending.clear()
-        self._framer.lapse()
+        now = self._hearing.now
+        self._hearing.clear()
         exchange = Exchange(
             start,
             encode(message, self._dialect).encode(),
             cancel=cancel,
             limits=Limits(timers.ack_s, reply_s or timers.reply_s, timers.close_s, timers.naks),
-            now=self._now(),
+            now=now(),
             expects=expects,
             closing=set(self._dialect.closing_eot),
         )
@@ -291,8 +291,8 @@ class IppPad:
         try:
             self._put(exchange.outgoing)
             while not exchange.over:
-                event = await self._event(exchange)
-                self._put(exchange.hear(event, self._now()) if event is not None else exchange.silence(self._now()))
+                event = await self._hearing.event(exchange.deadline)
+                self._put(exchange.hear(event, now()) if event is not None else exchange.silence(now()))
         except asyncio.CancelledError:
             # Nobody will wait for the answer: tell the pad now, hear it when the next exchange begins.
             self._unsettled = True
@@ -308,53 +308,16 @@ class IppPad:
             raise PadAbsent(f"{self._line.name}: the pad cannot be understood, or does not understand", CHECK_THE_PAD)
         return exchange
 
-    async def _event(self, exchange: Exchange) -> Event | None:
-        """The next event, or None at the exchange's deadline. A packet that stands still is given up as damaged."""
-        while not self._pending:
-            try:
-                async with asyncio.timeout_at(self._until(exchange)) as self._timer:
-                    octets = await self._line.read()
-            except TimeoutError:
-                if self._framer.unfinished:
-                    self._heard(self._framer.lapse())
-                    continue
-                if self._now() < exchange.deadline:
-                    continue
-                return None
-            except LineGone as fault:
-                raise PadAbsent(fault.what, fault.hint) from None
-            finally:
-                self._timer = None
-            self._heard(self._framer.feed(octets))
-        return self._pending.pop(0)
-
-    def _until(self, exchange: Exchange) -> float:
-        if self._framer.unfinished:
-            return min(exchange.deadline, self._now() + self._timers.octet_s)
-        return exchange.deadline
-
-    def _reschedule(self) -> None:
-        if self._timer is not None and self._exchange is not None:
-            self._timer.reschedule(self._exchange.deadline)
-
-    def _heard(self, events: list[Event]) -> None:
-        self._pending += events
+    def _heard(self, event: Event) -> None:
         if self._trace is not None:
-            for event in events:
-                self._trace("pad", "<", redacted_event(event))
+            self._trace("pad", "<", redacted_event(event))
 
     def _put(self, octets: bytes) -> None:
         if not octets:
             return
         if self._trace is not None:
             self._trace("pad", ">", redacted(octets))
-        try:
-            self._line.write(octets)
-        except LineGone as fault:
-            raise PadAbsent(fault.what, fault.hint) from None
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        self._hearing.put(octets)
 
 
 _DRIVERS: dict[PinpadProtocol, Callable[[PinpadProfile, Line, Trace | None], IppPad]] = {PinpadProtocol.IPP: IppPad}

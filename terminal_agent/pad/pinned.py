@@ -3,16 +3,16 @@
 """A PIN pad that must be the one the terminal's profile names: by serial number, by key. Drives nothing itself.
 
 A pad of the same model is as easily bought as plugged in. One with another serial number is not opened; one with
-another DUKPT key is caught at the latest by the KSN of its first block, which then goes nowhere. What a pad says of
-itself can be imitated by one with a thief's own firmware: that one has no key of the bank's, so its MACs and PIN
-blocks fail at the acquirer, but it has seen the PIN. Against it help seals and whoever looks at them.
+another DUKPT key is caught before anybody is asked for a PIN, or, where it does not tell its KSN, by that of its first
+block, which then goes nowhere. What a pad says of itself can be imitated by one with a thief's own firmware: that one
+has no key of the bank's, so its MACs and PIN blocks fail at the acquirer, but it has seen the PIN. Against it help
+seals and whoever looks at them, and a pad that signs (:mod:`terminal_agent.pad.abecs_session`).
 """
 
 from protocols.dukpt.ksn import TdesKsn
 from protocols.errors import DecodeError
 from protocols.pan import Pan
 from terminal_agent.errors import WrongDevice
-from terminal_agent.pad.ipp import IppPad
 from terminal_agent.pad.port import IdentifiedPad, PadAbsent, PinEntered, PinOutcome, PinPad
 
 
@@ -28,8 +28,9 @@ async def pinned(pad: IdentifiedPad, serial: str, ksn: str) -> PinPad:
         if not ksn:
             return pad
         checked = PinnedPad(pad, TdesKsn.from_hex(ksn).with_counter(0))
-        if isinstance(pad, IppPad):
-            checked.check(await pad.next_ksn())
+        now = await pad.next_ksn()
+        if now is not None:
+            checked.check(now)
     except BaseException:
         await pad.close()
         raise

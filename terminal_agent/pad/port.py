@@ -111,3 +111,7 @@ class IdentifiedPad(PinPad, Protocol):
     """One that has said who it is."""
 
     serial: str
+
+    async def next_ksn(self) -> bytes | None:
+        """The KSN (10 octets) that its key for PINs has now; None from a pad that does not tell."""
+        ...

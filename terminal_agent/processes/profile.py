@@ -144,6 +144,12 @@ def models(profile: TerminalProfile, path: Path) -> Models:
             "leave it false, or name a keypad of the vault's own: docs/vault.md",
             Exit.USAGE,
         )
+    if found.reader.protocol is ReaderProtocol.SWIPE:
+        raise Fault(
+            f"{path}: reader.model: {found.reader.model} reads stripes, and no payment is made with a stripe here",
+            "name a reader of chips",
+            Exit.USAGE,
+        )
     behind_service = found.reader.protocol is ReaderProtocol.PCSC
     if behind_service != profile.reader.line.startswith(PCSC_LINE):
         expected = f"{PCSC_LINE}PART OF THE READER'S NAME" if behind_service else "a line such as /dev/ttyUSB0"

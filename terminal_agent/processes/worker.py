@@ -227,9 +227,8 @@ class Worker:
             pad = SoftwarePad(link, lambda: None, self._trace)
             await pad.settle()
             return pad
-        return await pinned(
-            await open_pad(model, await self._line("pad", model.line), self._trace), own.serial, own.ksn
-        )
+        opened = await open_pad(model, await self._line("pad", model.line), self._trace, own.identity)
+        return await pinned(opened, own.serial, own.ksn)
 
     async def _line(self, name: str, settings: LineSettings) -> Line:
         lent, descriptor = await self._agent.fetch(name)

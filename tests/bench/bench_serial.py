@@ -12,6 +12,9 @@ import construct
 from device_profiles import catalog
 from device_profiles.serve.pty import PtyServer
 from protocols.octets import crc16, lrc
+from protocols.serial.abecs import ETB, SYN
+from protocols.serial.abecs import Packet as AbecsPacket
+from protocols.serial.abecs import PacketFramer as AbecsFramer
 from protocols.serial.framer import Control, Envelope, Packet, PacketFramer
 from protocols.serial.ipp import ReadSerial, SerialNumber
 from protocols.serial.ipp_codec import encode
@@ -101,19 +104,28 @@ NEO_PARSER = construct.Struct(
     "crc" / construct.Checksum(construct.Int16ub, lambda data: crc16(data, 0xFFFF), construct.this.covered.data),
 ).compile()
 
+ABECS_PARSER = construct.Struct(
+    "start" / construct.Const(bytes((SYN,))),
+    "covered"
+    / construct.RawCopy(construct.Struct("data" / construct.Bytes(59), "end" / construct.Const(bytes((ETB,))))),
+    "crc" / construct.Checksum(construct.Int16ub, lambda data: crc16(data, 0), construct.this.covered.data),
+).compile()
+
 
 def rows() -> list[Row]:
     """Frame decoding in CPU time, the driver's share in wall time."""
     packet = Packet(Envelope.TRANSACTION, bytes(range(0x20, 0x5C))).encode()
     frame = Frame(CHIP_TO_HOST, b"\x41\x00" + bytes(range(53))).encode()
     neo = NeoFrame(0x2C, 0x00, bytes(range(47))).encode()
-    if {len(packet), len(frame), len(neo)} != {63}:
+    abecs = AbecsPacket(bytes(range(0x20, 0x5B))).encode()
+    if {len(packet), len(frame), len(neo), len(abecs)} != {63}:
         raise RuntimeError("the measured frames have 63 octets")
-    packets, frames, neos = PacketFramer(), FrameFramer(), NeoFramer()
+    packets, frames, neos, pads = PacketFramer(), FrameFramer(), NeoFramer(), AbecsFramer()
     decoded = (
         ("IPP packet decoded with LRC, 63 octets", lambda: packets.feed(packet), lambda: IPP_PARSER.parse(packet)),
         ("PN532 frame decoded with checks, 63 octets", lambda: frames.feed(frame), lambda: PN532_PARSER.parse(frame)),
         ("ViVOtech2 frame decoded with CRC, 63 octets", lambda: neos.feed(neo), lambda: NEO_PARSER.parse(neo)),
+        ("ABECS packet decoded with CRC, 63 octets", lambda: pads.feed(abecs), lambda: ABECS_PARSER.parse(abecs)),
     )
     found = []
     for name, ours, theirs in decoded:

@@ -14,6 +14,7 @@ import pytest
 from device_profiles import catalog
 from device_profiles.cli import main
 from protocols.pan import Pan
+from protocols.serial.swipe import ReportJoiner
 from terminal_agent.card.serial import open_reader
 from terminal_agent.line.url import open_line
 from terminal_agent.pad.ipp import open_pad
@@ -43,6 +44,21 @@ class Twin:
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=20)
         return self.process.returncode, out.splitlines(), err
+
+
+def test_a_swipe_reader_speaks_once_and_types_nothing(tmp_path: Path) -> None:
+    link = tmp_path / "swipe"
+    words = ("reader", "--model", "swipe-hid", "--card", "test-visa-contact", "--tap-after", "1", "--link", str(link))
+    with Twin(*words, "--trace") as twin, link.open("rb", buffering=0) as reports:
+        octets = b""
+        while len(octets) < 128:
+            octets += reports.read(128 - len(octets))
+        code, _, err = twin.end()
+    assert (code, err.strip()) == (0, "reader < 128 octets")
+    joiner = ReportJoiner()
+    swipe = [joiner.feed(octets[:64]), joiner.feed(octets[64:])][1]
+    assert swipe is not None
+    assert swipe.masked == "400000******0057"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -117,9 +133,10 @@ async def test_a_cloned_pad_repeats_itself() -> None:
         (["pinpad", "--fault", "x"], 2, "--fault: no fault 'x'"),
         (["pinpad", "--state", "/"], 2, "cannot be read"),
         (["pinpad", "--tui", "--json"], 2, "the screen leaves no place"),
-        (["pinpad", "--tui", "--model", "abecs"], 2, "the screen is of IPP pads"),
+        (["pinpad", "--card", "test-visa-contact"], 2, "have no slot"),
+        (["reader", "--tag", "https://example.com/", "--card", "test-visa-like"], 2, "goes with no --card"),
+        (["reader", "--tag", ""], 2, "1 to 250 ASCII characters"),
         (["pinpad", "--tamper-after", "-1"], 2, "--tamper-after: out of range"),
-        (["pinpad", "--model", "abecs", "--tamper-after", "1"], 2, "no tamper switches"),
     ],
 )
 def test_faults_have_hints(words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pad twin with TEST keys, and an engine that remembers what it enciphered."""
 
+import random
+
 from device_profiles import catalog
 from device_profiles.model import AbecsProfile, PadProfile, PinpadProfile
 from device_profiles.pinpad_load import load_pinpad
@@ -27,6 +29,9 @@ VERIFONE = _ipp("ipp-verifone")
 _ABECS = catalog.pinpad("abecs")
 assert isinstance(_ABECS, AbecsProfile)
 ABECS = _ABECS
+ABECS_IDENTITY = "97A54285930C027A97C2C291D8E91F09BDE9442B2957A35F49C3DFC401DF06C3"
+"""The public half of the TEST key in the pad's load: what a terminal's profile would name."""
+IDENTITIES = {"abecs": ABECS_IDENTITY}
 LOADS = {"ipp-uic": "test-bank", "ipp-verifone": "test-bank-verifone", "abecs": "test-bank-abecs"}
 
 
@@ -63,7 +68,7 @@ def abecs_pad(
     keys = PinpadKeys(load)
     engine = RecordingEngine(keys)
     person = None if behaviour is None else Cardholder(Pin.from_text(TEST_PIN), behaviour)
-    return AbecsPadTwin(profile, load.serial, keys, engine, person), engine
+    return AbecsPadTwin(profile, load, keys, engine, person, random.Random(5).randbytes), engine
 
 
 def any_pad(profile: PadProfile) -> tuple[PinpadTwin | AbecsPadTwin, RecordingEngine]:

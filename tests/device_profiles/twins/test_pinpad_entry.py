@@ -107,8 +107,7 @@ def test_refusals_of_uic(text: str, code: str) -> None:
     bench = selected()
     (packet,) = (event for event in PacketFramer().feed(bench.twin.feed(_body(text), 0.0)) if isinstance(event, Packet))
     assert packet.body == f"71{code}".encode()
-    if code != "0":
-        assert decode_reply(packet, PROFILE.dialect) == PinRefusal(code)
+    assert decode_reply(packet, PROFILE.dialect) == PinRefusal(code)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +186,14 @@ def test_limits_and_an_empty_pin_by_hand() -> None:
     said = bench.twin.press(Key.ENTER, 0.0)
     (packet,) = (event for event in PacketFramer().feed(said) if isinstance(event, Packet))
     assert decode_reply(packet, PROFILE.dialect) == SessionPinBlock(0, bytes(8))
+
+
+def test_the_test_request_with_a_fixed_pin_is_not_there() -> None:
+    """Packet 76 would have a pad encipher 1234 for anybody, and show a host how its keys work."""
+    bench = Bench(None)
+    for body in (b"76", b"76.4000009999990016", b"76.4000009999990016\x1c" + b"0" * 32):
+        said = bench.twin.feed(Packet(Envelope.TRANSACTION, body).encode(), 0.0)
+        assert said == ACK + EOT
 
 
 def test_input_in_clear_only_behind_an_authenticated_prompt() -> None:

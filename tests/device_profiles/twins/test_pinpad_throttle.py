@@ -3,6 +3,7 @@
 """Invariant: however a pad is asked and switched off, PINs leave at most once per spacing on average."""
 
 import dataclasses
+import random
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from device_profiles.twins.pinpad_throttle import Throttle
 from protocols.secret import Pin
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.port import PadRefused, PinCancelled, PinEntered
-from tests.device_profiles.twins.pads import ABECS, LOADS, PROFILE, TEST_PAN, TEST_PIN, VERIFONE
+from tests.device_profiles.twins.pads import ABECS, IDENTITIES, LOADS, PROFILE, TEST_PAN, TEST_PIN, VERIFONE
 from tests.terminal_agent.line.twin_line import TwinLine
 from tests.virtual_time import run
 
@@ -71,14 +72,14 @@ def twin_of(profile: PadProfile) -> PinpadTwin | AbecsPadTwin:
     keys = PinpadKeys(load)
     person = Cardholder(Pin.from_text(TEST_PIN), Behaviour.RIGHT_PIN)
     if isinstance(profile, AbecsProfile):
-        return AbecsPadTwin(profile, load.serial, keys, keys, person)
+        return AbecsPadTwin(profile, load, keys, keys, person, random.Random(5).randbytes)
     return PinpadTwin(profile, load, keys, keys, person)
 
 
 @pytest.mark.parametrize("profile", [PROFILE, VERIFONE, ABECS], ids=lambda profile: profile.model)
 def test_the_driver_is_told(profile: PadProfile) -> None:
     async def main() -> None:
-        pad = await open_pad(profile, TwinLine(twin_of(profile)))
+        pad = await open_pad(profile, TwinLine(twin_of(profile)), None, IDENTITIES.get(profile.model, ""))
         for _ in range(3):
             assert isinstance(await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0), PinEntered)
         with pytest.raises(PadRefused, match="follow one another too fast"):

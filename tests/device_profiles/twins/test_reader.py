@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_profiles.twins.reader import FIRMWARE, ROUND_S, ReaderTwin
+from device_profiles.card_profile import load_card
+from device_profiles.twins.card import CardTwin
+from device_profiles.twins.reader import FIRMWARE, ROUND_S, Hand, ReaderTwin
 from protocols.serial.pn532 import WAKE, Event, Frame, FrameFramer, Signal
+from protocols.serial.pn532_chip import (
+    Diagnose,
+    InCommunicateThru,
+    PowerDown,
+    ReadRegister,
+    SetSerialBaudRate,
+    WriteRegister,
+)
 from protocols.serial.pn532_codec import decode_reply
 from protocols.serial.pn532_messages import (
     Code,
@@ -27,10 +37,11 @@ from protocols.serial.pn532_messages import (
     RfItem,
     SamConfiguration,
     SetParameters,
+    TargetB,
     Targets,
     command_frame,
 )
-from tests.device_profiles.twins.hands import hand
+from tests.device_profiles.twins.hands import EchoCardB, hand
 from tests.protocols.serial.captures import sessions
 
 ACK, NACK = Signal.ACK.value, Signal.NACK.value
@@ -141,8 +152,61 @@ def test_without_automatic_rats_there_is_no_ats() -> None:
     assert found.found[0].ats == b""
 
 
+def test_a_card_of_type_b() -> None:
+    card = EchoCardB()
+    twin = ReaderTwin(Hand(card, 0.0))
+    twin.feed(WAKE + frame(RfConfiguration(RfItem.RETRIES, b"\xff\x01\x03")), 0.0)
+    twin.feed(frame(InListPassiveTarget()), 0.0)
+    assert reply(twin.tick(1.0)) == Targets(())
+    found = reply(twin.feed(frame(InListPassiveTarget(1, Modulation.TYPE_B_106, b"\x00")), 1.0))
+    assert found == Targets((TargetB(1, bytes.fromhex("500811223300000000008171"), b"\x00"),))
+    assert reply(twin.feed(frame(InDataExchange(1, APDU)), 1.1)) == DataExchanged(0, APDU + b"\x90\x00")
+    twin.feed(frame(InRelease()), 1.2)
+    assert card.powered == 0
+
+
+def test_a_card_that_is_activated_anew_keeps_its_identifier() -> None:
+    profile = load_card("test-visa-like")
+    draws = iter((b"\x01\x02\x03", b"\x04\x05\x06", b"\x07\x08\x09"))
+    twin = ReaderTwin(Hand(CardTwin(profile, lambda _: next(draws)), 0.0))
+    first = reply(twin.feed(WAKE + frame(InListPassiveTarget()), 0.0))
+    twin.feed(frame(InDeselect()), 0.1)
+    again = reply(twin.feed(frame(InListPassiveTarget()), 0.2))
+    assert first == again
+    twin.feed(frame(RfConfiguration(RfItem.FIELD, b"\x00")), 0.3)
+    assert reply(twin.feed(frame(InListPassiveTarget()), 0.4)) != again
+
+
+def test_the_chip_tests_itself_and_sleeps() -> None:
+    twin = awake()
+    for asked, answer in (
+        (Diagnose(0, bytes(range(256))), b"\x01\x00" + bytes(range(256))),
+        (Diagnose(1), b"\x01\x00"),
+        (Diagnose(6), b"\x01\x01"),
+        (Diagnose(5), b"\x01\x27"),
+        (WriteRegister(((0x6302, 0x83),)), b"\x09"),
+        (ReadRegister((0x6302, 0x6303)), b"\x07\x83\x00"),
+        (SetSerialBaudRate(7), b"\x11"),
+        (InCommunicateThru(b"\xe0\x80"), b"\x43\x01"),
+        (PowerDown(0xF0), b"\x17\x00"),
+    ):
+        assert heard(twin.feed(command_frame(asked).encode(), 0.0))[1] == Frame(0xD5, answer)
+    assert twin.feed(frame(GetFirmwareVersion()), 0.1) == b""
+
+
+def test_a_torn_card_behind_a_library() -> None:
+    person, card = hand(0.0, torn_at=0)
+    twin = ReaderTwin(person)
+    twin.feed(WAKE + frame(SetParameters(0)), 0.0)
+    twin.feed(frame(InListPassiveTarget()), 0.0)
+    for octets, answer in ((b"\xe0\x80", b"\x43\x00\x05\x78\x80\x70\x02"), (b"\x02" + APDU, b"\x43\x01")):
+        said = heard(twin.feed(command_frame(InCommunicateThru(octets)).encode(), 0.1))
+        assert said[1] == Frame(0xD5, answer)
+    assert card.powered == 0
+
+
 def test_real_clients_are_answered() -> None:
-    """What libnfc and nfcpy sent: everything that this twin knows gets its ACK, the rest the chip's syntax error."""
+    """What libnfc and nfcpy sent: every command gets its ACK and an answer, and none is unknown to the chip."""
     for exchange in sessions().values():
         twin, now = ReaderTwin(hand(0.0)[0]), 0.0
         for way, octets in exchange:
@@ -150,6 +214,7 @@ def test_real_clients_are_answered() -> None:
             if way == "host":
                 answer = heard(twin.feed(octets, now) + twin.tick(now + 0.9))
                 assert answer == [] or answer[0] is Signal.ACK or isinstance(answer[0], Frame)
+                assert Signal.SYNTAX_ERROR not in answer
 
 
 @given(

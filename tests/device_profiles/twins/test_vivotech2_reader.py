@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Invariant: the twin answers every sound request once, in order, and knows a card only in pass-through mode."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
@@ -14,6 +18,7 @@ from protocols.serial.vivotech2_messages import (
     PassThrough,
     Ping,
     PollForToken,
+    Polling,
     Request,
     SetLed,
     SetPolling,
@@ -21,7 +26,14 @@ from protocols.serial.vivotech2_messages import (
     decode_token,
     request_frame,
 )
+from protocols.serial.vivotech2_payment import Activate, CancelPayment, GetResult, PaymentRequest
 from tests.device_profiles.twins.hands import hand
+
+PUBLISHED: list[dict[str, Any]] = [
+    fact
+    for fact in json.loads((Path(__file__).parents[2] / "vectors" / "vivopay_neo_frames.json").read_text())["facts"]
+    if fact["kind"] == "cmd"
+]
 
 
 def asked(twin: Vivotech2ReaderTwin, *requests: Request, now: float = 0.0) -> list[Frame]:
@@ -99,3 +111,55 @@ def test_the_crcs_order_is_the_profiles() -> None:
     frame = request_frame(PassThrough(True))
     assert twin.feed(request_octets(frame), 0.0) == b""
     assert heard(twin.feed(request_octets(frame, ()), 0.0)) == [Frame(0x2C, 0)]
+
+
+def payment(twin: Vivotech2ReaderTwin, request_: PaymentRequest, now: float = 0.0) -> bytes:
+    return twin.feed(request_octets(Frame(*request_.name, request_.data())), now)
+
+
+def test_a_payment_by_its_own_kernel() -> None:
+    person, _ = hand(after_s=0.5)
+    twin = Vivotech2ReaderTwin(person)
+    assert payment(twin, Activate(10, bytes.fromhex("9F0206000000004200"))) == b""
+    assert twin.due == pytest.approx(0.5)
+    (result,) = FrameFramer().feed(twin.tick(0.5))
+    assert result == Frame(0x02, 0x23, bytes.fromhex("9F390107"))
+    assert payment(twin, GetResult(), 1.0) == Frame(0x03, Status.OK).encode()
+    assert payment(twin, CancelPayment(), 1.0) == Frame(0x05, Status.OK).encode()
+
+
+def test_nobody_comes_to_a_payment() -> None:
+    twin = Vivotech2ReaderTwin(None)
+    payment(twin, Activate(3, b""))
+    assert twin.tick(2.9) == b""
+    assert twin.tick(3.0) == Frame(0x02, Status.TIMEOUT).encode()
+
+
+def test_automatic_polling_pushes_each_card_once() -> None:
+    person, _ = hand(after_s=0.5)
+    twin = Vivotech2ReaderTwin(person)
+    twin.feed(request_octets(request_frame(SetPolling(Polling.AUTOMATIC))), 0.0)
+    assert twin.tick(0.5) == Frame(0x03, 0x23, bytes.fromhex("9F390107")).encode()
+    assert twin.tick(1.0) == b""
+    assert payment(twin, Activate(3, b""), 1.0) == Frame(0x02, Status.COMMAND_NOT_ALLOWED).encode()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [Frame(0x02, 0x01), Frame(0x02, 0x01, b"\x00"), Frame(0x02, 0x01, b"\x05\x9f"), Frame(0x03, 0x00, b"x")],
+    ids=repr,
+)
+def test_malformed_payments_are_refused(frame: Frame) -> None:
+    refused = Frame(frame.command, Status.MALFORMED_DATA).encode()
+    assert Vivotech2ReaderTwin(None).feed(request_octets(frame), 0.0) == refused
+
+
+@pytest.mark.parametrize("fact", PUBLISHED, ids=lambda fact: fact["what"])
+def test_published_requests_are_answered(fact: dict[str, Any]) -> None:
+    """What others' programs send: each gets a frame of its own command, if only to say that it is not known here."""
+    octets = bytes.fromhex(fact["frame"])
+    order = {octets[10]} if fact["crc_order"] == "big" else set()
+    (said,) = heard(Vivotech2ReaderTwin(None, order).feed(octets, 0.0))
+    assert said.command == octets[10]
+    known = (octets[10], octets[11]) in ((0x18, 0x01), (0x2C, 0x01))
+    assert (said.detail == Status.OK) is known

@@ -152,6 +152,15 @@ def test_a_pad_refuses_with_a_code(body: bytes, code: str) -> None:
     assert "4000" not in str(caught.value)
 
 
+def test_zero_is_an_error_only_where_a_dialect_says_so() -> None:
+    """UIC's 0 is "no PAN"; elsewhere it is the function key of a good entry, and alone it is nothing."""
+    packet = Packet(Envelope.TRANSACTION, b"710")
+    uic = dataclasses.replace(UIC, pin_errors={"0": "the request has no PAN"})
+    assert decode_reply(packet, uic) == PinRefusal("0")
+    with pytest.raises(DecodeError):
+        decode_reply(packet, UIC)
+
+
 def test_the_marker_of_a_dialect_is_demanded() -> None:
     with pytest.raises(RequestRefusedError):
         decode_request(encode(RequestPin(TEST_PAN), UIC), VERIFONE)

@@ -34,6 +34,7 @@ from protocols.serial.pn532_messages import (
     SamConfiguration,
     SetParameters,
     TargetA,
+    TargetB,
     Targets,
     command_frame,
     reply_frame,
@@ -42,6 +43,7 @@ from protocols.serial.pn532_messages import (
 from tests.protocols.serial.captures import known, sessions
 
 CARD = TargetA(1, bytes.fromhex("0004"), 0x20, bytes.fromhex("08112233"), bytes.fromhex("0578807002"))
+CARD_B = TargetB(1, bytes.fromhex("500811223300000000008171"), b"\x01")
 MEMORY_CARD = TargetA(2, bytes.fromhex("0044"), 0x00, bytes(7), b"")
 COMMANDS: list[Command] = [
     GetFirmwareVersion(),
@@ -60,6 +62,8 @@ REPLIES: list[Reply] = [
     FirmwareVersion(0x32, 1, 6, 7),
     Targets(()),
     Targets((CARD,)),
+    Targets((CARD_B,)),
+    Targets((CARD_B, CARD)),
     Targets((CARD, MEMORY_CARD)),
     DataExchanged(0, bytes.fromhex("9000")),
     DataExchanged(0, bytes(262), more=True),

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from device_profiles import catalog
-from device_profiles.twins.reader import ReaderTwin
+from device_profiles.twins.reader import Hand, ReaderTwin
 from protocols.serial.pn532 import Signal
 from protocols.serial.pn532_messages import DataExchanged
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent
 from terminal_agent.card.serial import Pn532Reader, open_reader
-from tests.device_profiles.twins.hands import EchoCard, hand
+from tests.device_profiles.twins.hands import EchoCard, EchoCardB, hand
 from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, Spoil, TwinLine, flip, lose
 from tests.virtual_time import run
 
@@ -95,6 +95,21 @@ def test_a_card_without_iso_dep_is_not_a_payment_card() -> None:
         reader = await opened(TwinLine(ReaderTwin(person)))
         assert await reader.wait_for_card(1.0) is None
         assert card.commands == []
+
+    run(main())
+
+
+@CARRIAGES
+def test_a_card_of_type_b_is_found_and_paid_with(carriage: Carriage) -> None:
+    async def main() -> None:
+        card = EchoCardB()
+        reader = await opened(TwinLine(ReaderTwin(Hand(card)), carriage))
+        presence = await reader.wait_for_card(5.0)
+        assert presence is not None
+        assert presence.identity == "ISO 14443-4 type B, protocol info 008171"
+        assert await reader.transmit(SELECT) == SELECT + b"\x90\x00"
+        await reader.release()
+        assert card.powered == 0
 
     run(main())
 

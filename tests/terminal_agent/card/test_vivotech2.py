@@ -10,7 +10,8 @@ import pytest
 
 from device_profiles import catalog
 from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
-from protocols.serial.vivotech2 import Frame
+from protocols.serial.vivotech2 import Frame, request_octets
+from protocols.serial.vivotech2_messages import Polling, SetPolling, request_frame
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent
 from terminal_agent.card.serial import open_reader
 from terminal_agent.card.vivotech2 import Vivotech2Reader
@@ -41,12 +42,35 @@ def test_two_payments(carriage: Carriage) -> None:
             assert presence is not None
             assert presence.interface == "contactless"
             assert "08112233" not in presence.identity
+            assert twin.lit == {0, 1, 2, 3}
             assert await reader.transmit(SELECT) == SELECT + b"\x90\x00"
             await reader.release()
             assert card.powered == 0
             assert twin.beeps == taps
+            assert not twin.lit
         assert card.commands == [SELECT, SELECT]
         await reader.close()
+
+    run(main())
+
+
+@CARRIAGES
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.3])
+def test_a_reader_left_in_automatic_polling(after_s: float, carriage: Carriage) -> None:
+    """It pushes payments of its own while it is opened: they are dropped, and no card is paid with twice."""
+
+    async def main() -> None:
+        person, card = hand(after_s)
+        twin = Vivotech2ReaderTwin(person)
+        twin.feed(request_octets(request_frame(SetPolling(Polling.AUTOMATIC))), asyncio.get_running_loop().time())
+        line = TwinLine(twin, carriage)
+        reader = await opened(line)
+        assert await reader.wait_for_card(5.0) is not None
+        assert await reader.transmit(SELECT) == SELECT + b"\x90\x00"
+        assert card.commands == [SELECT]
+        await reader.release()
+        await asyncio.sleep(1.0)
+        assert await reader.wait_for_card(5.0) is not None
 
     run(main())
 

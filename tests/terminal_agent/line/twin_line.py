@@ -73,6 +73,10 @@ class TwinLine:
             timer.cancel()
         self._arrived.put_nowait(b"")
 
+    def press(self, deed: Callable[[float], bytes]) -> None:
+        """Something happens to the device itself, such as a key that a person presses; told the time."""
+        self._answer(deed(self._loop.time()))
+
     def _to_device(self, octets: bytes) -> None:
         self._answer(self.twin.feed(octets, self._loop.time()))
 

@@ -16,7 +16,15 @@ from protocols.serial.abecs import Control, Packet
 from terminal_agent.pad.abecs import AbecsPad
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.port import PadAbsent, PadError, PadRefused, PinCancelled, PinEntered, PinOutcome, PinTimedOut
-from tests.device_profiles.twins.pads import ABECS, PROFILE, TEST_PAN, RecordingEngine, abecs_pad, any_pad
+from tests.device_profiles.twins.pads import (
+    ABECS,
+    ABECS_IDENTITY,
+    PROFILE,
+    TEST_PAN,
+    RecordingEngine,
+    abecs_pad,
+    any_pad,
+)
 from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, Spoil, TwinLine, flip, lose
 from tests.virtual_time import run
 
@@ -28,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.Cryptography
 
 
 async def opened(line: TwinLine) -> AbecsPad:
-    driver = await open_pad(ABECS, line)
+    driver = await open_pad(ABECS, line, None, ABECS_IDENTITY)
     assert isinstance(driver, AbecsPad)
     return driver
 
@@ -200,14 +208,15 @@ EOT, ACK = bytes((Control.EOT,)), bytes((Control.ACK,))
         (EOT + ACK + Packet(b"ERR010").encode(), PadRefused, "refused OPN: the command is unknown"),
         (EOT + ACK + Packet(b"OPN003").encode(), PadRefused, "no secure session"),
         (EOT + ACK + Packet(b"OPNxxx").encode(), PadError, "cannot be read"),
-        (EOT + ACK + Packet(b"OPN000").encode() + Packet(b"GIX000").encode(), PadError, "serial number"),
+        (EOT + ACK + Packet(b"OPN000").encode(), PadRefused, "offers no enciphered session"),
+        (EOT + ACK + Packet(b"OPN0000040001").encode(), PadError, "cannot be read"),
     ],
 )
 def test_something_else_on_the_line(words: bytes, fault: type[PadError], what: str) -> None:
     async def main() -> None:
         line = TwinLine(Parrot(words))
         with pytest.raises(fault, match=what):
-            await open_pad(ABECS, line)
+            await open_pad(ABECS, line, None, ABECS_IDENTITY)
         assert not line.plugged
 
     run(main())
@@ -216,7 +225,7 @@ def test_something_else_on_the_line(words: bytes, fault: type[PadError], what: s
 def test_keys_that_are_not_there_are_told() -> None:
     async def main() -> None:
         other = dataclasses.replace(ABECS, abecs=dataclasses.replace(ABECS.abecs, pin_key_index=7, data_key_index=8))
-        driver = await open_pad(other, TwinLine(abecs_pad()[0]))
+        driver = await open_pad(other, TwinLine(abecs_pad()[0]), None, ABECS_IDENTITY)
         with pytest.raises(PadRefused, match="the key is not in the pad"):
             await driver.enter_pin(TEST_PAN, "EUR 42.00", 30.0)
         with pytest.raises(PadRefused, match="EBX: the key is not in the pad"):
@@ -234,7 +243,7 @@ def test_the_trace_is_redacted() -> None:
     said: list[tuple[str, str, str]] = []
 
     async def main() -> None:
-        driver = await open_pad(ABECS, TwinLine(abecs_pad()[0]), lambda *what: said.append(what))
+        driver = await open_pad(ABECS, TwinLine(abecs_pad()[0]), lambda *what: said.append(what), ABECS_IDENTITY)
         await driver.enter_pin(TEST_PAN, "EUR 42.00", 30.0)
         await driver.mac(SESSION_KEY, TEST_PAN.digits.encode())
         await driver.close()

@@ -8,10 +8,11 @@ import pytest
 
 from device_profiles.model import PadProfile
 from terminal_agent.config import PadDevice
+from terminal_agent.pad.abecs import AbecsPad
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.pinned import PadSwapped, pinned
 from terminal_agent.pad.port import PinEntered
-from tests.device_profiles.twins.pads import ABECS, PROFILE, TEST_PAN, VERIFONE, any_pad
+from tests.device_profiles.twins.pads import ABECS, IDENTITIES, PROFILE, TEST_PAN, VERIFONE, any_pad
 from tests.terminal_agent.line.twin_line import TwinLine
 from tests.virtual_time import run
 
@@ -24,7 +25,9 @@ KSNS = {"ipp-uic": "FFFF9876543210E00000", "ipp-verifone": "FFFF9876543220E00009
 def test_the_right_pad(profile: PadProfile) -> None:
     async def main() -> None:
         pad = await pinned(
-            await open_pad(profile, TwinLine(any_pad(profile)[0])), SERIALS[profile.model], KSNS[profile.model]
+            await open_pad(profile, TwinLine(any_pad(profile)[0]), None, IDENTITIES.get(profile.model, "")),
+            SERIALS[profile.model],
+            KSNS[profile.model],
         )
         assert isinstance(await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0), PinEntered)
         assert len(await pad.mac(bytes(range(16)), b"data")) == 8
@@ -52,12 +55,16 @@ def test_another_key(profile: PadProfile) -> None:
         twin, engine = any_pad(profile)
 
         async def used() -> None:
-            pad = await pinned(await open_pad(profile, TwinLine(twin)), "", "FFFF1111111110E00000")
+            pad = await pinned(
+                await open_pad(profile, TwinLine(twin), None, IDENTITIES.get(profile.model, "")),
+                "",
+                "FFFF1111111110E00000",
+            )
             await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0)
 
         with pytest.raises(PadSwapped, match=r"another pad is connected: key FFFF98765432.*expected"):
             await used()
-        assert len(engine.made) == (1 if profile is ABECS else 0), "IPP pads are asked for their KSN before a person is"
+        assert engine.made == [], "a pad is asked for its KSN before a person is for a PIN"
 
     run(main())
 
@@ -75,3 +82,19 @@ def test_the_profile() -> None:
     whole = PadDevice("ipp-uic", "/dev/ttyUSB1", "TGUIC0000001", KSNS["ipp-uic"])
     with pytest.raises(ValueError, match="ksn"):
         dataclasses.replace(whole, ksn="1234")
+
+
+def test_a_pad_that_does_not_tell_its_ksn_is_caught_at_its_first_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(self: AbecsPad) -> None:
+        return None
+
+    monkeypatch.setattr(AbecsPad, "next_ksn", silent)
+
+    async def main() -> None:
+        twin, engine = any_pad(ABECS)
+        pad = await pinned(await open_pad(ABECS, TwinLine(twin), None, IDENTITIES["abecs"]), "", "FFFF1111111110E00000")
+        with pytest.raises(PadSwapped, match="another pad is connected: key FFFF98765432"):
+            await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0)
+        assert len(engine.made) == 1
+
+    run(main())

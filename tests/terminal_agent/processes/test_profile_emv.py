@@ -141,6 +141,13 @@ def test_a_pin_for_the_card_needs_a_reader_with_keys(tmp_path: Path) -> None:
     assert models(load(path), path).reader.keypad
 
 
+def test_no_payment_is_made_with_a_stripe(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace('"pn532"', '"swipe-hid"'))
+    with pytest.raises(Fault, match="no payment is made with a stripe"):
+        found(path)
+
+
 def test_the_check_tells_the_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path)
     (tmp_path / "state").mkdir()
