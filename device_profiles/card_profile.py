@@ -58,6 +58,10 @@ class ContactlessChip:
     for a card whose AIP offers it."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.offline_limit <= 255:
+            raise ValueError("offline-limit: 0 to 255 expected")
+        if len(self.relay_times) not in (0, 3) or any(not 0 <= time <= 0xFFFF for time in self.relay_times):
+            raise ValueError("relay-times: least, most and transmission time expected, 0 to 65535 each")
         if self.protocol_info:
             self._check_b()
         else:
@@ -80,10 +84,6 @@ class ContactlessChip:
             raise ValueError("protocol-info: bit 1 of its second octet must be set, the card speaks ISO/IEC 14443-4")
         if self.atqa or self.sak or self.ats:
             raise ValueError("protocol-info: a card of type B has no atqa, sak and ats")
-        if not 0 <= self.offline_limit <= 255:
-            raise ValueError("offline-limit: 0 to 255 expected")
-        if len(self.relay_times) not in (0, 3) or any(not 0 <= time <= 0xFFFF for time in self.relay_times):
-            raise ValueError("relay-times: least, most and transmission time expected, 0 to 65535 each")
 
 
 @dataclass(frozen=True, slots=True)

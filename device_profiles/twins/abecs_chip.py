@@ -130,7 +130,9 @@ class ChipSale:
         self._objects |= _FIXED
         self._objects[Tag.AMOUNT_AUTHORISED_NUMERIC] = _bcd(given, Parameter.AMOUNT)
         if Parameter.CURRENCY in given:
-            self._objects[Tag.TRANSACTION_CURRENCY] = bytes.fromhex("0" + given[Parameter.CURRENCY].decode("ascii"))
+            self._objects[Tag.TRANSACTION_CURRENCY] = _bcd(
+                {Parameter.CURRENCY: b"0" + given[Parameter.CURRENCY]}, Parameter.CURRENCY
+            )
         self._objects.setdefault(Tag.UNPREDICTABLE_NUMBER, self._random(4))
         self._objects[Tag.TVR] = self._results.encode()
 
@@ -205,7 +207,11 @@ def _bcd(given: Mapping[int, bytes], name: Parameter) -> bytes:
 
 
 def _masked(digits: str, mask: bytes) -> bytes:
-    left, right = int(mask[:2]), int(mask[2:4])
+    if len(mask) != 4 or not mask.isdigit():
+        raise SaleFault(Status.BAD_PARAMETER)
+    left, right = int(mask[:2]), int(mask[2:])
     if not left and not right:
         return digits.encode("ascii")
-    return (digits[:left] + "*" * (len(digits) - left - right) + digits[len(digits) - right :]).encode("ascii")
+    return (digits[:left] + "*" * (len(digits) - left - right) + digits[max(left, len(digits) - right) :]).encode(
+        "ascii"
+    )

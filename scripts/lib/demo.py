@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from demo_profile import CARDS, PADS, READERS, SOFTWARE, TERMINAL, profile_text
 from demo_vault import VAULT_TEXT, load_keys
 from stations import StationFailed, Stations, command, environment_says_no_colour
 
-TERMINAL = "TG000001"
 USAGE = 2  # the exit code of words that a command does not take: no payment was begun
 EXAMPLES = """\
 examples:
@@ -29,84 +29,13 @@ examples:
   scripts/demo --pad software    approved: the PIN is typed at a keypad whose digits go to the vault alone
   scripts/demo --card test-mastercard-like   approved by kernel 2: the card signs its cryptogram
   scripts/demo --tampered-arqc   declined: the card's cryptogram was changed on its way
+  scripts/demo --torn            approved: the card leaves before its cryptogram arrives, and is charged once
   scripts/demo --replay          the second payment is declined: a cloned pad sends an old PIN block again
   scripts/demo --usb             a night at the till: a stick, a bad keyboard, a service window; verdicts in words
   scripts/demo --trace           also the bytes of every wire, redacted by type
   scripts/demo --keep            leaves everything running and says how to talk to it
 
 Everything is simulated, every key is a public TEST key, nothing leaves this machine. Not a certified device.
-"""
-
-
-SOFTWARE = "software"
-CARDS = ("test-visa-like", "test-mastercard-like", "test-visa-fdda", "test-mobile-visa", "test-mobile-mastercard")
-READERS = {"pn532": "PN532", "vivotech2": "ViVOtech2 reader"}
-PADS = {
-    "ipp-uic": "test-bank",
-    "ipp-verifone": "test-bank-verifone",
-    "abecs": "test-bank-abecs",
-    SOFTWARE: "",
-}  # model and what a PIN pad was loaded with
-ABECS_IDENTITY = "97A54285930C027A97C2C291D8E91F09BDE9442B2957A35F49C3DFC401DF06C3"  # of the TEST key in that load
-
-
-PHONE_TEXT = "consumer-device-cvm = true\nsigned-online = true\n"
-
-
-def profile_text(models: tuple[str, str], reader: str, pad: str, acquirer: str, broker: str, *, phone: bool) -> str:
-    """The terminal profile of the demonstration, as a person would write it."""
-    identity = f'identity = "{ABECS_IDENTITY}"\n' if models[1] == "abecs" else ""
-    return f"""\
-# Made by scripts/demo. Real hardware: change the two lines below to /dev/ttyUSB0 and so on.
-[terminal]
-id = "{TERMINAL}"
-merchant = "TILLGUARD000001"
-state = "state"
-socket = "agent.sock"
-
-[reader]
-model = "{models[0]}"
-line = "{reader}"
-
-[pad]
-model = "{models[1]}"
-line = "{pad}"
-{identity}
-[emv]
-country = "276"
-currency = "978"
-serial-number = "{TERMINAL}"
-{PHONE_TEXT if phone else ""}
-[[emv.aids]]
-aid = "A0000000031010"
-kernel = 3
-application-version = "0096"
-transaction-limit = 500000
-cvm-limit = 2500
-floor-limit = 0
-
-[[emv.aids]]
-aid = "A0000000041010"
-kernel = 2
-application-version = "0002"
-transaction-limit = 500000
-cvm-limit = 2500
-floor-limit = 0
-
-[acquirer]
-address = "{acquirer}"
-dialect = "ascii-1987"
-[acquirer.tls]
-ca = "pki/ca.pem"
-certificate = "pki/{TERMINAL}.pem"
-key = "pki/{TERMINAL}.key"
-server-name = "localhost"
-
-[report]
-broker = "{broker}"
-ca = "pki/ca.pem"
-certificate = "pki/{TERMINAL}.pem"
-key = "pki/{TERMINAL}.key"
 """
 
 
@@ -177,7 +106,7 @@ class Demo:
         hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
         reader = start(
             "reader", "device-twin", "reader", "--model", options.reader, "--card", options.card,
-            "--fault", "tampered-arqc" if options.tampered_arqc else "none", "--link", str(folder / "reader"), "--json",
+            "--fault", self._card_fault(), "--link", str(folder / "reader"), "--json",
         )  # fmt: skip
         software = options.pad == SOFTWARE
         behaviour = "wrong-pin" if options.wrong_pin else "right-pin"
@@ -233,6 +162,12 @@ class Demo:
         for station in self.stations.running:
             ready = station.wait_ready()
             self._introduce(station.name, ready, station.ready_after_ms)
+
+    def _card_fault(self) -> str:
+        """What is wrong with the card."""
+        if self.options.torn:
+            return "torn-at-cryptogram"
+        return "tampered-arqc" if self.options.tampered_arqc else "none"
 
     def _pki(self, name: str) -> list[str]:
         pki = self.folder / "pki"
@@ -371,6 +306,7 @@ def main() -> int:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
     kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
+    kind.add_argument("--torn", action="store_true", help="a card that signs leaves too early and comes back")
     kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
     kind.add_argument("--usb", action="store_true", help="no payment: a story of the USB bus and its policy")
     parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
@@ -384,6 +320,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.replay and options.pad == SOFTWARE:
         parser.error("--replay: a vault does not send a PIN block twice; that fault is the pad's")
+    if options.torn and options.card == CARDS[0]:
+        options.card = CARDS[1]  # a Visa-like card has nothing to recover: it makes its cryptogram at once
     screen = Screen(as_json=options.json, trace=options.trace)
     if options.usb:
         import usb_demo  # the agent's USB room, which no payment needs

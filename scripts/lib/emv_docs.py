@@ -18,6 +18,7 @@ from device_profiles.ca_keys import load_ca_keys  # noqa: E402  # the line above
 from device_profiles.card_profile import load_card  # noqa: E402
 from device_profiles.twins.contact_card import ContactCardTwin  # noqa: E402
 from terminal_agent.emv import (  # noqa: E402
+    Alert,
     Authorities,
     Combination,
     ContactApplication,
@@ -35,6 +36,7 @@ from terminal_agent.emv.contact import ENDS, TRANSITIONS, Step  # noqa: E402
 PAGE = ROOT / "docs" / "emv.md"
 TRACE = ROOT / "docs" / "traces" / "test-visa-cda.jsonl"
 BEGIN, END = "<!-- machine: drawn by scripts/lib/emv_docs.py -->", "<!-- end of the machine -->"
+ALERTS = "<!-- alerts: drawn by scripts/lib/emv_docs.py -->", "<!-- end of the alerts -->"
 KERNELS = "<!-- kernels: drawn by scripts/lib/emv_docs.py -->", "<!-- end of the kernels -->"
 
 
@@ -87,7 +89,13 @@ def trace() -> str:
 
 def page(text: str) -> str:
     """The page with machine and kernels drawn anew."""
-    return _drawn(_drawn(text, BEGIN, END, diagram()), *KERNELS, kernels())
+    drawn = _drawn(_drawn(text, BEGIN, END, diagram()), *KERNELS, kernels())
+    return _drawn(drawn, *ALERTS, alerts())
+
+
+def alerts() -> str:
+    """What head office may hear of a payment."""
+    return "\n".join(["| alert | what was noticed |", "|---|---|", *(f"| `{one}` | {one.words} |" for one in Alert)])
 
 
 def _drawn(text: str, begin: str, end: str, what: str) -> str:

@@ -19,7 +19,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from demo import TERMINAL, Demo, Screen  # beside this file
+from demo import Demo, Screen  # beside this file
+from demo_profile import TERMINAL
 from stations import Station, StationFailed, command
 
 from protocols.telemetry.topics import Lane, report_topic

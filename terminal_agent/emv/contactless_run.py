@@ -108,7 +108,7 @@ class TapRun:
         return self.card.pan or (track2.pan if track2 else None)
 
     @property
-    def given_by_issuer(self) -> bool:
+    def aip_signed(self) -> bool:
         """Whether the issuer signed the AIP: the list of signed tags names it."""
         return self.card.get(Tag.SDA_TAG_LIST) == bytes((Tag.AIP,))
 

@@ -56,7 +56,7 @@ def _on_device(tap: TapRun) -> Chosen | None:
     if not tap.limits.cvm_required:
         tap.trail.note("CVM", "none: under the CVM limit; the device would verify its holder", SOURCE)
         return Chosen(Cvm.NONE, NONE_NEEDED, Tvr(0))
-    if tap.key is not None and tap.given_by_issuer:
+    if tap.key is not None and tap.aip_signed:
         tap.trail.note("CVM", "verified on the consumer's device: its issuer signed that it does so", SOURCE)
         return Chosen(Cvm.CDCVM, ON_DEVICE, Tvr(0))
     tap.trail.alert(Alert.CDCVM_UNPROVEN)

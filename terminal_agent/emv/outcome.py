@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from protocols.emv.bits import Tsi, Tvr
 from protocols.pan import Pan, Track2
@@ -40,32 +41,56 @@ class Cvm(StrEnum):
 class Alert(StrEnum):
     """What head office must hear of, whatever the decision: each is a sign of an attack, not proof of one."""
 
-    MALFORMED = "card.malformed"
-    PAN_MISMATCH = "card.pan-mismatch"
-    BRAND_MISMATCH = "card.brand-mismatch"
-    CDCVM_UNPROVEN = "card.cdcvm-unproven"
-    CVM_MISSING = "card.cvm-missing"
-    QUALIFIERS_DIFFER = "card.qualifiers-differ"
-    CRYPTOGRAM_TYPE = "card.cryptogram-type"
-    """The card gave more than it was asked for: a TC where the issuer was to decide."""
-    AUTHENTICATION_FAILED = "card.authentication-failed"
-    """Offline data authentication failed: the card's data or its key are not what an issuer certified."""
-    PLAIN_PIN_REFUSED = "card.plain-pin-refused"
-    """A list that nobody signed wanted the PIN in clear at the card."""
-    PIN_CONTRADICTED = "card.pin-contradicted"
-    """The card was said to have verified a PIN, and says itself that it did not: a wedge between card and terminal."""
-    FOREIGN_OFFLINE = "card.foreign-currency-offline"
-    """Without the rule for other currencies this payment would have been approved offline."""
-    MODE_DOWNGRADED = "card.mode-downgraded"
-    """The card, or who stands in for it, offers only the magnetic stripe's rules: any copy could."""
-    RELAY_SUSPECTED = "card.relay-suspected"
-    """The card answered later than it can, or earlier: somebody may stand between."""
-    WEAK_NUMBERS = "terminal.weak-numbers"
-    """The terminal's source of unpredictable numbers fails its health tests: it takes no more payments."""
-    FALLBACK_RATE = "terminal.fallback-rate"
-    """More chips fail here than chance makes fail: somebody may make them fail."""
-    ISSUER_REFUSED = "card.issuer-authentication-failed"
-    """The card does not believe the issuer's answer."""
+    if TYPE_CHECKING:
+        words: str
+
+    def __new__(cls, name: str, words: str) -> "Alert":
+        """A row of the table: the name that head office sees, and what was noticed."""
+        alert = str.__new__(cls, name)
+        alert._value_ = name
+        alert.words = words
+        return alert
+
+    MALFORMED = "card.malformed", "the card answered what cannot be read"
+    PAN_MISMATCH = "card.pan-mismatch", "the account number of a record is not the track's: two cards were put together"
+    BRAND_MISMATCH = "card.brand-mismatch", "application and account number are of different brands"
+    CDCVM_UNPROVEN = (
+        "card.cdcvm-unproven",
+        "a device says that it verified its holder, above the CVM limit, and nobody signed that",
+    )
+    CVM_MISSING = "card.cvm-missing", "from the CVM limit on the card asked for no verification"
+    QUALIFIERS_DIFFER = "card.qualifiers-differ", "the card's qualifiers differ from their copy in what it signed"
+    CRYPTOGRAM_TYPE = (
+        "card.cryptogram-type",
+        "the card gave more than it was asked for, such as an approval where the issuer was to decide",
+    )
+    AUTHENTICATION_FAILED = (
+        "card.authentication-failed",
+        "the card's data, key or signature are not what an issuer certified",
+    )
+    PLAIN_PIN_REFUSED = "card.plain-pin-refused", "a list that nobody signed wanted the PIN in clear at the card"
+    PIN_CONTRADICTED = (
+        "card.pin-contradicted",
+        "the card was said to have verified a PIN, and says itself that it did not: a wedge",
+    )
+    FOREIGN_OFFLINE = (
+        "card.foreign-currency-offline",
+        "without the rule for other currencies this payment would have been approved offline",
+    )
+    MODE_DOWNGRADED = (
+        "card.mode-downgraded",
+        "the card, or who stands in for it, offers only the magnetic stripe's rules",
+    )
+    RELAY_SUSPECTED = (
+        "card.relay-suspected",
+        "the card answered later than it can, or earlier: somebody may stand between",
+    )
+    WEAK_NUMBERS = (
+        "terminal.weak-numbers",
+        "the source of unpredictable numbers fails its health tests: no more payments",
+    )
+    FALLBACK_RATE = "terminal.fallback-rate", "more chips fail here than chance makes fail"
+    ISSUER_REFUSED = "card.issuer-authentication-failed", "the card does not believe the issuer's answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,8 +137,7 @@ class Payment:
             return self._approved_offline(card, OFFLINE_APPROVED, "contactless")
         if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
             await self._enter_pin(card.pan)
-        reply = await self._authorise(card, "contactless")
-        return End(*end_of(reply))
+        return End(*end_of(await self._authorise(card, "contactless")))
 
     async def _signed(self, end: End) -> End:
         """An approval that a signature was needed for counts when the cashier has looked at it."""

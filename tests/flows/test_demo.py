@@ -83,6 +83,20 @@ def test_approved_with_other_cards(tmp_path: Path, card: str, said: tuple[str, .
         assert words in done.stdout
 
 
+def test_a_card_that_leaves_too_early_is_charged_once(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--torn")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "the card left too early: present it again",
+        "it gives it now, and is charged once",
+        "transaction counter 1",
+        "APPROVED  EUR 42.00, card 541333******2217",
+        "PIN good, ARQC good",
+    ):
+        assert words in done.stdout
+    assert "transaction counter 2" not in done.stdout
+
+
 def test_approved_on_another_reader(tmp_path: Path) -> None:
     done = demo(tmp_path, "--reader", "vivotech2", "--trace")
     assert done.returncode == 0, done.stderr
