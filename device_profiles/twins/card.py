@@ -12,7 +12,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile
-from device_profiles.twins.activation import Activated, Activation
+from device_profiles.twins.activation import Activated
 from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused, answered
 from device_profiles.twins.card_cryptogram import CardCryptography
 from device_profiles.twins.card_rsa import CardRsa, dynamic_signature
