@@ -17,7 +17,7 @@ from typing import Any
 from device_profiles.serve.usbip import Plug
 from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usb_function import Typist, UsbFunction
-from tests.qemu.guest import composite, keystrokes, reader, stage
+from tests.qemu.guest import composite, cost, keystrokes, reader, stage
 from tests.qemu.guest.sizes import FLOOD, PLUGS_A_BOOT, STORM
 from tests.qemu.guest.stage import Host, Warden, Witness, attribute, by_id, guarded, inputs, until
 
@@ -226,6 +226,7 @@ PROOFS: dict[str, Proof] = {
     "overflow": overflow,
     "storm": storm,
     "many": many,
+    "cost": cost.cost,
     "expiry": expiry,
     "disk_with_keyboard": composite.disk_with_keyboard,
     "types_unguarded": keystrokes.unguarded,
