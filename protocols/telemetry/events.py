@@ -69,6 +69,13 @@ _CHECK_VALUE = Field("kcv", of.CHECK_VALUE, "check value of the key")
 _APPROVED = Field("approved", of.TEXT, "names of the custodians' keys that signed", optional=True)
 _MS = Field("ms", of.NUMBER, "milliseconds since the payment began")
 
+_USB = (
+    Field("port", of.IDENTIFIER, "where it is plugged in, as the kernel names it"),
+    Field("device", of.TEXT, "its ids and the name that it gives itself, escaped"),
+    Field("rule", of.TEXT, "the rule that decided"),
+    _REASON,
+)
+
 _ALL = (
     EventKind(
         "agent.started",
@@ -223,6 +230,18 @@ _ALL = (
         (
             Field("count", of.NUMBER, "how many"),
             Field("lane", of.one_of(*(lane.value for lane in Lane)), "of which lane"),
+        ),
+    ),
+    EventKind("usb.blocked", Lane.ALERT, ("port {port} barred", "{device}", "rule {rule}", "{reason}"), _USB),
+    EventKind("usb.allowed", Lane.HEALTH, ("port {port} let in", "{device}", "rule {rule}", "{reason}"), _USB),
+    EventKind("usb.alarm", Lane.ALERT, ("USB warden", "{reason}"), (_REASON,)),
+    EventKind(
+        "warden.head",
+        Lane.HEALTH,
+        ("the warden's chain has {records} records", "the last is {hash}"),
+        (
+            Field("records", of.NUMBER, "how many records it has"),
+            Field("hash", of.HASH, "of the last one"),
         ),
     ),
 )

@@ -52,6 +52,10 @@ SOUND: dict[str, dict[str, Any]] = {
     "payments.stopped": {"reason": "no room to record a payment"},
     "payments.resumed": {},
     "report.dropped": {"count": 20, "lane": "bulk"},
+    "usb.blocked": {"port": "1-2.3", "device": "16c0:27db Keyboard", "rule": "implicit", "reason": "blocked: no rule"},
+    "usb.allowed": {"port": "1-2.1", "device": "11ca:0220 PIN pad", "rule": "pad", "reason": "allowed by rule pad"},
+    "usb.alarm": {"reason": "the kernel argument is missing"},
+    "warden.head": {"records": 12, "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
 }
 
 
