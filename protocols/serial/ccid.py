@@ -81,7 +81,7 @@ class Message:
 
 
 def decode(octets: bytes) -> Message:
-    """One message without an envelope, as a USB pipe carries it (CCID 1.1, 6); :class:`DecodeError` for anything else."""
+    """One message without an envelope, as a USB pipe carries it (CCID 1.1, 6), else :class:`DecodeError`."""
     if len(octets) < _HEADER.size:
         raise DecodeError("CCID message", f"{len(octets)} octets; at least {_HEADER.size} expected")
     kind, size, slot, sequence, specific = _HEADER.unpack_from(octets)

@@ -77,6 +77,12 @@ _ORDER_NUMBER = Field("sequence", of.NUMBER, "the order's place in the terminal'
 _PERSON = Field("person", of.TEXT, "the technician's name")
 _ACTION = Field("action", of.IDENTIFIER, "for what: diagnostics, devices, recover, keys")
 _PERSONS = Field("persons", of.TEXT, "who signed it")
+_USB = (
+    Field("port", of.IDENTIFIER, "where it is plugged in, as the kernel names it"),
+    Field("device", of.TEXT, "its ids and the name that it gives itself, escaped"),
+    Field("rule", of.TEXT, "the rule that decided"),
+    _REASON,
+)
 
 _ALL = (
     EventKind(
@@ -338,6 +344,18 @@ _ALL = (
         Lane.BULK,
         ("diagnostics for order {order}", "{part}: {words}"),
         (_ORDER, Field("part", of.IDENTIFIER, "what it is about"), Field("words", of.TEXT, "how it stands")),
+    ),
+    EventKind("usb.blocked", Lane.ALERT, ("port {port} barred", "{device}", "rule {rule}", "{reason}"), _USB),
+    EventKind("usb.allowed", Lane.HEALTH, ("port {port} let in", "{device}", "rule {rule}", "{reason}"), _USB),
+    EventKind("usb.alarm", Lane.ALERT, ("USB warden", "{reason}"), (_REASON,)),
+    EventKind(
+        "warden.head",
+        Lane.HEALTH,
+        ("the warden's chain has {records} records", "the last is {hash}"),
+        (
+            Field("records", of.NUMBER, "how many records it has"),
+            Field("hash", of.HASH, "of the last one"),
+        ),
     ),
 )
 

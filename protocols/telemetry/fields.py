@@ -125,6 +125,7 @@ KSN = Kind(
     "X9.24-1 (10 octets) or X9.24-3 (12), hexadecimal",
     _shape("[0-9A-F]{20}|[0-9A-F]{24}", "20 or 24 capital hexadecimal digits"),
 )
+HASH = Kind("hash", "SHA-256, 64 hexadecimal digits", _shape("[0-9a-f]{64}", "64 small hexadecimal digits"))
 CHECK_VALUE = Kind(
     "key check value",
     "3 octets or 5 (CMAC), hexadecimal",

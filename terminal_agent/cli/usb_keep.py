@@ -19,7 +19,7 @@ from tillguard.voice import Fault, Voice
 
 T = TypeVar("T")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-DEFAULT_STATE = Path("/var/lib/tillguard/usb")
+DEFAULT_STATE = Path("/var/lib/tillguard-warden/usb")
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

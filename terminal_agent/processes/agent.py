@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from device_profiles.model import LineSettings
+from protocols.audit_chain import Head, genesis
 from protocols.currency import currency as by_code
 from protocols.errors import DecodeError
 from protocols.telemetry.events import Event, fit, words
@@ -29,6 +30,7 @@ from terminal_agent.emv.unpredictable import UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.books import Books
 from terminal_agent.flows.clerk import Clerk, Underway
+from terminal_agent.flows.lockdown import ANCHORED, Lockdown
 from terminal_agent.flows.questions import NotAsked, Questions
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.flows.timekeeping import Timekeeper
@@ -154,7 +156,23 @@ class Agent:
         self._api = ApiServer(profile.terminal.socket, Methods(self._methods()))
         self._recorder.listen(self._publish)
         self._trace = trace
+        self._lockdown = (
+            Lockdown(str(profile.warden), terminal, self._recorder, self._anchored())
+            if profile.warden is not None
+            else None
+        )
         self._open_books()
+
+    def _anchored(self) -> Head | None:
+        """The end of the warden's chain that an earlier run has anchored."""
+        found = None
+        for event, _ in self._log.after(genesis(self._log.head.chain)):
+            if event.name == ANCHORED:
+                terminal = self.profile.terminal.id
+                found = Head(
+                    f"warden/{terminal}", int(event.fields["records"]), bytes.fromhex(str(event.fields["hash"]))
+                )
+        return found
 
     async def run(self) -> None:
         """Open everything, say ready, serve until told to stop, close everything."""
@@ -167,7 +185,8 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 self._started()
                 parts = (self._workers.run(), self.reporter.run(), self._books.keep(), self._timekeeper.watch())
-                lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in parts]
+                warden = () if self._lockdown is None else (self._lockdown.follow(), self._lockdown.anchor())
+                lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in (*parts, *warden)]
                 await self._workers.ready.wait()
                 if not self._stop.is_set():
                     self._say_ready()
@@ -234,6 +253,8 @@ class Agent:
                 closing.push_async_callback(self._keeper.close)
             closing.push_async_callback(self._api.stop)
             closing.callback(self._timekeeper.keep)
+            if self._lockdown is not None:
+                closing.callback(self._lockdown.anchor_now)
 
     def _publish(self, event: Event) -> None:
         self._api.publish({"name": event.name, "at_ms": event.at_ms, "fields": dict(event.fields)})

@@ -62,6 +62,8 @@ class TerminalProfile:
     acquirer: AcquirerSection
     report: ReportSettings
     timeouts: Waits = field(default_factory=Waits)
+    warden: Path | None = None
+    """The socket of the USB warden, where one runs: what it bars is reported, and its chain anchored."""
     vault: VaultSettings | None = None
     """Where the pad is a keypad of the vault's own: see docs/vault.md."""
     identity: IdentitySettings | None = None

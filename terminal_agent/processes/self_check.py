@@ -26,10 +26,25 @@ DEFAULT_PASSWORDS = (
 )
 """What ships with boards and terminals, printed in their manuals and in everybody's lists."""
 DEBUG_PORTS = {
-    23: "telnet", 512: "rexec", 513: "rlogin", 514: "rsh", 1234: "gdbserver", 2323: "telnet",
-    2331: "a JTAG probe's gdb", 2345: "a debugger", 3333: "OpenOCD", 4444: "OpenOCD", 5555: "adb", 5678: "debugpy", 5900: "VNC", 6000: "X11",
-    6666: "OpenOCD", 9222: "a browser's debugger", 9229: "Node's debugger", 62078: "a phone's pairing",
-}  # fmt: skip
+    23: "telnet",
+    512: "rexec",
+    513: "rlogin",
+    514: "rsh",
+    2323: "telnet",
+    5900: "VNC",
+    6000: "X11",
+    1234: "gdbserver",
+    2331: "a JTAG probe's gdb",
+    2345: "a debugger",
+    3333: "OpenOCD",
+    4444: "OpenOCD",
+    5555: "adb",
+    5678: "debugpy",
+    6666: "OpenOCD",
+    9222: "a browser's debugger",
+    9229: "Node's debugger",
+    62078: "a phone's pairing",
+}
 LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp
 LOCKED_HASHES = ("!", "*", "x")
 ARGUMENT = re.compile(r"(?:^|\s)usbcore\.authorized_default=0(?:\s|$)")

@@ -8,6 +8,7 @@ kernel argument ``usbcore.authorized_default=0`` is open after the start is that
 locked is ever opened again by its stopping, crash or kill.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -21,6 +22,7 @@ examples:
 SETTINGS says which terminal this is, whose signatures count, and where policies and the audit chain are: docs/usb.md.
 """
 USAGE_EXIT = 2
+NICE = -10
 LOCKS = ("authorized_default", "interface_authorized_default")
 
 
@@ -75,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     path, root = arguments[0], arguments[1] if len(arguments) == 2 else "/sys"
     began_with = default_of(root)
     lock_first(root)
+    with contextlib.suppress(OSError):  # before others get their turn: a device waits for it, and nobody waits for them
+        os.nice(NICE)
     # Without OpenSSL behind it, hashlib uses its own SHA-256: four megabytes less, for the months that this runs.
     sys.modules["_hashlib"] = None  # type: ignore[assignment]  # the import system's way to say: not to be had
     from terminal_agent.processes.warden_reader import Reading, read_all, settings_of

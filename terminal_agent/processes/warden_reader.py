@@ -90,6 +90,9 @@ def read_all(path: str, boot: str, moment: tuple[int, int, float]) -> bytes:
 
     try:
         found = settings.load(Path(path), WardenSettings)
+        found.state.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # the fences let in what is there when they are raised
         users = [pwd.getpwnam(name).pw_uid for name in found.listeners]
         log = AuditLog.open(found.audit, found.terminal, "warden")
         head, torn = log.head, log.torn_octets
@@ -98,6 +101,8 @@ def read_all(path: str, boot: str, moment: tuple[int, int, float]) -> bytes:
         return pack({"fault": f"{path}: listeners: no user {fault}", "hint": "name users of this machine"})
     except (Fault, AgentError) as fault:
         return pack({"fault": fault.what, "hint": fault.hint})
+    except OSError as fault:
+        return pack({"fault": f"{fault.filename}: {fault.strerror}", "hint": "is this root, and the disk writable?"})
     document = {
         "terminal": found.terminal, "trust": str(found.trust), "state": str(found.state), "audit": str(found.audit),
         "socket": str(found.socket), "users": users, "production": found.production,

@@ -18,9 +18,9 @@ class WardenSettings:
     """The terminal that policies must be signed for."""
     trust: Path
     """Whose signatures count: ``trust.toml`` (usb/trust.py)."""
-    state: Path = Path("/var/lib/tillguard/usb")
+    state: Path = Path("/var/lib/tillguard-warden/usb")
     """Where ``terminal-agent usb`` keeps signed policies and exceptions."""
-    audit: Path = Path("/var/lib/tillguard/warden")
+    audit: Path = Path("/var/lib/tillguard-warden/audit")
     """Where the warden's own chain is."""
     socket: Path = Path("/run/tillguard-warden/warden.sock")
     """Where it tells what it does."""

@@ -49,6 +49,7 @@ class Probation(Protocol):
 
     def over(self, port: str) -> bool: ...
     def hold(self, port: str) -> None: ...
+    def end(self, port: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,8 @@ class Guard:
             if held is not None and not held.over(port):
                 self._hold(port, held)
             else:
+                if self._probation is not None and verdict.authorises:
+                    self._probation.end(port)  # a new policy may ask for none
                 _WRITES[verdict.target](self._bus, verdict)
         except AgentError as fault:
             self.policy.forget(port)

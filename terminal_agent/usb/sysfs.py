@@ -8,6 +8,7 @@ attribute that is not there is empty. Paths are text: pathlib would cost the war
 """
 
 import os
+from dataclasses import replace
 
 from protocols.usb.descriptors import LARGEST
 from terminal_agent.errors import AgentError
@@ -29,6 +30,8 @@ class Sysfs:
     def __init__(self, root: str | os.PathLike[str] = "/sys") -> None:
         self._root = os.fspath(root)
         self._devices = f"{self._root}/bus/usb/devices"
+        self._controllers: dict[str, str] = {}
+        """Root hub to its controller's path: it costs more to find than all else, and stays until the bus is gone."""
 
     def ports(self) -> list[str]:
         """The devices that are there, hubs before what hangs from them."""
@@ -43,13 +46,12 @@ class Sysfs:
         return sorted(names, key=lambda name: (not name.startswith("usb"), len(name), name))
 
     def read(self, port: str) -> Raw | None:
-        """What sysfs says of one device; None where it is gone."""
+        """What sysfs says of one device, but whether it is authorised; None where it is gone."""
         folder = self._folder(port)
         vendor, product = self._text(f"{folder}/idVendor"), self._text(f"{folder}/idProduct")
         octets = self._octets(f"{folder}/descriptors", LARGEST + 1)
         if vendor is None or product is None or octets is None:
             return None
-        authorized = self._text(f"{folder}/authorized")
         return Raw(
             port=port,
             vendor=vendor,
@@ -59,12 +61,17 @@ class Sysfs:
             serial=self._text(f"{folder}/serial") or "",
             connect_type=self._text(f"{folder}/port/connect_type") or "",
             controller_path=self._controller(port),
-            authorized=None if authorized is None else authorized == "1",
         )
 
     def read_all(self) -> list[Raw]:
-        """All devices that are there."""
-        return [raw for port in self.ports() if (raw := self.read(port)) is not None]
+        """All devices that are there, and whether each is authorised."""
+        self._controllers.clear()
+        found = []
+        for port in self.ports():
+            raw, said = self.read(port), self._text(f"{self._folder(port)}/authorized")
+            if raw is not None:
+                found.append(replace(raw, authorized=None if said is None else said == "1"))
+        return found
 
     def lock_roots(self) -> list[str]:
         """No new device and no new interface lives unless somebody says so: both defaults of every root hub to 0.
@@ -138,13 +145,17 @@ class Sysfs:
     def _controller(self, port: str) -> str:
         """Path below sysfs of the host controller: what the root hub of the device's bus hangs from."""
         root_hub = port if port.startswith("usb") else f"usb{port.partition('-')[0]}"
+        if root_hub in self._controllers and root_hub != port:
+            return self._controllers[root_hub]
         try:
             real = os.path.realpath(f"{self._devices}/{root_hub}", strict=True)
         except OSError:
             return ""
         base = os.path.realpath(self._root)
         above = real.rpartition("/")[0]
-        return above.removeprefix(base) if above.startswith(base) else ""
+        found = above.removeprefix(base) if above.startswith(base) else ""
+        self._controllers[root_hub] = found
+        return found
 
     def _names(self, folder: str) -> list[str]:
         try:

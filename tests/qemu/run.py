@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.qemu.rig import Boot, boot
 
-OPEN = ("types_unguarded", "at_boot", "late_controller")
+OPEN = ("at_boot", "late_controller", "types_unguarded")
 """Without the kernel argument: what the others are measured against, and what the warden makes of it."""
 LOCKED = (
     "at_boot",

@@ -68,6 +68,15 @@ SOUND: dict[str, dict[str, Any]] = {
     "order.alert": {"cause": "nobody", "reason": "no known key signed it"},
     "trust.rotated": {"persons": "anna, bernd", "version": 2},
     "diagnostics": {"order": "o-1", "part": "outbox", "words": "3 reports wait"},
+    "certificate.promoted": {"slot": "b"},
+    "certificate.refused": {"reason": "the broker refuses the certificate"},
+    "technician.granted": {"person": "Tess Till", "actions": "diagnostics, recover"},
+    "technician.entered": {"person": "Tess Till", "action": "diagnostics", "persons": "anna"},
+    "technician.refused": {"person": "Tess Till", "action": "keys", "reason": "no grant of that name"},
+    "usb.blocked": {"port": "1-2.3", "device": "16c0:27db Keyboard", "rule": "implicit", "reason": "blocked: no rule"},
+    "usb.allowed": {"port": "1-2.1", "device": "11ca:0220 PIN pad", "rule": "pad", "reason": "allowed by rule pad"},
+    "usb.alarm": {"reason": "the kernel argument is missing"},
+    "warden.head": {"records": 12, "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
 }
 
 

@@ -17,14 +17,13 @@ from typing import Any
 from device_profiles.serve.usbip import Plug
 from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usb_function import Typist, UsbFunction
-from tests.qemu.guest import composite, keystrokes, reader, stage
+from tests.qemu.guest import composite, cost, keystrokes, reader, stage
+from tests.qemu.guest.sizes import FLOOD, PLUGS_A_BOOT, STORM
 from tests.qemu.guest.stage import Host, Warden, Witness, attribute, by_id, guarded, inputs, until
 
 Proof = Callable[[Host], Mapping[str, Any]]
 QEMU_KEYBOARD = ("0627", "0001")
 MOUSE_RULE = 'allow id 0627:0001 with-interface 03:01:02 label "mouse"\n'
-FLOOD = 30_000
-STORM = 100
 EVIL = Model("dead", "beef", (((3, 1, 1),),), "Storm", "")
 
 
@@ -123,13 +122,7 @@ def storm(host: Host) -> Mapping[str, Any]:
     with guarded(MOUSE_RULE) as warden, Witness() as witness:
         came = 0
         while came < STORM:
-            plugs = [Plug(UsbFunction(EVIL, Typist([])), port) for port in range(8)]
-            wanted = came + len(plugs)
-            until(lambda wanted=wanted: len(witness.came()) >= wanted, 30)
-            for one in plugs:
-                one.pull()
-            came = wanted
-            until(lambda: not by_id("dead", "beef"))
+            came = _eight_more(witness, came)
         after = _hot_plug(host, warden, witness, "mouse")
         evil = [one for one in warden.records() if one["fields"].get("id") == "dead:beef"]
         return {
@@ -137,6 +130,29 @@ def storm(host: Host) -> Mapping[str, Any]:
             "after": after,
             "allowed": [one for one in evil if one["fields"]["target"].startswith("allow")], "memory": warden.memory(),
         }  # fmt: skip
+
+
+def many(host: Host) -> Mapping[str, Any]:
+    """As many plugs as one boot of the long run makes."""
+    stage.load("vhci_hcd")
+    with guarded(MOUSE_RULE) as warden, Witness() as witness:
+        came = 0
+        while came < PLUGS_A_BOOT:
+            came = _eight_more(witness, came)
+        verdicts = [one["fields"] for one in warden.records() if one["fields"].get("id") == "dead:beef"]
+        live = [one for one in witness.live() if "vhci" in one]
+        return {"came": came, "live": live, "barred": sum(one["target"] == "block" for one in verdicts)}
+
+
+def _eight_more(witness: Witness, came: int) -> int:
+    """Eight devices into the ports of the virtual controller and out again; how many there were in all."""
+    plugs = [Plug(UsbFunction(EVIL, Typist([])), port) for port in range(8)]
+    wanted = came + len(plugs)
+    until(lambda: len(witness.came()) >= wanted, 60)
+    for one in plugs:
+        one.pull()
+    until(lambda: not by_id("dead", "beef"))
+    return wanted
 
 
 def expiry(host: Host) -> Mapping[str, Any]:
@@ -209,6 +225,8 @@ PROOFS: dict[str, Proof] = {
     "agent_dead": agent_dead,
     "overflow": overflow,
     "storm": storm,
+    "many": many,
+    "cost": cost.cost,
     "expiry": expiry,
     "disk_with_keyboard": composite.disk_with_keyboard,
     "types_unguarded": keystrokes.unguarded,

@@ -71,6 +71,14 @@ def test_without_a_policy_nothing_lives(shop: Shop) -> None:
     assert shop.status()["state"] == "none"
 
 
+def test_the_first_policy_is_taken_by_a_warden_that_began_with_none(shop: Shop) -> None:
+    shop.plug("1-1", STICK)
+    shop.start()
+    until(lambda: shop.authorized("1-1") == "0")
+    shop.keep(ALLOW)
+    until(lambda: shop.authorized("1-1") == "1")
+
+
 def test_a_policy_an_exception_and_their_ends_reach_what_is_plugged_in(shop: Shop) -> None:
     shop.keep("")
     shop.plug("1-1", STICK)
