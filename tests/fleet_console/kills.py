@@ -9,6 +9,7 @@ its genesis to the hash that the terminal's own disk names as its last: a report
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -134,7 +135,8 @@ class Scene:
     async def end(self, pid: int) -> None:
         """SIGTERM, and wait."""
         while alive(pid):
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
             await asyncio.sleep(0.02)
 
 
