@@ -152,7 +152,7 @@ def alive(pid: int) -> bool:
     """Whether that process runs; a zombie does not."""
     try:
         return bool(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
