@@ -120,7 +120,13 @@ class Agent:
         self._log = AuditLog.open(state, terminal)
         time_file = TimeFile(state / "time")
         self._clock = GuardedClock(SystemClock(), trusted_at_start(time_file.read(), self._log.last_ms))
-        self._outbox = Outbox.open(state / "outbox.db", terminal, opened_at_ms=self._clock.now_ms())
+        self._outbox = Outbox.open(
+            state / "outbox.db",
+            terminal,
+            opened_at_ms=self._clock.now_ms(),
+            bounds=profile.report.lanes,
+            receipts=profile.report.receipt_key is not None,
+        )
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
         self._lines: dict[str, Line] = {}
@@ -189,12 +195,15 @@ class Agent:
             await self._close()
 
     def _make_reporter(self) -> None:
-        from terminal_agent.report.mqtt import Reporter  # aiomqtt and paho are loaded here, and only by the agent
+        from terminal_agent.report.mqtt import connect  # aiomqtt and paho are loaded here, and only by the agent
+        from terminal_agent.report.reporter import Reporter
 
         self.reporter = Reporter(
             self.profile.report,
             self.profile.terminal.id,
             self._outbox,
+            self._clock,
+            connect,
             lambda: secrets.randbelow(1 << 53) / (1 << 53),
             self._trace,
         )

@@ -124,7 +124,8 @@ def _files(profile: TerminalProfile) -> tuple[Path, ...]:
     """The certificates and keys that the profile names."""
     tls, report = profile.acquirer.tls, profile.report
     revoked = (tls.revoked,) if tls and tls.revoked else ()
-    return (report.ca, report.certificate, report.key, *((tls.ca, tls.certificate, tls.key) if tls else ()), *revoked)
+    own = (report.ca, report.certificate, report.key, *((report.receipt_key,) if report.receipt_key else ()))
+    return (*own, *((tls.ca, tls.certificate, tls.key) if tls else ()), *revoked)
 
 
 def models(profile: TerminalProfile, path: Path) -> Models:

@@ -48,7 +48,7 @@ def audit_events(state: Path) -> list[dict[str, Any]]:
 def kept_reports(state: Path) -> list[Any]:
     """Every report in the outbox, oldest first."""
     database = sqlite3.connect(state / "outbox.db")
-    rows = database.execute("SELECT octets FROM report ORDER BY number").fetchall()
+    rows = database.execute("SELECT octets FROM spool ORDER BY boot, seq").fetchall()
     database.close()
     return [decode(octets) for (octets,) in rows]
 

@@ -171,7 +171,7 @@ class Shop:
     def write_profile(self) -> Path:
         """The terminal's profile."""
         path = self.folder / "terminal.toml"
-        path.write_text(PROFILE.format(**self.values) + "outbox-rows = 1000000\n")
+        path.write_text(PROFILE.format(**self.values))
         return path
 
     @contextlib.asynccontextmanager

@@ -19,11 +19,12 @@ from tests.flows.test_reporting_over_mqtt import Line, shown, start_watch
 
 
 def reports(watch: Line) -> list[dict[str, Any]]:
-    """What head office was shown, in its order; nothing of it twice."""
+    """What head office was shown, in the order of the reports' numbers; nothing of it twice, no will."""
     numbers = shown(watch)
     assert len(numbers) == len(set(numbers))
     documents = [json.loads(line) for line in watch.lines]
-    return [document for document in documents if document["event"] == "report"]
+    found = [document for document in documents if document["event"] == "report" and document["seq"]]
+    return sorted(found, key=lambda document: (document["boot"], document["seq"]))
 
 
 async def seen_at_head_office(watch: Line, shop: Shop) -> None:
