@@ -278,7 +278,7 @@ class Demo:
         console = next(station for station in self.stations.running if station.name == "fleet-console")
         wanted = 2 if self.options.replay else 1
         deadline = time.monotonic() + 5
-        ends, reports, missing = 0, dict[int, dict[str, Any]](), {1}
+        ends, reports, missing = 0, dict[tuple[int, int], dict[str, Any]](), True
         while (ends < wanted or missing) and time.monotonic() < deadline:
             report = console.next_line(deadline - time.monotonic())
             if report is None:
@@ -286,11 +286,11 @@ class Demo:
             if report.get("event") != "report":
                 continue
             ends += report["name"] == "payment.finished"
-            reports[report["seq"]] = report
-            missing = set(range(1, max(reports))) - reports.keys()
-        for seq, report in sorted(reports.items()):  # an urgent lane overtakes the others
+            reports[report["boot"], report["seq"]] = report
+            missing = any(seq > 1 and (boot, seq - 1) not in reports for boot, seq in reports)
+        for (boot, seq), report in sorted(reports.items()):  # an urgent lane overtakes the others
             self.screen.data({"station": "fleet-console", **report})
-            self.screen.line(f"  {report['terminal']}  {report['boot']}/{seq:<4}{report['name']:<18}{report['words']}")
+            self.screen.line(f"  {report['terminal']}  {boot}/{seq:<4}{report['name']:<18}{report['words']}")
         return ends >= wanted and not missing
 
     def audit(self) -> int:
