@@ -19,10 +19,10 @@ from protocols.telemetry.keys import from_certificate
 from protocols.telemetry.ranges import ranges_of, read_ranges
 from protocols.telemetry.receipt import Receipt
 from protocols.telemetry.topics import order_topic, read_report_topic, receipt_topic
+from terminal_agent.clock import SystemClock
 from tests.brokers import Pki
 from tests.protocols.telemetry.report_keys import public_pem, signer
 
-AT_MS = 1_800_000_000_000
 OFFICE = "head office"
 
 
@@ -44,6 +44,8 @@ class Committed:
     dropped: dict[tuple[str, int], set[int]] = field(default_factory=dict)
     wills: list[Report] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    at_ms: Callable[[], int] = SystemClock().now_ms
+    """Head office's clock."""
     _serial: int = 0
 
     def commit(self, found: tuple[batch.Line, ...]) -> None:
@@ -73,7 +75,7 @@ class Committed:
         upto = ranges[0][1] if ranges and ranges[0][0] == 1 else 0
         also = tuple(one for one in ranges if one[0] > upto)[: receipt.MOST_RANGES]
         missing = ranges_of(set(range(upto + 1, max(here, default=0))) - here)[: receipt.MOST_RANGES]
-        return Receipt(terminal, boot, upto, AT_MS, self._serial, also, missing)
+        return Receipt(terminal, boot, upto, self.at_ms(), self._serial, also, missing)
 
     def linked(self) -> bool:
         """Whether every report links to the one with the number before it."""
@@ -137,6 +139,8 @@ async def office(pki: Pki, port: int, committed: Committed | None = None) -> Asy
         try:
             yield here
         finally:
-            serving.cancel()
+            while not serving.done():  # aiomqtt loses a cancellation that meets a message
+                serving.cancel()
+                await asyncio.wait({serving}, timeout=0.1)
             with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                await serving
+                serving.result()

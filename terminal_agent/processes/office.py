@@ -11,7 +11,7 @@ from protocols.ed25519 import verify
 from protocols.signed import Trust
 from protocols.telemetry.orders import Room, trust_fault
 from terminal_agent.audit import AuditLog
-from terminal_agent.clock import Clock
+from terminal_agent.clock import GuardedClock
 from terminal_agent.flows.books import Books
 from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom, UsbRoom
 from terminal_agent.flows.ordering import Act, Ordering
@@ -43,7 +43,7 @@ class HeadOffice:
         outbox: Outbox,
         log: AuditLog,
         recorder: Recorder,
-        clock: Clock,
+        clock: GuardedClock,
         parts: Callable[[], Mapping[str, str]],
     ) -> None:
         """``parts``: how everything else stands, in words, for diagnostics."""

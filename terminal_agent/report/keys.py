@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The key that this terminal's reports are signed with, and head office's for receipts, from files. Keeps neither."""
 
+from datetime import UTC, datetime
+
 from protocols.errors import DecodeError
-from protocols.telemetry.keys import PublicKey, from_public_pem, signer_from_pem
+from protocols.telemetry.keys import PublicKey, from_public_pem, signer_from_pem, valid_ms
 from protocols.telemetry.seal import Signer
 from terminal_agent.report.settings import ReportError, ReportSettings
 
@@ -21,3 +23,20 @@ def report_keys(settings: ReportSettings) -> tuple[Signer, PublicKey | None]:
         ) from None
     except DecodeError as fault:
         raise ReportError(f"report keys: {fault}", "check key and receipt-key in the profile's [report]") from None
+
+
+def explained(fault: Exception, settings: ReportSettings, at_ms: int) -> str:
+    """A fault of the connection in words; with it, where that is so, that this terminal's certificate is out of date.
+
+    A broker that refuses a certificate says so to nobody but its own log.
+    """
+    words = str(fault) or type(fault).__name__
+    try:
+        since_ms, until_ms = valid_ms(settings.certificate.read_bytes(), str(settings.certificate))
+    except (OSError, DecodeError):
+        return words
+    if since_ms <= at_ms <= until_ms:
+        return words
+    what = "is not valid yet" if at_ms < since_ms else "has expired"
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"this terminal's certificate {what}, by its time {moment:%Y-%m-%d %H:%M} UTC: renew it or set the clock; {words}"

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A connection to the broker: MQTT 5, mutual TLS 1.3. The one importer of aiomqtt; knows no report and no order.
 
+Whether a certificate is valid now is judged by the terminal's guarded clock, not by the machine's, which OpenSSL would
+ask: a terminal whose clock is wrong must be able to hear the right time.
+
 A fresh client for each connection, because aiomqtt's may not be entered again after a failure. What the subclass below
 adds to aiomqtt 2.5: the reason code of a PUBACK, the session-present flag, a connection that ends before CONNACK being
 noticed at once, and messages handed on before they are acknowledged. TCP_NODELAY is set because without it each
@@ -13,6 +16,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import aiomqtt
@@ -29,6 +33,7 @@ T = TypeVar("T")
 MOST_ON_THEIR_WAY = 20  # mosquitto's default receive maximum; the reporter keeps to less
 SESSION_EXPIRY_S = 86_400  # a broker that was asked for a day and knows nothing has lost its memory
 _FAILURES = 0x80  # MQTT 5, 2.4: codes from here on are failures
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: OpenSSL asks the wall clock; we ask the guarded one
 
 
 @contextlib.asynccontextmanager
@@ -37,6 +42,7 @@ async def connect(dialling: Dialling) -> AsyncIterator["_Client"]:
     settings = dialling.settings
     client = _Client(
         take=dialling.take,
+        judged_ms=dialling.judged_ms,
         hostname=settings.address[0],
         port=settings.address[1],
         identifier=dialling.terminal,
@@ -64,6 +70,7 @@ def tls_context(settings: ReportSettings) -> ssl.SSLContext:
     """TLS 1.3, the profile's one authority, our certificate; raises :class:`ReportError` where a file is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and name
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_flags |= _NO_CHECK_TIME
     try:
         context.load_verify_locations(settings.ca)
         context.load_cert_chain(settings.certificate, settings.key)
@@ -73,6 +80,26 @@ def tls_context(settings: ReportSettings) -> ssl.SSLContext:
             f"report certificates: {fit(str(reason))}", "check ca, certificate and key in the profile's [report]"
         ) from None
     return context
+
+
+def _must_be_valid(line: ssl.SSLSocket, context: ssl.SSLContext, at_ms: int) -> None:
+    """The broker's certificate and its authority, at the time that this terminal trusts; raises :class:`OSError`."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    for who, one in (
+        ("the broker's certificate", line.getpeercert()),
+        *(("its authority", ca) for ca in _cas(context)),
+    ):
+        since, until = (ssl.cert_time_to_seconds(str((one or {})[name])) for name in ("notBefore", "notAfter"))
+        if not since <= at_ms / 1000 <= until:
+            line.close()
+            what = "is not valid yet" if at_ms / 1000 < since else "has expired"
+            raise OSError(
+                f"{who} {what}, by this terminal's time {moment:%Y-%m-%d %H:%M} UTC: renew it, or set the clock"
+            )
+
+
+def _cas(context: ssl.SSLContext) -> list[dict[str, Any]]:
+    return context.get_ca_certs()
 
 
 def _connect_properties() -> Properties:
@@ -87,9 +114,10 @@ class _Client(aiomqtt.Client):
     session_present = False
     receive_maximum = 65_535  # MQTT 5, 3.2.2.3.3: what is meant where the broker does not say
 
-    def __init__(self, tls: ssl.SSLContext, take: Callable[[Incoming], None], **settings: Any) -> None:
+    def __init__(self, tls: ssl.SSLContext, take: Callable[[Incoming], None], judged_ms: int, **settings: Any) -> None:
         super().__init__(**settings)
         self._take = take
+        self._judged_ms = judged_ms
         self._tls = tls
         self._answers: dict[int, asyncio.Future[int]] = {}
         self._dialled: socket.socket | None = None
@@ -171,7 +199,9 @@ class _Client(aiomqtt.Client):
             plain.close()
             raise OSError("nobody wants it any more")
         try:
-            return self._tls.wrap_socket(plain, server_hostname=self._hostname)
+            secure = self._tls.wrap_socket(plain, server_hostname=self._hostname)
+            _must_be_valid(secure, self._tls, self._judged_ms)
+            return secure
         except ssl.SSLError:  # a refused certificate is a ValueError as well
             raise
         except ValueError:

@@ -26,7 +26,8 @@ class Incoming:
 class Dialling:
     """What a connection is made with: the will, the topics to listen to, and who takes what comes.
 
-    ``take`` returns before the message is acknowledged to the broker, and must not raise.
+    ``judged_ms``: the time by which certificates are judged. ``take`` returns before the message is acknowledged to the
+    broker, and must not raise.
     """
 
     settings: ReportSettings
@@ -34,6 +35,7 @@ class Dialling:
     will_topic: str
     will: bytes
     listen: tuple[str, ...]
+    judged_ms: int
     take: Callable[[Incoming], None]
 
 

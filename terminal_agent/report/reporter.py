@@ -12,6 +12,7 @@ by (terminal, boot, seq), so twice is as good as once.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,14 +24,13 @@ from protocols.telemetry.events import Lane, fit
 from protocols.telemetry.keys import PublicKey
 from protocols.telemetry.seal import Signer
 from protocols.telemetry.topics import order_topic, receipt_topic, report_topic
-from terminal_agent.clock import Clock
-from terminal_agent.report.keys import report_keys
+from terminal_agent.clock import SignedClock
+from terminal_agent.report.keys import explained, report_keys
 from terminal_agent.report.outbox import NOWHERE, Outbox, Place, Row
 from terminal_agent.report.port import Connect, Dialling, Incoming, Link
 from terminal_agent.report.settings import ReportError, ReportSettings
 
 Trace = Callable[[str, str, str], None]
-
 FLUSH_S = 0.25  # how long health and bulk wait for company; alerts and acks wait for nobody
 WINDOWS = {Lane.ALERT: 8, Lane.ACK: 4, Lane.HEALTH: 2, Lane.BULK: 2}  # batches of a lane on their way at once
 FIRST_WAIT_S = 0.25  # back-off: a random part of 0.25 s, 0.5 s, 1 s … up to the profile's longest
@@ -87,7 +87,7 @@ class Reporter:
         settings: ReportSettings,
         terminal: str,
         outbox: Outbox,
-        clock: Clock,
+        clock: SignedClock,
         connect: Connect,
         randomness: Callable[[], float],
         trace: Trace | None = None,
@@ -122,7 +122,7 @@ class Reporter:
         self.on_order: Callable[[bytes, bool], None] = lambda _octets, _retained: None
         """Called with an order's octets and whether it was retained; the broker's copy goes when this returns."""
         self.on_doubt: Callable[[str], None] = lambda _reason: None
-        """Called with words when something that posed as a receipt is not believed."""
+        """Called with words when what posed as a receipt is not believed."""
         outbox.on_put = self._put
 
     async def run(self) -> None:
@@ -131,7 +131,7 @@ class Reporter:
             try:
                 await self._over_one_connection()
             except (ReportError, OSError) as fault:
-                self.status = ReportStatus(False, fit(str(fault) or type(fault).__name__))
+                self.status = ReportStatus(False, fit(explained(fault, self._settings, self._clock.judged_ms)))
                 self._trace("mqtt", "<", self.status.words)
             longest = min(self._settings.longest_wait_s, FIRST_WAIT_S * 2 ** min(self._failures, 16))
             self._failures += 1
@@ -169,7 +169,9 @@ class Reporter:
         outbox = self._outbox
         last_words = will(self._terminal, outbox.boot, outbox.began_prev, self._clock.now_ms(), signer)
         topic = report_topic(self._terminal, Lane.HEALTH)
-        dialling = Dialling(self._settings, self._terminal, topic, last_words, self._topics, self._take)
+        dialling = Dialling(
+            self._settings, self._terminal, topic, last_words, self._topics, self._clock.judged_ms, self._take
+        )
         async with self._connect(dialling) as link:
             self._trace("mqtt", "<", f"CONNACK, session {'kept' if link.session_present else 'new'}")
             self._begin()
@@ -202,11 +204,9 @@ class Reporter:
         return again
 
     async def _woken(self, wake_s: float | None) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wake_s):
                 await self._more.wait()
-        except TimeoutError:
-            return
 
     # Sending
 
@@ -253,8 +253,7 @@ class Reporter:
         answer = link.post(topic, payload)
         answer.add_done_callback(lambda _: self._more.set())
         self._flying[lane].append(_Flight(lane, until, answer, asyncio.get_running_loop().time()))
-        first, last = rows[0], rows[-1]
-        what = f"{first.boot}/{first.seq}" + (f" to {last.boot}/{last.seq}" if len(rows) > 1 else "")
+        what = f"{rows[0].boot}/{rows[0].seq}" + (f" to {rows[-1].seq}" if len(rows) > 1 else "")
         self._trace("mqtt", ">", f"PUBLISH {topic}, {len(rows)} reports, {what}, {len(payload)} octets")
 
     def _send_again(self, link: Link, signer: Signer) -> int:
@@ -339,6 +338,7 @@ class Reporter:
         if trimmed is None:
             self._trace("mqtt", "<", f"receipt {found.serial} again")
             return
+        self._clock.signed(found.at_ms)
         self._trace("mqtt", "<", f"receipt {found.serial}: {found.boot} up to {found.upto}, {trimmed} reports done")
         if trimmed:
             self._progress_at = asyncio.get_running_loop().time()

@@ -26,7 +26,7 @@ AGENT = """
 import asyncio, random, signal, sys, time
 from pathlib import Path
 from protocols.telemetry.events import make
-from terminal_agent.clock import SystemClock
+from terminal_agent.clock import GuardedClock, SystemClock
 from terminal_agent.report.mqtt import connect
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
@@ -36,7 +36,7 @@ async def main():
     path, address, ca, certificate, key = sys.argv[1:]
     outbox = Outbox.open(Path(path), "TG000001", opened_at_ms=time.time_ns() // 1_000_000)
     settings = ReportSettings(address, Path(ca), Path(certificate), Path(key), longest_wait_s=1.0)
-    reporter = Reporter(settings, "TG000001", outbox, SystemClock(), connect, random.random)
+    reporter = Reporter(settings, "TG000001", outbox, GuardedClock(SystemClock(), None), connect, random.random)
     running = asyncio.create_task(reporter.run())
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -21,7 +21,7 @@ import pytest
 from device_profiles.serve.mosquitto import free_port
 from protocols.telemetry.batch import lines, read_batch
 from protocols.telemetry.events import make
-from terminal_agent.clock import SystemClock
+from terminal_agent.clock import GuardedClock, SystemClock
 from terminal_agent.report.mqtt import connect
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
@@ -51,8 +51,11 @@ def settings(pki: Pki, address: str, name: str = TERMINAL, **more: Any) -> Repor
 
 
 @contextlib.asynccontextmanager
-async def reporting(settings: ReportSettings, outbox: Outbox) -> AsyncIterator[Reporter]:
-    reporter = Reporter(settings, TERMINAL, outbox, SystemClock(), connect, random.Random(1).random)
+async def reporting(
+    settings: ReportSettings, outbox: Outbox, clock: GuardedClock | None = None
+) -> AsyncIterator[Reporter]:
+    clock = clock or GuardedClock(SystemClock(), None)
+    reporter = Reporter(settings, TERMINAL, outbox, clock, connect, random.Random(1).random)
     task = asyncio.create_task(reporter.run())
     try:
         yield reporter
@@ -198,6 +201,44 @@ async def test_broker_of_another_authority_is_refused(kind: str, pki: Pki, outbo
     assert outbox.waiting == 1
 
 
+class Wrong(SystemClock):
+    """The machine's clock, set wrong; the steady one runs on."""
+
+    def __init__(self, at_ms: int) -> None:
+        self._off_ms = at_ms - super().now_ms()
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self._off_ms
+
+
+YEAR = 365 * 86_400_000
+
+
+async def test_boot_in_1970_or_in_ten_years_is_put_right_by_receipts(pki: Pki, outbox: Outbox, tmp_path: Path) -> None:
+    """Nothing but the broker is reached, no time service: certificates are judged by the time that was last trusted."""
+    now = SystemClock().now_ms()
+    async with broker("mosquitto", pki, tmp_path) as running, office(pki, running.port):
+        for wall in (0, now + 10 * YEAR):
+            clock = GuardedClock(Wrong(wall), now - 60_000)
+            put(outbox, 1)
+            async with reporting(settings(pki, running.address), outbox, clock):
+                await until(lambda: outbox.waiting == 0)
+            assert abs(clock.now_ms() - SystemClock().now_ms()) < 60_000
+
+
+@pytest.mark.parametrize(("off", "words"), [(-10 * YEAR, "is not valid yet"), (10 * YEAR, "has expired")])
+async def test_what_a_wrong_clock_needs_of_a_person_is_said(
+    off: int, words: str, pki: Pki, outbox: Outbox, tmp_path: Path
+) -> None:
+    """A first boot: no time was ever trusted, and the certificates do not fit the one that there is."""
+    wall = SystemClock().now_ms() + off
+    async with broker("mosquitto", pki, tmp_path) as running:
+        clock = GuardedClock(Wrong(wall), None, built_ms=wall)
+        async with reporting(settings(pki, running.address), outbox, clock) as reporter:
+            await said(reporter, words, connected=False)
+            assert "set the clock" in reporter.status.words
+
+
 async def test_broker_of_another_name_is_refused(pki: Pki, outbox: Outbox, tmp_path: Path) -> None:
     async with broker("twin", pki, tmp_path) as running:
         other = settings(pki, f"127.0.0.2:{running.port}")
@@ -308,7 +349,15 @@ async def test_back_off_is_a_random_part_of_a_growing_time(pki: Pki, outbox: Out
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        reporter = Reporter(settings(pki, address), TERMINAL, outbox, SystemClock(), connect, lambda: 0.5, sleep=sleep)
+        reporter = Reporter(
+            settings(pki, address),
+            TERMINAL,
+            outbox,
+            GuardedClock(SystemClock(), None),
+            connect,
+            lambda: 0.5,
+            sleep=sleep,
+        )
         task = asyncio.create_task(reporter.run())
         async with asyncio.timeout(5):
             await enough.wait()

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -42,6 +42,15 @@ def alert(number: int = 0) -> Event:
 
 
 class LoopClock:
+    signed_ms: ClassVar[list[int]] = []
+
+    @property
+    def judged_ms(self) -> int:
+        return self.now_ms()
+
+    def signed(self, at_ms: int) -> None:
+        self.signed_ms.append(at_ms)
+
     def now_ms(self) -> int:
         return AT + round(self.steady_ms())
 
