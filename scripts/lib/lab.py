@@ -139,7 +139,10 @@ class Lab(Demo):
             "--tls-key", str(folder / "pki/acquirer.key"), "--json",
         )  # fmt: skip
         address = broker.wait_ready()["address"]
-        start("fleet-console", "fleet-console", "watch", "--broker", address, *self._pki("head-office"), "--json")
+        start(
+            "fleet-console", "fleet-console", "watch", "--broker", address, *self._pki("head-office"),
+            "--terminals", str(folder / "pki"), "--json",
+        )  # fmt: skip
         pad.wait_ready()
         profile = folder / "terminal.toml"
         profile.write_text(profile_text(str(folder / "pad"), acquirer.wait_ready()["address"], address))

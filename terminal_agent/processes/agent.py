@@ -42,6 +42,7 @@ from terminal_agent.line.url import open_line
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.pinned import pinned
 from terminal_agent.pad.port import PadError, PinPad
+from terminal_agent.processes.office import HeadOffice, ordered
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, models, vault_settings
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from terminal_agent.processes.vault_settings import VaultSettings
@@ -56,13 +57,13 @@ LARGEST_AMOUNT = 10**12 - 1  # ISO 8583:1987, data element 4
 
 def serve(profile_path: Path, *, as_json: bool, trace: bool) -> int:
     """Run the agent in the foreground until SIGTERM or SIGINT; exit code 0 after a clean stop."""
-    profile = load(profile_path)
     mouth = _Mouth(as_json)
-    found = models(profile, profile_path)
     try:
+        profile = ordered(load(profile_path), profile_path)
+        found = models(profile, profile_path)
         keypad = found.pad if isinstance(found.pad, Keypad) else None
         own = (vault_settings(profile, profile_path), keypad) if keypad is not None else None
-        asyncio.run(Agent(profile, found, mouth, mouth.traffic if trace else None, own).run())
+        asyncio.run(Agent(profile, profile_path, found, mouth, mouth.traffic if trace else None, own).run())
     except AuditBroken as fault:
         raise Fault(fault.what, fault.hint, Exit.INTEGRITY) from None
     except AgentError as fault:
@@ -106,6 +107,7 @@ class Agent:
     def __init__(
         self,
         profile: TerminalProfile,
+        path: Path,
         found: Models,
         mouth: _Mouth,
         trace: Trace | None,
@@ -120,7 +122,13 @@ class Agent:
         self._log = AuditLog.open(state, terminal)
         time_file = TimeFile(state / "time")
         self._clock = GuardedClock(SystemClock(), trusted_at_start(time_file.read(), self._log.last_ms))
-        self._outbox = Outbox.open(state / "outbox.db", terminal, opened_at_ms=self._clock.now_ms())
+        self._outbox = Outbox.open(
+            state / "outbox.db",
+            terminal,
+            opened_at_ms=self._clock.now_ms(),
+            bounds=profile.report.lanes,
+            receipts=profile.report.receipt_key is not None,
+        )
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
         self._lines: dict[str, Line] = {}
@@ -135,6 +143,10 @@ class Agent:
         journal = Journal.open(state / "journal.db")
         self._books = Books(journal, self._recorder, self._clock, mouth.tell)
         self._timekeeper = Timekeeper(self._clock, time_file, self._recorder)
+        self._office = HeadOffice(
+            profile, path, self._outbox, self._log, self._recorder, self._clock, self._diagnostics
+        )
+        self._office.bar(self._books)
         self._acquiring = Acquiring(
             HostClient(DIALECTS[endpoint.dialect], terminal, profile.terminal.merchant),
             AcquirerLink(endpoint, trace),
@@ -170,13 +182,13 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        self._make_reporter()
+        self.reporter = self._office.connect(self._trace)
         try:
             await self._api.start()
             async with asyncio.TaskGroup() as group:
                 await asyncio.gather(self._reader.open(), self._pad.open())
                 self._started()
-                parts = (self.reporter.run(), self._reader.keep(), self._pad.keep(), self._acquiring.settle())
+                parts = (*self._office.lasting(), self._reader.keep(), self._pad.keep(), self._acquiring.settle())
                 watches = (self._books.keep(), self._timekeeper.watch())
                 lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in (*parts, *watches)]
                 await self._try_sign_on()
@@ -188,17 +200,6 @@ class Agent:
         finally:
             await self._close()
 
-    def _make_reporter(self) -> None:
-        from terminal_agent.report.mqtt import Reporter  # aiomqtt and paho are loaded here, and only by the agent
-
-        self.reporter = Reporter(
-            self.profile.report,
-            self.profile.terminal.id,
-            self._outbox,
-            lambda: secrets.randbelow(1 << 53) / (1 << 53),
-            self._trace,
-        )
-
     def _open_books(self) -> None:
         """Before anything can be asked of this agent: bring the files of an earlier run to one story."""
         owed = self._books.open()
@@ -209,6 +210,7 @@ class Agent:
                 "audit.fault", reason=f"a torn last line of {self._log.torn_octets} octets was put aside: power was cut"
             )
         self._timekeeper.look()
+        self._office.open()
 
     def _started(self) -> None:
         self._recorder.note(
@@ -241,6 +243,7 @@ class Agent:
         async with contextlib.AsyncExitStack() as closing:
             closing.callback(self._log.close)
             closing.callback(self._outbox.close)
+            closing.callback(self._office.close)
             closing.push_async_callback(self._acquiring.close)
             closing.push_async_callback(self._pad.close)
             closing.push_async_callback(self._reader.close)
@@ -306,17 +309,26 @@ class Agent:
             return {"up": up, "words": said}
 
         report = self.reporter.status
-        reader, pad, signed_on = self._reader, self._pad, self._acquiring.signed_on
+        reader, pad = self._reader, self._pad
         return {
             "version": version("tillguard"),
             "terminal": self.profile.terminal.id,
             "parts": {
                 "reader": part(reader.present, f"{self.profile.reader.model}: {reader.reason or 'present'}"),
                 "pad": part(pad.present, f"{self.profile.pad.model}: {pad.reason or 'present'}"),
-                "acquirer": part(signed_on, "signed on" if signed_on else "not signed on"),
+                "acquirer": part(self._acquiring.signed_on, self._signed_on),
                 "report": part(report.connected, report.words),
             },
         }
+
+    def _diagnostics(self) -> dict[str, str]:
+        """How everything but reporting stands, in words without card data."""
+        reader, pad = self._reader.reason or "present", self._pad.reason or "present"
+        return {"version": version("tillguard"), "reader": reader, "pad": pad, "acquirer": self._signed_on}
+
+    @property
+    def _signed_on(self) -> str:
+        return "signed on" if self._acquiring.signed_on else "not signed on"
 
     async def _start_payment(self, amount: int, currency: str) -> object:
         try:
