@@ -157,8 +157,8 @@ async def _retained(subjects: Subjects) -> tuple[bool, str]:
 
 
 async def _isolation(subjects: Subjects) -> tuple[bool, str]:
-    control = Control(subjects.office)
     async with AsyncExitStack() as open_lines:
+        control = await open_lines.enter_async_context(Control(subjects.office))
         terminal = await _joined(open_lines, subjects.one_access, subjects.one)
         began = time.perf_counter()
         isolating = asyncio.create_task(control.isolate(subjects.one))

@@ -27,7 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 LACKING = {"mqtt5": "fleet", "msgspec": "fleet"}
 EXAMPLES = """\
 examples:
-  fleet-console watch --broker 127.0.0.1:8883 --ca ca.pem --certificate head-office.pem --key head-office.key
+  fleet-console watch --broker 127.0.0.1:8883 --ca ca.pem --certificate head-office.pem --key head-office.key \\
+    --terminals terminals
   fleet-console watch --json --count 10 ...      ten reports as JSON lines, then end
 """
 
@@ -77,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--ca", type=Path, required=True, metavar="FILE", help="authority of the broker, PEM")
     watch.add_argument("--certificate", type=Path, required=True, metavar="FILE", help="head office's, PEM")
     watch.add_argument("--key", type=Path, required=True, metavar="FILE", help="head office's, PEM")
+    watch.add_argument(
+        "--terminals",
+        type=Path,
+        metavar="DIR",
+        help="folder with each terminal's certificate, NAME.pem: verify that reports are signed with its key",
+    )
     watch.add_argument(
         "--name", default="watch", metavar="NAME", help="name of the session that the broker keeps (watch)"
     )

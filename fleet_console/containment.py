@@ -10,10 +10,13 @@ not here: see register.py.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
 
 from fleet_console.broker_access import role_of, terminal_acls
-from fleet_console.line import line
+from fleet_console.line import Line, line
 from fleet_console.settings import BrokerAccess
 from tillguard.exits import Exit
 from tillguard.voice import Fault
@@ -27,10 +30,26 @@ _GONE = ("not found", "does not exist")
 
 
 class Control:
-    """Head office's hand on the broker."""
+    """Head office's hand on the broker. Connects for each act, or once for all of them as a context manager."""
 
     def __init__(self, access: BrokerAccess) -> None:
         self._access = access
+        self._open = AsyncExitStack()
+        self._talk: Line | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect; raises :class:`Fault` where the broker cannot be reached or does not take head office."""
+        async with AsyncExitStack() as opening:
+            self._talk = await opening.enter_async_context(self._line())
+            self._open = opening.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave."""
+        self._talk = None
+        await self._open.aclose()
 
     async def admit(self, terminals: Iterable[str]) -> None:
         """Let these speak in their own trees; those that may already are left as they are."""
@@ -62,26 +81,36 @@ class Control:
 
     async def _run(self, commands: Sequence[Command], harmless: tuple[str, ...]) -> None:
         """Raises :class:`Fault` where the broker refuses one of them for another reason than the harmless ones."""
+        if self._talk is None:
+            async with self._line() as talk:
+                await self._tell(talk, commands, harmless)
+        else:
+            await self._tell(self._talk, commands, harmless)
+
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[Line]:
         where = f"{self._access.host}:{self._access.port}"
         try:
             async with line(self._access, "head-office-control") as talk:
                 if not await talk.open():
                     raise Fault(f"{where}: {talk.ended}", "head office's certificate, at its own port?", Exit.REFUSED)
                 await talk.subscribe([ANSWERS])
-                for start in range(0, len(commands), AT_ONCE):
-                    part = commands[start : start + AT_ONCE]
-                    talk.messages.clear()
-                    refused = await talk.publish(CONTROL, json.dumps({"commands": part}).encode("utf-8"))
-                    answer = None if refused else await talk.hears(lambda one: one.topic == ANSWERS)
-                    if answer is None:
-                        hint = "does it run with fleet-console broker config's plugin?"
-                        raise Fault(
-                            f"{where}: the broker takes no orders: {refused or 'no answer'}", hint, Exit.REFUSED
-                        )
-                    _check(answer.payload, harmless, where)
+                yield talk
         except (OSError, TimeoutError) as fault:
             words = (getattr(fault, "strerror", None) or "no answer").lower()
             raise Fault(f"{where}: {words}", "is the broker running there?", Exit.UNREACHABLE) from None
+
+    async def _tell(self, talk: Line, commands: Sequence[Command], harmless: tuple[str, ...]) -> None:
+        where = f"{self._access.host}:{self._access.port}"
+        for start in range(0, len(commands), AT_ONCE):
+            talk.messages.clear()
+            part = json.dumps({"commands": commands[start : start + AT_ONCE]}).encode("utf-8")
+            refused = await talk.publish(CONTROL, part)
+            answer = None if refused else await talk.hears(lambda one: one.topic == ANSWERS)
+            if answer is None:
+                hint = "does it run with fleet-console broker config's plugin?"
+                raise Fault(f"{where}: the broker takes no orders: {refused or 'no answer'}", hint, Exit.REFUSED)
+            _check(answer.payload, harmless, where)
 
 
 def _check(answer: bytes, harmless: tuple[str, ...], where: str) -> None:

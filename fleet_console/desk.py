@@ -89,11 +89,19 @@ class _Draft:
 class Desk:
     """Takes the messages of a shard group. One desk for a terminal at any time: see :meth:`Database.hold`."""
 
-    def __init__(self, database: Database, register: Register, signer: Signer, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        register: Register,
+        signer: Signer,
+        clock_ms: Callable[[], int],
+        judging: Callable[[Message, Register], Accepted | Dead] = judge,
+    ) -> None:
         self._database = database
         self._register = register
         self._signer = signer
         self._clock_ms = clock_ms
+        self._judging = judging
         self._stories = Stories(database)
         self._dead_since: Counter[str] = Counter()
 
@@ -103,7 +111,7 @@ class Desk:
             register, draft = self._register, _Draft(self._clock_ms())
             try:
                 for message in chunk:
-                    await self._enter(judge(message, register), draft)
+                    await self._enter(self._judging(message, register), draft)
                 draft.outcome.counts["reports"] = len(draft.hashes)
                 receipts = self._receipts(draft)
                 await self._database.write(self._steps(draft, receipts), register.version)

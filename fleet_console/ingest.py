@@ -18,9 +18,10 @@ from fleet_console import metrics
 from fleet_console.arguments import common
 from fleet_console.audit_command import once, signing_key_of
 from fleet_console.containment import Control
+from fleet_console.findings import Say
 from fleet_console.settings import BrokerAccess, IngestSettings, OfficeSettings, load, needed
 from fleet_console.store.choose import open_store
-from fleet_console.worker import Say, Tools, Worker
+from fleet_console.worker import Tools, Worker
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 

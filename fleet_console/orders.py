@@ -112,6 +112,8 @@ async def approve(database: Database, identifier: str, envelope: Envelope, trust
         fresh = [one for one in envelope.signatures if one.key_id not in have]
         persons = [one for one in _signed_by(envelope, trust) if key_id(one.public) not in have]
         if not persons:
+            told = _told(identifier, kept.envelope.unverified, ", ".join(needed(kept, trust)[0]))
+            await office_audit.append(database, now_ms, "order.not approved", told)
             raise Fault(f"{identifier}: you have signed it already", "it takes another person", Exit.REFUSED)
         whole = Envelope(envelope.statement, (*kept.envelope.signatures, *fresh))
         statement = _statement(whole)

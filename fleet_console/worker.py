@@ -11,16 +11,17 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from fleet_console import office_audit, register
-from fleet_console.desk import Desk, Found, Outcome
+from fleet_console import findings
+from fleet_console.desk import Desk, Outcome
 from fleet_console.dispatch import Dispatch
 from fleet_console.feed import Feed, Joined, Parted
+from fleet_console.findings import Say
 from fleet_console.metrics import Counts
-from fleet_console.register import Register, State
+from fleet_console.register import Register
 from fleet_console.settings import BrokerAccess
 from fleet_console.store.port import Database, Unavailable
 from protocols.mqtt.session import Acknowledged, Message
@@ -33,8 +34,6 @@ MOST_WAITING = 2_000  # messages in memory: with more, nothing is read until the
 POLL_S = 0.2  # how often a standby asks for the lock, and a worker for orders
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
-Say = Callable[[str, Mapping[str, object], str], None]
-"""An event's name, its fields, and words for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,7 @@ class Worker:
                 self._receipts |= outcome.receipts
                 self._send_receipts()
                 for found in outcome.findings:
-                    await self._found(found, database)
+                    await findings.act(found, database, self._tools.clock_ms(), self._tools.contain, self._tools.say)
                 if outcome.findings:
                     await desk.refresh()
 
@@ -200,26 +199,6 @@ class Worker:
         while True:
             self._tools.counts.counts["orders"] += await dispatch.send(feed)
             await asyncio.sleep(POLL_S)
-
-    async def _found(self, found: Found, database: Database) -> None:
-        """Tell what a story shows; isolate what can only be two machines."""
-        tools, now = self._tools, self._tools.clock_ms()
-        fields: dict[str, str | int | bool] = {
-            "terminal": found.terminal,
-            "boot": found.boot,
-            "seq": found.seq,
-            "finding": found.finding.value,
-        }
-        isolate = found.finding.is_clone and tools.contain is not None
-        reason = f"two machines bear its name: {found.finding.value} at boot {found.boot}, report {found.seq}"
-        steps = register.change(found.terminal, State.ISOLATED, reason, now) if isolate else []
-        await office_audit.append(database, now, "terminal.isolated" if isolate else "terminal.finding", fields, steps)
-        tools.say("finding", fields, f"{found.terminal}: {found.finding.value} at boot {found.boot}, {found.seq}")
-        if isolate and tools.contain is not None:
-            await tools.contain(found.terminal)
-            tools.say(
-                "isolated", {"terminal": found.terminal, "reason": reason}, f"{found.terminal} isolated: {reason}"
-            )
 
     def _count(self, outcome: Outcome, took_s: float) -> None:
         counts = self._tools.counts

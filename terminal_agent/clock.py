@@ -9,6 +9,10 @@ effect but an event, and payments go on.
 
 A jump forward is followed at once, since it is mostly a correction, but the floor follows only when it has stood for
 a day: a clock that is set years ahead and put right again must not leave the terminal years ahead.
+
+Head office signs the time (:meth:`GuardedClock.signed`). It raises the floor, never lowers it, since whoever holds
+messages back makes it late. Only where the wall clock has jumped ahead and that has not stood yet is it believed more
+than the wall clock: so a machine that boots in 1970, or in ten years, has the right time as soon as it hears of it.
 """
 
 import contextlib
@@ -23,6 +27,7 @@ BUILT_MS = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1000)
 JUMP_MS = 2_000  # DE7 and 9F21 count seconds; what time services correct at once without a word is below
 STANDS_MS = 24 * 3_600_000  # for so long a jump forward must stand before the floor follows it
 KEPT_EVERY_MS = 60_000  # how often the trusted time is written down
+SIGNED_OFF_MS = 5 * 60_000  # how far a clock may differ from a time that was signed and then travelled
 LONGEST_OFF_MS = 60 * 24 * 3_600_000  # a terminal that was off for longer is told of as a jump
 
 
@@ -34,6 +39,17 @@ class Clock(Protocol):
 
     def steady_ms(self) -> float:
         """Milliseconds of a clock that never jumps; its zero means nothing."""
+
+
+class SignedClock(Clock, Protocol):
+    """A clock that head office's signed time keeps right."""
+
+    @property
+    def judged_ms(self) -> int:
+        """The time to judge certificates by."""
+
+    def signed(self, at_ms: int) -> None:
+        """Head office signed this time just now."""
 
 
 class SystemClock:
@@ -60,14 +76,34 @@ class GuardedClock:
         self._wall = wall  # at the last look, for the next
         self._wall_at = steady
         self._ahead_since: float | None = None
+        self._signed: tuple[int, float] | None = None
         self._jump = 0
         if wall < self._floor - JUMP_MS or (trusted_ms and wall > trusted_ms + LONGEST_OFF_MS):
             self._jump = wall - self._floor
             self._ahead_since = steady if self._jump > 0 else None
 
     def now_ms(self) -> int:
-        """Wall time, but never below the floor."""
-        return max(self._source.now_ms(), self.trusted_ms)
+        """Wall time, but never below the floor, and not an unconfirmed time ahead of what was signed."""
+        wall, floor = self._source.now_ms(), self.trusted_ms
+        return floor if self._contradicted(wall) else max(wall, floor)
+
+    @property
+    def judged_ms(self) -> int:
+        """The time to judge certificates by: the floor, while a jump ahead has not stood; else the time."""
+        return self.now_ms() if self._ahead_since is None else self.trusted_ms
+
+    def signed(self, at_ms: int) -> None:
+        """Head office signed this time just now; it may have been on its way for a while."""
+        self._signed = (at_ms, self._source.steady_ms())
+        if at_ms > self.trusted_ms:
+            self._floor, self._floor_at = self._signed
+
+    def _contradicted(self, wall: int) -> bool:
+        """Whether the wall clock jumped ahead, and what head office signed since says otherwise."""
+        if self._ahead_since is None or self._signed is None:
+            return False
+        at_ms, steady = self._signed
+        return wall > at_ms + (self._source.steady_ms() - steady) + SIGNED_OFF_MS
 
     def steady_ms(self) -> float:
         """Steady time."""
@@ -92,7 +128,7 @@ class GuardedClock:
             self._ahead_since = None
         elif jump > 0:
             self._ahead_since = steady
-        if self._ahead_since is not None and steady - self._ahead_since >= STANDS_MS:
+        if self._ahead_since is not None and steady - self._ahead_since >= STANDS_MS and not self._contradicted(wall):
             self._ahead_since = None
         if self._ahead_since is None and wall > floor:
             self._floor, self._floor_at = wall, steady

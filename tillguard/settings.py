@@ -33,14 +33,23 @@ def read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             octets = file.read(LARGEST_FILE + 1)  # a device says that it is empty and never ends
-        if len(octets) > LARGEST_FILE:
-            raise Fault(f"{path}: larger than 1 MiB", "is this the right file?", Exit.USAGE)
-        return tomllib.loads(octets.decode("utf-8"))
+        return document(octets, path)
     except FileNotFoundError:
         raise Fault(f"{path}: no such file", "check the path", Exit.USAGE) from None
-    except (OSError, UnicodeDecodeError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8 text"
-        raise Fault(f"{path}: cannot be read: {reason}", "check the file's type and rights", Exit.USAGE) from None
+    except OSError as fault:
+        raise Fault(
+            f"{path}: cannot be read: {fault.strerror}", "check the file's type and rights", Exit.USAGE
+        ) from None
+
+
+def document(octets: bytes, path: Path) -> dict[str, Any]:
+    """The document in the octets of a TOML file; ``path`` is for the errors."""
+    if len(octets) > LARGEST_FILE:
+        raise Fault(f"{path}: larger than 1 MiB", "is this the right file?", Exit.USAGE)
+    try:
+        return tomllib.loads(octets.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Fault(f"{path}: cannot be read: not UTF-8 text", "check the file's type and rights", Exit.USAGE) from None
     except tomllib.TOMLDecodeError as fault:
         raise Fault(f"{path}: not valid TOML: {_without_content(str(fault))}", "mend that line", Exit.USAGE) from None
 

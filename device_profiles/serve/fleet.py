@@ -36,7 +36,7 @@ WINDOW = 8
 CONNECT_S = 60.0
 OVERDUE_S = 5.0  # so long without a receipt, and what waits is sent again
 LARGEST_WAIT_S = 8.0
-_TICK_S = 1.0
+_TICK_S = 0.25
 
 
 @dataclass(slots=True)
@@ -140,6 +140,7 @@ class Member:
         "_chance",
         "_heard_s",
         "_joined",
+        "_overdue_s",
         "_spool",
         "_tally",
         "_told",
@@ -158,9 +159,10 @@ class Member:
         chance: Callable[[], float],
         at_ms: int,
         told: Callable[[], None],
+        overdue_s: float = OVERDUE_S,
     ) -> None:
         self.terminal, self._way, self._spool, self._tally = terminal, way, spool, tally
-        self._chance, self._told = chance, told
+        self._chance, self._told, self._overdue_s = chance, told, overdue_s
         will = Will(report_topic(terminal.name, Lane.HEALTH), payload=terminal.will(at_ms), qos=QoS.AT_LEAST_ONCE)
         self.session = ClientSession(
             Settings(terminal.name, keep_alive_s=60, session_expiry_s=3_600, window=WINDOW, will=will,
@@ -235,7 +237,7 @@ class Member:
         """Time passes: keep alive, and what is overdue."""
         if self.connection is None:
             return
-        if self.terminal.waiting and now - self._heard_s > OVERDUE_S:
+        if self.terminal.waiting and now - self._heard_s > self._overdue_s:
             self._heard_s = now
             self.terminal.again()
             self.push()

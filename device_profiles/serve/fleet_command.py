@@ -9,7 +9,7 @@ import random
 import time
 from pathlib import Path
 
-from device_profiles.serve.fleet import Fleet, Member, Tally, Way
+from device_profiles.serve.fleet import OVERDUE_S, Fleet, Member, Tally, Way
 from device_profiles.serve.fleet_spool import FleetSpool
 from device_profiles.serve.signals import until_signalled
 from device_profiles.twins.fleet_terminal import FleetTerminal, Kept
@@ -42,6 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--storm", action="store_true", help="cut every line half way through")
     parser.add_argument("--clone", metavar="NAME", help="a second machine with that terminal's disk appears half way")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the stories (1)")
+    parser.add_argument("--overdue", type=float, default=OVERDUE_S, metavar="SECONDS",
+                        help=f"without a receipt for so long, what waits is sent again ({OVERDUE_S:g})")  # fmt: skip
     parser.add_argument("--within", type=float, default=120.0, metavar="SECONDS", help="give up after so long (120)")
     parser.add_argument("--json", action="store_true", help="answer as JSON lines")
 
@@ -151,7 +153,16 @@ class _Run:
         return FleetTerminal(name, boot, signer, self._head_office, prev=prev, kept=kept, seed=seed)
 
     def _at_the_wire(self, terminal: FleetTerminal) -> Member:
-        return Member(terminal, self._way, self._spool, self._tally, self._chance.random, _now_ms(), self._changed.set)
+        return Member(
+            terminal,
+            self._way,
+            self._spool,
+            self._tally,
+            self._chance.random,
+            _now_ms(),
+            self._changed.set,
+            self._args.overdue,
+        )
 
     def _happen(self, member: Member) -> None:
         terminal = member.terminal

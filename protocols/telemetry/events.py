@@ -279,8 +279,8 @@ _ALL = (
         ),
         (
             Field("count", of.NUMBER, "how many"),
-            Field("lane", of.one_of(*(lane.value for lane in Lane)), "of which lane"),
-            Field("epoch_back", of.NUMBER, "how much lower than this report's boot that of the dropped ones is"),
+            Field("lane", of.one_of(*(lane.value for lane in Lane)), "of which lane, if known", optional=True),
+            Field("epoch_back", of.NUMBER, "how much lower than this report's boot theirs is"),
             Field("ranges", of.RANGES, "their sequence numbers"),
         ),
     ),

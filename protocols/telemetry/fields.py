@@ -80,15 +80,6 @@ def _text(value: Value) -> str | None:
     return None
 
 
-def _shape(pattern: str, words: str) -> Callable[[Value], str | None]:
-    shape = re.compile(pattern, re.ASCII)
-
-    def check(value: Value) -> str | None:
-        return None if type(value) is str and shape.fullmatch(value) else words
-
-    return check
-
-
 def one_of(*choices: str) -> "Kind":
     """A field that holds one of a few words."""
     words = f"one of {', '.join(choices)}"
@@ -103,44 +94,50 @@ class Kind:
     words: str
     refusal: Callable[[Value], str | None]
     choices: tuple[str, ...] = ()
+    pattern: str = ""
+    """What a text matches as a whole, where that says all; a regular expression of both Python and ECMA-262."""
+
+
+def _shaped(name: str, words: str, pattern: str, expected: str = "") -> Kind:
+    """A kind of which a regular expression says all."""
+    shape = re.compile(pattern, re.ASCII)
+
+    def refusal(value: Value) -> str | None:
+        return None if type(value) is str and shape.fullmatch(value) else expected or words
+
+    return Kind(name, words, refusal, pattern=pattern)
 
 
 TEXT = Kind("text", f"words, 1 to {LONGEST_TEXT} characters, without card data", _text)
 NUMBER = Kind("number", "a whole number of at most 12 digits", _number)
 _IDENTIFIER = f"1 to 32 letters, digits, '-', '_', '.', at most {LONGEST_RUN} digits between letters"
-IDENTIFIER = Kind(
-    "identifier",
-    _IDENTIFIER,
-    _shape(rf"(?!.*(?:[0-9][._-]*){{{LONGEST_RUN + 1}}})[A-Za-z0-9][A-Za-z0-9._-]{{0,31}}", _IDENTIFIER),
+IDENTIFIER = _shaped(
+    "identifier", _IDENTIFIER, rf"(?!.*(?:[0-9][._-]*){{{LONGEST_RUN + 1}}})[A-Za-z0-9][A-Za-z0-9._-]{{0,31}}"
 )
-CURRENCY = Kind("currency", "ISO 4217 letters", _shape("[A-Z]{3}", "three capital letters"))
-RESPONSE_CODE = Kind("response code", "ISO 8583 DE39", _shape("[0-9A-Z]{2}", "two digits or capital letters"))
-MASKED_PAN = Kind(
+CURRENCY = _shaped("currency", "ISO 4217 letters", "[A-Z]{3}", "three capital letters")
+RESPONSE_CODE = _shaped("response code", "ISO 8583 DE39", "[0-9A-Z]{2}", "two digits or capital letters")
+MASKED_PAN = _shaped(
     "masked account number",
     "PCI DSS 4.0, 3.4.1: at most the first six and last four digits",
-    _shape(r"(?:[0-9]{6}\*{3,9}|\*{4,8})[0-9]{4}", "at most the first six and last four digits, stars between"),
+    r"(?:[0-9]{6}\*{3,9}|\*{4,8})[0-9]{4}",
+    "at most the first six and last four digits, stars between",
 )
-KSN = Kind(
+KSN = _shaped(
     "key serial number",
     "X9.24-1 (10 octets) or X9.24-3 (12), hexadecimal",
-    _shape("[0-9A-F]{20}|[0-9A-F]{24}", "20 or 24 capital hexadecimal digits"),
+    "[0-9A-F]{20}|[0-9A-F]{24}",
+    "20 or 24 capital hexadecimal digits",
 )
-HASH = Kind("hash", "SHA-256, 64 hexadecimal digits", _shape("[0-9a-f]{64}", "64 small hexadecimal digits"))
-CHECK_VALUE = Kind(
+CHECK_VALUE = _shaped(
     "key check value",
     "3 octets or 5 (CMAC), hexadecimal",
-    _shape("[0-9A-F]{6}|[0-9A-F]{10}", "6 or 10 capital hexadecimal digits"),
+    "[0-9A-F]{6}|[0-9A-F]{10}",
+    "6 or 10 capital hexadecimal digits",
 )
-HASH = Kind("hash", "SHA-256, hexadecimal", _shape("[0-9a-f]{64}", "64 hexadecimal digits"))
+HASH = _shaped("hash", "SHA-256, hexadecimal", "[0-9a-f]{64}", "64 hexadecimal digits")
 _RANGES = "ranges of at most 11 digits, such as 1..5,7,9..12"
-RANGES = Kind(
-    "ranges",
-    _RANGES,
-    _shape(
-        rf"(?=.{{1,{LONGEST_RANGES}}}\Z)[0-9]{{1,11}}(?:\.\.[0-9]{{1,11}})?(?:,[0-9]{{1,11}}(?:\.\.[0-9]{{1,11}})?)*",
-        _RANGES,
-    ),
-)
+_RANGE = r"[0-9]{1,11}(?:\.\.[0-9]{1,11})?"
+RANGES = _shaped("ranges", _RANGES, f"(?=.{{1,{LONGEST_RANGES}}}$){_RANGE}(?:,{_RANGE})*")
 
 
 def _envelope(value: Value) -> str | None:
@@ -156,4 +153,4 @@ def _count(value: Value) -> str | None:
 # Of orders alone, which head office makes and persons sign; no event has a field of these kinds.
 ENVELOPE = Kind("envelope", "a signed statement, one line of JSON", _envelope)
 COUNT = Kind("count", "0 to 2**63-1", _count)
-KEY_BLOCK = Kind("key block", "X9.143, capitals and digits", _shape("[A-D][0-9A-Z]{15,2047}", "a key block"))
+KEY_BLOCK = _shaped("key block", "X9.143, capitals and digits", "[A-D][0-9A-Z]{15,2047}", "a key block")

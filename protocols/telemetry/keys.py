@@ -57,6 +57,17 @@ def from_certificate(pem: bytes, where: str) -> PublicKey:
     return _public(key, where)
 
 
+def valid_ms(pem: bytes, where: str) -> tuple[int, int]:
+    """From when until when a certificate in PEM is valid, in milliseconds since 1970 (RFC 5280, 4.1.2.5)."""
+    try:
+        found = x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        raise DecodeError(where, "a certificate in PEM expected") from None
+    moments = (found.not_valid_before_utc, found.not_valid_after_utc)
+    since, until = (round(moment.timestamp() * 1000) for moment in moments)
+    return since, until
+
+
 def from_public_pem(pem: bytes, where: str) -> PublicKey:
     """A public key in PEM, as ``openssl pkey -pubout`` writes it."""
     try:

@@ -168,7 +168,7 @@ def believe_order(
 
 def trust_statement(trust: Trust, version: int, from_s: int, until_s: int, audience: str = EVERY_TERMINAL) -> Statement:
     """A new list of persons for the old and the new ones to sign; head office's side."""
-    if fault := _trust_fault(trust):
+    if fault := trust_fault(trust):
         raise EncodeError(f"trust: {fault}")
     document = {
         "persons": [
@@ -213,7 +213,7 @@ def read_trust(body: str) -> Trust:
     if any(type(needed) is not int for needed in thresholds.values()):
         raise DecodeError("trust, thresholds", "whole numbers expected")
     found = Trust(tuple(persons), thresholds)
-    if fault := _trust_fault(found):
+    if fault := trust_fault(found):
         raise DecodeError("trust", fault)
     return found
 
@@ -246,10 +246,10 @@ def _order(found: Believed) -> Order:
     return Order(identifier, kind, arguments, found)
 
 
-def identifier_of(believed: Believed) -> str | None:
-    """The identifier of what persons signed as an order, where it has one that can be reported."""
+def identifier_of(body: str) -> str | None:
+    """The identifier in a body that was signed as an order, where it has one that can be reported."""
     try:
-        found = any_object(believed.statement.body.encode("utf-8"), "order").get("id")
+        found = any_object(body.encode("utf-8"), "order").get("id")
     except DecodeError:
         return None
     return found if type(found) is str and of.IDENTIFIER.refusal(found) is None else None
@@ -276,7 +276,8 @@ def _time_fault(audience: str, from_s: int, until_s: int) -> str | None:
     return None
 
 
-def _trust_fault(trust: Trust) -> str | None:
+def trust_fault(trust: Trust) -> str | None:
+    """Why nobody may rely on a list of persons; None where one may."""
     if not 1 <= len(trust.persons) <= MOST_PERSONS:
         return f"1 to {MOST_PERSONS} persons expected"
     if any(of.TEXT.refusal(one.name) or "," in one.name or len(one.name) > 64 for one in trust.persons):

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from demo import Demo, Screen  # beside this file
 from demo_profile import TERMINAL
+from fleet_lab import CLONED, FEWEST, FleetLab
 from stations import Station, StationFailed, command
 
 from protocols.telemetry.topics import Lane, report_topic
@@ -34,6 +35,7 @@ examples:
   scripts/lab --tampered-arqc    declined: the card's cryptogram was changed on its way
   scripts/lab --t0               the card speaks T=0 instead of T=1
   scripts/lab --trace            also the bytes of every wire, redacted by type
+  scripts/lab --fleet 200        an estate: head office, 200 terminals, one of them cloned and found out
   scripts/lab --keep             leaves everything running and says how to talk to it
 
 Real pcscd, vpcd, pyscard and mosquitto; card, pad, acquirer and HSM are simulators with public TEST keys. Nothing
@@ -138,7 +140,10 @@ class Lab(Demo):
             "--tls-key", str(folder / "pki/acquirer.key"), "--json",
         )  # fmt: skip
         address = broker.wait_ready()["address"]
-        start("fleet-console", "fleet-console", "watch", "--broker", address, *self._pki("head-office"), "--json")
+        start(
+            "fleet-console", "fleet-console", "watch", "--broker", address, *self._pki("head-office"),
+            "--terminals", str(folder / "pki"), "--json",
+        )  # fmt: skip
         pad.wait_ready()
         profile = folder / "terminal.toml"
         profile.write_text(profile_text(str(folder / "pad"), acquirer.wait_ready()["address"], address))
@@ -227,10 +232,15 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
     parser.add_argument("--trace", action="store_true", help="the bytes of every wire, redacted by type")
     parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
+    parser.add_argument("--fleet", type=int, metavar="N", help=f"an estate of N terminals instead ({FEWEST} or more)")
     options = parser.parse_args()
+    if options.fleet is not None and options.fleet < FEWEST:
+        parser.error(f"--fleet: {FEWEST} or more expected, since {CLONED} is the one that is cloned")
     options.replay = False  # a scene of the demonstration only
     screen = Screen(as_json=options.json, trace=options.trace)
     folder = Path(tempfile.mkdtemp(prefix="tillguard-lab-"))
+    if options.fleet is not None:
+        return _fleet(options.fleet, screen, folder)
     screen.line(screen.paint("Tillguard: one contact payment with an encrypted PIN, on real daemons", "1"))
     lab = Lab(options, screen, folder)
     try:
@@ -246,6 +256,20 @@ def main() -> int:
         if lab.pki is not None and lab.pki.poll() is None:  # interrupted while it wrote: it must not write on
             lab.pki.kill()
             lab.pki.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fleet(count: int, screen: Screen, folder: Path) -> int:
+    screen.line(screen.paint(f"Tillguard: head office and {count} terminals over mutual TLS", "1"))
+    try:
+        return FleetLab(count, screen, folder).run()
+    except StationFailed as fault:
+        print(f"lab: error: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nlab: interrupted; everything was stopped", file=sys.stderr)
+        return 130
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -31,7 +31,7 @@ def command(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in the child: even if this orchestrator is killed -9, nothing stays behind."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -60,7 +60,7 @@ class Station:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C reaches the orchestrator alone, which stops the stations in order
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         self._threads = [
             threading.Thread(target=self._read_data, daemon=True),

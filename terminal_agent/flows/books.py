@@ -52,6 +52,8 @@ class Books:
         self._announced: set[int] = set()
         self._behind = False
         self._stopped = False
+        self.barred: Callable[[], str | None] = lambda: None
+        """Why head office wants no payment to begin; None where one may."""
 
     def open(self) -> int:
         """At start: bring the outbox up, take back what an earlier run left, tell what it did not. How many are owed.
@@ -71,6 +73,8 @@ class Books:
 
     def begin(self, amount: int, currency: Currency) -> str:
         """A payment begins; its identifier. Raises :class:`AgentError` where no payment may begin now, and why."""
+        if bar := self.barred():
+            raise AgentError(bar, "head office unlocks it: two persons sign the order")
         try:
             self.catch_up()
             self._journal.require_room()

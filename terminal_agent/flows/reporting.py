@@ -4,8 +4,9 @@
 
 The chain is where an event becomes true: what cannot be committed to it has failed, so ``record`` raises. The outbox
 follows the chain and remembers how far it has come, so an outbox that cannot write for a while, or an agent that died
-between the two, loses no report and makes none twice: what is missing is read from the chain. Listeners get an event
-last and cannot stop it.
+between the two, loses no report and makes none twice: what is missing is read from the chain. An outbox that is full of
+alerts is such a case too, but nothing is wrong with this machine then, so nothing else waits for it. Listeners get an
+event last and cannot stop it.
 """
 
 from collections import deque
@@ -16,6 +17,7 @@ from protocols.audit_chain import Head
 from protocols.telemetry.events import Event, Value, make
 from terminal_agent.clock import Clock
 from terminal_agent.errors import AgentError
+from terminal_agent.report.settings import OutboxFull
 
 MOST_NOTED = 100  # notes that wait for a disk to take them; the oldest go first
 
@@ -44,6 +46,10 @@ class Outbox(Protocol):
     def anchor(self) -> str:
         """The end of the chain as far as it is kept here; empty where nothing ever was."""
 
+    @property
+    def full(self) -> bool:
+        """Whether it may take nothing more until something was delivered."""
+
     def put(self, event: Event, anchor: str = "") -> object:
         """Keep one event durably until it is delivered, and the anchor with it."""
 
@@ -67,7 +73,7 @@ class Recorder:
     @property
     def behind(self) -> bool:
         """Whether something waits to be written that could not be."""
-        return self._behind or bool(self._noted)
+        return (self._behind and not self._outbox.full) or bool(self._noted)
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Call ``listener`` with every event that was committed from now on."""
@@ -124,12 +130,16 @@ class Recorder:
             self._noted.popleft()
 
     def _follow(self, *, aloud: bool) -> None:
-        """Bring the outbox to the end of the chain."""
+        """Bring the outbox to the end of the chain, unless it is full: that is no fault of this machine's."""
+        if self._outbox.full:
+            return
         try:
             if not self._outbox.anchor:
                 self._outbox.begin_at(self._chain.head.text())
             for event, head in self._chain.after(Head.from_text(self._outbox.anchor)):
                 self._outbox.put(event, head.text())
+        except OutboxFull:
+            return
         except AgentError:
             if aloud:
                 raise

@@ -39,7 +39,8 @@ from terminal_agent.host.seal import seal_key
 from terminal_agent.host.tcp import reached
 from terminal_agent.line.url import claim
 from terminal_agent.processes import worker_child
-from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, models, vault_settings
+from terminal_agent.processes.office import HeadOffice, ordered
+from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, load_text, models, vault_settings
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.processes.worker_child import SourceChild
@@ -61,19 +62,31 @@ def serve(profile_path: Path, *, as_json: bool, trace: bool, source: SourceChild
     """
     source = source or worker_child.start(profile_path, trace=trace)
     try:
-        return _served(profile_path, source, as_json=as_json, trace=trace)
+        profile = load(profile_path)
+        if (text := _ordered(profile, profile_path)) is not None:
+            source.stop()
+            source = worker_child.start(profile_path, trace=trace, text=text)
+            profile = load_text(text, profile_path)
+        return _served(profile, profile_path, source, as_json=as_json, trace=trace)
     finally:
         source.stop()
 
 
-def _served(profile_path: Path, source: SourceChild, *, as_json: bool, trace: bool) -> int:
-    profile = load(profile_path)
-    mouth = _Mouth(as_json)
-    found = models(profile, profile_path)
+def _ordered(profile: TerminalProfile, path: Path) -> str | None:
     try:
+        return ordered(profile, path)
+    except AgentError as fault:
+        raise Fault(fault.what, fault.hint) from None
+
+
+def _served(profile: TerminalProfile, profile_path: Path, source: SourceChild, *, as_json: bool, trace: bool) -> int:
+    mouth = _Mouth(as_json)
+    try:
+        found = models(profile, profile_path)
         keypad = found.pad if isinstance(found.pad, Keypad) else None
         own = (vault_settings(profile, profile_path), keypad) if keypad is not None else None
-        asyncio.run(Agent(profile, found, mouth, source, mouth.traffic if trace else None, own).run())
+        agent = Agent(profile, profile_path, found, mouth, source, mouth.traffic if trace else None, own)
+        asyncio.run(agent.run())
     except AuditBroken as fault:
         raise Fault(fault.what, fault.hint, Exit.INTEGRITY) from None
     except AgentError as fault:
@@ -117,6 +130,7 @@ class Agent:
     def __init__(
         self,
         profile: TerminalProfile,
+        path: Path,
         found: Models,
         mouth: _Mouth,
         source: SourceChild,
@@ -132,7 +146,13 @@ class Agent:
         self._log = AuditLog.open(state, terminal)
         time_file = TimeFile(state / "time")
         self._clock = GuardedClock(SystemClock(), trusted_at_start(time_file.read(), self._log.last_ms))
-        self._outbox = Outbox.open(state / "outbox.db", terminal, opened_at_ms=self._clock.now_ms())
+        self._outbox = Outbox.open(
+            state / "outbox.db",
+            terminal,
+            opened_at_ms=self._clock.now_ms(),
+            bounds=profile.report.lanes,
+            receipts=profile.report.receipt_key is not None,
+        )
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
         self._keeper = (
@@ -141,6 +161,10 @@ class Agent:
         self._journal = Journal.open(state / "journal.db")
         self._books = Books(self._journal, self._recorder, self._clock, mouth.tell)
         self._timekeeper = Timekeeper(self._clock, time_file, self._recorder)
+        self._office = HeadOffice(
+            profile, path, self._outbox, self._log, self._recorder, self._clock, self._diagnostics
+        )
+        self._office.bar(self._books)
         numbers, fallbacks = UnpredictableNumbers(secrets.token_bytes), FallbackGuard()
         self._workers = Workers(
             source,
@@ -179,12 +203,12 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_now)
-        self._make_reporter()
+        self.reporter = self._office.connect(self._trace)
         try:
             await self._api.start()
             async with asyncio.TaskGroup() as group:
                 self._started()
-                parts = (self._workers.run(), self.reporter.run(), self._books.keep(), self._timekeeper.watch())
+                parts = (self._workers.run(), *self._office.lasting(), self._books.keep(), self._timekeeper.watch())
                 warden = () if self._lockdown is None else (self._lockdown.follow(), self._lockdown.anchor())
                 lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in (*parts, *warden)]
                 await self._workers.ready.wait()
@@ -197,17 +221,6 @@ class Agent:
         finally:
             await self._close()
 
-    def _make_reporter(self) -> None:
-        from terminal_agent.report.mqtt import Reporter  # aiomqtt and paho are loaded here, and only by the agent
-
-        self.reporter = Reporter(
-            self.profile.report,
-            self.profile.terminal.id,
-            self._outbox,
-            lambda: secrets.randbelow(1 << 53) / (1 << 53),
-            self._trace,
-        )
-
     def _open_books(self) -> None:
         """Before anything can be asked of this agent: bring the files of an earlier run to one story."""
         owed = self._books.open()
@@ -218,6 +231,7 @@ class Agent:
                 "audit.fault", reason=f"a torn last line of {self._log.torn_octets} octets was put aside: power was cut"
             )
         self._timekeeper.look()
+        self._office.open()
 
     def _started(self) -> None:
         self._recorder.note(
@@ -248,6 +262,7 @@ class Agent:
         async with contextlib.AsyncExitStack() as closing:
             closing.callback(self._log.close)
             closing.callback(self._outbox.close)
+            closing.callback(self._office.close)
             closing.callback(self._journal.close)
             if self._keeper is not None:
                 closing.push_async_callback(self._keeper.close)
@@ -307,17 +322,26 @@ class Agent:
             return {"up": up, "words": said}
 
         report = self.reporter.status
-        reader, pad, signed_on = *self._workers.parts.values(), bool(self._workers.carried.key)
+        reader, pad = self._workers.parts.values()
         return {
             "version": version("tillguard"),
             "terminal": self.profile.terminal.id,
             "parts": {
                 "reader": part(reader.up, f"{self.profile.reader.model}: {reader.words or 'present'}"),
                 "pad": part(pad.up, f"{self.profile.pad.model}: {pad.words or 'present'}"),
-                "acquirer": part(signed_on, "signed on" if signed_on else "not signed on"),
+                "acquirer": part(bool(self._workers.carried.key), self._signed_on),
                 "report": part(report.connected, report.words),
             },
         }
+
+    def _diagnostics(self) -> dict[str, str]:
+        """How everything but reporting stands, in words without card data."""
+        reader, pad = (one.words or "present" for one in self._workers.parts.values())
+        return {"version": version("tillguard"), "reader": reader, "pad": pad, "acquirer": self._signed_on}
+
+    @property
+    def _signed_on(self) -> str:
+        return "signed on" if self._workers.carried.key else "not signed on"
 
     async def _start_payment(self, amount: int, currency: str, online: bool = False, earlier: int = 0) -> object:
         try:

@@ -15,6 +15,7 @@ from terminal_agent.emv import Authorities, EmvTerminal, TrustedKey, Withdrawn
 from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.host.tcp import Endpoint, TlsFiles
 from terminal_agent.identity.settings import IdentitySettings
+from terminal_agent.orders.settings import OrdersSettings
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.report.settings import ReportSettings
 from tillguard import settings
@@ -64,6 +65,8 @@ class TerminalProfile:
     timeouts: Waits = field(default_factory=Waits)
     warden: Path | None = None
     """The socket of the USB warden, where one runs: what it bars is reported, and its chain anchored."""
+    orders: OrdersSettings | None = None
+    """Whom the terminal obeys: see docs/reporting.md."""
     vault: VaultSettings | None = None
     """Where the pad is a keypad of the vault's own: see docs/vault.md."""
     identity: IdentitySettings | None = None
@@ -109,7 +112,15 @@ class Models:
 
 def load(path: Path) -> TerminalProfile:
     """Read and check a profile; a fault names file, key and cure."""
-    profile = settings.load(path, TerminalProfile)
+    return _checked(settings.load(path, TerminalProfile), path)
+
+
+def load_text(text: str, path: Path) -> TerminalProfile:
+    """The same from a profile's text; ``path`` is for the errors, and for the relative paths in it."""
+    return _checked(settings.parse(settings.document(text.encode("utf-8"), path), TerminalProfile, path), path)
+
+
+def _checked(profile: TerminalProfile, path: Path) -> TerminalProfile:
     if profile.emv.serial_number != profile.terminal.id:
         raise Fault(
             f"{path}: emv.serial-number: differs from terminal.id",
@@ -126,7 +137,10 @@ def _files(profile: TerminalProfile) -> tuple[Path, ...]:
     """The certificates and keys that the profile names."""
     tls, report = profile.acquirer.tls, profile.report
     revoked = (tls.revoked,) if tls and tls.revoked else ()
-    return (report.ca, report.certificate, report.key, *((tls.ca, tls.certificate, tls.key) if tls else ()), *revoked)
+    own = (report.ca, report.certificate, report.key, *((report.receipt_key,) if report.receipt_key else ()))
+    orders = profile.orders
+    obeyed = (orders.trust, *((orders.usb_trust,) if orders.usb_trust else ())) if orders else ()
+    return (*own, *obeyed, *((tls.ca, tls.certificate, tls.key) if tls else ()), *revoked)
 
 
 def models(profile: TerminalProfile, path: Path) -> Models:

@@ -37,10 +37,13 @@ class SourceChild:
             self.process.wait()
 
 
-def start(profile: Path, *, trace: bool) -> SourceChild:
-    """A new source. To be called in the main thread: the kernel ends it with the thread that made it (prctl(2))."""
+def start(profile: Path, *, trace: bool, text: str | None = None) -> SourceChild:
+    """A new source. To be called in the main thread: the kernel ends it with the thread that made it (prctl(2)).
+
+    ``text``: of the profile that head office ordered in place of the file's.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    order = {"pipe": theirs.fileno(), "profile": str(profile), "trace": trace, "parent": os.getpid()}
+    order = {"pipe": theirs.fileno(), "profile": str(profile), "trace": trace, "parent": os.getpid(), "text": text}
     try:
         process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
             [sys.executable, "-I", *PROGRAM, json.dumps(order)],
@@ -53,4 +56,4 @@ def start(profile: Path, *, trace: bool) -> SourceChild:
         raise
     finally:
         theirs.close()
-    return SourceChild(process.pid, ours, process, lambda: start(profile, trace=trace))
+    return SourceChild(process.pid, ours, process, lambda: start(profile, trace=trace, text=text))

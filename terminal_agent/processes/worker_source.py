@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from terminal_agent.processes.profile import Models, TerminalProfile, load, models
+from terminal_agent.processes.profile import Models, TerminalProfile, load, load_text, models
 from terminal_agent.processes.worker import work
 from terminal_agent.sealed.fences import LinuxKernel, forbid_dumps
 from tillguard.voice import Fault
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     end_with(order["parent"])
     path = Path(order["profile"])
     try:
-        profile = load(path)
+        profile = load(path) if order["text"] is None else load_text(order["text"], path)
         found = models(profile, path)
     except Fault:
         return 2  # whoever started us reads the same file and says what is wrong

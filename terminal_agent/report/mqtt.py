@@ -1,171 +1,76 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Empties the outbox over MQTT 5 with mutual TLS 1.3. The one importer of aiomqtt; makes and keeps no report itself.
+"""A connection to the broker: MQTT 5, mutual TLS 1.3. The one importer of aiomqtt; knows no report and no order.
 
-A fresh client for each connection, because aiomqtt's may not be entered again after a failure. Reports leave in their
-order, a few at a time, and are done only with the broker's acknowledgement of all before them. Three answers are not
-success: a refusal; "no matching subscribers", where head office has no session at this broker and the report would
-be thrown away; and none at all. A broker without our session of before has lost its memory, and what was sent last is
-offered to it again.
+Whether a certificate is valid now is judged by the terminal's guarded clock, not by the machine's, which OpenSSL would
+ask: a terminal whose clock is wrong must be able to hear the right time.
 
-What the subclass below adds to aiomqtt 2.5: the reason code of a PUBACK, the session-present flag, and a connection
-that ends before CONNACK being noticed at once. TCP_NODELAY is set because without it each exchange costs 40 ms.
+A fresh client for each connection, because aiomqtt's may not be entered again after a failure. What the subclass below
+adds to aiomqtt 2.5: the reason code of a PUBACK, the session-present flag, a connection that ends before CONNACK being
+noticed at once, and messages handed on before they are acknowledged. TCP_NODELAY is set because without it each
+exchange costs 40 ms.
 """
 
 import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from protocols.telemetry.events import fit
-from terminal_agent.report.outbox import Outbox, Row
+from terminal_agent.report.port import Dialling, Incoming
 from terminal_agent.report.settings import ReportError, ReportSettings
 
-Trace = Callable[[str, str, str], None]
 T = TypeVar("T")
 
-WINDOW = 16  # reports on their way at once; brokers take 20 and more (mosquitto's default receive maximum)
+MOST_ON_THEIR_WAY = 20  # mosquitto's default receive maximum; the reporter keeps to less
 SESSION_EXPIRY_S = 86_400  # a broker that was asked for a day and knows nothing has lost its memory
-FIRST_WAIT_S = 0.25  # back-off: a random part of 0.25 s, 0.5 s, 1 s … up to the profile's longest
-LONGEST_LISTENER_WAIT_S = 5.0  # how long head office may have been there without our asking
-_NO_MATCHING_SUBSCRIBERS = 0x10  # MQTT 5, 3.4.2.1
-_FAILURES = 0x80  # ibid. 2.4: codes from here on are failures
-_QUOTA_EXCEEDED = 0x97
+_FAILURES = 0x80  # MQTT 5, 2.4: codes from here on are failures
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: OpenSSL asks the wall clock; we ask the guarded one
 
 
-@dataclass(frozen=True, slots=True)
-class ReportStatus:
-    """How reporting stands, for a person."""
-
-    connected: bool
-    words: str
-
-
-class Reporter:
-    """One terminal's way to head office. ``randomness`` gives numbers from 0 up to 1, for the back-off."""
-
-    def __init__(
-        self,
-        settings: ReportSettings,
-        terminal: str,
-        outbox: Outbox,
-        randomness: Callable[[], float],
-        trace: Trace | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._settings = settings
-        self._terminal = terminal
-        self._outbox = outbox
-        self._randomness = randomness
-        self._sleep = sleep
-        self._trace = trace or (lambda _wire, _direction, _text: None)
-        self._more = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._failures = 0
-        self._heard = True  # head office takes what we send; else one report at a time asks whether it does
-        self.status = ReportStatus(False, "not connected yet")
-        outbox.on_put = self._put
-
-    async def run(self) -> None:
-        """Send until cancelled; whatever fails on the way is said in ``status`` and tried again."""
-        while True:
-            try:
-                await self._over_one_connection()
-            except (ReportError, aiomqtt.MqttError, OSError) as fault:
-                self.status = ReportStatus(False, fit(str(fault) or type(fault).__name__))
-                self._trace("mqtt", "<", self.status.words)
-            longest = min(self._settings.longest_wait_s, FIRST_WAIT_S * 2 ** min(self._failures, 16))
-            self._failures += 1
-            await self._sleep(self._randomness() * longest)
-
-    async def drained(self, timeout_s: float) -> bool:
-        """Wait until nothing waits in the outbox; False where that takes longer."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._empty.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _put(self) -> None:
-        self._empty.clear()
-        self._more.set()
-
-    async def _over_one_connection(self) -> None:
-        client = _Client(
-            hostname=self._settings.address[0],
-            port=self._settings.address[1],
-            identifier=self._terminal,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            clean_start=False,
-            properties=_connect_properties(),
-            keepalive=self._settings.keep_alive_s,
-            timeout=self._settings.answer_s,
-            tls=tls_context(self._settings),
-            max_inflight_messages=WINDOW,
-            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
-        )
-        try:
-            await client.enter()
-            self.status = ReportStatus(True, f"connected to {self._settings.broker}")
-            self._trace("mqtt", "<", f"CONNACK, session {'kept' if client.session_present else 'new'}")
-            if not client.session_present and (again := self._outbox.rewind()):
-                self._trace("mqtt", ">", f"{again} reports once more, the broker knows nothing of them")
-            while True:
-                self._more.clear()
-                rows = self._outbox.pending(min(WINDOW, client.receive_maximum) if self._heard else 1)
-                if rows:
-                    await self._send(client, rows)
-                else:
-                    self._empty.set()
-                    await client.unless_gone(self._more.wait())
-        finally:
-            await client.leave()
-
-    async def _send(self, client: "_Client", rows: list[Row]) -> None:
-        """Send some reports; what all before it were taken is done. Waits where nobody listens."""
-        answers = []
-        for row in rows:
-            answers.append(client.post(row.topic, row.octets))
-            self._trace("mqtt", ">", f"PUBLISH {row.topic}, report {row.boot}/{row.seq}, {len(row.octets)} octets")
-        try:
-            async with asyncio.timeout(self._settings.answer_s):
-                codes = await client.unless_gone(_all(answers))
-        except TimeoutError:
-            raise ReportError(f"the broker acknowledged nothing within {self._settings.answer_s:g} s") from None
-        for row, code in zip(rows, codes, strict=True):
-            if code in (_NO_MATCHING_SUBSCRIBERS, _QUOTA_EXCEEDED):
-                self._trace("mqtt", "<", f"PUBACK {row.boot}/{row.seq}, nobody takes it")
-                await self._wait_for_a_listener(client)
-                return
-            if code >= _FAILURES:
-                raise ReportError(
-                    f"the broker refuses reports (reason code {code:02X})", "check its access list for this certificate"
-                )
-            self._outbox.done(row.number)
-            self._trace("mqtt", "<", f"PUBACK {row.boot}/{row.seq}")
-            self._failures, self._heard = 0, True
-            self.status = ReportStatus(True, f"connected to {self._settings.broker}")
-
-    async def _wait_for_a_listener(self, client: "_Client") -> None:
-        self._heard = False
-        self.status = ReportStatus(True, "connected, but head office does not listen")
-        wait = min(LONGEST_LISTENER_WAIT_S, FIRST_WAIT_S * 2 ** min(self._failures, 16))
-        self._failures += 1
-        await client.unless_gone(asyncio.sleep(wait * (0.5 + self._randomness() / 2)))
+@contextlib.asynccontextmanager
+async def connect(dialling: Dialling) -> AsyncIterator["_Client"]:
+    """Connect, listen to the topics, and leave in good order; raises :class:`ReportError` for whatever goes wrong."""
+    settings = dialling.settings
+    client = _Client(
+        take=dialling.take,
+        judged_ms=dialling.judged_ms,
+        hostname=settings.address[0],
+        port=settings.address[1],
+        identifier=dialling.terminal,
+        protocol=aiomqtt.ProtocolVersion.V5,
+        clean_start=False,
+        properties=_connect_properties(),
+        will=aiomqtt.Will(dialling.will_topic, dialling.will, qos=1),
+        keepalive=settings.keep_alive_s,
+        timeout=settings.answer_s,
+        tls=tls_context(settings),
+        max_inflight_messages=MOST_ON_THEIR_WAY,
+        socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
+    )
+    try:
+        await client.enter()
+        await client.listen(dialling.listen)
+        yield client
+    except (aiomqtt.MqttError, OSError) as fault:
+        raise ReportError(fit(str(fault) or type(fault).__name__)) from None
+    finally:
+        await client.leave()
 
 
 def tls_context(settings: ReportSettings) -> ssl.SSLContext:
     """TLS 1.3, the profile's one authority, our certificate; raises :class:`ReportError` where a file is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and name
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_flags |= _NO_CHECK_TIME
     try:
         context.load_verify_locations(settings.ca)
         context.load_cert_chain(settings.certificate, settings.key)
@@ -177,9 +82,24 @@ def tls_context(settings: ReportSettings) -> ssl.SSLContext:
     return context
 
 
-async def _all(answers: list[asyncio.Future[int]]) -> list[int]:
-    """The answers in their order. A gather() would complain aloud where it is abandoned."""
-    return [await answer for answer in answers]
+def _must_be_valid(line: ssl.SSLSocket, context: ssl.SSLContext, at_ms: int) -> None:
+    """The broker's certificate and its authority, at the time that this terminal trusts; raises :class:`OSError`."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    for who, one in (
+        ("the broker's certificate", line.getpeercert()),
+        *(("its authority", ca) for ca in _cas(context)),
+    ):
+        since, until = (ssl.cert_time_to_seconds(str((one or {})[name])) for name in ("notBefore", "notAfter"))
+        if not since <= at_ms / 1000 <= until:
+            line.close()
+            what = "is not valid yet" if at_ms / 1000 < since else "has expired"
+            raise OSError(
+                f"{who} {what}, by this terminal's time {moment:%Y-%m-%d %H:%M} UTC: renew it, or set the clock"
+            )
+
+
+def _cas(context: ssl.SSLContext) -> list[dict[str, Any]]:
+    return context.get_ca_certs()
 
 
 def _connect_properties() -> Properties:
@@ -194,8 +114,10 @@ class _Client(aiomqtt.Client):
     session_present = False
     receive_maximum = 65_535  # MQTT 5, 3.2.2.3.3: what is meant where the broker does not say
 
-    def __init__(self, tls: ssl.SSLContext, **settings: Any) -> None:
+    def __init__(self, tls: ssl.SSLContext, take: Callable[[Incoming], None], judged_ms: int, **settings: Any) -> None:
         super().__init__(**settings)
+        self._take = take
+        self._judged_ms = judged_ms
         self._tls = tls
         self._answers: dict[int, asyncio.Future[int]] = {}
         self._dialled: socket.socket | None = None
@@ -242,6 +164,17 @@ class _Client(aiomqtt.Client):
                 self._entered = True
             raise
 
+    async def listen(self, topics: tuple[str, ...]) -> None:
+        """Subscribe; a message that the broker had kept, or was asked to keep, is then known as such."""
+        options = SubscribeOptions(qos=1, retainAsPublished=True)
+        codes = await self.unless_gone(self.subscribe([(topic, options) for topic in topics]))
+        refused = [getattr(code, "value", code) for code in codes if getattr(code, "value", code) >= _FAILURES]
+        if refused:
+            raise ReportError(
+                f"the broker refuses reports (reason code {refused[0]:02X})",
+                "check its access list for this certificate",
+            )
+
     async def leave(self) -> None:
         """Disconnect in good order where there is still a connection; leave no future that nobody asks."""
         for answer in self._answers.values():
@@ -266,7 +199,9 @@ class _Client(aiomqtt.Client):
             plain.close()
             raise OSError("nobody wants it any more")
         try:
-            return self._tls.wrap_socket(plain, server_hostname=self._hostname)
+            secure = self._tls.wrap_socket(plain, server_hostname=self._hostname)
+            _must_be_valid(secure, self._tls, self._judged_ms)
+            return secure
         except ssl.SSLError:  # a refused certificate is a ValueError as well
             raise
         except ValueError:
@@ -285,6 +220,11 @@ class _Client(aiomqtt.Client):
             self._connected.set_exception(aiomqtt.MqttError(f"the broker ended the connection: {reason_code}"))
             return
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        """Handed on at once: paho acknowledges behind this, so whoever takes it has written down what must not go."""
+        with contextlib.suppress(UnicodeDecodeError):
+            self._take(Incoming(message.topic, bytes(message.payload), bool(message.retain)))
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
         answer = self._answers.pop(mid, None)

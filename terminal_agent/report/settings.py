@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The profile's [report] section, and the errors of this room. Opens nothing."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from protocols.telemetry.events import Lane
 from terminal_agent.errors import AgentError
 
 
@@ -14,6 +16,30 @@ class ReportError(AgentError):
 
 class OutboxError(ReportError):
     """The outbox cannot keep a report: what it was to tell must count as failed."""
+
+
+class OutboxFull(OutboxError):
+    """Full of alerts: nothing is lost, what follows waits in the audit log until head office's receipts come."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneBounds:
+    """[report.lanes]: how many KiB of reports without a receipt each lane holds at most; a report takes about 0.4."""
+
+    alert_kib: int = 4_096
+    ack_kib: int = 2_048
+    health_kib: int = 8_192
+    bulk_kib: int = 16_384
+
+    def __post_init__(self) -> None:
+        for lane in Lane:
+            if not 64 <= getattr(self, f"{lane.value}_kib") <= 1 << 20:
+                raise ValueError(f"{lane.value}-kib: 64 to {1 << 20} expected")
+
+    @property
+    def octets(self) -> Mapping[Lane, int]:
+        """The bounds in octets."""
+        return {lane: 1024 * int(getattr(self, f"{lane.value}_kib")) for lane in Lane}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +53,15 @@ class ReportSettings:
     certificate: Path
     """PEM file; its common name is the terminal's name."""
     key: Path
-    outbox_rows: int = 20_000
-    """Reports that wait at most, about 400 octets each; beyond that the oldest of the least lane are dropped."""
+    """PEM file with the certificate's private key, of P-256 or Ed25519; it signs the reports as well."""
+    receipt_key: Path | None = None
+    """PEM file with the public key of head office's receipts. Without it nothing is ever done; the oldest goes."""
+    lanes: LaneBounds = field(default_factory=LaneBounds)
     keep_alive_s: int = 20
+    heartbeat_s: int = 60
+    """How often this terminal says that it is there."""
+    receipt_s: float = 30.0
+    """How long a receipt may take before reports are sent again; each time without one it is twice as long."""
     answer_s: float = 10.0
     """How long the broker may take to answer anything."""
     longest_wait_s: float = 60.0
@@ -40,8 +72,9 @@ class ReportSettings:
         if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
             raise ValueError("broker: host:port expected, such as 127.0.0.1:8883")
         for name, value, bounds in (
-            ("outbox_rows", self.outbox_rows, (100, 1_000_000)),
             ("keep_alive_s", self.keep_alive_s, (5, 300)),
+            ("heartbeat_s", self.heartbeat_s, (5, 3_600)),
+            ("receipt_s", self.receipt_s, (1, 3_600)),
             ("answer_s", self.answer_s, (1, 60)),
             ("longest_wait_s", self.longest_wait_s, (1, 3_600)),
         ):

@@ -91,9 +91,7 @@ class Disk:
                 event = make("device.back", self._clock + number, device=f"reader{number}")
                 log.append(event)
                 outbox.put(event)
-            for row in outbox.pending():
-                self.office.take(row.topic, row.octets)
-                outbox.done(row.number)
+            self.office.take_all(outbox)
         finally:
             outbox.close()
             log.close()

@@ -99,9 +99,7 @@ class Hours:
         self._timekeeper = Timekeeper(clock, file, self._recorder)
 
     def _report(self) -> None:
-        for row in self._outbox.pending():
-            self._office.take(row.topic, row.octets)
-            self._outbox.done(row.number)
+        self._office.take_all(self._outbox)
 
 
 @asynccontextmanager

@@ -9,20 +9,33 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fleet_console.watch import Watch
+from fleet_console.watch import GAP_S, Watch
 from protocols.mqtt.session import Message
+from protocols.telemetry.batch import CONTEXT, encode_batch
 from protocols.telemetry.envelope import Report, encode, genesis
 from protocols.telemetry.events import Lane, make
+from protocols.telemetry.seal import Sealed
 from protocols.telemetry.topics import report_topic
+from terminal_agent.report.outbox import Outbox
 from tests.brokers import TERMINALS
+from tests.protocols.telemetry.report_keys import public, signer
 from tillguard.voice import Voice
 
 AT_MS = 1_800_000_000_000
 
 
-def report(terminal: str, device: str) -> bytes:
-    """The first report of a terminal's life: a device is back."""
-    return encode(Report(terminal, AT_MS, 1, genesis(terminal), make("device.back", AT_MS, device=device)))
+def report(terminal: str, device: str, by: str = "") -> bytes:
+    """The first report of a terminal's life, a device is back; signed by that terminal or by another one."""
+    first = Report(terminal, AT_MS, 1, genesis(terminal), make("device.back", AT_MS, device=device))
+    return encode_batch([encode(first)], signer(by or terminal))
+
+
+class Keys:
+    """The terminals' TEST keys; a :class:`fleet_console.watch.Certificates`."""
+
+    def signed(self, terminal: str, sealed: Sealed) -> bool:
+        """Whether it is signed with that terminal's key."""
+        return public(terminal).signed(sealed, CONTEXT)
 
 
 class Office:
@@ -30,11 +43,23 @@ class Office:
 
     def __init__(self, kind: type[Watch] = Watch) -> None:
         self._screen = io.StringIO()
-        self._watch = kind(Voice("fleet-console", as_json=True, out=self._screen, err=io.StringIO()))
+        self._now = 0.0
+        voice = Voice("fleet-console", as_json=True, out=self._screen, err=io.StringIO())
+        self._watch = kind(voice, Keys(), lambda: self._now)
 
     def take(self, topic: str, payload: bytes) -> None:
         """A message arrives."""
         self._watch.show(Message(topic, payload, 1, duplicate=False, retained=False, connection=1))
+
+    def take_all(self, outbox: Outbox) -> None:
+        """Everything that a terminal has not sent yet arrives, and stands for a while."""
+        for lane in Lane:
+            for row in outbox.unsent(lane, 1_000_000):
+                payload = encode_batch([row.octets], signer(outbox.terminal))
+                self.take(report_topic(outbox.terminal, lane), payload)
+                outbox.sent(lane, row.place)
+        self._now += GAP_S
+        self._watch.settle()
 
     async def honest(self) -> bool:
         """Each terminal's report on its own topic is shown."""

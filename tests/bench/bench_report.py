@@ -21,8 +21,10 @@ from protocols.audit_chain import genesis, link, verify
 from protocols.telemetry.envelope import Report, decode, encode
 from protocols.telemetry.envelope import genesis as first_prev
 from protocols.telemetry.events import make
-from terminal_agent.report.mqtt import Reporter, tls_context
+from terminal_agent.clock import GuardedClock, SystemClock
+from terminal_agent.report.mqtt import connect, tls_context
 from terminal_agent.report.outbox import Outbox
+from terminal_agent.report.reporter import Reporter
 from terminal_agent.report.settings import ReportSettings
 from tests.bench.row import Row, cpu_us
 from tests.brokers import Pki, broker, make_pki
@@ -164,7 +166,7 @@ async def _echo(settings: ReportSettings, options: Options, count: int) -> float
 async def _reporter(settings: ReportSettings, folder: Path) -> float:
     """Median from put() to the acknowledgement, disk included; in ms."""
     outbox = Outbox.open(folder / "wire.db", "TG000001", opened_at_ms=AT)
-    reporter = Reporter(settings, "TG000001", outbox, lambda: 0.5)
+    reporter = Reporter(settings, "TG000001", outbox, GuardedClock(SystemClock(), None), connect, lambda: 0.5)
     running = asyncio.create_task(reporter.run())
     samples = []
     outbox.put(EVENT)

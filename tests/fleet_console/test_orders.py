@@ -162,8 +162,9 @@ async def test_an_order_goes_to_its_terminal_and_its_answer_comes_back(tmp_path:
 
             await until(answered, "the order's answer")
         records = await command("audit", "show", "--settings", settings)
-        assert [one["name"] for one in records] == ["terminal.added", "order.given", "order.approved"]
-        assert records[2]["fields"]["persons"] == "Ben"
+        names = [one["name"] for one in records]
+        assert names == ["terminal.added", "order.given", "order.not approved", "order.approved"]
+        assert records[3]["fields"]["persons"] == "Ben"
 
 
 async def test_an_order_in_a_file_needs_no_store_where_it_is_signed(tmp_path: Path) -> None:

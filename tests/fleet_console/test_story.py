@@ -73,6 +73,44 @@ def test_disk_put_back_shows_at_the_next_boot(behind: int | None) -> None:
     assert stories.hear(*again[1]) == NEW
 
 
+def test_end_of_the_boot_before_may_come_later() -> None:
+    stories, before = Stories(), chain(3)
+    stories.hear(*before[0])
+    behind = chain(1, boot=8, behind=before[2][1])
+    assert stories.hear(*behind[0]) == Finding(Verdict.NEW, loose=True)
+    assert not stories.rooted("TG000001", 8)
+    stories.hear(*before[2])
+    assert stories.rooted("TG000001", 8)
+
+
+def test_report_that_comes_late_must_link_on_both_sides() -> None:
+    stories, reports = Stories(), chain(3)
+    stories.hear(*reports[0])
+    stories.hear(*reports[2])
+    forged = Report("TG000001", 7, 2, report_hash(reports[0][1]), make("device.back", 1, device="pad"))
+    assert stories.hear(forged, encode(forged)).verdict is Verdict.UNLINKED
+
+
+def test_dropped_numbers_are_not_missing_any_more() -> None:
+    stories, reports = Stories(), chain(9)
+    stories.hear(*reports[0])
+    gap = stories.hear(*reports[8]).gap
+    assert gap is not None
+    assert stories.missing(gap) == ((2, 8),)
+    stories.dropped("TG000001", 7, ((2, 3), (6, 6)))
+    assert stories.missing(gap) == ((4, 5), (7, 8))
+    stories.dropped("TG000002", 7, ((4, 8),))
+    assert stories.missing(gap) == ((4, 5), (7, 8))
+
+
+def test_the_will_stands_outside_and_an_old_one_says_nothing() -> None:
+    stories = Stories()
+    lost = Report("TG000001", 7, 0, genesis("TG000001"), make("agent.lost", 1))
+    assert stories.hear(lost, encode(lost)) == NEW
+    stories.hear(*chain(1, boot=8)[0])
+    assert stories.hear(lost, encode(lost)) == DUPLICATE
+
+
 def test_boot_that_is_heard_late_is_held_against_nothing() -> None:
     stories = Stories()
     stories.hear(*chain(3, boot=9)[2])

@@ -4,29 +4,55 @@
 
 import io
 import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from device_profiles.twins.pki import Authority, Credential
 from fleet_console.feed import Joined, Parted
-from fleet_console.watch import Watch
+from fleet_console.watch import GAP_S, Certificates, Watch
 from protocols.mqtt.session import Message
+from protocols.telemetry.batch import encode_batch
 from protocols.telemetry.envelope import Report, encode, genesis
 from protocols.telemetry.events import Lane, make
-from protocols.telemetry.topics import report_topic
+from protocols.telemetry.keys import signer_from_pem
+from protocols.telemetry.topics import order_topic, receipt_topic, report_topic
+from tests.protocols.telemetry.report_keys import signer
 from tests.protocols.telemetry.test_events import AT, SOUND
-from tillguard.voice import Voice
+from tillguard.voice import Fault, Voice
 
 
 class Screen:
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, certificates: Certificates | None = None) -> None:
         self.out, self.err = io.StringIO(), io.StringIO()
-        self.watch = Watch(Voice("fleet-console", as_json=as_json, out=self.out, err=self.err))
+        self.now = 0.0
+        voice = Voice("fleet-console", as_json=as_json, out=self.out, err=self.err)
+        self.watch = Watch(voice, certificates, lambda: self.now)
+
+    def settles(self) -> str:
+        """What is said once what stands open has stood for a while."""
+        self.out.truncate(self.out.seek(0))
+        self.now += GAP_S
+        self.watch.settle()
+        return self.out.getvalue()
 
     def shows(
-        self, seq: int, name: str = "device.back", *, topic: str | None = None, payload: bytes | None = None
+        self,
+        seq: int,
+        name: str = "device.back",
+        *,
+        topic: str | None = None,
+        payload: bytes | None = None,
+        by: str = "TG000001",
     ) -> str:
         report = Report("TG000001", 7, seq, genesis("TG000001"), make(name, AT, **SOUND[name]))
         where = topic or report_topic("TG000001", report.lane)
+        if payload is None:
+            payload = encode_batch([encode(report)], signer(by))
         self.out.truncate(self.out.seek(0))
-        self.watch.show(Message(where, encode(report) if payload is None else payload, seq, False, False, 1))
+        self.watch.show(Message(where, payload, seq, False, False, 1))
         return self.out.getvalue()
 
 
@@ -51,16 +77,53 @@ def test_report_as_json() -> None:
         "name": "device.back",
         "fields": {"device": "reader"},
         "words": "reader back",
+        "verified": False,
     }
 
 
-def test_duplicate_says_nothing_and_gap_says_what_is_missing() -> None:
+def test_signatures_are_verified_with_the_terminals_certificates(tmp_path: Path) -> None:
+    authority = Authority(datetime.now(UTC))
+    first, second = authority.client("TG000001"), authority.client("TG000001")
+    path = tmp_path / "TG000001.pem"
+    path.write_bytes(first.certificate)
+    screen = Screen(as_json=True, certificates=Certificates(tmp_path))
+
+    def sent(seq: int, credential: Credential, terminal: str = "TG000001") -> dict[str, Any]:
+        report = Report(terminal, 7, seq, genesis(terminal), make("device.back", AT, device="reader"))
+        payload = encode_batch([encode(report)], signer_from_pem(credential.key, "key"))
+        said = screen.shows(seq, topic=report_topic(terminal, Lane.HEALTH), payload=payload)
+        return dict(json.loads(said.splitlines()[-1]))
+
+    assert sent(1, first)["verified"] is True
+    assert sent(2, second)["reason"] == "batch: not signed by the terminal of its topic"
+    path.write_bytes(second.certificate)  # renewed
+    assert sent(3, second)["verified"] is True
+    assert sent(4, first)["event"] == "refused"
+    assert sent(1, first, "TG000009")["reason"] == "batch: the terminal's certificate is not known here"
+    with pytest.raises(Fault, match="no such folder"):
+        Certificates(tmp_path / "none")
+
+
+def test_what_head_office_says_itself_is_not_shown() -> None:
+    screen = Screen(as_json=True)
+    assert screen.shows(1, topic=order_topic("TG000001")) == screen.shows(1, topic=receipt_topic("TG000001")) == ""
+
+
+def test_duplicate_says_nothing_and_gap_says_what_is_missing_when_it_has_stood() -> None:
     screen = Screen(as_json=False)
     screen.shows(1)
     assert screen.shows(1) == ""
-    assert screen.shows(4).startswith("TG000001: reports 2 to 3 missing so far\n")
-    assert screen.shows(6).startswith("TG000001: report 5 missing so far\n")
-    assert screen.watch.shown == 3
+    screen.shows(4)
+    screen.shows(6)
+    screen.shows(3)
+    assert screen.settles() == ("TG000001: report 2 missing so far\nTG000001: report 5 missing so far\n")
+    assert screen.settles() == ""
+    screen.shows(9)
+    assert screen.settles() == "TG000001: reports 7..8 missing so far\n"
+    screen.shows(12)
+    screen.shows(10)
+    screen.shows(11)
+    assert screen.settles() == ""
 
 
 def test_unlinked_report_is_said_and_shown() -> None:
@@ -68,6 +131,17 @@ def test_unlinked_report_is_said_and_shown() -> None:
     screen.shows(1)
     lines = [json.loads(line) for line in screen.shows(2).splitlines()]
     assert [line["event"] for line in lines] == ["unlinked", "report"]
+
+
+def test_a_life_that_continues_nothing_is_said_when_it_has_stood() -> None:
+    screen = Screen(as_json=True)
+    screen.shows(1)
+    report = Report("TG000001", 9, 1, "0" * 64, make("agent.stopping", AT))
+    topic = report_topic("TG000001", Lane.HEALTH)
+    screen.shows(1, topic=topic, payload=encode_batch([encode(report)], signer("TG000001")))
+    said = json.loads(screen.settles())
+    assert said == {"event": "unlinked", "terminal": "TG000001", "boot": 9, "seq": 1}
+    assert screen.settles() == ""
 
 
 def test_what_is_no_report_is_refused_and_does_not_count() -> None:

@@ -146,6 +146,8 @@ class Shop:
         self.devices = {name: make() for name, make in self._makers.items()}
         self.plugged: dict[str, PtyServer] = {}
         self._port = 0
+        self.more = ""
+        """What the profile has behind its [report] section."""
         self.values: dict[str, Any] = {
             "terminal": TERMINAL, "reader": folder / "reader", "pad": folder / "pad", "broker": "127.0.0.1:9",
             "tls": "", "card_s": 3.0, "pin_s": 3.0, "acquirer_s": 0.4,
@@ -171,7 +173,7 @@ class Shop:
     def write_profile(self) -> Path:
         """The terminal's profile."""
         path = self.folder / "terminal.toml"
-        path.write_text(PROFILE.format(**self.values) + "outbox-rows = 1000000\n")
+        path.write_text(PROFILE.format(**self.values) + self.more)
         return path
 
     @contextlib.asynccontextmanager

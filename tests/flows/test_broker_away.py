@@ -13,26 +13,28 @@ from typing import Any
 from device_profiles.serve.mosquitto import free_port
 from tests.brokers import Running, broker
 from tests.flows.lives import Agent, Cradle, living
-from tests.flows.reckoning import audit_events, reckon
+from tests.flows.reckoning import UNRECORDED, audit_events, reckon
 from tests.flows.shop import Shop
 from tests.flows.test_reporting_over_mqtt import Line, shown, start_watch
 
 
 def reports(watch: Line) -> list[dict[str, Any]]:
-    """What head office was shown, in its order; nothing of it twice."""
+    """What head office was shown, in the order of the reports' numbers; nothing of it twice, no will."""
     numbers = shown(watch)
     assert len(numbers) == len(set(numbers))
     documents = [json.loads(line) for line in watch.lines]
-    return [document for document in documents if document["event"] == "report"]
+    found = [document for document in documents if document["event"] == "report" and document["seq"]]
+    found = [document for document in found if document["name"] not in UNRECORDED]
+    return sorted(found, key=lambda document: (document["boot"], document["seq"]))
 
 
 async def seen_at_head_office(watch: Line, shop: Shop) -> None:
     """Wait until everything was shown, ten seconds at most."""
     for _ in range(500):
-        if len(shown(watch)) >= len(audit_events(shop.state)):
+        if len(reports(watch)) >= len(audit_events(shop.state)):
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"head office has seen {len(shown(watch))} of {len(audit_events(shop.state))} events")
+    raise AssertionError(f"head office has seen {len(reports(watch))} of {len(audit_events(shop.state))} events")
 
 
 def pid_of(running: Running) -> int:

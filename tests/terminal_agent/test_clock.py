@@ -183,3 +183,40 @@ def test_the_machines_own_clocks() -> None:
     guarded = GuardedClock(clock, None)
     assert guarded.look() == 0
     assert abs(guarded.now_ms() - clock.now_ms()) < 1000
+
+
+def test_a_signed_time_raises_the_floor_and_never_lowers_it() -> None:
+    machine = Machine(wall=0)  # 1970
+    clock = GuardedClock(machine, None, BUILT)
+    assert clock.now_ms() == BUILT
+    clock.signed(NOW)
+    assert clock.now_ms() == clock.trusted_ms == clock.judged_ms == NOW
+    machine.passes(1_000)
+    clock.signed(NOW - YEAR)  # held back by somebody
+    assert clock.now_ms() == NOW + 1_000
+
+
+def test_ten_years_ahead_is_put_right_by_what_head_office_signs() -> None:
+    machine = Machine(wall=NOW + 10 * YEAR)
+    clock = GuardedClock(machine, NOW, BUILT)
+    assert clock.now_ms() == NOW + 10 * YEAR  # nobody has said otherwise
+    assert clock.judged_ms == NOW  # but certificates are not judged by it
+    clock.signed(NOW + 60_000)
+    assert clock.now_ms() == NOW + 60_000
+    for _ in range(48):  # and however long it stands
+        machine.passes(3_600_000)
+        clock.signed(NOW + 60_000 + round(machine.steady - 50_000))
+        clock.look()
+    assert clock.now_ms() == NOW + 60_000 + 48 * 3_600_000
+
+
+def test_a_credible_clock_is_not_held_back_by_a_time_that_was_held_back() -> None:
+    machine = Machine()
+    clock = GuardedClock(machine, NOW - 1_000, BUILT)
+    clock.look()
+    clock.signed(NOW - 3 * 3_600_000)
+    assert clock.now_ms() == NOW
+    machine.wall += 86_400_000  # put right, a day ahead, and what is signed agrees
+    clock.look()
+    clock.signed(machine.wall - 1_000)
+    assert clock.now_ms() == machine.wall

@@ -9,6 +9,7 @@ from mqtt5 import QoS, Will
 
 from protocols.telemetry.events import Lane
 from protocols.telemetry.topics import EVERYTHING, HEAD_OFFICE, order_topic, report_topic, tree
+from tests.attacks import ingest_cases
 from tests.attacks.fleet import HARDENED, ROGUE, VICTIM, Fleet, soft_fleet
 from tests.attacks.harness import Attack, Case
 from tests.attacks.mqtt_party import Party
@@ -95,7 +96,7 @@ ATTACK = Attack(
     "of itself",
     defence="an access list by the certificate's name: a terminal publishes the lanes of its own tree and reads its "
     "own tree, whatever it subscribes to and whatever will it leaves; head office takes a report only on the topic of "
-    "the terminal that it names",
+    "the terminal that it names, signed by that terminal's key",
     cases=(
         *_cases("report for another", report_for_another, "publish"),
         *_cases("order to another", order_another, "publish"),
@@ -109,5 +110,6 @@ ATTACK = Attack(
             alert="head office: refused",
             told="head office, on the screen of fleet-console watch",
         ),
+        *ingest_cases.SIGNED,
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from protocols.telemetry.events import Lane
 from protocols.telemetry.topics import HEAD_OFFICE, order_topic, report_topic
+from tests.attacks import ingest_cases
 from tests.attacks.fleet import HARDENED, ROGUE, VICTIM, Fleet, soft_fleet
 from tests.attacks.harness import Attack, Case
 
@@ -47,7 +48,8 @@ ATTACK = Attack(
     attacker="holds a valid certificate of one terminal; wants a stale order or report to be taken for a fresh one "
     "later, when nobody is there to be blamed",
     soft="mosquitto that demands certificates, has no access list and retains messages, as it does by default",
-    defence="the broker retains nothing and ends the connection of a client that asks for it; the access list keeps "
+    defence="the broker retains nothing and ends the connection of a client that asks for it, and head office takes no "
+    "report that was retained; the access list keeps "
     "terminals out of each other's orders anyway",
-    cases=(*_cases("order", leave_an_order), *_cases("report", leave_a_report)),
+    cases=(*_cases("order", leave_an_order), *_cases("report", leave_a_report), *ingest_cases.RETAINED),
 )

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A head office that lacks one defence: it believes what a report says of itself, or keeps no terminal's story."""
 
+from collections.abc import Callable
+
 from fleet_console.story import Finding, Stories, Verdict
-from fleet_console.watch import Watch
+from fleet_console.watch import Keys, Watch
 from protocols.mqtt.session import Message
-from protocols.telemetry.envelope import Report, decode
+from protocols.telemetry.batch import lines, read_batch
+from protocols.telemetry.envelope import Report
 from tillguard.voice import Voice
 
 
@@ -14,7 +17,8 @@ class CredulousWatch(Watch):
 
     def show(self, message: Message) -> None:
         """See :class:`Watch`."""
-        self._report(decode(message.payload))
+        for line in lines(read_batch(message.payload)):
+            self._report(line.report)
 
 
 class ForgetfulStories(Stories):
@@ -28,6 +32,13 @@ class ForgetfulStories(Stories):
 class ForgetfulWatch(Watch):
     """Shows whatever comes."""
 
-    def __init__(self, voice: Voice) -> None:
-        super().__init__(voice)
+    def __init__(self, voice: Voice, keys: Keys | None, steady_s: Callable[[], float]) -> None:
+        super().__init__(voice, keys, steady_s)
         self._stories = ForgetfulStories()
+
+
+class TrustingWatch(Watch):
+    """Verifies no signature: whoever may publish on a topic is believed."""
+
+    def __init__(self, voice: Voice, keys: Keys | None, steady_s: Callable[[], float]) -> None:
+        super().__init__(voice, None, steady_s)

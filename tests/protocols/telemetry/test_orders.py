@@ -82,7 +82,7 @@ def test_every_order_round_trips(name: str) -> None:
     found = believed(envelope)
     assert (found.id, found.kind.name, dict(found.arguments), found.sequence) == ("o-1", name, ARGUMENTS[name], 7)
     assert found.believed.persons == signers
-    assert identifier_of(found.believed) == "o-1"
+    assert identifier_of(found.believed.statement.body) == "o-1"
     with pytest.raises(Refused) as caught:  # and once only
         believed(envelope, floor=found.believed.floor)
     assert caught.value.cause is Cause.AGAIN

@@ -72,6 +72,7 @@ class PaperOutbox:
     anchor: str = ""
     kept: list[Event] = field(default_factory=list)
     takes: int = 1_000_000
+    full: bool = False
     on_put: Callable[[], None] = lambda: None
 
     def put(self, event: Event, anchor: str = "") -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The reporter against both brokers: in order, again after any loss, never done before head office's broker took it."""
+"""The reporter against both brokers: all of it, again after any loss, never done before head office's receipt."""
 
 import asyncio
 import contextlib
@@ -19,12 +19,15 @@ import aiomqtt
 import pytest
 
 from device_profiles.serve.mosquitto import free_port
-from protocols.telemetry.envelope import decode
+from protocols.telemetry.batch import lines, read_batch
 from protocols.telemetry.events import make
-from terminal_agent.report.mqtt import Reporter
+from terminal_agent.clock import GuardedClock, SystemClock
+from terminal_agent.report.mqtt import connect
 from terminal_agent.report.outbox import Outbox
+from terminal_agent.report.reporter import Reporter
 from terminal_agent.report.settings import ReportSettings
 from tests.brokers import KINDS, Pki, broker, make_pki
+from tests.receipts import office, receipt_key
 
 AT = 1_763_800_000_000
 TERMINAL = "TG000001"
@@ -43,12 +46,16 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def settings(pki: Pki, address: str, name: str = TERMINAL, **more: Any) -> ReportSettings:
-    return ReportSettings(address, pki.ca, pki.certificate(name), pki.key(name), longest_wait_s=1.0, answer_s=3, **more)
+    more = {"longest_wait_s": 1.0, "answer_s": 3, "receipt_key": receipt_key(pki.folder)} | more
+    return ReportSettings(address, pki.ca, pki.certificate(name), pki.key(name), **more)
 
 
 @contextlib.asynccontextmanager
-async def reporting(settings: ReportSettings, outbox: Outbox) -> AsyncIterator[Reporter]:
-    reporter = Reporter(settings, TERMINAL, outbox, random.Random(1).random)
+async def reporting(
+    settings: ReportSettings, outbox: Outbox, clock: GuardedClock | None = None
+) -> AsyncIterator[Reporter]:
+    clock = clock or GuardedClock(SystemClock(), None)
+    reporter = Reporter(settings, TERMINAL, outbox, clock, connect, random.Random(1).random)
     task = asyncio.create_task(reporter.run())
     try:
         yield reporter
@@ -70,14 +77,14 @@ async def head_office(pki: Pki, port: int) -> AsyncIterator[aiomqtt.Client]:
 
 
 async def heard(client: aiomqtt.Client, count: int) -> list[tuple[int, int]]:
-    """The next reports by (boot, seq)."""
-    found = []
+    """The next reports by (boot, seq); wills are passed over."""
+    found: list[tuple[int, int]] = []
     async with asyncio.timeout(10):
-        for _ in range(count):
+        while len(found) < count:
             message = await anext(client.messages)
             assert isinstance(message.payload, bytes)
-            report = decode(message.payload)
-            found.append((report.boot, report.seq))
+            reports = [line.report for line in lines(read_batch(message.payload))]
+            found += [(report.boot, report.seq) for report in reports if report.seq]
     return found
 
 
@@ -100,17 +107,20 @@ def put(outbox: Outbox, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_reports_arrive_once_and_in_order(kind: str, pki: Pki, outbox: Outbox, tmp_path: Path) -> None:
-    async with broker(kind, pki, tmp_path) as running, head_office(pki, running.port) as office:
+async def test_reports_arrive_once_in_order_and_go_with_the_receipt(
+    kind: str, pki: Pki, outbox: Outbox, tmp_path: Path
+) -> None:
+    async with broker(kind, pki, tmp_path) as running, office(pki, running.port) as here:
         put(outbox, 40)
         async with reporting(settings(pki, running.address), outbox) as reporter:
             assert await reporter.drained(10)
             put(outbox, 1)
             assert await reporter.drained(10)
             assert reporter.status.connected
-        assert await heard(office, 41) == [(AT, seq) for seq in range(1, 42)]
-        assert len(office.messages) == 0
-    assert outbox.waiting == 0
+            await until(lambda: outbox.waiting == 0)
+        assert here.committed.order == [(TERMINAL, AT, seq) for seq in range(1, 42)]
+        assert here.committed.batches == [32, 8, 1]
+        assert here.committed.linked()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -122,9 +132,10 @@ async def test_what_nobody_listens_to_waits(kind: str, pki: Pki, outbox: Outbox,
     ):
         await said(reporter, "head office does not listen", connected=True)
         assert outbox.waiting == 5
-        async with head_office(pki, running.port) as office:
-            assert await heard(office, 5) == [(AT, seq) for seq in range(1, 6)]
+        async with head_office(pki, running.port) as listener:
+            assert await heard(listener, 5) == [(AT, seq) for seq in range(1, 6)]
             assert await reporter.drained(5)
+    assert outbox.waiting == 5  # the broker's word is no receipt
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,20 +146,17 @@ async def test_broker_that_comes_later_and_dies_between(kind: str, pki: Pki, out
     async with reporting(settings(pki, f"127.0.0.1:{port}"), outbox) as reporter:
         await said(reporter, "refused", connected=False)
         async with broker(kind, pki, tmp_path, port) as running:
-            async with head_office(pki, port) as office:
-                assert await heard(office, 3) == [(AT, 1), (AT, 2), (AT, 3)]
+            async with head_office(pki, port) as listener:
+                assert await heard(listener, 3) == [(AT, 1), (AT, 2), (AT, 3)]
                 assert await reporter.drained(5)
             if running.pid is not None:
                 os.kill(running.pid, signal.SIGKILL)
         await until(lambda: not reporter.status.connected)
         put(outbox, 2)
-        async with broker(kind, pki, tmp_path, port), head_office(pki, port) as office:
-            # A broker without memory gets the last reports again: whoever receives knows them by their number.
-            numbers = set()
-            while len(numbers) < 5:
-                numbers.update(await heard(office, 1))
-            assert numbers == {(AT, seq) for seq in range(1, 6)}
-            assert await reporter.drained(5)
+        async with broker(kind, pki, tmp_path, port), office(pki, port) as here:
+            # Nothing had a receipt, so a broker without memory gets all again: they are known by their number.
+            await until(lambda: outbox.waiting == 0)
+            assert set(here.committed.rows) == {(TERMINAL, AT, seq) for seq in range(1, 6)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,12 +164,14 @@ async def test_denied_reports_stay(kind: str, pki: Pki, outbox: Outbox, tmp_path
     put(outbox, 1)
     async with (
         broker(kind, pki, tmp_path) as running,
-        head_office(pki, running.port) as office,
+        head_office(pki, running.port) as listener,
         reporting(settings(pki, running.address, "TG000002"), outbox) as reporter,
     ):
-        await said(reporter, "refuses reports (reason code 87)", connected=False)
+        # The twin refuses the will, and with it the connection; mosquitto lets it in and refuses what it reports.
+        denied = {"twin": "Not authorized", "mosquitto": "refuses reports (reason code 87)"}
+        await said(reporter, denied[kind], connected=False)
         assert outbox.waiting == 1
-        assert len(office.messages) == 0
+        assert len(listener.messages) == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -191,6 +201,44 @@ async def test_broker_of_another_authority_is_refused(kind: str, pki: Pki, outbo
     assert outbox.waiting == 1
 
 
+class Wrong(SystemClock):
+    """The machine's clock, set wrong; the steady one runs on."""
+
+    def __init__(self, at_ms: int) -> None:
+        self._off_ms = at_ms - super().now_ms()
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self._off_ms
+
+
+YEAR = 365 * 86_400_000
+
+
+async def test_boot_in_1970_or_in_ten_years_is_put_right_by_receipts(pki: Pki, outbox: Outbox, tmp_path: Path) -> None:
+    """Nothing but the broker is reached, no time service: certificates are judged by the time that was last trusted."""
+    now = SystemClock().now_ms()
+    async with broker("mosquitto", pki, tmp_path) as running, office(pki, running.port):
+        for wall in (0, now + 10 * YEAR):
+            clock = GuardedClock(Wrong(wall), now - 60_000)
+            put(outbox, 1)
+            async with reporting(settings(pki, running.address), outbox, clock):
+                await until(lambda: outbox.waiting == 0)
+            assert abs(clock.now_ms() - SystemClock().now_ms()) < 60_000
+
+
+@pytest.mark.parametrize(("off", "words"), [(-10 * YEAR, "is not valid yet"), (10 * YEAR, "has expired")])
+async def test_what_a_wrong_clock_needs_of_a_person_is_said(
+    off: int, words: str, pki: Pki, outbox: Outbox, tmp_path: Path
+) -> None:
+    """A first boot: no time was ever trusted, and the certificates do not fit the one that there is."""
+    wall = SystemClock().now_ms() + off
+    async with broker("mosquitto", pki, tmp_path) as running:
+        clock = GuardedClock(Wrong(wall), None, built_ms=wall)
+        async with reporting(settings(pki, running.address), outbox, clock) as reporter:
+            await said(reporter, words, connected=False)
+            assert "set the clock" in reporter.status.words
+
+
 async def test_broker_of_another_name_is_refused(pki: Pki, outbox: Outbox, tmp_path: Path) -> None:
     async with broker("twin", pki, tmp_path) as running:
         other = settings(pki, f"127.0.0.2:{running.port}")
@@ -216,7 +264,7 @@ def _relay_to(port: int) -> Any:
 async def test_missing_files_are_said_and_tried_again(pki: Pki, outbox: Outbox) -> None:
     wrong = dataclasses.replace(settings(pki, "127.0.0.1:1"), key=pki.folder / "none.key")
     async with reporting(wrong, outbox) as reporter:
-        await said(reporter, "report certificates", connected=False)
+        await said(reporter, "report certificates: No such file", connected=False)
 
 
 @pytest.mark.parametrize("silence", ["tcp", "tls"])
@@ -253,8 +301,11 @@ async def test_broker_that_acknowledges_nothing_is_left(pki: Pki, outbox: Outbox
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kept.append(writer)
-        await reader.read(10)
+        await reader.readexactly(2)
         writer.write(b"\x20\x03\x00\x00\x00")
+        while octets := await reader.read(4096):
+            if octets[0] == 0x82:  # SUBSCRIBE to two topics, in a packet of its own
+                writer.write(b"\x90\x05" + octets[2:4] + b"\x00\x01\x01")
 
     put(outbox, 1)
     server = await asyncio.start_server(deaf, "127.0.0.1", 0, ssl=context)
@@ -298,7 +349,15 @@ async def test_back_off_is_a_random_part_of_a_growing_time(pki: Pki, outbox: Out
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        reporter = Reporter(settings(pki, address), TERMINAL, outbox, lambda: 0.5, sleep=sleep)
+        reporter = Reporter(
+            settings(pki, address),
+            TERMINAL,
+            outbox,
+            GuardedClock(SystemClock(), None),
+            connect,
+            lambda: 0.5,
+            sleep=sleep,
+        )
         task = asyncio.create_task(reporter.run())
         async with asyncio.timeout(5):
             await enough.wait()

@@ -14,11 +14,14 @@ import pytest
 
 from protocols.telemetry.envelope import Report, decode, genesis, report_hash
 from protocols.telemetry.events import Event, Lane, make
-from terminal_agent.report.outbox import CARRIED, KEPT, Outbox
-from terminal_agent.report.settings import OutboxError
+from protocols.telemetry.ranges import read_ranges
+from protocols.telemetry.receipt import Receipt
+from terminal_agent.report.outbox import CARRIED, Outbox, Row
+from terminal_agent.report.settings import LaneBounds, OutboxError, OutboxFull
 
 AT = 1_763_800_000_000
 TERMINAL = "TG000001"
+SMALL = LaneBounds(64, 64, 64, 64)
 
 
 def event(number: int = 0) -> Event:
@@ -45,56 +48,101 @@ def outbox(path: Path) -> Iterator[Outbox]:
     box.close()
 
 
-def put_many(outbox: Outbox) -> None:
-    for number in range(2, 1_000):
-        outbox.put(event(number))
+def kept(outbox: Outbox) -> list[Row]:
+    """Everything without a receipt, in the order of its making."""
+    rows = (outbox.unsent(lane, 1_000_000, (-1, 0)) for lane in Lane)
+    return sorted((row for some in rows for row in some), key=lambda row: row.place)
 
 
 def reports(outbox: Outbox) -> list[Report]:
-    return [decode(row.octets) for row in outbox.pending(1_000_000)]
+    return [decode(row.octets) for row in kept(outbox)]
+
+
+def places(rows: list[Row]) -> list[tuple[int, int]]:
+    return [row.place for row in rows]
+
+
+def receipt(upto: int, serial: int = 1, *, boot: int = AT, also: tuple[tuple[int, int], ...] = ()) -> Receipt:
+    return Receipt(TERMINAL, boot, upto, AT, serial, also)
 
 
 def assert_linked(outbox: Outbox, prev: str | None = None) -> None:
-    for row in outbox.pending(1_000_000):
+    for row in kept(outbox):
         report = decode(row.octets)
         assert prev is None or report.prev == prev
         prev = report_hash(row.octets)
 
 
-def test_reports_are_numbered_linked_and_addressed(outbox: Outbox) -> None:
+def put_many(outbox: Outbox) -> None:
+    for number in range(2, 1_000):
+        outbox.put(event(number))
+
+
+def test_reports_are_numbered_linked_and_in_their_lane(outbox: Outbox) -> None:
     assert [outbox.put(event(number)) for number in range(3)] == [1, 2, 3]
-    rows = outbox.pending()
-    assert [(row.boot, row.seq, row.topic) for row in rows] == [
-        (AT, number, "pos/v1/s20/TG000001/health") for number in (1, 2, 3)
-    ]
+    assert places(outbox.unsent(Lane.HEALTH, 9)) == [(AT, 1), (AT, 2), (AT, 3)]
     assert [report.event for report in reports(outbox)] == [event(number) for number in range(3)]
-    assert_linked(outbox, genesis(TERMINAL))
     outbox.put(alert(4))
-    assert outbox.pending()[-1].topic == "pos/v1/s20/TG000001/alert"
-    assert outbox.waiting == 4
-    assert [row.seq for row in outbox.pending(2)] == [1, 2]
+    outbox.put(step(5))
+    assert_linked(outbox, genesis(TERMINAL))
+    assert outbox.began_prev == genesis(TERMINAL)
+    assert places(outbox.unsent(Lane.ALERT, 9)) == [(AT, 4)]
+    assert places(outbox.unsent(Lane.BULK, 9)) == [(AT, 5)]
+    assert (outbox.waiting, dict(outbox.unreceipted)) == (
+        5, {Lane.ALERT: 1, Lane.ACK: 0, Lane.HEALTH: 3, Lane.BULK: 1}
+    )  # fmt: skip
+    assert places(outbox.unsent(Lane.HEALTH, 2)) == [(AT, 1), (AT, 2)]
+    assert places(outbox.unsent(Lane.HEALTH, 9, (AT, 2))) == [(AT, 3)]
 
 
-def test_done_is_cumulative_and_what_is_done_no_longer_waits(outbox: Outbox) -> None:
+def test_what_a_broker_took_is_not_unsent_and_still_kept(outbox: Outbox) -> None:
     for number in range(5):
         outbox.put(event(number))
-    rows = outbox.pending()
-    outbox.done(rows[2].number)
-    outbox.done(rows[0].number)
-    assert [row.seq for row in outbox.pending()] == [4, 5]
+    outbox.sent(Lane.HEALTH, (AT, 3))
+    outbox.sent(Lane.HEALTH, (AT, 1))
+    assert places(outbox.unsent(Lane.HEALTH, 9)) == [(AT, 4), (AT, 5)]
+    assert outbox.waiting == 5
+
+
+def test_a_receipt_trims_what_it_names_and_nothing_else(outbox: Outbox) -> None:
+    for number in range(9):
+        outbox.put(event(number))
+    outbox.put(alert(9))
+    assert outbox.receipted(receipt(3, also=((5, 6), (10, 10)))) == 6
+    assert places(kept(outbox)) == [(AT, number) for number in (4, 7, 8, 9)]
+    assert outbox.waiting == 4
+    assert outbox.unreceipted[Lane.ALERT] == 0
+    assert outbox.receipted(receipt(8, serial=2, boot=AT - 1)) == 0  # of another life
+    assert outbox.waiting == 4
+
+
+def test_an_old_receipt_says_nothing_over_restarts_too(path: Path) -> None:
+    outbox = Outbox.open(path, TERMINAL, opened_at_ms=AT)
+    for number in range(3):
+        outbox.put(event(number))
+    assert outbox.receipted(receipt(1, serial=7)) == 1
+    assert outbox.receipted(receipt(3, serial=7)) is None
+    outbox.close()
+    again = Outbox.open(path, TERMINAL, opened_at_ms=AT)
+    assert again.receipted(receipt(3, serial=6)) is None
+    assert again.receipted(receipt(3, serial=8)) == 2
+    assert again.waiting == 0
+    again.close()
 
 
 def test_next_boot_is_later_goes_on_with_the_link_and_keeps_what_waits(path: Path) -> None:
     first = Outbox.open(path, TERMINAL, opened_at_ms=AT)
     first.put(event(1))
     first.put(event(2))
-    first.done(first.pending()[0].number)
+    first.sent(Lane.HEALTH, (AT, 1))
     first.close()
     second = Outbox.open(path, TERMINAL, opened_at_ms=AT)
     assert (second.boot, second.seq) == (AT + 1, 0)
+    assert second.began_prev == report_hash(kept(second)[-1].octets)
     second.put(event(3))
-    assert [(report.boot, report.seq) for report in reports(second)] == [(AT, 2), (AT + 1, 1)]
-    assert_linked(second)
+    assert places(second.unsent(Lane.HEALTH, 9)) == [(AT, 2), (AT + 1, 1)]
+    assert places(kept(second)) == [(AT, 1), (AT, 2), (AT + 1, 1)]
+    assert_linked(second, genesis(TERMINAL))
     second.close()
 
 
@@ -110,61 +158,118 @@ def test_epoch_grows_over_a_clock_set_back_and_over_a_lost_file(path: Path) -> N
     anew.close()
 
 
-def test_rewind_offers_what_was_sent_last(outbox: Outbox) -> None:
-    for number in range(KEPT + 100):
+def test_rewind_offers_everything_without_a_receipt(outbox: Outbox) -> None:
+    for number in range(40):
         outbox.put(event(number))
-        outbox.done(outbox.pending(1)[0].number)
-    assert outbox.waiting == 0
-    outbox.flush()
-    assert outbox.rewind() == KEPT
-    assert outbox.pending(1)[0].seq == 101
+        outbox.put(step(number))
+    outbox.receipted(receipt(20))
+    outbox.sent(Lane.HEALTH, (AT, 79))
+    outbox.sent(Lane.BULK, (AT, 40))
+    assert outbox.rewind() == 30 + 10
+    assert places(outbox.unsent(Lane.HEALTH, 1)) == [(AT, 21)]
+    assert places(outbox.unsent(Lane.BULK, 1)) == [(AT, 22)]
+
+
+def test_held_gives_reports_of_any_lane_by_number(outbox: Outbox) -> None:
+    outbox.put(event(1))
+    outbox.put(alert(2))
+    outbox.put(step(3))
+    assert [(row.place, row.lane) for row in outbox.held(AT, 2, 9, 9)] == [((AT, 2), Lane.ALERT), ((AT, 3), Lane.BULK)]
+    assert places(outbox.held(AT, 1, 9, 2)) == [(AT, 1), (AT, 2)]
+    assert outbox.held(AT + 1, 1, 9, 9) == []
 
 
 def test_marks_of_what_was_sent_are_carried_by_later_writes(path: Path) -> None:
     outbox = Outbox.open(path, TERMINAL, opened_at_ms=AT)
     for number in range(CARRIED + 1):
         outbox.put(event(number))
-    for row in outbox.pending(CARRIED):
-        outbox.done(row.number)
+    for row in outbox.unsent(Lane.HEALTH, CARRIED):
+        outbox.sent(Lane.HEALTH, row.place)
     outbox._database.close()  # as a kill would: nothing more is written
     again = Outbox.open(path, TERMINAL, opened_at_ms=AT)
-    assert [row.seq for row in again.pending()] == [CARRIED + 1]
-    again.close()
+    assert places(again.unsent(Lane.HEALTH, 9)) == [(AT, CARRIED + 1)]
+    again.put(event(0))
+    again.sent(Lane.HEALTH, (again.boot, 1))
+    again.put(event(1))
+    again._database.close()
+    third = Outbox.open(path, TERMINAL, opened_at_ms=AT)
+    assert places(third.unsent(Lane.HEALTH, 9)) == [(AT + 1, 2)]
+    third.close()
 
 
-def test_full_outbox_drops_the_oldest_of_the_least_lane_and_says_so(path: Path) -> None:
-    outbox = Outbox.open(path, TERMINAL, opened_at_ms=AT, rows=100)
-    for number in range(40):
-        outbox.put(step(number))
-    for number in range(40, 80):
-        outbox.put(event(number))
-    for number in range(80, 100):
-        outbox.put(alert(number))
-    outbox.put(alert(100))
-    kept = reports(outbox)
-    assert len(kept) <= 100
-    assert [report.event for report in kept if report.event.name == "report.dropped"] == [
-        make("report.dropped", AT + 100, count=2, lane="bulk", epoch_back=0, ranges="1..2")
-    ]
-    assert kept[0].event == step(2)
-    for number in range(101, 400):
-        outbox.put(alert(number))
-    kept = reports(outbox)
-    assert len(kept) <= 100
-    assert kept[-1].event == alert(399)
-    assert {report.lane for report in kept} == {Lane.ALERT}
+@pytest.mark.parametrize("lane", [Lane.BULK, Lane.HEALTH])
+def test_a_full_lane_drops_its_own_oldest_and_says_which(lane: Lane, path: Path) -> None:
+    make_one, other = (step, event) if lane is Lane.BULK else (event, step)
+    outbox = Outbox.open(path, TERMINAL, opened_at_ms=AT, bounds=SMALL)
+    for number in range(100):
+        outbox.put(other(number))
+    for number in range(1_000):
+        outbox.put(make_one(number))
+    here = reports(outbox)
+    told = [report.event.fields for report in here if report.event.name == "report.dropped"]
+    assert {fields["lane"] for fields in told} == {lane.value}
+    gone = {
+        number
+        for fields in told
+        for first, last in read_ranges(str(fields["ranges"]))
+        for number in range(first, last + 1)
+    }
+    assert len(gone) == sum(int(fields["count"]) for fields in told)
+    assert gone == set(range(1, outbox.seq + 1)) - {report.seq for report in here}
+    assert sum(len(row.octets) for row in kept(outbox) if row.lane is lane) <= 64 * 1024
+    assert sum(report.event.name == other(0).name for report in here) == 100
+    assert here[-1].event == make_one(999)
     outbox.close()
 
 
-def test_full_outbox_forgets_what_was_sent_before_it_drops_anything(path: Path) -> None:
-    outbox = Outbox.open(path, TERMINAL, opened_at_ms=AT, rows=100)
+def test_what_an_earlier_life_lost_is_told_with_its_epoch(path: Path) -> None:
+    outbox = Outbox.open(path, TERMINAL, opened_at_ms=AT, bounds=SMALL)
     for number in range(100):
         outbox.put(step(number))
-    outbox.done(outbox.pending(50)[-1].number)
-    for number in range(100, 150):
-        outbox.put(step(number))
-    assert [report.seq for report in reports(outbox)] == list(range(51, 151))
     outbox.close()
+    later = Outbox.open(path, TERMINAL, opened_at_ms=AT + 5_000, bounds=SMALL)
+    for number in range(400):
+        later.put(step(number))
+    backs = {report.event.fields["epoch_back"] for report in reports(later) if report.event.name == "report.dropped"}
+    assert backs == {5_000, 0}
+    later.close()
+
+
+def test_alerts_are_never_dropped_what_does_not_fit_is_refused(path: Path) -> None:
+    outbox = Outbox.open(path, TERMINAL, opened_at_ms=AT, bounds=SMALL)
+    assert not outbox.full
+
+    def flood() -> None:
+        for number in range(10_000):
+            outbox.put(alert(number))
+
+    with pytest.raises(OutboxFull, match="full of alerts") as caught:
+        flood()
+    count = outbox.seq
+    assert "what follows waits in the audit log" in caught.value.hint
+    assert outbox.full
+    assert [report.event for report in reports(outbox)] == [alert(number) for number in range(count)]
+    outbox.put(event(1))  # another lane has its own room
+    outbox.receipted(receipt(count))
+    assert not outbox.full
+    outbox.put(alert(1))
+    outbox.close()
+
+
+def test_what_is_asked_for_and_gone_is_told_once(outbox: Outbox) -> None:
+    for number in range(6):
+        outbox.put(event(number))
+    outbox.receipted(receipt(3))
+    outbox.disown(AT, 2, 5, AT)
+    outbox.disown(AT, 2, 5, AT)
+    outbox.disown(AT, 2, 5_000, AT)  # never were
+    outbox.disown(AT + 1, 1, 1, AT)
+    outbox.disown(AT - 7, 1, 2, AT)
+    told = [report.event.fields for report in reports(outbox) if report.event.name == "report.dropped"]
+    assert told == [
+        {"count": 2, "epoch_back": 0, "ranges": "2..3"},
+        {"count": 2, "epoch_back": 7, "ranges": "1..2"},
+    ]
 
 
 def test_disk_full_is_said_nothing_is_half_written_and_space_cures_it(outbox: Outbox) -> None:
@@ -177,7 +282,7 @@ def test_disk_full_is_said_nothing_is_half_written_and_space_cures_it(outbox: Ou
         put_many(outbox)
     assert "free some space" in caught.value.hint
     before = outbox.waiting
-    assert outbox.seq == before
+    assert outbox.seq == before == len(kept(outbox))
     database.execute("PRAGMA max_page_count = 100000")
     assert outbox.put(event(5)) == before + 1
     assert_linked(outbox, genesis(TERMINAL))
@@ -227,7 +332,7 @@ def test_what_is_no_outbox_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 9")
     database.close()
-    with pytest.raises(OutboxError, match="version 9, 2 expected"):
+    with pytest.raises(OutboxError, match="version 9, 3 expected"):
         Outbox.open(path, TERMINAL, opened_at_ms=AT)
 
 
@@ -266,19 +371,20 @@ def test_who_waits_for_reports_is_told_after_they_are_kept(outbox: Outbox) -> No
 WRITER = """
 import sys
 from pathlib import Path
+from protocols.telemetry.events import Lane
 from terminal_agent.report.outbox import Outbox
-from tests.terminal_agent.report.test_outbox import event
+from tests.terminal_agent.report.test_outbox import event, receipt
 outbox = Outbox.open(Path(sys.argv[1]), "TG000001", opened_at_ms=int(sys.argv[2]))
 while True:
     seq = outbox.put(event())
     print(outbox.boot, seq, flush=True)
     if seq % 7 == 0:
-        outbox.done(outbox.pending(3)[-1].number)
+        outbox.sent(Lane.HEALTH, outbox.unsent(Lane.HEALTH, 3)[-1].place)
 """
 
 
 def test_kill_9_loses_nothing_that_put_returned(path: Path) -> None:
-    """Five kills at seeded moments: every number that was returned is either kept or was handed on, links unbroken."""
+    """Five kills at seeded moments: every number that was returned is kept, links unbroken."""
     moments = random.Random(20251122)
     returned: set[tuple[int, int]] = set()
     for boot in range(5):
@@ -294,12 +400,8 @@ def test_kill_9_loses_nothing_that_put_returned(path: Path) -> None:
         writer.stdout.close()
         writer.wait()
     outbox = Outbox.open(path, TERMINAL, opened_at_ms=AT + 100)
-    outbox.rewind()
-    kept = [(report.boot, report.seq) for report in reports(outbox)]
-    assert kept == sorted(kept)
-    assert_linked(outbox)
-    assert all(entry in set(kept) for entry in returned if entry >= kept[0])
-    assert len(kept) >= KEPT or returned <= set(kept)
+    assert_linked(outbox, genesis(TERMINAL))
+    assert returned <= set(places(kept(outbox)))
     outbox.close()
 
 
@@ -319,25 +421,67 @@ def test_how_far_the_audit_log_is_kept_is_written_in_one_stroke_with_the_report(
 
     with pytest.raises(OutboxError, match="full"):
         fill()
-    kept, anchor = len(outbox.pending(10_000)), outbox.anchor
-    assert anchor == f"agent/TG000001:{kept - 1}:00"
+    count, anchor = len(kept(outbox)), outbox.anchor
+    assert anchor == f"agent/TG000001:{count - 1}:00"
     outbox._database.close()
     again = Outbox.open(path, "TG000001", opened_at_ms=AT)
-    assert (len(again.pending(10_000)), again.anchor) == (kept, anchor)
+    assert (len(kept(again)), again.anchor) == (count, anchor)
     again.close()
 
 
-def test_an_outbox_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+def old_file(path: Path) -> None:
+    """A file of version 2, as an agent of then left it."""
+    database = sqlite3.connect(path)
+    database.executescript((Path(__file__).parents[2] / "vectors/outbox_v2.sql").read_text())
+    database.close()
+
+
+def test_an_outbox_of_version_2_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
-    old = Outbox.open(path, "TG000001", opened_at_ms=AT)
-    old.put(make("device.back", AT, device="pad"))
-    old.close()
+    old_file(path)
+    outbox = Outbox.open(path, "TG000001", opened_at_ms=AT)
+    here = reports(outbox)
+    assert outbox.boot == AT + 51
+    assert outbox.anchor == "agent/TG000001:10:0a"
+    # What a broker had acknowledged waits again; the report of the dropped, which named none then, is left out.
+    assert [(report.boot, report.seq) for report in here] == [(AT, seq) for seq in range(1, 10)] + [(AT + 50, 2)]
+    assert [report.event for report in here[:8]] == [event(number) for number in range(8)]
+    assert here[9].event == make("payment.step", AT + 52, payment="p1", step="gpo", wire="reader", ms=4)
+    assert outbox.waiting == 10
+    outbox.put(event(1), "agent/TG000001:11:0b")
+    assert_linked(outbox, genesis(TERMINAL))
+    outbox.disown(AT + 50, 1, 1, AT)  # head office asks for it
+    assert reports(outbox)[-1].event.fields == {"count": 1, "epoch_back": 1, "ranges": "1"}
+    outbox.close()
+    again = Outbox.open(path, "TG000001", opened_at_ms=AT)
+    assert again.waiting == 12
+    again.close()
+
+
+def test_an_outbox_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    old_file(path)
     database = sqlite3.connect(path)
     database.execute("ALTER TABLE story DROP COLUMN anchor")
     database.execute("PRAGMA user_version = 1")
     database.close()
     outbox = Outbox.open(path, "TG000001", opened_at_ms=AT)
     assert outbox.anchor == ""
-    assert len(outbox.pending()) == 1
-    outbox.put(make("device.back", AT, device="pad"), "agent/TG000001:2:01")
+    assert outbox.waiting == 10
     outbox.close()
+
+
+def test_a_version_is_taken_over_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    old_file(path)
+    database = sqlite3.connect(path)
+    database.execute("UPDATE report SET octets = x'00' WHERE number = 5")
+    database.commit()
+    database.close()
+    for _ in range(2):
+        with pytest.raises(OutboxError, match="cannot be taken over"):
+            Outbox.open(path, "TG000001", opened_at_ms=AT)
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert database.execute("SELECT count(*) FROM report").fetchone() == (11,)
+    database.close()

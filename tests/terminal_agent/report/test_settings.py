@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from protocols.telemetry.events import Lane
 from terminal_agent.report.settings import ReportSettings
 from tillguard.settings import load
 from tillguard.voice import Fault
@@ -23,6 +24,8 @@ def test_good_section(tmp_path: Path) -> None:
     settings = read(tmp_path, GOOD)
     assert settings.address == ("127.0.0.1", 8883)
     assert settings.ca == tmp_path / "ca.pem"
+    assert settings.lanes.octets[Lane.BULK] == 16 << 20
+    assert settings.receipt_key is None
     assert read(tmp_path, GOOD.replace("127.0.0.1", "[::1]")).address == ("::1", 8883)
 
 
@@ -35,7 +38,9 @@ def test_good_section(tmp_path: Path) -> None:
         ("127.0.0.1:8883", "h:65536", "broker: host:port expected"),
         ('key = "t.key"', "", "key: missing"),
         ('key = "t.key"', 'key = "t.key"\ntls = false', "tls: unknown key"),
-        ('key = "t.key"', 'key = "t.key"\noutbox_rows = 1', "outbox_rows: 100 to 1000000 expected"),
+        ('key = "t.key"', 'key = "t.key"\n[lanes]\nbulk-kib = 1', "bulk-kib: 64 to 1048576 expected"),
+        ('key = "t.key"', 'key = "t.key"\nheartbeat-s = 1', "heartbeat_s: 5 to 3600 expected"),
+        ('key = "t.key"', 'key = "t.key"\nreceipt-s = 0.5', "receipt_s: 1 to 3600 expected"),
         ('key = "t.key"', 'key = "t.key"\nkeep-alive-s = 1', "keep_alive_s: 5 to 300 expected"),
     ],
 )

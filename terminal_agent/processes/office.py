@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent's process has for head office, wired: reporter, presence, orders and their rooms. Decides nothing."""
+
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from protocols.ed25519 import verify
+from protocols.signed import Trust
+from protocols.telemetry.orders import Room, trust_fault
+from terminal_agent.audit import AuditLog
+from terminal_agent.clock import GuardedClock
+from terminal_agent.flows.books import Books
+from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom, UsbRoom
+from terminal_agent.flows.ordering import Act, Ordering
+from terminal_agent.flows.presence import Presence
+from terminal_agent.flows.reporting import Recorder
+from terminal_agent.orders.ledger import Ledger
+from terminal_agent.orders.profile_store import ProfileStore
+from terminal_agent.processes.profile import TerminalProfile, load_text
+from terminal_agent.report.outbox import Outbox
+from terminal_agent.report.reporter import Reporter
+from terminal_agent.usb.store import Store
+from terminal_agent.usb.trust import load_trust
+from tillguard.exits import Exit
+from tillguard.voice import Fault
+
+Trace = Callable[[str, str, str], None]
+LEDGER = "orders.db"
+
+
+class HeadOffice:
+    """One terminal's half of head office. ``reporter`` is made by :meth:`connect`."""
+
+    reporter: Reporter
+
+    def __init__(
+        self,
+        profile: TerminalProfile,
+        path: Path,
+        outbox: Outbox,
+        log: AuditLog,
+        recorder: Recorder,
+        clock: GuardedClock,
+        parts: Callable[[], Mapping[str, str]],
+    ) -> None:
+        """``parts``: how everything else stands, in words, for diagnostics."""
+        self._profile = profile
+        self._outbox = outbox
+        self._log = log
+        self._clock = clock
+        terminal, state = profile.terminal.id, profile.terminal.state
+        self._ledger = Ledger.open(state / LEDGER, terminal)
+        self._till = TillRoom(self._ledger)
+        self._orders = Ordering(
+            terminal,
+            self._ledger,
+            _trust(profile),
+            verify,
+            recorder,
+            clock,
+            {
+                Room.AGENT: AgentRoom(recorder, lambda: {**self._own_parts(), **parts()}),
+                Room.TILL: self._till,
+                Room.REPORT: ReportRoom(outbox, lambda: self.reporter),
+                Room.PROFILE: ProfileRoom(self._profiles(path), clock),
+                **self._usb(),
+            },
+        )
+
+    def bar(self, books: Books) -> None:
+        """Payments begin only while the terminal's standing allows it."""
+        books.barred = self._till.bar
+
+    def open(self) -> None:
+        """At start: answer the order in which an earlier run died."""
+        self._orders.open()
+
+    def connect(self, trace: Trace | None) -> Reporter:
+        """Make the reporter. aiomqtt and paho are loaded here, and only by the agent."""
+        from terminal_agent.report.mqtt import connect
+
+        settings, terminal = self._profile.report, self._profile.terminal.id
+        chance = lambda: secrets.randbelow(1 << 53) / (1 << 53)  # noqa: E731
+        self.reporter = Reporter(settings, terminal, self._outbox, self._clock, connect, chance, trace)
+        self.reporter.on_order, self.reporter.on_doubt = self._orders.take, self._orders.doubt
+        return self.reporter
+
+    def lasting(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What runs for the agent's life."""
+        presence = Presence(
+            self._outbox,
+            self._clock,
+            lambda: self._log.head,
+            lambda: self.reporter.status.connected,
+            lambda: self._till.standing.value,
+            self._profile.report.heartbeat_s,
+        )
+        return self.reporter.run(), self._orders.run(), presence.run()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
+
+    def _own_parts(self) -> dict[str, str]:
+        head, outbox, floor = self._log.head, self._outbox, self._ledger.floor
+        lanes = ", ".join(f"{lane.value} {count}" for lane, count in outbox.unreceipted.items())
+        persons = self._orders.trust()
+        return {
+            "standing": self._till.standing.value,
+            "orders": f"last sequence {floor.version if floor else 0}; persons' list {persons[1].version}"
+            if persons
+            else "nobody may give any",
+            "report": self.reporter.status.words,
+            "outbox": f"without a receipt: {lanes}",
+            "audit": f"{head.seq} records",
+        }
+
+    def _profiles(self, path: Path) -> ProfileStore:
+        def trust() -> Trust | None:
+            known = self._orders.trust()
+            return known[0] if known else None
+
+        return _profile_store(self._profile, path, trust)
+
+    def _usb(self) -> dict[Room, Act]:
+        orders = self._profile.orders
+        if orders is None or orders.usb is None or orders.usb_trust is None:
+            return {}
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        store = Store(orders.usb, self._profile.terminal.id, load_trust(orders.usb_trust), verify, boot)
+        return {Room.USB: UsbRoom(store, self._clock)}
+
+
+def ordered(profile: TerminalProfile, path: Path) -> str | None:
+    """The text of the profile that head office ordered last, where it ordered any; else the file counts.
+
+    Raises :class:`AgentError` where one was ordered and is not to be believed any more: the agent does not start on
+    older settings than it had.
+    """
+    if profile.orders is None:
+        return None
+    ledger = Ledger.open(profile.terminal.state / LEDGER, profile.terminal.id)
+    try:
+        kept = ledger.trust
+        trust = kept[0] if kept else _trust(profile)
+        return _profile_store(profile, path, lambda: trust).in_force()
+    finally:
+        ledger.close()
+
+
+def _profile_store(profile: TerminalProfile, path: Path, trust: Callable[[], Trust | None]) -> ProfileStore:
+    def check(text: str) -> None:
+        fresh = load_text(text, path)
+        if (fresh.terminal.id, fresh.terminal.state) != (profile.terminal.id, profile.terminal.state):
+            raise Fault("profile: another terminal or state folder", "those two stay as they are", Exit.REFUSED)
+        if fresh.orders is None:
+            raise Fault("profile: without [orders]", "no order could take it back", Exit.REFUSED)
+
+    return ProfileStore(profile.terminal.state, profile.terminal.id, trust, verify, check)
+
+
+def _trust(profile: TerminalProfile) -> Trust | None:
+    """Who may give orders by the profile; a list that nobody may rely on is a fault."""
+    if profile.orders is None:
+        return None
+    trust = load_trust(profile.orders.trust)
+    if fault := trust_fault(trust):
+        raise Fault(f"{profile.orders.trust}: {fault}", "see docs/reporting.md", Exit.USAGE)
+    return trust
