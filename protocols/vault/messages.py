@@ -73,6 +73,14 @@ class Tamper:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """After tampering, once the terminal was inspected: begin again without keys. No key that was here comes back."""
+
+    code: ClassVar[int] = Verb.RENEW
+    approvals: Octets = b""
+
+
+@dataclass(frozen=True, slots=True)
 class EnterPin:
     """Ask the person at the vault's keypad for the PIN; answered when the entry ends."""
 
@@ -256,7 +264,7 @@ class Happened:
 
 
 REQUESTS: tuple[type, ...] = (
-    *(Status, Inventory, Challenge, Load, Rotate, Zeroise, Tamper, Verify, Stop),
+    *(Status, Inventory, Challenge, Load, Rotate, Zeroise, Tamper, Renew, Verify, Stop),
     *(EnterPin, EnterCardPin, CancelPin, Mac, Encrypt, Prove),
     *(RequestCredential, Certify, Announce, Bind, AskHost, LoadToken),
 )
@@ -268,6 +276,7 @@ Request = (
     | Rotate
     | Zeroise
     | Tamper
+    | Renew
     | Verify
     | Stop
     | EnterPin

@@ -99,6 +99,9 @@ class VaultKeeper:
                 {"slot": SLOT, "approvals": APPROVALS},
                 said(self._zeroise),
             ),
+            "keys.renew": Method(
+                "begin again without keys, after tampering", {"approvals": APPROVALS}, said(self._renew)
+            ),
             "keys.verify": Method(
                 "whether a slot's key has that check value",
                 {"slot": SLOT, "kcv": Parameter(str, 10)},
@@ -130,6 +133,9 @@ class VaultKeeper:
 
     async def _zeroise(self, slot: str, approvals: str = "") -> object:
         return {"words": await self.office.zeroise(slot, bytes.fromhex(approvals))}
+
+    async def _renew(self, approvals: str = "") -> object:
+        return {"words": await self.office.renew(bytes.fromhex(approvals))}
 
     async def _verify(self, slot: str, kcv: str) -> object:
         return {"words": await self.office.verify(slot, bytes.fromhex(kcv))}

@@ -6,7 +6,7 @@ One thread and one poll. While a person types a PIN every other request is serve
 """
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from protocols.emv.oda import PublicKey
@@ -33,6 +33,7 @@ from terminal_agent.sealed.pin import block, card
 from terminal_agent.sealed.pin.block import PinPolicy
 from terminal_agent.sealed.pin.entry import Entry, Input, State
 from terminal_agent.sealed.pipe import Pipe
+from terminal_agent.sealed.tamper import LOOK_EVERY_MS, TamperLevel, TamperLine
 from terminal_agent.sealed.vault import Vault
 
 LONGEST_ENTRY_MS: Final = 300_000
@@ -53,16 +54,18 @@ class Serving:
         policy: PinPolicy,
         steady_ms: Callable[[], int],
         keypad: Keypad | None = None,
-        tamper: int | None = None,
+        tamper: Sequence[TamperLine] = (),
+        levels: Sequence[TamperLevel] = (),
         wake: int | None = None,
     ) -> None:
-        """``tamper``: a descriptor where anything that comes, its end too, is a tamper input; ``wake``: one to stop."""
+        """``tamper`` and ``levels``: tamper inputs; ``wake``: a descriptor that is readable when it is time to stop."""
         self._vault = vault
         self._pipe = pipe
         self._policy = policy
         self._steady_ms = steady_ms
         self._keypad = keypad
-        self._tamper = tamper
+        self._tamper = {line.descriptor: line for line in tamper}
+        self._levels = list(levels)
         self._wake = wake
         self._packet = arena.take(LARGEST_PACKET)
         self._field = arena.take(block.FIELD_OCTETS)
@@ -72,17 +75,20 @@ class Serving:
         self._asker = 0
         self._deadline = 0
         self._open = True
+        if keypad is not None:
+            vault.keypad = lambda: "up" if keypad.there else "gone"
         self._throttle_told = False
         self._poll = select.poll()
-        for descriptor in (pipe.descriptor, keypad.descriptor if keypad else None, tamper, wake):
+        for descriptor in (pipe.descriptor, keypad.descriptor if keypad else None, *self._tamper, wake):
             if descriptor is not None:
                 self._poll.register(descriptor, select.POLLIN)
 
     def run(self) -> None:
         """Serve until told to stop, or until nobody is at the other end."""
         while self._open and not self._vault.stopping:
-            wait = max(self._deadline - self._steady_ms(), 0) if self._entry.state is State.COLLECTING else None
-            for descriptor, _ in self._poll.poll(wait):
+            came = self._poll.poll(self._patience_ms())
+            self._look()  # first: nothing is served behind an alarm
+            for descriptor, _ in came:
                 self._ready(descriptor)
             if self._entry.state is State.COLLECTING and self._steady_ms() >= self._deadline:
                 self._entry.press(Input.SILENCE)
@@ -90,12 +96,23 @@ class Serving:
             self._tell()
         self._end()
 
+    def _patience_ms(self) -> int | None:
+        """How long nothing has to be looked at, if nothing comes; None: for ever."""
+        waits = [max(self._deadline - self._steady_ms(), 0)] if self._entry.state is State.COLLECTING else []
+        return min((*waits, *([LOOK_EVERY_MS] if self._levels else [])), default=None)
+
+    def _look(self) -> None:
+        """Each level that is not quiet is a tamper input, once."""
+        for level in [one for one in self._levels if not one.is_quiet]:
+            self._levels.remove(level)
+            self._tampered(level.words)
+
     def _ready(self, descriptor: int) -> None:
         if descriptor == self._pipe.descriptor:
             self._hear()
-        elif descriptor == self._tamper:
+        elif descriptor in self._tamper:
             self._poll.unregister(descriptor)
-            self._tampered("tamper input")
+            self._tampered(self._tamper[descriptor].words)
         elif descriptor == self._wake:
             self._open = False
         elif self._keypad is not None:

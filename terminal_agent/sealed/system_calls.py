@@ -51,13 +51,13 @@ class Architecture:
 
 _X86_64 = """
 read 0 write 1 close 3 fstat 5 poll 7 lseek 8 mmap 9 mprotect 10 munmap 11 brk 12 rt_sigaction 13 rt_sigprocmask 14
-rt_sigreturn 15 pread64 17 pwrite64 18 readv 19 sched_yield 24 mremap 25 madvise 28 nanosleep 35 getpid 39 sendto 44
-recvfrom 45 exit 60 fsync 74 fdatasync 75 gettimeofday 96 capset 126 gettid 186 futex 202 restart_syscall 219
+rt_sigreturn 15 ioctl 16 pread64 17 pwrite64 18 readv 19 sched_yield 24 mremap 25 madvise 28 nanosleep 35 getpid 39
+sendto 44 recvfrom 45 exit 60 fsync 74 fdatasync 75 gettimeofday 96 capset 126 gettid 186 futex 202 restart_syscall 219
 clock_gettime 228 clock_nanosleep 230 exit_group 231 ppoll 271 getrandom 318
 """
 _AARCH64 = """
-close 57 lseek 62 read 63 write 64 readv 65 pread64 67 pwrite64 68 ppoll 73 fstat 80 fsync 82 fdatasync 83 capset 91
-exit 93 exit_group 94 futex 98 nanosleep 101 clock_gettime 113 clock_nanosleep 115 sched_yield 124
+ioctl 29 close 57 lseek 62 read 63 write 64 readv 65 pread64 67 pwrite64 68 ppoll 73 fstat 80 fsync 82 fdatasync 83
+capset 91 exit 93 exit_group 94 futex 98 nanosleep 101 clock_gettime 113 clock_nanosleep 115 sched_yield 124
 restart_syscall 128 rt_sigaction 134 rt_sigprocmask 135 rt_sigreturn 139 gettimeofday 169 getpid 172 gettid 178
 sendto 206 recvfrom 207 brk 214 munmap 215 mremap 216 mmap 222 mprotect 226 madvise 233 getrandom 278
 """
