@@ -29,7 +29,6 @@ from protocols.dukpt.ksn import TdesKsn
 from protocols.keyblock.header import Header
 from protocols.keyblock.tr34.cms import Credential
 from protocols.keyblock.tr34.distributor import Distributor
-from protocols.primitives import with_odd_parity
 from protocols.secret import ClearKey
 
 PURPOSE = "TR-34 private keys"
@@ -130,8 +129,7 @@ def send_by_token(keyring: Keyring, request: SendByToken) -> SentToken:
 
 def _key(keyring: Keyring, request: SendByToken) -> tuple[Header, ClearKey]:
     if request.ksn is not None:
-        with initial_key(keyring, request.key, request.ksn) as derived:
-            return Header("B", "B1", TDES, "X"), ClearKey(with_odd_parity(derived))
+        return Header("B", "B1", TDES, "X"), initial_key(keyring, request.key, request.ksn)
     keyring.release(request.key)
     key = keyring.resolved(request.key)
     block = keyring.header(key)
