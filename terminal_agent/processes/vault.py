@@ -44,13 +44,14 @@ from terminal_agent.sealed.keys.store import (
     erase,
 )
 from terminal_agent.sealed.keys.tpm import Tpm, TpmCounter
-from terminal_agent.sealed.pin.block import PinFormat, PinPolicy
+from terminal_agent.sealed.pin.block import PinFormat
 from terminal_agent.sealed.pipe import Pipe, StrangerAtThePipe
 from terminal_agent.sealed.serving import Serving
 from terminal_agent.sealed.vault import Circumstances, Vault
 
 if TYPE_CHECKING:
     from terminal_agent.sealed.delivery import Delivery
+    from terminal_agent.sealed.pin.card import CardPins
 
 LARGEST_COMPONENT = 256
 MADV_DONTNEED = 4  # madvise(2)
@@ -288,10 +289,18 @@ def warmed_delivery() -> "type[Delivery]":
     return Delivery
 
 
+def card_pins_class() -> "type[CardPins]":
+    """PINs for cards, with what is needed of EMV: imported only where they are permitted."""
+    from terminal_agent.sealed.pin.card import CardPins
+
+    return CardPins
+
+
 def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = None) -> Serving:
     """Everything, in the order that matters: open, fence, unlock. ``also`` may add requests to the vault."""
     order = Order(**document)
     deliver = warmed_delivery() if order.delivery else None
+    make_card_pins = card_pins_class() if order.card_pin else None
     arena = open_arena(kernel)
     pipe = Pipe(order.pipe, order.users)
     opened = open_all(order, arena)
@@ -321,8 +330,9 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     rolled_back = ROLLED_BACK if opened.rolled_back and "rollback" in order.tamper_on else ""
     for words in filter(None, (tamper.missing, rolled_back)):
         vault.tampered(words)
-    policy = PinPolicy(PinFormat(order.pin_format), order.card_pin)
-    return Serving(vault, pipe, arena, policy, steady_ms, keypad, tamper.lines, tamper.levels, wake)
+    card_pins = make_card_pins(counters, os.urandom) if make_card_pins and counters else None
+    form = PinFormat(order.pin_format)
+    return Serving(vault, pipe, arena, form, steady_ms, keypad, tamper.lines, tamper.levels, wake, card_pins)
 
 
 def code_in_memory() -> list[tuple[int, int]]:

@@ -7,9 +7,8 @@ One thread and one poll. While a person types a PIN every other request is serve
 
 import select
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from protocols.emv.oda import PublicKey
 from protocols.errors import ProtocolError
 from protocols.vault import (
     LARGEST_PACKET,
@@ -29,12 +28,15 @@ from protocols.vault import (
 from terminal_agent.sealed.arena import Arena
 from terminal_agent.sealed.keypad import Keypad
 from terminal_agent.sealed.keys.store import StoreError
-from terminal_agent.sealed.pin import block, card
-from terminal_agent.sealed.pin.block import PinPolicy
+from terminal_agent.sealed.pin import block
+from terminal_agent.sealed.pin.block import PinFormat
 from terminal_agent.sealed.pin.entry import Entry, Input, State
 from terminal_agent.sealed.pipe import Pipe
 from terminal_agent.sealed.tamper import LOOK_EVERY_MS, TamperLevel, TamperLine
 from terminal_agent.sealed.vault import Vault
+
+if TYPE_CHECKING:
+    from terminal_agent.sealed.pin.card import CardPins
 
 LONGEST_ENTRY_MS: Final = 300_000
 LONGEST_WORDS: Final = 32
@@ -51,17 +53,22 @@ class Serving:
         vault: Vault,
         pipe: Pipe,
         arena: Arena,
-        policy: PinPolicy,
+        form: PinFormat,
         steady_ms: Callable[[], int],
         keypad: Keypad | None = None,
         tamper: Sequence[TamperLine] = (),
         levels: Sequence[TamperLevel] = (),
         wake: int | None = None,
+        card_pins: "CardPins | None" = None,
     ) -> None:
-        """``tamper`` and ``levels``: tamper inputs; ``wake``: a descriptor that is readable when it is time to stop."""
+        """``tamper`` and ``levels``: tamper inputs; ``wake``: a descriptor that is readable when it is time to stop.
+
+        ``card_pins``: where PINs for cards are permitted.
+        """
         self._vault = vault
         self._pipe = pipe
-        self._policy = policy
+        self._form = form
+        self._card_pins = card_pins
         self._steady_ms = steady_ms
         self._keypad = keypad
         self._tamper = {line.descriptor: line for line in tamper}
@@ -186,20 +193,13 @@ class Serving:
             return Refused(Refusal.MALFORMED, "a PAN of 8 to 19 digits expected")
         pan = self._pan[: len(request.pan)]
         pan[:] = request.pan
-        return lambda pin: self._vault.services.pin_block(self._policy.form, pin, pan, self._field)
+        return lambda pin: self._vault.services.pin_block(self._form, pin, pan, self._field)
 
     def _for_card(self, request: EnterCardPin) -> Callable[[memoryview], Reply] | Refused:
-        """What makes a PIN for the card that drew the challenge; nothing of the request is secret."""
-        if not self._policy.for_card:
+        """What makes a PIN for the card that drew the challenge."""
+        if self._card_pins is None:
             return Refused(Refusal.POLICY, "no PIN for a card: [vault] card-pin is not set")
-        if len(request.challenge) != card.CHALLENGE_OCTETS or len(request.modulus) < card.LEAST_KEY:
-            return Refused(
-                Refusal.MALFORMED,
-                f"{card.CHALLENGE_OCTETS} octets that the card drew, and a key of {card.LEAST_KEY} at least expected",
-            )
-        key = PublicKey.of(bytes(request.modulus), request.exponent.to_bytes(8, "big"))
-        challenge = bytes(request.challenge)
-        return lambda pin: self._vault.services.card_pin(key, challenge, pin, self._field)
+        return self._card_pins.made_by(request, self._field)
 
     def _settle(self) -> None:
         """Answer an entry that has come to its end, and leave nothing of it."""
