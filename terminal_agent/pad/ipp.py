@@ -55,6 +55,7 @@ from protocols.serial.ipp_keys import (
 from protocols.serial.turns import Exchange, Limits, State
 from terminal_agent.line.port import Line, LineGone
 from terminal_agent.pad.port import (
+    TAMPERED,
     PadAbsent,
     PadError,
     PadRefused,
@@ -69,7 +70,6 @@ from terminal_agent.pad.port import (
 MAC_BLOCK = 8
 LONGEST_TIME_UNITS = 9
 CHECK_THE_PAD = "check the pad's cable, power and line settings"
-TAMPERED = "the pad has been tampered with: it has erased its keys"
 _AMOUNT = re.compile(r"(?:[A-Z]{3} )?[0-9][0-9.,]*")
 
 

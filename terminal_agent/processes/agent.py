@@ -43,6 +43,7 @@ from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.pinned import pinned
 from terminal_agent.pad.port import PadError, PinPad
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, models, vault_settings
+from terminal_agent.processes.vault_alarm import destroy_keys
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.report.outbox import Outbox
@@ -59,11 +60,13 @@ def serve(profile_path: Path, *, as_json: bool, trace: bool) -> int:
     profile = load(profile_path)
     mouth = _Mouth(as_json)
     found = models(profile, profile_path)
+    own = vault_settings(profile, profile_path) if profile.vault is not None else None
     try:
-        keypad = found.pad if isinstance(found.pad, Keypad) else None
-        own = (vault_settings(profile, profile_path), keypad) if keypad is not None else None
         asyncio.run(Agent(profile, found, mouth, mouth.traffic if trace else None, own).run())
     except AuditBroken as fault:
+        if own is not None and "audit" in own.tamper_on:
+            gone = destroy_keys(own, "integrity alarm: audit log")
+            mouth.tell(f"the vault's keys are {'destroyed' if gone else 'NOT destroyed: it did not answer'}")
         raise Fault(fault.what, fault.hint, Exit.INTEGRITY) from None
     except AgentError as fault:
         raise Fault(fault.what, fault.hint) from None
@@ -109,9 +112,9 @@ class Agent:
         found: Models,
         mouth: _Mouth,
         trace: Trace | None,
-        own_pad: tuple[VaultSettings, Keypad] | None = None,
+        vault: VaultSettings | None = None,
     ) -> None:
-        """``own_pad``: the vault and its keypad, where these stand in for a PIN pad."""
+        """``vault``: stands in for a PIN pad where that is a keypad, and else keeps keys beside it."""
         self.profile = profile
         self._mouth = mouth
         self._stop = asyncio.Event()
@@ -124,9 +127,11 @@ class Agent:
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
         self._lines: dict[str, Line] = {}
-        self._keeper = (
-            VaultKeeper(own_pad[0], {"keys": own_pad[1].codes}, self._recorder, trace) if own_pad is not None else None
-        )
+        self._keeper, self._keypad = None, found.pad if isinstance(found.pad, Keypad) else None
+        if vault is not None:
+            keys = {"keys": self._keypad.codes} if self._keypad is not None else {}
+            self._keeper = VaultKeeper(vault, keys, self._recorder, trace)
+            self._recorder.listen(self._keeper.heard)
         self._reader = Attached(
             "reader", self._reader_opener(found, trace), self._recorder, lambda: self._line_ended("reader")
         )
@@ -178,7 +183,8 @@ class Agent:
                 self._started()
                 parts = (self.reporter.run(), self._reader.keep(), self._pad.keep(), self._acquiring.settle())
                 watches = (self._books.keep(), self._timekeeper.watch())
-                lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in (*parts, *watches)]
+                beside = [self._keeper.keep()] if self._keeper is not None and self._keypad is None else []
+                lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in (*parts, *watches, *beside)]
                 await self._try_sign_on()
                 self._say_ready()
                 await self._stop.wait()
@@ -243,6 +249,8 @@ class Agent:
             closing.callback(self._outbox.close)
             closing.push_async_callback(self._acquiring.close)
             closing.push_async_callback(self._pad.close)
+            if self._keeper is not None:
+                closing.push_async_callback(self._keeper.close)
             closing.push_async_callback(self._reader.close)
             closing.push_async_callback(self._api.stop)
             closing.callback(self._timekeeper.keep)
@@ -267,9 +275,9 @@ class Agent:
 
     def _pad_opener(self, found: Models, trace: Trace | None) -> Callable[[], Awaitable[PinPad]]:
         model = found.pad
-        if self._keeper is not None:
-            return self._keeper.open
         if isinstance(model, Keypad):
+            if self._keeper is not None:
+                return self._keeper.open
             raise Fault("a keypad without a vault", "add [vault] to the profile", Exit.USAGE)
 
         async def opener() -> PinPad:
@@ -284,7 +292,7 @@ class Agent:
         return self._lines[name]
 
     def _line_ended(self, name: str) -> bool:
-        if name == "pad" and self._keeper is not None:
+        if name == "pad" and self._keypad is not None and self._keeper is not None:
             return self._keeper.ended
         return name in self._lines and self._lines[name].ended
 

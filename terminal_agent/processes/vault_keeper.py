@@ -3,19 +3,20 @@
 """Puts a vault behind the agent's pad port and its key methods behind the local socket. Decides nothing about keys."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from protocols.errors import ProtocolError
-from protocols.telemetry.events import fit
+from protocols.telemetry.events import Event, fit
 from protocols.vault import Done, Happened, Refusal, Status
 from terminal_agent.api.methods import Method, Parameter
 from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, RpcError
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.keys import KeyOffice, KeysRefused
 from terminal_agent.flows.reporting import Recorder
-from terminal_agent.pad.port import PadAbsent, PinPad, Trace
+from terminal_agent.pad.port import TAMPERED, PadAbsent, PinPad, Trace
 from terminal_agent.pad.software import ANSWER_S, SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes import vault_child
@@ -24,6 +25,7 @@ from terminal_agent.processes.vault_settings import VaultSettings
 
 SLOT = Parameter(str, 20)
 APPROVALS = Parameter(str, 1_024, optional=True)
+RETRY_S = 0.5
 _LONGEST_BLOCK = 10_000  # X9.143:2021: a block says its length in four digits
 
 
@@ -40,6 +42,7 @@ class VaultKeeper:
         self._trace = trace
         self._pad: SoftwarePad | None = None
         self._told: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.office = KeyOffice(lambda: self._pad.link if self._pad is not None else None, recorder)
 
     @property
@@ -48,14 +51,22 @@ class VaultKeeper:
         return self._pad is not None and self._pad.link.ended
 
     async def open(self) -> PinPad:
-        """A running vault as a pad; :class:`PadAbsent` where it does not come up."""
+        """A running vault as a pad; :class:`PadAbsent` where it does not come up, or its keypad is not there.
+
+        A vault that runs can open nothing any more: a keypad that went and came back needs another vault. None is
+        started before the keypad is there, since each start steps over keys that were never used.
+        """
+        self._expect_keypad()
         child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more))
         pad = SoftwarePad(VaultLink(child.pipe, self._happened), lambda: _reaped(child), self._trace)
         try:
             reply = await pad.link.ask(Status(), ANSWER_S)
             if not isinstance(reply, Done):
                 raise PadAbsent("the vault does not say how it is", "see what it printed")
-            self._look(reply.words.splitlines())
+            lines = reply.words.splitlines()
+            self._look(lines)
+            if self._settings.keypad and "keypad up" not in lines:
+                raise PadAbsent("the vault cannot open its keypad", "check [pad] line and its rights")
         except BaseException:
             await pad.close()
             raise
@@ -70,8 +81,10 @@ class VaultKeeper:
                 self._alert(f"fence {rest}")
             elif name == "why":
                 self._alert(f"locked: {rest}")
-            elif name == "phase" and rest in ("tampered", "exhausted"):
+            elif name == "phase" and rest == "exhausted":
                 self._alert(f"phase {rest}")
+            elif name == "tampered":
+                self._alert(f"phase tampered: {rest.partition(' ')[2]}")
 
     def _alert(self, words: str) -> None:
         if words not in self._told:
@@ -80,6 +93,50 @@ class VaultKeeper:
 
     def _happened(self, event: Happened) -> None:
         self.office.happened(event)
+        if event.name == "vault.keypad_lost" and self._pad is not None:
+            self._pad.link.close()
+
+    def _expect_keypad(self) -> None:
+        if not self._settings.keypad:
+            return
+        try:
+            os.close(os.open(self._settings.keypad, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError as fault:
+            words = f"the keypad {self._settings.keypad} cannot be opened: {fault.strerror}"
+            raise PadAbsent(words, "connect it; it is opened again within a second") from None
+
+    def heard(self, event: Event) -> None:
+        """An event of the terminal: a pad that was opened destroys the vault's keys, where the profile says so."""
+        told = event.name == "device.lost" and event.fields.get("reason") == fit(TAMPERED)
+        if told and "pad" in self._settings.tamper_on:
+            task = asyncio.get_running_loop().create_task(self._tampered("pad: it was opened"))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _tampered(self, source: str) -> None:
+        if self.ended or self._pad is None:
+            await self.open()
+        try:
+            await self.office.tamper(source)
+        except AgentError as fault:
+            self._alert(f"keys not destroyed ({source}): {fault.what}")
+
+    async def keep(self) -> None:
+        """Runs for the agent's life beside a pad that enciphers by itself: keeps a vault running."""
+        while True:
+            if self._pad is None or self.ended:
+                try:
+                    await self.open()
+                except AgentError as fault:
+                    self._alert(f"does not run: {fault.what}")
+            await asyncio.sleep(RETRY_S)
+
+    async def close(self) -> None:
+        """End the vault."""
+        for task in tuple(self._tasks):
+            await asyncio.gather(task, return_exceptions=True)
+        if self._pad is not None:
+            await self._pad.close()
 
     def methods(self) -> Mapping[str, Method]:
         """The key methods of the local socket."""
