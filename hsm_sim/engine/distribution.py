@@ -25,7 +25,7 @@ from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import KeyUnderLmk, Request, record
 from hsm_sim.engine.rsa_keys import EXPONENT
 from hsm_sim.engine.sealing import seal, unseal
-from protocols.dukpt.ksn import TdesKsn
+from protocols.dukpt.ksn import AesKsn, Ksn
 from protocols.keyblock.header import Header
 from protocols.keyblock.tr34.cms import Credential
 from protocols.keyblock.tr34.distributor import Distributor
@@ -78,7 +78,7 @@ class SendByToken(Request[SentToken]):
     """The device's credential token."""
     revocations: x509.CertificateRevocationList
     key: KeyUnderLmk
-    ksn: TdesKsn | None
+    ksn: Ksn | None
     answers: bytes | datetime
     at: datetime
 
@@ -129,7 +129,8 @@ def send_by_token(keyring: Keyring, request: SendByToken) -> SentToken:
 
 def _key(keyring: Keyring, request: SendByToken) -> tuple[Header, ClearKey]:
     if request.ksn is not None:
-        return Header("B", "B1", TDES, "X"), initial_key(keyring, request.key, request.ksn)
+        version, algorithm = ("D", AES) if isinstance(request.ksn, AesKsn) else ("B", TDES)
+        return Header(version, "B1", algorithm, "X"), initial_key(keyring, request.key, request.ksn)
     keyring.release(request.key)
     key = keyring.resolved(request.key)
     block = keyring.header(key)

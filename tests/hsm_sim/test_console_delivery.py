@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hsm_sim.console_talk import Declined
-from protocols.dukpt import tdes
-from protocols.dukpt.ksn import TdesKsn
+from protocols.dukpt import aes, tdes
+from protocols.dukpt.ksn import AesKsn, TdesKsn
 from protocols.keyblock.optional import Reading
 from protocols.keyblock.tr34 import tokens
 from tests.hsm_sim.console_units import Bench
@@ -105,6 +105,19 @@ def test_a_terminals_initial_key_leaves_for_that_terminal_alone(place: Place, pa
         "approved": "alice bob",
     }
     assert "officer.added" in place.unit.records
+
+
+def test_an_aes_terminals_initial_key(place: Place) -> None:
+    ksn, bdk = "123456789012345600000000", BDK.hex()
+    place.unit.order("keys", "form", "B0/X/N/A", "013", "02", secrets=["A4" * 16, PARTS[1], ""])
+    place.certified("02")
+    assert place.host is not None
+    place.send("013", ksn, str(place.folder), "alice", "bob")
+    header, block = key_in((place.folder / "key.kt").read_bytes(), place.host)
+    assert header[5:9] == "B1AX"
+    assert bytes(aes.initial_key(bytes.fromhex(bdk), AesKsn.from_hex(ksn)).reveal()) in block
+    with pytest.raises(Declined, match="algorithm"):
+        place.send("013", KSN, str(place.folder), "alice", "bob")
 
 
 def test_a_kept_master_key_leaves_where_it_may(place: Place) -> None:
