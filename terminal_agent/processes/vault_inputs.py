@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from terminal_agent.sealed.arena import Arena
 from terminal_agent.sealed.fences import Kernel
-from terminal_agent.sealed.gpio import ask_for
 from terminal_agent.sealed.keypad import READ_OCTETS, KeyCodes, Keypad
 from terminal_agent.sealed.tamper import TamperLevel, TamperLine
 
@@ -52,6 +51,8 @@ def open_tamper(kernel: Kernel, line: str, levels: Sequence[str], gpio_lines: Se
             words = f"tamper level {path.rpartition('/')[2]}"
             found.missing = f"{words} missing"
             found.levels.append(TamperLevel(os.open(path, os.O_RDONLY | _QUIETLY), quiet.encode(), words))
+        if gpio_lines:
+            from terminal_agent.sealed.gpio import ask_for
         for name in gpio_lines:
             chip, _, quiet = name.rpartition("=")
             path, _, offset = chip.rpartition(":")

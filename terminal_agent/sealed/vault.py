@@ -320,16 +320,21 @@ class Vault:
     def _renew(self, _: Renew) -> Reply:
         """Nothing is set back but the mark: generation, spent keys and the evidence of their end stay."""
         ring = self._ring
-        if not ring.custodians:
+        if self._store is None or not ring.custodians:
             return Refused(
                 Refusal.APPROVAL,
                 "nobody can approve it, since this vault knows no custodians: remove store and counter, then keys init",
             )
-        was, ring.tampered, ring.tampered_ms = ring.tampered, "", 0
-        self.save()
-        self.save()
+        mark = ring.tampered, ring.tampered_ms
+        ring.tampered, ring.tampered_ms = "", 0
+        try:
+            self.save()
+            self.save()
+        except StoreError:
+            ring.tampered, ring.tampered_ms = mark
+            raise
         self._move(Cause.RENEWED)
-        return Done(f"renewed after {was}{self.approvers}")
+        return Done(f"renewed after {mark[0]}{self.approvers}")
 
     def _verify(self, request: Verify) -> Reply:
         held = self._ring.serving.get(request.slot)

@@ -246,6 +246,21 @@ def test_only_two_custodians_lead_out_and_no_key_that_was_here_comes_back() -> N
     assert isinstance(two.ask(Load("mac-master", block("K0", "T", "B", made_key("fresh")))), Done)
 
 
+def test_what_cannot_be_written_down_did_not_happen() -> None:
+    two = Custodians()
+    two.vault.tampered("housing opened")
+
+    def broken(offset: int, octets: bytes) -> None:
+        raise OSError(5, "Input/output error")
+
+    two.machine.store_disk.write = broken  # type: ignore[method-assign]
+    refused = two.ask(Renew())
+    assert isinstance(refused, Refused)
+    assert "Input/output" in refused.words
+    assert two.vault.phase is Phase.TAMPERED
+    assert two.machine.ring.tampered == "housing opened"
+
+
 def test_without_custodians_nobody_can_approve_it() -> None:
     vault = Machine().start()
     vault.tampered("housing opened")
