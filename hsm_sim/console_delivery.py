@@ -32,7 +32,7 @@ from protocols.keyblock.tr34 import tokens
 from protocols.secret import Secret
 
 LARGEST_FILE = 65_536
-NO_KSN = "-"
+NO_KSN, TRANSPORT = "-", "K1"
 _RECORD = "tr34 host"
 _BELIEVE = "check which authorities signed, the clock, and that the list of revocations is in force"
 
@@ -133,7 +133,8 @@ def _send(simulator: Simulator, words: Sequence[str]) -> Talk:
         _read(folder / "device.ct"),
         _list(folder),
         KeyUnderLmk(kind, WrappedKey(KeyScheme.STORED, reference.rpartition("K")[2].encode("ascii"))),
-        None if serial == NO_KSN else _serial(serial),
+        None if serial in (NO_KSN, TRANSPORT) else _serial(serial),
+        serial == TRANSPORT,
         _read(folder / "device.rt") if two_passes else now,
         now,
     )
@@ -250,7 +251,7 @@ DELIVERY_ROWS = (
     ),
     Action(
         "tr34 send INDEX KSN FOLDER OFFICER OFFICER",
-        "key.kt for the terminal of device.ct: the BDK's initial key for a KSN, or with - the key itself",
+        "key.kt for the terminal of device.ct: the BDK's initial key for a KSN, - the key itself, K1 a master key",
         Doing.FORM_KEYS,
         _send,
         range(5, 6),

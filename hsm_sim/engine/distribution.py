@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from hsm_sim.engine.check_values import key_check_value
 from hsm_sim.engine.dukpt import initial_key
-from hsm_sim.engine.key_usages import EXPORT_NONE
+from hsm_sim.engine.key_types import Use
+from hsm_sim.engine.key_usages import EXPORT_NONE, USAGES
 from hsm_sim.engine.keyring import Keyring
 from hsm_sim.engine.purpose import AES, TDES
 from hsm_sim.engine.refusal import Reason, Refused
@@ -67,6 +68,7 @@ class SentToken:
 class SendByToken(Request[SentToken]):
     """Send a key: with ``ksn`` the initial key that ``key``, a BDK, gives for it; else ``key`` itself.
 
+    ``transport``: a terminal's master key goes as what opens key blocks, K1, whatever the unit calls it.
     ``answers`` is the device's random number token (two passes), or the time (one pass).
     """
 
@@ -79,6 +81,7 @@ class SendByToken(Request[SentToken]):
     revocations: x509.CertificateRevocationList
     key: KeyUnderLmk
     ksn: Ksn | None
+    transport: bool
     answers: bytes | datetime
     at: datetime
 
@@ -132,6 +135,16 @@ def _key(keyring: Keyring, request: SendByToken) -> tuple[Header, ClearKey]:
         version, algorithm = ("D", AES) if isinstance(request.ksn, AesKsn) else ("B", TDES)
         return Header(version, "B1", algorithm, "X"), initial_key(keyring, request.key, request.ksn)
     keyring.release(request.key)
+    header, clear = _kept(keyring, request)
+    if not request.transport:
+        return header, clear
+    if not USAGES.get(header.usage, Use(0)) & Use.TERMINAL_TRANSPORT:
+        clear.wipe()
+        raise Refused(Reason.NOT_PERMITTED)
+    return Header(header.version, "K1", header.algorithm, "D"), clear
+
+
+def _kept(keyring: Keyring, request: SendByToken) -> tuple[Header, ClearKey]:
     key = keyring.resolved(request.key)
     block = keyring.header(key)
     if block is None:

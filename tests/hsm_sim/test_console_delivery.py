@@ -132,12 +132,18 @@ def test_a_kept_master_key_leaves_where_it_may(place: Place) -> None:
         header, block = key_in((place.folder / "key.kt").read_bytes(), place.host)
         assert header[5:9] == expected
         assert (BDK if lmk == "00" else b"\xff" * 15 + b"\xb5") in block
+        place.send("011", "K1", str(place.folder), "alice", "bob")
+        header, block = key_in((place.folder / "key.kt").read_bytes(), place.host)
+        assert header[5:9] == f"K1{expected[2]}D"
         (place.folder / "key.kt").unlink()
         with pytest.raises(Declined, match="export"):
             place.send("012", "-", str(place.folder), "alice", "bob")
         assert not (place.folder / "key.kt").exists()
     with pytest.raises(Declined, match="must not be used so"):
         place.send("010", "-", str(place.folder), "alice", "bob")  # a BDK never leaves
+    place.unit.order("keys", "form", "003/N/S", "014", secrets=[*PARTS, ""])
+    with pytest.raises(Declined, match="must not be used so"):
+        place.send("014", "K1", str(place.folder), "alice", "bob")  # nor does a MAC key as what opens key blocks
 
 
 @pytest.mark.parametrize(
