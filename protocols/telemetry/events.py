@@ -113,6 +113,7 @@ _ALL = (
             Field("amount", of.NUMBER, "in minor units of the currency"),
             Field("currency", of.CURRENCY, "ISO 4217 alphabetic code"),
             Field("masked_pan", of.MASKED_PAN, "the account number, masked", optional=True),
+            Field("pan_ref", of.IDENTIFIER, "a name for the account number in this one payment", optional=True),
             Field("ksn", of.KSN, "key serial number of the PIN block", optional=True),
             _MS,
         ),

@@ -48,20 +48,27 @@ LOOK_S = 1.0  # how often somebody who waits for a card looks whether the servic
 LET_GO_S = 2.0
 MOST_LISTED = 4  # readers named in an error
 IS_IT_A_CARD = 'use another card; a card that is no payment card needs atr-rules = "iso" in the reader\'s profile'
+NO_VISIT = -1
+FIRST_ERA = 1  # of a watch that is new
 PIN_MARGIN_S = 15.0  # a reader ends a PIN entry by itself; whoever waits for it gives it so much longer
 
 
 async def open_reader(
-    profile: ReaderProfile, line: str, trace: Trace | None = None, service: PcscService | None = None
+    profile: ReaderProfile,
+    line: str,
+    trace: Trace | None = None,
+    service: PcscService | None = None,
+    visit: int = NO_VISIT,
 ) -> CardReader:
     """The reader that ``line`` names as ``pcsc:PART OF ITS NAME``; bare ``pcsc:`` leaves the name to the model.
 
     ``;serial=NUMBER`` behind it tells readers of one model apart. ``service`` is the process's, where it has more than
-    one reader or opens one again and again. Raises :class:`ReaderAbsent`, with the readers that are there, when none or
-    more than one matches.
+    one reader or opens one again and again; ``visit`` is that of a card that another process used. Raises
+    :class:`ReaderAbsent`, with the readers that are there, when none or more than one matches.
     """
     must_be_installed()
     reader = PcscReader(wanted(profile.pcsc, line), service or PcscService(), trace)
+    reader.visit = visit
     try:
         async with asyncio.timeout(OPEN_S):
             await reader.find_serial()
@@ -137,6 +144,15 @@ class PcscReader:
         if names:
             raise ReaderAbsent(f"no reader matches {said}; present: {_listed(names)}", cure)
         raise ReaderAbsent(f"no reader matches {said}; none is present", "plug one in; see pcsc_scan -r")
+
+    @property
+    def visit(self) -> int:
+        """See :class:`terminal_agent.card.port.Remembering`: the service counts visits, for all its clients alike."""
+        return self._used[1] if self._used is not None else NO_VISIT
+
+    @visit.setter
+    def visit(self, number: int) -> None:
+        self._used = (FIRST_ERA, number) if number >= 0 else None
 
     async def find_serial(self) -> None:
         """Wait for the first table; ask readers for their serial numbers where one is wanted and names tell none."""

@@ -97,6 +97,14 @@ class PinChange(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A reader that knows the card of the payment before by the number of its visit."""
+
+    visit: int
+    """Of the card that was used last; negative where none was."""
+
+
 async def converse(reader: CardReader, turns: Generator[bytes, bytes, T]) -> T:
     """Carry ``turns`` over any reader; at one go where the reader can."""
     if isinstance(reader, Conversing):

@@ -18,6 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C."""
+    from terminal_agent.processes import worker_child
+
+    source = worker_child.start(options.profile, trace=options.trace)  # it loads while the agent does
     from terminal_agent.processes.agent import serve
 
-    return serve(options.profile, as_json=options.json, trace=options.trace)
+    return serve(options.profile, as_json=options.json, trace=options.trace, source=source)

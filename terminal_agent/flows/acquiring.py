@@ -8,7 +8,8 @@ have reached the acquirer without a trustworthy answer is owed a reversal, which
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from protocols.acquirer.message import Draft
@@ -16,12 +17,10 @@ from protocols.errors import ProtocolError
 from protocols.telemetry.events import fit
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.errors import AgentError
-from terminal_agent.flows.books import Books
 from terminal_agent.flows.devices import Attached, DeviceAway
-from terminal_agent.flows.reporting import Recorder
+from terminal_agent.flows.ports import Accounts, Ledger, Notes
 from terminal_agent.host.advice import Advice
 from terminal_agent.host.client import AuthorisationRequest, HostClient, Reply
-from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import AcquirerPort, HostError, HostGarbled, JournalError
 from terminal_agent.host.reversal import ReversalReason
 from terminal_agent.host.seal import SealBroken
@@ -33,6 +32,14 @@ LONGEST_PAUSE_S = 60.0  # each further failure doubles the pause up to here
 
 class NotSignedOn(AgentError):
     """There is no session key, so nothing can be MACed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A MAC session key as the acquirer gave it, under the pad's master key, and its check value in hex."""
+
+    key: bytes = field(repr=False)
+    check_value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +57,20 @@ class Acquiring:
         self,
         client: HostClient,
         link: AcquirerPort,
-        journal: Journal,
-        books: Books,
+        journal: Ledger,
+        books: Accounts,
         pad: Attached[PinPad],
-        recorder: Recorder,
+        recorder: Notes,
         clock: Clock,
         timeout_s: float,
         offline_limit: int = 0,
+        session: Session | None = None,
+        remember: Callable[[Session | None], None] = lambda session: None,
     ) -> None:
-        """``offline_limit``: up to which amount, in minor units, the acquirer books what it was not asked about."""
+        """``offline_limit``: up to which amount, in minor units, the acquirer books what it was not asked about.
+
+        ``session``: one that a worker before this one had; ``remember`` is told whenever it changes.
+        """
         self._client = client
         self._link = link
         self._journal = journal
@@ -69,15 +81,19 @@ class Acquiring:
         self._timeout_s = timeout_s
         self._offline_limit = offline_limit
         self._stuck = False
-        self._session_key: bytes | None = None
-        self.check_value = ""
-        """Of the session key, in hex: the only thing about it that may be shown."""
+        self._session = session
+        self._remember = remember
         self._turn = asyncio.Lock()
 
     @property
     def signed_on(self) -> bool:
         """Whether there is a session key."""
-        return self._session_key is not None
+        return self._session is not None
+
+    @property
+    def check_value(self) -> str:
+        """Of the session key, in hex: the only thing about it that may be shown."""
+        return self._session.check_value if self._session else ""
 
     async def sign_on(self) -> str:
         """Fetch a MAC session key; its check value in hex. The reply must be MACed under the very key it brings."""
@@ -92,10 +108,13 @@ class Acquiring:
             raise NotSignedOn(f"the acquirer refused the sign-on: {reply.words}", "check terminal and merchant number")
         key = reply.session_key
         reply.require_mac(await self._mac(key.cryptogram, reply.octets_to_mac))
-        self._session_key = key.cryptogram
-        self.check_value = key.check_value.hex().upper()
+        self._begin(Session(key.cryptogram, key.check_value.hex().upper()))
         self._recorder.note("host.signed_on", kcv=self.check_value)
         return self.check_value
+
+    def _begin(self, session: Session | None) -> None:
+        self._session = session
+        self._remember(session)
 
     async def authorise(self, request: AuthorisationRequest, payment: str) -> Authorised:
         """Ask for an authorisation; raises :class:`HostError`, after which a reversal is owed where one must be.
@@ -103,7 +122,7 @@ class Acquiring:
         An approval that comes back is owed back all the same unless ``payment`` is concluded as approved.
         """
         async with self._turn:
-            if self._session_key is None:
+            if self._session is None:
                 await self._sign_on()
             draft = self._client.authorise(request, self._journal.next_stan(), self._now())
             octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
@@ -124,39 +143,44 @@ class Acquiring:
         """Whether the acquirer books a payment of ``amount`` that card and terminal approved without it."""
         return amount <= self._offline_limit
 
-    async def settle(self) -> None:
-        """Runs for the agent's life: sends every owed reversal, then every owed advice, until it is answered."""
-        pause = REVERSAL_PAUSE_S
+    async def settle(self, after_s: float = 0.0, paused: Callable[[float], None] = lambda pause: None) -> None:
+        """Runs for the process' life: sends every owed reversal, then every owed advice, until it is answered.
+
+        ``after_s``: a pause that is left from a worker before this one; ``paused`` is told of the one to come.
+        """
+        pause = max(REVERSAL_PAUSE_S, after_s)
+        await asyncio.sleep(after_s)
         while True:
             await self._books.owing.wait()
             self._books.owing.clear()  # before the look into the journal: what comes to be owed meanwhile sets it again
             try:
-                if self._session_key is None:
+                if self._session is None:
                     await self.sign_on()
                 settled = await self._send_reversals()
                 settled = await self._send_advices() and settled
             except (HostError, PadError, DeviceAway, NotSignedOn) as fault:
                 settled = False
                 if isinstance(fault, HostGarbled):
-                    self._session_key = None  # the acquirer may hold a newer one, whose sign-on answer was lost
+                    self._begin(None)  # the acquirer may hold a newer one, whose sign-on answer was lost
             if settled:
                 pause = REVERSAL_PAUSE_S
+                paused(0.0)
                 continue
             self._books.owing.set()  # it stays owed
+            paused(pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
     async def close(self) -> None:
-        """Drop the line and close the journal."""
+        """Drop the line."""
         await self._link.close()
-        self._journal.close()
 
     async def _send_reversals(self) -> bool:
         """Send what is owed, oldest first; False where one of them is not settled. None of them holds up the others."""
         settled = True
         for owed in self._journal.reversals():
             async with self._turn:
-                if self._session_key is None:
+                if self._session is None:
                     await self._sign_on()
                 try:
                     draft = self._client.reverse(owed)
@@ -175,7 +199,7 @@ class Acquiring:
         settled = True
         for owed in self._advices():
             async with self._turn:
-                if self._session_key is None:
+                if self._session is None:
                     await self._sign_on()
                 draft = self._client.advise(owed.content)
                 octets = draft.with_mac(await self._mac(self._key(), draft.octets_to_mac))
@@ -212,16 +236,16 @@ class Acquiring:
         garbled = isinstance(fault, HostGarbled)
         self._books.owe(reference, ReversalReason.GARBLED if garbled else ReversalReason.SILENCE)
         if garbled:
-            self._session_key = None  # the acquirer may hold a newer one, whose sign-on answer was lost
+            self._begin(None)  # the acquirer may hold a newer one, whose sign-on answer was lost
             self._recorder.note("host.refused", reason=fault.what)
 
     def _now(self) -> datetime:
         return local_time(self._clock.now_ms())
 
     def _key(self) -> bytes:
-        if self._session_key is None:
+        if self._session is None:
             raise NotSignedOn("no session key", "sign on first")
-        return self._session_key
+        return self._session.key
 
     async def _mac(self, key: bytes, octets: bytes) -> bytes:
         pad = self._pad.driver()

@@ -21,7 +21,7 @@ from protocols.telemetry.events import Event, Value, fit, make
 from terminal_agent.clock import Clock, local_time
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.reporting import Recorder
-from terminal_agent.host.advice import Offline
+from terminal_agent.host.advice import Offline, SealedAdvice
 from terminal_agent.host.journal import Journal, Untold
 from terminal_agent.host.port import JournalError
 from terminal_agent.host.reversal import ReversalReason
@@ -81,7 +81,9 @@ class Books:
         self._resume()
         return payment
 
-    def conclude(self, payment: str, fields: Mapping[str, Value], offline: Offline | None = None) -> Event:
+    def conclude(
+        self, payment: str, fields: Mapping[str, Value], offline: Offline | SealedAdvice | None = None
+    ) -> Event:
         """The payment ends with these fields of ``payment.finished``: the point of no return, in one stroke.
 
         An outcome other than approved takes back whatever of the payment has left the terminal. ``offline``: card and
@@ -123,6 +125,10 @@ class Books:
         self._try_to_tell()
         return done
 
+    def owes(self) -> bool:
+        """Whether the acquirer is owed anything."""
+        return self._journal.owes()
+
     def catch_up(self) -> None:
         """Write what could not be written before; raises the :class:`AgentError` that still prevents it."""
         if not self._behind and not self._recorder.behind:
@@ -146,7 +152,7 @@ class Books:
                 continue
             self._resume()
 
-    def _conclude(self, payment: str, event: Event, offline: Offline | None = None) -> None:
+    def _conclude(self, payment: str, event: Event, offline: Offline | SealedAdvice | None = None) -> None:
         self._journal.conclude(payment, event, local_time(self._clock.now_ms()), offline)
         if self._journal.owes():
             self.owing.set()

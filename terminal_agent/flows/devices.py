@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from protocols.telemetry.events import fit
 from terminal_agent.errors import AgentError, WrongDevice
-from terminal_agent.flows.reporting import Recorder
+from terminal_agent.flows.ports import Notes
 from terminal_agent.pad.port import PadTampered
 
 RETRY_S = 0.5  # a device that returns is usable again within two seconds, opening included
@@ -40,17 +40,24 @@ class Attached(Generic[Driver]):
         self,
         name: str,
         opener: Callable[[], Awaitable[Driver]],
-        recorder: Recorder,
+        recorder: Notes,
         ended: Callable[[], bool] = lambda: False,
+        changed: Callable[[], None] = lambda: None,
+        *,
+        was_there: bool = True,
     ) -> None:
-        """``ended`` says whether the line of the driver that was opened last is known to have gone."""
+        """``ended`` says whether the line of the driver that was opened last is known to have gone.
+
+        ``changed`` is called whenever the device came or went. ``was_there`` False: its loss was told before.
+        """
         self.name = name
         self._opener = opener
         self._ended = ended
         self._recorder = recorder
         self._driver: Driver | None = None
         self._reason = "not opened yet"
-        self._was_there = True  # so that the first failure to open is told as a loss
+        self._was_there = was_there  # so that the first failure to open is told as a loss
+        self._changed = changed
 
     @property
     def present(self) -> bool:
@@ -78,11 +85,13 @@ class Attached(Generic[Driver]):
             if self._was_there or news:
                 self._was_there = False
                 self._recorder.note("device.lost", device=self.name, reason=fit(fault.what))
+                self._changed()
             return
         came_back, self._was_there = not self._was_there, True
         self._driver = driver
         if came_back:
             self._recorder.note("device.back", device=self.name)
+        self._changed()
 
     async def drop(self, driver: Driver, reason: str) -> None:
         """``driver`` failed: close it and start looking for the device. Nothing, where another one took its place."""
@@ -92,6 +101,7 @@ class Attached(Generic[Driver]):
         self._reason = reason
         self._was_there = False
         self._recorder.note("device.lost", device=self.name, reason=fit(reason))
+        self._changed()
         await driver.close()
 
     async def keep(self) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from protocols.currency import BY_NUMERIC, Currency
+from protocols.currency import Currency
 from protocols.errors import ProtocolError
-from protocols.pan import Pan
+from protocols.pan import Pan, one_time_reference
 from protocols.telemetry.events import Event, Value, fit
 from terminal_agent.card.chaining import Chaining
 from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent
@@ -38,12 +38,12 @@ from terminal_agent.emv.exception_file import ExceptionFile
 from terminal_agent.emv.fallback import Fallback, FallbackGuard, Interface
 from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNumbers
 from terminal_agent.errors import AgentError
+from terminal_agent.flows.accepted import require_accepted
 from terminal_agent.flows.acquiring import Acquiring
-from terminal_agent.flows.books import Books
 from terminal_agent.flows.card_pin import PinNotEntered, at_reader
 from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
-from terminal_agent.flows.reporting import Recorder
+from terminal_agent.flows.ports import Accounts, Fallbacks, Notes, Numbers
 from terminal_agent.host.advice import Offline
 from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
 from terminal_agent.host.port import HostUnreachable
@@ -130,7 +130,7 @@ class Payment:
         if end.response_code:
             fields["response_code"] = end.response_code
         if self._pan is not None:
-            fields["masked_pan"] = self._pan.masked
+            fields |= {"masked_pan": self._pan.masked, "pan_ref": one_time_reference(self._till.entropy(8))}
         if self._ksn:
             fields["ksn"] = self._ksn.hex().upper()
         self.finished = self._till.books.conclude(self.identifier, fields, self._offline)
@@ -360,14 +360,17 @@ class Till:
         reader: Attached[CardReader],
         pad: Attached[PinPad],
         acquiring: Acquiring,
-        books: Books,
-        recorder: Recorder,
+        books: Accounts,
+        recorder: Notes,
         clock: Clock,
         entropy: Callable[[int], bytes],
         timeouts: Timeouts,
         authorities: Authorities | None = None,
         exceptions: ExceptionFile | None = None,
+        numbers: Numbers | None = None,
+        fallbacks: Fallbacks | None = None,
     ) -> None:
+        """``numbers`` and ``fallbacks``: where somebody else remembers them from one payment to the next."""
         self.terminal = terminal
         self.reader = reader
         self.pad = pad
@@ -376,8 +379,8 @@ class Till:
         self.recorder = recorder
         self.clock = clock
         self.entropy = entropy
-        self.numbers = UnpredictableNumbers(entropy)
-        self.fallbacks = FallbackGuard()
+        self.numbers = numbers or UnpredictableNumbers(entropy)
+        self.fallbacks = fallbacks or FallbackGuard()
         self.timeouts = timeouts
         self.authorities = authorities
         self.exceptions = exceptions
@@ -387,9 +390,6 @@ class Till:
         """A new payment; raises :class:`AgentError` where none may begin: another one runs, the disk is full."""
         if self.current is not None and not self.current.over:
             raise AgentError("another payment is running", "wait for its outcome")
-        accepted = BY_NUMERIC.get(int(self.terminal.currency))
-        if accepted is not currency:
-            name = accepted.alpha if accepted else self.terminal.currency
-            raise AgentError(f"this terminal takes {name}, not {currency.alpha}", "see [emv] currency in its profile")
+        require_accepted(self.terminal, currency)
         self.current = Payment(self, self.books.begin(amount, currency), amount, currency)
         return self.current

@@ -33,6 +33,31 @@ class Offline:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedAdvice:
+    """The same, its card data enciphered: what a journal takes."""
+
+    amount: int
+    currency: str
+    code: str
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """One owed advice as the journal keeps it. ``at``: when it was approved (ISO 8601)."""
+
+    ref: int
+    payment: str
+    attempts: int
+    amount: int
+    currency: str
+    code: str
+    stan: int
+    at: str
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """One owed advice. Its first sending is a 0220, every later one a 0221 with the same content."""
 
@@ -42,34 +67,55 @@ class Advice:
     content: OfflineAdvice
 
 
-class Advices:
-    """The advices of a journal. Methods marked so belong inside one of the file's transactions."""
+def close_up(seal: Seal, payment: str, offline: Offline) -> SealedAdvice:
+    """Encipher the card data of an advice for ``payment``; raises :class:`JournalError` where there is no key."""
+    request = offline.request
+    clear = {"pan": request.pan.digits, "expiry": request.expiry, "sequence": request.sequence_number}
+    clear |= {"interface": request.interface, "icc": request.icc_data.hex()}
+    sealed = seal.close_in(json.dumps(clear).encode(), payment)
+    return SealedAdvice(request.amount, request.currency, offline.code, sealed)
 
-    def __init__(self, file: JournalFile, seal: Seal) -> None:
+
+def open_up(seal: Seal, row: SealedRow) -> Advice:
+    """The advice with its card data; raises :class:`~terminal_agent.host.seal.SealBroken`."""
+    clear = json.loads(seal.open_up(row.sealed, row.payment))
+    request = AuthorisationRequest(
+        amount=row.amount,
+        currency=row.currency,
+        pan=Pan(clear["pan"]),
+        track2=None,
+        expiry=clear["expiry"],
+        sequence_number=clear["sequence"],
+        icc_data=bytes.fromhex(clear["icc"]),
+        interface=clear["interface"],
+        pin=None,
+    )
+    content = OfflineAdvice(request, row.code, row.stan, datetime.fromisoformat(row.at), repeated=row.attempts > 0)
+    return Advice(row.ref, row.payment, row.attempts, content)
+
+
+class Advices:
+    """The advices of a journal, sealed. Methods marked so belong inside one of the file's transactions."""
+
+    def __init__(self, file: JournalFile) -> None:
         self._file = file
         self._run = file.run
-        self._seal = seal
 
-    def sealed(self, payment: str, offline: Offline) -> bytes:
-        """The card data of an advice, enciphered; to be made before the transaction that keeps them."""
-        request = offline.request
+    def require_room(self) -> None:
+        """Raises :class:`JournalError` where so many wait that no more of that risk is taken."""
         if self.waiting() >= MOST_WAITING:
             what = f"{self._file.path}: {MOST_WAITING} payments approved offline wait for the acquirer"
             raise JournalError(what, "payments are approved offline again when it has answered", sent=False)
-        clear = {"pan": request.pan.digits, "expiry": request.expiry, "sequence": request.sequence_number}
-        clear |= {"interface": request.interface, "icc": request.icc_data.hex()}
-        return self._seal.close_in(json.dumps(clear).encode(), payment)
 
-    def add(self, number: int, payment: str, offline: Offline, sealed: bytes, stan: int, at: datetime) -> Event:
+    def add(self, number: int, payment: str, advice: SealedAdvice, stan: int, at: datetime) -> Event:
         """In a transaction: owe one; the event that says so."""
-        request = offline.request
         reference = retrieval_reference(stan, at)
         self._run(
             "INSERT INTO advice (payment, amount, currency, code, stan, at, reference, sealed)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (number, request.amount, request.currency, offline.code, stan, at.isoformat(), reference, sealed),
+            (number, advice.amount, advice.currency, advice.code, stan, at.isoformat(), reference, advice.sealed),
         )
-        fields: dict[str, Value] = {"payment": payment, "reference": reference, "response_code": offline.code}
+        fields: dict[str, Value] = {"payment": payment, "reference": reference, "response_code": advice.code}
         return make("advice.owed", _ms(at), **fields)
 
     def waiting(self) -> int:
@@ -77,14 +123,15 @@ class Advices:
         with self._file.in_words("read"):
             return int(self._run("SELECT count(*) FROM advice WHERE answer = ''").fetchone()[0])
 
-    def owed(self) -> tuple[Advice, ...]:
-        """What is owed, oldest first; raises :class:`~terminal_agent.host.seal.SealBroken` where one does not open."""
+    def owed(self, after: int = 0) -> tuple[SealedRow, ...]:
+        """What is owed and has a higher number than ``after``, oldest first."""
         with self._file.in_words("read"):
             rows = self._run(
-                "SELECT ref, payment, amount, currency, code, stan, at, attempts, sealed FROM advice"
-                " WHERE answer = '' ORDER BY ref"
+                "SELECT ref, payment, attempts, amount, currency, code, stan, at, sealed FROM advice"
+                " WHERE answer = '' AND ref > ? ORDER BY ref",
+                (after,),
             ).fetchall()
-        return tuple(self._opened(*row) for row in rows)
+        return tuple(SealedRow(ref, f"p{number:x}", *rest) for ref, number, *rest in rows)
 
     def sending(self, ref: int) -> None:
         """Count an attempt, before it is sent."""
@@ -102,25 +149,6 @@ class Advices:
             self._run("UPDATE advice SET sealed = x'' WHERE ref = ?", (ref,))
             return make("advice.settled", _ms(at), sent=attempts, **fields)
         return make("advice.refused", _ms(at), **fields)
-
-    def _opened(
-        self, ref: int, number: int, amount: int, currency: str, code: str, stan: int, at: str, sent: int, box: bytes
-    ) -> Advice:
-        payment = f"p{number:x}"
-        clear = json.loads(self._seal.open_up(box, payment))
-        request = AuthorisationRequest(
-            amount=amount,
-            currency=currency,
-            pan=Pan(clear["pan"]),
-            track2=None,
-            expiry=clear["expiry"],
-            sequence_number=clear["sequence"],
-            icc_data=bytes.fromhex(clear["icc"]),
-            interface=clear["interface"],
-            pin=None,
-        )
-        content = OfflineAdvice(request, code, stan, datetime.fromisoformat(at), repeated=sent > 0)
-        return Advice(ref, payment, sent, content)
 
 
 def _ms(at: datetime) -> int:

@@ -5,7 +5,40 @@
 What was sent and has no true answer, and what was approved and did not reach the customer, is owed back: once.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
+
+from protocols.acquirer.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal keeps of a request: enough to take it back, and no card data."""
+
+    mti: int
+    stan: int
+    transmitted: str
+    processing_code: str
+    amount: int
+    currency: str
+    reference: str
+    masked_pan: str
+    ksn: str
+
+    @classmethod
+    def of(cls, message: Message) -> "Entry":
+        """Of a whole message."""
+        return cls(
+            int(message.mti),
+            message.stan or 0,
+            message.transmitted or "",
+            message.processing_code or "",
+            message.amount or 0,
+            message.currency or "",
+            message.reference or "",
+            message.pan.masked if message.pan else "",
+            message.ksn.hex().upper() if message.ksn else "",
+        )
 
 
 class State(StrEnum):

@@ -25,13 +25,22 @@ from protocols.acquirer.mti import Mti
 from protocols.acquirer.values import OriginalData
 from protocols.currency import BY_NUMERIC
 from protocols.telemetry.events import Event, Value, make
-from terminal_agent.host.advice import ASK_AGAIN, Advice, Advices, Offline
+from terminal_agent.host.advice import (
+    ASK_AGAIN,
+    Advice,
+    Advices,
+    Offline,
+    SealedAdvice,
+    SealedRow,
+    close_up,
+    open_up,
+)
 from terminal_agent.host.client import Reply, transmission_time
-from terminal_agent.host.exchange import CLOSED, SETTLING, TRANSITIONS, UNFINISHED, State, Step
+from terminal_agent.host.exchange import CLOSED, SETTLING, TRANSITIONS, UNFINISHED, Entry, State, Step
 from terminal_agent.host.journal_file import JournalFile, free_octets
 from terminal_agent.host.port import JournalError
 from terminal_agent.host.reversal import Reversal, ReversalReason
-from terminal_agent.host.seal import Seal
+from terminal_agent.host.seal import KeyFile, Seal, seal_key
 
 LAST_STAN = 999_999
 KEPT = 10_000  # closed rows kept for inquiries: a busy terminal's month
@@ -53,7 +62,8 @@ class Journal:
     def __init__(self, file: JournalFile, seal: Seal) -> None:
         self._file = file
         self._run = file.run
-        self._advices = Advices(file, seal)
+        self._seal = seal
+        self._advices = Advices(file)
 
     @classmethod
     def open(
@@ -63,7 +73,7 @@ class Journal:
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> "Journal":
         """Open or make the journal; raises :class:`JournalError`, sent False. The seal's key lies beside it."""
-        return cls(JournalFile.open(path, free), Seal(path.with_name("advice.key"), entropy))
+        return cls(JournalFile.open(path, free), Seal(KeyFile(seal_key(path.parent)), entropy))
 
     def close(self) -> None:
         """Close the file; what is owed stays owed."""
@@ -91,17 +101,22 @@ class Journal:
             ).fetchall()
         return _identifier(number)
 
-    def conclude(self, payment: str, finished: Event, at: datetime, offline: Offline | None = None) -> None:
+    def conclude(
+        self, payment: str, finished: Event, at: datetime, offline: Offline | SealedAdvice | None = None
+    ) -> None:
         """The payment ends as ``finished`` says: approved and completed, or anything else and owed back where sent.
 
         With ``offline``, it was approved without the acquirer, which is owed an advice from now on.
         """
         approved = finished.fields["outcome"] == "approved"
-        sealed = self._advices.sealed(payment, offline) if approved and offline is not None else b""
+        advice = None
+        if approved and offline is not None:
+            self._advices.require_room()
+            advice = close_up(self._seal, payment, offline) if isinstance(offline, Offline) else offline
         with self._file.transaction():
             number = self._open_payment(payment)
-            if approved and offline is not None:
-                self._tell(self._advices.add(number, payment, offline, sealed, self._stan(), at))
+            if advice is not None:
+                self._tell(self._advices.add(number, payment, advice, self._stan(), at))
             for ref in self._unfinished("payment = ?", number):
                 if approved:
                     self._move(ref, Step.DELIVERED)
@@ -118,7 +133,10 @@ class Journal:
 
     def record(self, draft: Draft, payment: str) -> int:
         """Write down what is about to be sent, and return its number; after ``JournalFull`` send nothing."""
-        message = draft.message
+        return self.enter(Entry.of(draft.message), payment)
+
+    def enter(self, entry: Entry, payment: str) -> int:
+        """The same for what is known of it without its card data."""
         self._file.require_room()
         with self._file.transaction():
             number = self._open_payment(payment)
@@ -131,15 +149,15 @@ class Journal:
                 " masked_pan, ksn, payment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     State.SENDING,
-                    int(message.mti),
-                    message.stan,
-                    message.transmitted,
-                    message.processing_code,
-                    message.amount,
-                    message.currency,
-                    message.reference or "",
-                    message.pan.masked if message.pan else "",
-                    message.ksn.hex().upper() if message.ksn else "",
+                    entry.mti,
+                    entry.stan,
+                    entry.transmitted,
+                    entry.processing_code,
+                    entry.amount,
+                    entry.currency,
+                    entry.reference,
+                    entry.masked_pan,
+                    entry.ksn,
                     number,
                 ),
             )
@@ -147,9 +165,12 @@ class Journal:
 
     def answered(self, ref: int, reply: Reply) -> None:
         """An authentic answer came: a decline closes the exchange, an approval still has to be delivered."""
-        step = Step.APPROVED if reply.approved else Step.DECLINED
+        self.decided(ref, reply.response_code, reply.approval, approved=reply.approved)
+
+    def decided(self, ref: int, code: str, approval: str, *, approved: bool) -> None:
+        """The same for what is kept of an answer."""
         with self._file.transaction():
-            self._move(ref, step, response_code=reply.response_code, approval=reply.approval)
+            self._move(ref, Step.APPROVED if approved else Step.DECLINED, response_code=code, approval=approval)
 
     def withdrawn(self, ref: int) -> None:
         """Nothing of it left the terminal (``HostError.sent`` was False)."""
@@ -193,7 +214,11 @@ class Journal:
 
     def advices(self) -> tuple[Advice, ...]:
         """The advices that are owed, oldest first; raises ``SealBroken`` where one cannot be opened."""
-        return self._advices.owed()
+        return tuple(open_up(self._seal, row) for row in self._advices.owed())
+
+    def sealed_advices(self, after: int = 0) -> tuple[SealedRow, ...]:
+        """The same as they are kept, those behind number ``after``."""
+        return self._advices.owed(after)
 
     def advice_sending(self, ref: int) -> None:
         """Count an attempt, before it is sent: the next one is then a repeat."""

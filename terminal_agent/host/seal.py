@@ -9,6 +9,7 @@ backups of the database, of support bundles and of a stray copy; a vault that ho
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from protocols.secret import ClearKey
 from terminal_agent.host.port import JournalError
@@ -22,11 +23,60 @@ class SealBroken(JournalError):
     """What was sealed cannot be opened: another key, or other octets."""
 
 
+class KeyStore(Protocol):
+    """Where the key lies."""
+
+    place: str
+    """For people."""
+
+    def read(self) -> bytes:
+        """Its octets, none where there is no key yet; raises :class:`OSError`."""
+        ...
+
+    def write(self, octets: bytes) -> None:
+        """Keep a new key, on the disk when this returns; raises :class:`OSError`."""
+        ...
+
+
+class KeyFile:
+    """A key in a file of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.place = str(path)
+
+    def read(self) -> bytes:
+        """See :class:`KeyStore`."""
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def write(self, octets: bytes) -> None:
+        """See :class:`KeyStore`."""
+        fresh = self._path.with_name(self._path.name + ".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def seal_key(state: Path) -> Path:
+    """The file of the key, in the state folder."""
+    return state / "advice.key"
+
+
 class Seal:
     """Seals and opens. The key is made at the first sealing, and read anew each time: it is not kept in memory."""
 
-    def __init__(self, key_file: Path, entropy: Callable[[int], bytes]) -> None:
-        self._path = key_file
+    def __init__(self, store: KeyStore, entropy: Callable[[int], bytes]) -> None:
+        self._store = store
         self._entropy = entropy
 
     def close_in(self, clear: bytes, subject: str) -> bytes:
@@ -48,36 +98,27 @@ class Seal:
                 return AESGCM(bytes(key.reveal())).decrypt(nonce, rest, _CONTEXT + subject.encode())
             except (InvalidTag, ValueError):
                 pass
-        what = f"{self._path}: not the key of what was sealed in the journal"
+        what = f"{self._store.place}: not the key of what was sealed in the journal"
         raise SealBroken(what, "restore the key's file from where the journal comes", sent=False)
 
     def _key(self, *, make: bool) -> ClearKey:
+        place = self._store.place
         try:
-            octets = self._path.read_bytes()
-        except FileNotFoundError:
-            octets = self._made() if make else b""
+            octets = self._store.read()
         except OSError as fault:
-            raise SealBroken(f"{self._path}: {fault.strerror}", "check the file and its rights", sent=False) from None
+            raise SealBroken(f"{place}: {fault.strerror}", "check the file and its rights", sent=False) from None
+        if not octets and make:
+            octets = self._made()
         if len(octets) != KEY_OCTETS:
-            what = f"{self._path}: no key of {KEY_OCTETS} octets"
+            what = f"{place}: no key of {KEY_OCTETS} octets"
             raise SealBroken(what, "restore the file; what was sealed under it cannot be sent", sent=False)
         return ClearKey(octets)
 
     def _made(self) -> bytes:
         octets = self._entropy(KEY_OCTETS)
-        fresh = self._path.with_name(self._path.name + ".new")
         try:
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            self._store.write(octets)
         except OSError as fault:
-            what = f"{self._path}: {fault.strerror}: card data cannot be sealed"
+            what = f"{self._store.place}: {fault.strerror}: card data cannot be sealed"
             raise JournalError(what, "free space; nothing is approved offline until then", sent=False) from None
         return octets

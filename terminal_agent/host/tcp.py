@@ -10,8 +10,9 @@ Plain TCP exists for loopback alone, and a profile that wants it elsewhere is re
 import asyncio
 import ipaddress
 import re
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from protocols.acquirer.frame import NO_TPDU, Framer, frame, tpdu
 from protocols.acquirer.message import redacted_octets
 from protocols.errors import DecodeError
 from terminal_agent.host.port import HostGarbled, HostSilent, HostUnreachable, HostUntrusted, Trace
+from terminal_agent.line.dial import dialled
 
 LARGEST_READ = 1 << 16
 CLOSING_S = 1.0  # how long a polite TLS goodbye may take
@@ -104,8 +106,17 @@ class AcquirerLink:
     never be taken for the answer to something else.
     """
 
-    def __init__(self, endpoint: Endpoint, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        trace: Trace | None = None,
+        dial: Callable[[], Awaitable[socket.socket]] | None = None,
+        secure: Callable[[TlsFiles], ssl.SSLContext] | None = None,
+    ) -> None:
+        """``dial`` gives a connected socket, ``secure`` our side of the TLS over it, where others open these."""
         self._endpoint = endpoint
+        self._dial = dial or (lambda: reached(endpoint))
+        self._secure = secure or context
         self._dialect: Dialect = DIALECTS[endpoint.dialect]
         self._header = tpdu(endpoint.tpdu_destination, endpoint.tpdu_source) if self._dialect.tpdu else NO_TPDU
         self._trace = trace
@@ -165,15 +176,14 @@ class AcquirerLink:
             return self._line
         await self._drop()
         where = self._endpoint
-        security = context(where.tls) if where.tls else None
+        security = self._secure(where.tls) if where.tls else None
+        name = where.tls.server_name if where.tls else None
         try:
             async with asyncio.timeout(where.connect_timeout_s):
-                self._line = await asyncio.open_connection(
-                    where.host, where.port, ssl=security, server_hostname=where.tls.server_name if where.tls else None
-                )
+                connected = await self._dial()
+                self._line = await asyncio.open_connection(sock=connected, ssl=security, server_hostname=name)
         except TimeoutError:
-            what = f"no connection to the acquirer at {where.address} within {where.connect_timeout_s:g} s"
-            raise HostUnreachable(what, "check address, port and network", sent=False) from None
+            raise _late(where) from None
         except ssl.SSLCertVerificationError as refused:
             why, hint = _CERTIFICATE_WORDS.get(refused.verify_code, (refused.verify_message, "see host.tls"))
             raise HostUntrusted(f"the acquirer at {where.address} is refused: {why}", hint, sent=False) from None
@@ -184,8 +194,7 @@ class AcquirerLink:
             if security is not None and isinstance(fault, ConnectionResetError):  # it hung up in the handshake
                 what = f"no TLS with the acquirer at {where.address}: {_reason(fault)}"
                 raise HostUntrusted(what, _TLS_HINT, sent=False) from None
-            what = f"no connection to the acquirer at {where.address}: {_reason(fault)}"
-            raise HostUnreachable(what, "is it running? check address, port and network", sent=False) from None
+            raise _refused(where, fault) from None
         self._framer = Framer(self._dialect)
         return self._line
 
@@ -215,6 +224,27 @@ class AcquirerLink:
     def _note(self, direction: str, octets: bytes) -> None:
         if self._trace is not None:
             self._trace("acquirer", direction, redacted_octets(octets, self._dialect))
+
+
+async def reached(where: Endpoint) -> socket.socket:
+    """A connection to the acquirer, and nothing said on it; raises :class:`HostUnreachable`."""
+    try:
+        async with asyncio.timeout(where.connect_timeout_s):
+            return await dialled(where.host, where.port)
+    except TimeoutError:
+        raise _late(where) from None
+    except OSError as fault:
+        raise _refused(where, fault) from None
+
+
+def _late(where: Endpoint) -> HostUnreachable:
+    what = f"no connection to the acquirer at {where.address} within {where.connect_timeout_s:g} s"
+    return HostUnreachable(what, "check address, port and network", sent=False)
+
+
+def _refused(where: Endpoint, fault: OSError) -> HostUnreachable:
+    what = f"no connection to the acquirer at {where.address}: {_reason(fault)}"
+    return HostUnreachable(what, "is it running? check address, port and network", sent=False)
 
 
 def context(files: TlsFiles) -> ssl.SSLContext:

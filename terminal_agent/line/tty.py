@@ -140,6 +140,12 @@ class TtyLine:
 
 def open_tty(path: str, settings: LineSettings) -> TtyLine:
     """Open and lock a port in raw mode; :class:`LineAbsent`, :class:`LineBusy` or :class:`LineError` if that fails."""
+    descriptor, exclusive = claim_tty(path, settings)
+    return TtyLine(path, descriptor, exclusive=exclusive)
+
+
+def claim_tty(path: str, settings: LineSettings) -> tuple[int, bool]:
+    """The same without its event loop: an open descriptor, and whether the port was made exclusive."""
     descriptor = _opened(path)
     try:
         if not os.isatty(descriptor):
@@ -156,7 +162,7 @@ def open_tty(path: str, settings: LineSettings) -> TtyLine:
             termios.tcflush(descriptor, termios.TCIOFLUSH)
         except (termios.error, OSError) as fault:  # OSError: pulled out while being opened
             raise LineError(f"{path}: cannot be set to {settings.baud} baud: {fault.args[-1]}") from None
-        return TtyLine(path, descriptor, exclusive=exclusive)
+        return descriptor, exclusive
     except BaseException:
         os.close(descriptor)
         raise

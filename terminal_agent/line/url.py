@@ -10,14 +10,17 @@ carries the same octets as the port behind it and no line settings: speed and pa
 import asyncio
 import contextlib
 import socket
+from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from device_profiles.model import LineSettings
 from protocols.errors import DecodeError
 from protocols.serial import rfc2217
+from terminal_agent.line.dial import dialled
 from terminal_agent.line.discovery import found
 from terminal_agent.line.port import Line, LineAbsent, LineError, LineGone
-from terminal_agent.line.tty import HELD_OCTETS, READ_OCTETS, open_tty
+from terminal_agent.line.tty import HELD_OCTETS, READ_OCTETS, TtyLine, claim_tty
 
 CONNECT_S = 5.0
 
@@ -67,12 +70,35 @@ class SocketLine:
             await self._writer.wait_closed()
 
 
+class Kind(StrEnum):
+    """What a descriptor is, and so what drives it."""
+
+    TTY = "tty"
+    EXCLUSIVE_TTY = "exclusive-tty"
+    SOCKET = "socket"
+    RFC2217 = "rfc2217"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A line that is open and that nobody drives yet: it may be handed to another process."""
+
+    descriptor: int
+    name: str
+    kind: Kind
+
+
 async def open_line(spec: str, settings: LineSettings) -> Line:
     """Open a path, ``usb:…``, ``socket://…`` or ``rfc2217://…``; subclasses of :class:`LineError` say why it failed."""
-    if spec.startswith("usb:"):
-        return open_tty(found(spec), settings)
-    if "://" not in spec:
-        return open_tty(spec, settings)
+    return await adopt(await claim(spec, settings), settings)
+
+
+async def claim(spec: str, settings: LineSettings) -> Claimed:
+    """Open and lock it, and no more; errors as of :func:`open_line`. Whoever gets it closes or adopts it."""
+    if spec.startswith("usb:") or "://" not in spec:
+        path = found(spec) if spec.startswith("usb:") else spec
+        descriptor, exclusive = claim_tty(path, settings)
+        return Claimed(descriptor, path, Kind.EXCLUSIVE_TTY if exclusive else Kind.TTY)
     parts = urlsplit(spec)
     try:
         port = parts.port
@@ -83,8 +109,16 @@ async def open_line(spec: str, settings: LineSettings) -> Line:
             f"{spec}: not a line that the agent knows",
             "use a path, usb:VVVV:PPPP, socket://host:port or rfc2217://host:port",
         )
-    line = await _connected(spec, parts.hostname, port)
-    return await _negotiated(line, settings) if parts.scheme == "rfc2217" else line
+    return Claimed(await _connected(spec, parts.hostname, port), spec, Kind(parts.scheme))
+
+
+async def adopt(claimed: Claimed, settings: LineSettings) -> Line:
+    """Drive a line that was claimed, here or in another process; a port behind Telnet is set first."""
+    if claimed.kind in (Kind.TTY, Kind.EXCLUSIVE_TTY):
+        return TtyLine(claimed.name, claimed.descriptor, exclusive=claimed.kind is Kind.EXCLUSIVE_TTY)
+    connection = socket.socket(fileno=claimed.descriptor)
+    line = SocketLine(claimed.name, *await asyncio.open_connection(sock=connection, limit=HELD_OCTETS))
+    return await _negotiated(line, settings) if claimed.kind is Kind.RFC2217 else line
 
 
 async def _negotiated(line: SocketLine, settings: LineSettings) -> "Rfc2217Line":
@@ -159,12 +193,9 @@ class Rfc2217Line:
         return octets
 
 
-async def _connected(spec: str, host: str, port: int) -> SocketLine:
+async def _connected(spec: str, host: str, port: int) -> int:
     try:
         async with asyncio.timeout(CONNECT_S):
-            reader, writer = await asyncio.open_connection(host, port, limit=HELD_OCTETS)
+            return (await dialled(host, port)).detach()
     except (OSError, TimeoutError):
         raise LineAbsent(f"{spec}: nobody answers there", "start the device's server, or check the address") from None
-    connection = writer.get_extra_info("socket")
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return SocketLine(spec, reader, writer)

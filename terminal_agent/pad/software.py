@@ -109,6 +109,11 @@ class SoftwarePad:
         """See :class:`terminal_agent.pad.port.PinPad`."""
         await self.link.ask(CancelPin(), ANSWER_S)
 
+    async def settle(self) -> None:
+        """On a pipe that another process used before: end what it had begun. Answers to it are nobody's."""
+        await self.link.ask(CancelPin(), ANSWER_S)
+        await self.check()
+
     async def check(self) -> None:
         """Whether the vault answers; raises what keeps it from doing so."""
         reply = await self.link.ask(Status(), ANSWER_S)

@@ -22,10 +22,13 @@ CHECK_THE_VAULT = "see what it printed; the agent starts it again"
 class VaultLink:
     """One pipe to one vault."""
 
-    def __init__(self, pipe: socket.socket, on_event: Callable[[Happened], None] | None = None) -> None:
+    def __init__(
+        self, pipe: socket.socket, on_event: Callable[[Happened], None] | None = None, first_number: int = 1
+    ) -> None:
+        """``first_number``: of the first question; not always the same on a pipe that others used before."""
         self._pipe = pipe
         self._on_event = on_event
-        self._number = 0
+        self._number = first_number - 1
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self.ended = False
         pipe.setblocking(False)

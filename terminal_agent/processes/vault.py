@@ -86,6 +86,8 @@ class Order:
     """What the keypad's keys send: zero, enter, clear, cancel."""
     delivery: bool = False
     """Whether TR-34 is served, which costs memory: for a vault that is being loaded."""
+    payments: int | None = None
+    """A second pipe, for the processes that make payments."""
     components: list[str] = field(default_factory=list)
     """Files with components of the first transport key, in hexadecimal digits: read here and nowhere else."""
 
@@ -303,6 +305,7 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     make_card_pins = card_pins_class() if order.card_pin else None
     arena = open_arena(kernel)
     pipe = Pipe(order.pipe, order.users)
+    payments = Pipe(order.payments, order.users) if order.payments is not None else None
     opened = open_all(order, arena)
     keypad = open_keypad(order.keypad, arena, KeyCodes(**order.keys))
     tamper = open_tamper(kernel, order.tamper, order.tamper_levels, order.tamper_gpio)
@@ -331,8 +334,8 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     for words in filter(None, (tamper.missing, rolled_back)):
         vault.tampered(words)
     card_pins = make_card_pins(counters, os.urandom) if make_card_pins and counters else None
-    form = PinFormat(order.pin_format)
-    return Serving(vault, pipe, arena, form, steady_ms, keypad, tamper.lines, tamper.levels, wake, card_pins)
+    form, inputs = PinFormat(order.pin_format), (tamper.lines, tamper.levels)
+    return Serving(vault, pipe, arena, form, steady_ms, keypad, *inputs, wake, card_pins, payments)
 
 
 def code_in_memory() -> list[tuple[int, int]]:

@@ -26,10 +26,14 @@ class VaultChild:
 
     process: subprocess.Popen[bytes]
     pipe: socket.socket
+    payments: socket.socket | None = None
+    """For the processes that make payments, one at a time; it stays open here, so that it outlives each of them."""
 
     def stop(self) -> int:
         """Hang up, wait, and only then kill; the exit code."""
         self.pipe.close()
+        if self.payments is not None:
+            self.payments.close()
         try:
             return self.process.wait(STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
@@ -38,24 +42,33 @@ class VaultChild:
 
 
 def start(
-    settings: VaultSettings, *, program: Sequence[str] = PROGRAM, more: Mapping[str, object] = NOTHING_MORE
+    settings: VaultSettings,
+    *,
+    program: Sequence[str] = PROGRAM,
+    more: Mapping[str, object] = NOTHING_MORE,
+    payments: bool = False,
 ) -> VaultChild:
-    """A new vault; ``more`` is what it is told besides its settings.
+    """A new vault; ``more`` is what it is told besides its settings, ``payments`` has it serve a pipe for these.
 
-    Nothing secret is in its command line or environment, and it inherits one descriptor."""
+    Nothing secret is in its command line or environment, and it inherits its pipes alone."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) if payments else ()
+    given = (theirs, *pair[1:])
     order = {**settings.document(), "pipe": theirs.fileno(), "users": [os.getuid()], **more}
+    order["payments"] = pair[1].fileno() if pair else None
     try:
         process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
             [sys.executable, "-I", *program, json.dumps(order)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
+            pass_fds=[one.fileno() for one in given],
             env={"LC_ALL": "C.UTF-8", **token_environment()},
         )
     except BaseException:
-        ours.close()
+        for one in (ours, *pair[:1]):
+            one.close()
         raise
     finally:
-        theirs.close()
-    return VaultChild(process, ours)
+        for one in given:
+            one.close()
+    return VaultChild(process, ours, pair[0] if pair else None)

@@ -16,7 +16,7 @@ from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, RpcErro
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.keys import KeyOffice, KeysRefused
 from terminal_agent.flows.reporting import Recorder
-from terminal_agent.pad.port import TAMPERED, PadAbsent, PinPad, Trace
+from terminal_agent.pad.port import TAMPERED, PadAbsent, Trace
 from terminal_agent.pad.software import ANSWER_S, SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes import vault_child
@@ -41,23 +41,46 @@ class VaultKeeper:
         self._recorder = recorder
         self._trace = trace
         self._pad: SoftwarePad | None = None
+        self._child: vault_child.VaultChild | None = None
+        self._turn = asyncio.Lock()
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.office = KeyOffice(lambda: self._pad.link if self._pad is not None else None, recorder)
 
+    async def lend(self) -> tuple[int, str, str]:
+        """The pipe for payments of a running vault, to be closed; :class:`PadAbsent` where none comes up."""
+        async with self._turn:
+            if self.ended:
+                await self.open()
+            assert self._child is not None
+            assert self._child.payments is not None
+            return os.dup(self._child.payments.fileno()), "vault", "vault"
+
     @property
     def ended(self) -> bool:
-        """Whether the vault that was started last has ended."""
-        return self._pad is not None and self._pad.link.ended
+        """Whether no vault runs: none was started, or the last one has ended."""
+        return self._pad is None or self._pad.link.ended
 
-    async def open(self) -> PinPad:
-        """A running vault as a pad; :class:`PadAbsent` where it does not come up, or its keypad is not there.
+    async def close(self) -> None:
+        """End the vault."""
+        for task in tuple(self._tasks):
+            await asyncio.gather(task, return_exceptions=True)
+        await self._end()
+
+    async def _end(self) -> None:
+        pad, self._pad = self._pad, None
+        if pad is not None:
+            await pad.close()
+
+    async def open(self) -> None:
+        """Start a vault; :class:`PadAbsent` where it does not come up, or its keypad is not there.
 
         A vault that runs can open nothing any more: a keypad that went and came back needs another vault. None is
         started before the keypad is there, since each start steps over keys that were never used.
         """
+        await self._end()
         self._expect_keypad()
-        child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more))
+        child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more, payments=True))
         pad = SoftwarePad(VaultLink(child.pipe, self._happened), lambda: _reaped(child), self._trace)
         try:
             reply = await pad.link.ask(Status(), ANSWER_S)
@@ -70,8 +93,7 @@ class VaultKeeper:
         except BaseException:
             await pad.close()
             raise
-        self._pad = pad
-        return pad
+        self._pad, self._child = pad, child
 
     def _look(self, lines: list[str]) -> None:
         """Tell once of each fence that is missing, and of a vault that serves nothing."""
@@ -114,9 +136,10 @@ class VaultKeeper:
             task.add_done_callback(self._tasks.discard)
 
     async def _tampered(self, source: str) -> None:
-        if self.ended or self._pad is None:
-            await self.open()
         try:
+            async with self._turn:
+                if self.ended:
+                    await self.open()
             await self.office.tamper(source)
         except AgentError as fault:
             self._alert(f"keys not destroyed ({source}): {fault.what}")
@@ -124,19 +147,13 @@ class VaultKeeper:
     async def keep(self) -> None:
         """Runs for the agent's life beside a pad that enciphers by itself: keeps a vault running."""
         while True:
-            if self._pad is None or self.ended:
+            if self.ended:
                 try:
-                    await self.open()
+                    async with self._turn:
+                        await self.open()
                 except AgentError as fault:
                     self._alert(f"does not run: {fault.what}")
             await asyncio.sleep(RETRY_S)
-
-    async def close(self) -> None:
-        """End the vault."""
-        for task in tuple(self._tasks):
-            await asyncio.gather(task, return_exceptions=True)
-        if self._pad is not None:
-            await self._pad.close()
 
     def methods(self) -> Mapping[str, Method]:
         """The key methods of the local socket."""

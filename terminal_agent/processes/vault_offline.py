@@ -53,7 +53,7 @@ class OfflineKeys:
             recorder = Recorder(log, outbox, clock, self._voice.tell)
             keeper = VaultKeeper(self._settings, self._more, recorder, None)
             methods = Methods(keeper.methods())
-            pad = await keeper.open()
+            await keeper.open()
             try:
 
                 async def call(method: str, **parameters: Any) -> Any:
@@ -63,7 +63,7 @@ class OfflineKeys:
                     await _note_transport(call, recorder)
                 return await talk(call)
             finally:
-                await pad.close()
+                await keeper.close()
                 outbox.close()
                 log.close()
         except RpcError as fault:

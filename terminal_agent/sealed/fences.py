@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Shuts the vault's process in: no dump, no trace, no capability, no new file, no new socket. Opens nothing itself.
+"""Shuts a process in, vault or worker: no dump, no trace, no capability, no new file or socket. Opens nothing itself.
 
 Linux calls by ctypes, since neither Landlock nor seccomp is in the standard library. The order matters: what needs a
 right comes before that right is given up, and seccomp comes last because it refuses the other calls. Nothing can be
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from terminal_agent.sealed.system_calls import ARCHITECTURES, program
+from terminal_agent.sealed.system_calls import ARCHITECTURES, VAULT, Calls, program
 
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 22, 24, 38, 47  # prctl(2)
 SECCOMP_MODE_FILTER, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
@@ -102,9 +102,16 @@ def _checked(result: int) -> int:
     return result
 
 
-def raise_all(kernel: Kernel) -> tuple[Fence, ...]:
+def raise_all(kernel: Kernel, calls: Calls = VAULT) -> tuple[Fence, ...]:
     """Raise every fence, in the order that lets the later ones stand; what each came to."""
-    return tuple(_raised(name, words, fence, kernel) for name, words, fence in _FENCES)
+    last = ("seccomp", "every system call that serving does not need", lambda kernel: _seccomp(kernel, calls))
+    return tuple(_raised(name, words, fence, kernel) for name, words, fence in (*_FENCES, last))
+
+
+def forbid_dumps(kernel: Kernel) -> None:
+    """The first two alone, for a process whose children raise the rest."""
+    kernel.forbid_core()
+    kernel.prctl(PR_SET_DUMPABLE)
 
 
 def _raised(name: str, words: str, fence: Callable[[Kernel], None], kernel: Kernel) -> Fence:
@@ -143,11 +150,11 @@ def _landlock(kernel: Kernel) -> None:
         os.close(ruleset)
 
 
-def _seccomp(kernel: Kernel) -> None:
+def _seccomp(kernel: Kernel, calls: Calls) -> None:
     architecture = ARCHITECTURES.get(kernel.machine)
     if architecture is None:
         raise OSError(38, f"the call numbers of {kernel.machine} are not known")
-    kernel.filter(program(architecture))
+    kernel.filter(program(architecture, calls))
 
 
 _FENCES: tuple[tuple[str, str, Callable[[Kernel], None]], ...] = (
@@ -160,6 +167,5 @@ _FENCES: tuple[tuple[str, str, Callable[[Kernel], None]], ...] = (
     ("privileges", "programs that would bring rights with them", lambda kernel: kernel.prctl(PR_SET_NO_NEW_PRIVS, 1)),
     ("capabilities", "every right of root", _capabilities),
     ("landlock", "files, TCP, foreign abstract sockets, signals to others", _landlock),
-    ("seccomp", "every system call that serving does not need", _seccomp),
 )
-NAMES = tuple(name for name, _, _ in _FENCES)
+NAMES = (*(name for name, _, _ in _FENCES), "seccomp")

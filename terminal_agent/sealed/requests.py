@@ -24,6 +24,9 @@ PERMITTED: Mapping[Phase, frozenset[Verb]] = MappingProxyType(
     }
 )
 
+FOR_PAYMENTS: frozenset[Verb] = _SERVICE - {Verb.PROVE} | _PINS | {Verb.STATUS}
+"""What may be asked on the pipe of the processes that make payments: they neither load keys nor destroy them."""
+
 APPROVED: frozenset[Verb] = frozenset(
     {
         *(Verb.LOAD, Verb.ROTATE, Verb.ZEROISE, Verb.RENEW),

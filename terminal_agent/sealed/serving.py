@@ -32,6 +32,7 @@ from terminal_agent.sealed.pin import block
 from terminal_agent.sealed.pin.block import PinFormat
 from terminal_agent.sealed.pin.entry import Entry, Input, State
 from terminal_agent.sealed.pipe import Pipe
+from terminal_agent.sealed.requests import FOR_PAYMENTS
 from terminal_agent.sealed.tamper import LOOK_EVERY_MS, TamperLevel, TamperLine
 from terminal_agent.sealed.vault import Vault
 
@@ -46,7 +47,7 @@ NO_KEYPAD: Final = "the vault has no keypad: PINs are typed at a pad that enciph
 
 
 class Serving:
-    """One vault at one pipe."""
+    """One vault at its pipes."""
 
     def __init__(
         self,
@@ -60,13 +61,16 @@ class Serving:
         levels: Sequence[TamperLevel] = (),
         wake: int | None = None,
         card_pins: "CardPins | None" = None,
+        payments: Pipe | None = None,
     ) -> None:
         """``tamper`` and ``levels``: tamper inputs; ``wake``: a descriptor that is readable when it is time to stop.
 
-        ``card_pins``: where PINs for cards are permitted.
+        ``card_pins``: where PINs for cards are permitted; ``payments``: a pipe for those who make payments, on which
+        less may be asked.
         """
         self._vault = vault
-        self._pipe = pipe
+        self._pipe = self._asking_pipe = pipe
+        self._payments = payments
         self._form = form
         self._card_pins = card_pins
         self._steady_ms = steady_ms
@@ -86,7 +90,8 @@ class Serving:
             vault.keypad = lambda: "up" if keypad.there else "gone"
         self._throttle_told = False
         self._poll = select.poll()
-        for descriptor in (pipe.descriptor, keypad.descriptor if keypad else None, *self._tamper, wake):
+        second = payments.descriptor if payments else None
+        for descriptor in (pipe.descriptor, second, keypad.descriptor if keypad else None, *self._tamper, wake):
             if descriptor is not None:
                 self._poll.register(descriptor, select.POLLIN)
 
@@ -116,7 +121,9 @@ class Serving:
 
     def _ready(self, descriptor: int) -> None:
         if descriptor == self._pipe.descriptor:
-            self._hear()
+            self._hear(self._pipe)
+        elif self._payments is not None and descriptor == self._payments.descriptor:
+            self._hear(self._payments)
         elif descriptor in self._tamper:
             self._poll.unregister(descriptor)
             self._tampered(self._tamper[descriptor].words)
@@ -131,31 +138,33 @@ class Serving:
             elif self._entry.shown not in ("", before):
                 self._keypad.show(self._entry.shown)
 
-    def _hear(self) -> None:
-        size = self._pipe.receive(self._packet)
+    def _hear(self, pipe: Pipe) -> None:
+        size = pipe.receive(self._packet)
         if not size:
             self._open = False
             return
         number = self._packet[0]
         try:
             number, request = decode_request(self._packet[:size])
-            reply = self._serve(number, request)
+            reply = self._serve(pipe, number, request)
         except ProtocolError as fault:
             reply = Refused(Refusal.MALFORMED, str(fault))
         finally:
             self._packet[:size] = bytes(size)
         if reply is not None:
-            self._pipe.send(number, reply)
+            pipe.send(number, reply)
 
-    def _serve(self, number: int, request: Request) -> Reply | None:
+    def _serve(self, pipe: Pipe, number: int, request: Request) -> Reply | None:
+        if pipe is self._payments and request.code not in FOR_PAYMENTS:
+            return Refused(Refusal.POLICY, "not on the pipe for payments")
         if isinstance(request, EnterPin | EnterCardPin):
-            return self._ask_for_pin(number, request)
+            return self._ask_for_pin(pipe, number, request)
         if isinstance(request, CancelPin):
             self._entry.press(Input.CANCEL)
             return Done()
         return self._vault.ask(request)
 
-    def _ask_for_pin(self, number: int, request: EnterPin | EnterCardPin) -> Refused | None:
+    def _ask_for_pin(self, pipe: Pipe, number: int, request: EnterPin | EnterCardPin) -> Refused | None:
         refused = self._vault.gate(request) or self._not_now()
         if refused is not None:
             return refused
@@ -165,7 +174,8 @@ class Serving:
         if isinstance(make, Refused) or self._keypad is None:
             return make if isinstance(make, Refused) else Refused(Refusal.KEYPAD, NO_KEYPAD)
         self._keypad.type_into(self._entry)  # what was typed before the prompt is nobody's PIN
-        self._make, self._asker, self._deadline = make, number, self._steady_ms() + request.timeout_ms
+        self._make, self._asker, self._asking_pipe = make, number, pipe
+        self._deadline = self._steady_ms() + request.timeout_ms
         self._entry.begin(request.words[:LONGEST_WORDS])
         self._keypad.show(self._entry.shown)
         return None
@@ -222,7 +232,7 @@ class Serving:
         if isinstance(reply, Refused) and reply.why == Refusal.EXHAUSTED:
             self._vault.used_up()
         self._vault.look_at_life()
-        self._pipe.send(self._asker, reply)
+        self._asking_pipe.send(self._asker, reply)
         if self._keypad is not None and self._keypad.there:
             self._keypad.show("")
 

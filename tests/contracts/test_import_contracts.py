@@ -24,6 +24,7 @@ PLANTED = {
     "agent-not-twins": ("terminal_agent/processes/agent.py", "import device_profiles.twins.card"),
     "agent-rooms": ("terminal_agent/card/port.py", "import terminal_agent.pad.port"),
     "aiomqtt-once": ("terminal_agent/report/outbox.py", "import aiomqtt"),
+    "agent-runs-no-payment": ("terminal_agent/processes/workers.py", "import terminal_agent.flows.payment"),
     "sealed-has-no-way-out": ("terminal_agent/sealed/__init__.py", "import socket"),
     "usb-without-libraries": ("terminal_agent/usb/document.py", "import protocols.ed25519"),
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from device_profiles.twins.acquirer_script import Fault
+from terminal_agent.processes.workers import GONE
 from tests.flows.mortal import POINTS, TORN, WHEN, Death
 from tests.flows.shop import Shop, once
 from tests.flows.stage import TERMINAL
@@ -185,6 +186,7 @@ class Run:
         self.begun = 0
         self.killed = 0
         self.in_payment = 0
+        self.workers_lost = 0
         self.refused = 0
         self.full = 0
 
@@ -241,6 +243,7 @@ class Run:
             if event["name"] == "payment.finished" and event["fields"]["payment"] == payment:
                 break
         self.told[payment] = event["fields"]
+        self.workers_lost += event["fields"].get("reason") == GONE
         if kill_after is not None:
             await asyncio.sleep(kill_after)
         if room:

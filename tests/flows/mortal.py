@@ -11,9 +11,13 @@ import contextlib
 import ctypes
 import functools
 import json
+import mmap
 import os
 import signal
+import socket
+import struct
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,8 +37,19 @@ POINTS: dict[str, tuple[str, str, bool]] = {
     "journal.told": ("terminal_agent.host.journal:Journal", "told", False),
     "audit.append": ("terminal_agent.audit:AuditLog", "append", False),
     "outbox.put": ("terminal_agent.report.outbox:Outbox", "put", False),
+    "worker.emv": ("terminal_agent.flows.payment:Payment", "_show", False),
+    "worker.pin": ("terminal_agent.flows.payment:Payment", "_enter_pin", True),
+    "worker.record": ("terminal_agent.flows.remote:RemoteLedger", "record", False),
+    "worker.exchange": ("terminal_agent.host.tcp:AcquirerLink", "exchange", True),
+    "worker.answer": ("terminal_agent.host.tcp:AcquirerLink", "_answer", True),
+    "worker.answered": ("terminal_agent.flows.remote:RemoteLedger", "answered", False),
+    "worker.conclude": ("terminal_agent.flows.remote:RemoteBooks", "conclude", False),
 }
-"""Where an agent can die: class, method, whether it is awaited. Before it or after it; an audit record also torn."""
+"""Where an agent can die: class, method, whether it is awaited. Before it or after it; an audit record also torn.
+
+At a point of a worker the worker dies, and the agent lives on; at the others the agent dies, whoever comes there.
+"""
+WORKERS = "worker."
 WHEN = ("before", "after")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 TORN = "torn"
@@ -52,23 +67,37 @@ class Death:
         return asdict(self)
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+class Left:
+    """Passings until a death, counted by an agent and all its workers together."""
+
+    def __init__(self, count: int) -> None:
+        self._memory = mmap.mmap(-1, 4)
+        struct.pack_into("=i", self._memory, 0, count)
+
+    def passed(self) -> bool:
+        """One more passing; whether it is the one."""
+        left = struct.unpack_from("=i", self._memory)[0] - 1
+        struct.pack_into("=i", self._memory, 0, left)
+        return bool(left == 0)
+
+
+def _die(pid: int = 0) -> None:
+    os.kill(pid or os.getpid(), signal.SIGKILL)
+    while True:  # an agent that is killed takes its worker with it
+        time.sleep(1)
 
 
 def arrange(death: Death) -> None:
-    """Wrap the point's method in this process."""
+    """Wrap the point's method in this process, and so in those that it forks."""
+    agent, left = os.getpid(), Left(death.count)
     place, name, awaited = POINTS[death.point]
     module, _, owner_name = place.partition(":")
     owner = getattr(__import__(module, fromlist=[owner_name]), owner_name)
     method = getattr(owner, name)
-    left = [death.count]
 
     def here(when: str) -> None:
-        if death.when == when:
-            left[0] -= 1
-            if not left[0]:
-                _die()
+        if death.when == when and left.passed():
+            _die(0 if death.point.startswith(WORKERS) else agent)
 
     @functools.wraps(method)
     def wrapped(*args: Any, **more: Any) -> Any:
@@ -90,15 +119,14 @@ def arrange(death: Death) -> None:
         setattr(owner, name, awaiting if awaited else wrapped)
 
 
-def _tear(left: list[int]) -> None:
+def _tear(left: Left) -> None:
     """Die in the middle of writing an audit record."""
     from terminal_agent import audit
 
     write = audit.os.write
 
     def torn(descriptor: int, octets: bytes) -> int:
-        left[0] -= 1
-        if not left[0]:
+        if left.passed():
             write(descriptor, octets[: len(octets) // 2])
             _die()
         return write(descriptor, octets)
@@ -122,9 +150,11 @@ def _mislead(off_by: Path) -> None:
 def _live(order: dict[str, Any]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no agent outlives its test
     from terminal_agent.flows import acquiring, books, devices
+    from terminal_agent.processes import worker_child
     from terminal_agent.processes.agent import serve
     from tillguard.voice import Fault
 
+    worker_child.start = _fork_source
     if order["hasty"]:  # what is away in these tests is never away for long
         acquiring.REVERSAL_PAUSE_S = books.RETRY_S = devices.RETRY_S = 0.05
     _mislead(Path(order["profile"]).with_name("clock-is-off-by"))
@@ -142,10 +172,32 @@ def _live(order: dict[str, Any]) -> None:
     os._exit(code)
 
 
+def _fork_source(profile: Path, *, trace: bool) -> Any:
+    """In place of a start of Python: a source of workers as a fork of this process, which has seen no card either."""
+    from terminal_agent.processes import worker_source
+    from terminal_agent.processes.profile import load, models
+    from terminal_agent.processes.worker_child import SourceChild
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        worker_source.end_with(parent)
+        try:
+            found = load(profile)
+            os._exit(worker_source.serve(theirs, found, models(found, profile), trace=trace))
+        finally:
+            os._exit(70)
+    theirs.close()
+    return SourceChild(pid, ours, None, lambda: _fork_source(profile, trace=trace))
+
+
 def main() -> None:
     """Fork an agent for each line."""
     import terminal_agent.flows.payment
     import terminal_agent.processes.agent
+    import terminal_agent.processes.worker_source
     import terminal_agent.report.mqtt  # noqa: F401
 
     say: Callable[[dict[str, int]], None] = lambda document: print(json.dumps(document), flush=True)  # noqa: E731

@@ -11,7 +11,7 @@ itself.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +28,18 @@ from device_profiles.twins.contact_faults import CONTACT_FAULTS, FaultyContactCa
 from device_profiles.twins.pinpad import PinpadTwin
 from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
 from device_profiles.twins.pinpad_keys import PinpadKeys
+from protocols.currency import BY_ALPHA
 from protocols.secret import Pin
+from protocols.worker_pipe import Answer, Fault, Question, Values, Verb, checked_answer, decode, encode
 from terminal_agent.card.port import CardLost, CardPresence, CardReader
+from terminal_agent.flows.faults import made
+from terminal_agent.host.port import AcquirerPort
 from terminal_agent.pad.ipp import open_pad
 from terminal_agent.pad.port import PinPad
 from terminal_agent.processes import agent as composition
-from terminal_agent.processes.profile import Models, load, models
+from terminal_agent.processes.profile import load, models
+from terminal_agent.processes.worker import Worker
+from terminal_agent.processes.workers import Workers
 from terminal_agent.report.mqtt import ReportStatus
 from tests.flows.lab_stage import LabStage, ServiceStage, planted_contact_card, with_contact
 from tests.flows.shop import Hsm, TestBank
@@ -171,22 +177,105 @@ class BankInProcess:
         pass
 
 
+class WorkerInProcess(Worker):
+    """The worker as it is, with other devices opened."""
+
+    def __init__(self, devices: tuple[CardReader, PinpadTwin], bank: TestBank, *more: Any) -> None:
+        self._devices = devices
+        self._bank = bank
+        super().__init__(*more, trace=False)
+
+    def _link(self, endpoint: object) -> AcquirerPort:
+        return BankInProcess(self._bank)
+
+    async def _open_reader(self) -> CardReader:
+        return self._devices[0]
+
+    async def _open_pad(self) -> PinPad:
+        return await open_pad(catalog.pinpad("ipp-uic"), TwinLine(self._devices[1]))
+
+
+class Wire:
+    """Both ends of a worker's pipe, where worker and agent are one process: a question is a call."""
+
+    def __init__(self, on_question: Callable[[Question], None]) -> None:
+        self.gone = asyncio.Event()
+        self.told: list[Question] = []
+        self._on_question = on_question
+        self._on_told: Callable[[Question], None] | None = None
+        self._answer: Answer | Fault | None = None
+
+    # The worker's
+
+    def listen(self, on_told: Callable[[Question], None]) -> None:
+        self._on_told = on_told
+        for question in self.told:
+            on_told(question)
+
+    def ask(self, verb: Verb, **values: Any) -> Any:
+        self._answer = None
+        question = decode(encode(Question(1, verb, values)))
+        assert isinstance(question, Question)
+        self._on_question(question)
+        match self._answer:
+            case Fault(_, kind, what, hint):
+                raise made(kind, what, hint)
+            case Answer():
+                return checked_answer(verb, self._answer)
+        raise AssertionError(f"no answer to {verb}")
+
+    def tell(self, verb: Verb, **values: Any) -> None:
+        """Either end's: the verbs of one are none of the other's."""
+        question = Question(0, verb, values)
+        if verb not in (Verb.HELLO, Verb.BEGIN, Verb.OWING, Verb.CANCEL, Verb.STOP):
+            self._on_question(question)
+        elif self._on_told is None:
+            self.told.append(question)
+        else:
+            self._on_told(question)
+
+    def borrow(self, what: str) -> int:
+        raise AssertionError(what)
+
+    async def fetch(self, what: str) -> Any:
+        raise AssertionError(what)
+
+    # The agent's
+
+    def answer(self, number: int, values: Values) -> None:
+        answer = decode(encode(Answer(number, values)))
+        assert isinstance(answer, Answer)
+        self._answer = answer
+
+    def lend(self, number: int, values: Values, descriptor: int) -> None:
+        raise AssertionError(values)
+
+    def refuse(self, number: int, kind: str, what: str, hint: str) -> None:
+        self._answer = Fault(number, kind, what, hint)
+
+    def end(self) -> None:
+        self.gone.set()
+
+
+class WorkersInProcess(Workers):
+    """They work as tasks of this process."""
+
+    make: Callable[[Wire], WorkerInProcess]
+
+    async def _hire(self) -> Wire:
+        wire = Wire(self._asked)
+        self._working = asyncio.create_task(self._work(wire))
+        return wire
+
+    async def _work(self, wire: Wire) -> None:
+        try:
+            await self.make(wire).run()
+        finally:
+            wire.gone.set()
+
+
 class AgentInProcess(composition.Agent):
-    """The agent as it is, with other devices opened."""
-
-    devices: "tuple[CardReader, PinpadTwin]"
-
-    def _reader_opener(self, found: Models, trace: object) -> Callable[[], Awaitable[CardReader]]:
-        async def opener() -> CardReader:
-            return self.devices[0]
-
-        return opener
-
-    def _pad_opener(self, found: Models, trace: object) -> Callable[[], Awaitable[PinPad]]:
-        async def opener() -> PinPad:
-            return await open_pad(found.pad, TwinLine(self.devices[1]))
-
-        return opener
+    """The agent as it is, with nobody to report to."""
 
     def _make_reporter(self) -> None:
         nobody: Any = NobodyListens()
@@ -227,9 +316,10 @@ class InProcess:
         self._bank = bank
 
     async def pay(self, amount: str = "42.00") -> dict[str, Any]:
-        await self._agent._start_payment(int(amount.replace(".", "")), "EUR")
-        assert self._agent._payment is not None
-        return dict((await self._agent._payment).fields)
+        payment = self._agent._workers.begin(int(amount.replace(".", "")), BY_ALPHA["EUR"])
+        await payment.ended.wait()
+        assert payment.finished is not None
+        return dict(payment.finished.fields)
 
     def decisions(self) -> list[dict[str, Any]]:
         return [event for event in self._bank.told if event.get("event") == "decision"]
@@ -250,22 +340,24 @@ async def _in_process(folder: Path, scene: Scene) -> AsyncIterator[Rung]:
     card = load_card(str(planted_contact_card(planted) if contact else planted.card))
     terminal = load(path)
     mouth: Any = Mouth(folder)
-    link = composition.AcquirerLink
-    composition.AcquirerLink = lambda endpoint, trace: BankInProcess(bank)  # type: ignore[assignment,misc]
-    try:
-        agent = AgentInProcess(terminal, models(terminal, path), mouth, None)
-    finally:
-        composition.AcquirerLink = link  # type: ignore[misc]
     load_ = load_pinpad(str(planted.pad_load))
     keys = PinpadKeys(load_)
     person = Cardholder(Pin.from_text(card.cardholder.test_pin), Behaviour(scene.behaviour), 0.001)
     pad = PinpadTwin(catalog.pinpad("ipp-uic"), load_, keys, keys, person)
-    agent.devices = (PortReader(_card(card, scene), scene.interface), pad)
+    devices = (PortReader(_card(card, scene), scene.interface), pad)
+    found = models(terminal, path)
+    nobody: Any = None
+    kept, composition.Workers = composition.Workers, WorkersInProcess  # type: ignore[misc]
+    try:
+        agent = AgentInProcess(terminal, found, mouth, nobody, None)
+    finally:
+        composition.Workers = kept  # type: ignore[misc]
+    workers: Any = agent._workers
+    workers.make = lambda wire: WorkerInProcess(devices, bank, terminal, found, wire, wire.told.pop(0).values)
     running = asyncio.create_task(agent.run())
     try:
         async with asyncio.timeout(5):
-            while not agent._acquiring.signed_on:
-                await asyncio.sleep(0.001)
+            await agent._workers.ready.wait()
         yield InProcess(agent, bank)
     finally:
         agent._stop.set()

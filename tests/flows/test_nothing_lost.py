@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Agents die and disks fill up at drawn steps of many payments; in the end journal, log, outbox, bank and card agree.
+"""Agents and their workers die and disks fill up at drawn steps of many payments; in the end journal, log, outbox, bank and card agree.
 
-The agent is the real one, killed with SIGKILL before and after every step that writes or sends, in the middle of an
+Agent and worker are the real ones, killed with SIGKILL before and after every step that writes or sends, in the middle of an
 audit record, and at moments that mean nothing; the bank loses, delays, doubles and garbles answers; the disk is full
 now and then. What is drawn comes from the seed in the test's name.
 """
@@ -26,11 +26,16 @@ COVERS = (
     "protocols/acquirer",
     "protocols/audit_chain.py",
     "protocols/telemetry",
+    "protocols/worker_pipe.py",
     "terminal_agent/audit.py",
     "terminal_agent/clock.py",
     "terminal_agent/flows",
     "terminal_agent/host",
     "terminal_agent/processes/agent.py",
+    "terminal_agent/processes/worker.py",
+    "terminal_agent/processes/worker_ends.py",
+    "terminal_agent/processes/worker_source.py",
+    "terminal_agent/processes/workers.py",
     "terminal_agent/report/outbox.py",
     "tests/flows/lives.py",
     "tests/flows/mortal.py",
@@ -45,10 +50,11 @@ async def reckoned(folder: Path, seed: int, payments: int) -> Reckoning:
         run = Run(shop, cradle, seed)
         await run.until(payments)
     found = reckon(shop, run.told)
-    print(f"{found}, agents killed {run.killed}, of them in a payment {run.in_payment}, disks full {run.full}")
+    print(f"{found}, agents killed {run.killed}, of them in a payment {run.in_payment}, workers {run.workers_lost}, disks full {run.full}")
     assert found.unmatched == []
     assert found.payments >= payments
-    assert run.in_payment > payments / 4
+    assert run.in_payment + run.workers_lost > payments / 4
+    assert min(run.in_payment, run.workers_lost) > payments / 20
     assert min(found.approved, found.reversed) > payments / 10
     return found
 

@@ -14,7 +14,7 @@ from terminal_agent.host import advice as advice_module
 from terminal_agent.host.advice import Offline
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import JournalError
-from terminal_agent.host.seal import Seal, SealBroken
+from terminal_agent.host.seal import KeyFile, Seal, SealBroken
 from tests.terminal_agent.host.payments import after_power_loss, begun, ended
 from tests.terminal_agent.host.test_client import PAN, REQUEST
 
@@ -111,7 +111,7 @@ def test_without_its_key_or_with_another_nothing_opens(journal: Journal, tmp_pat
 
 
 def test_a_seal_opens_for_its_own_subject_alone(tmp_path: Path) -> None:
-    seal = Seal(tmp_path / "key", lambda octets: bytes(octets))
+    seal = Seal(KeyFile(tmp_path / "key"), lambda octets: bytes(octets))
     sealed = seal.close_in(b"clear", "p1")
     assert seal.open_up(sealed, "p1") == b"clear"
     for other, subject in ((sealed, "p2"), (sealed[:-1], "p1"), (b"", "p1"), (sealed[:-1] + b"\0", "p1")):
@@ -120,7 +120,7 @@ def test_a_seal_opens_for_its_own_subject_alone(tmp_path: Path) -> None:
 
 
 def test_a_key_that_cannot_be_written_stops_the_approval_before_anything_is_kept(tmp_path: Path) -> None:
-    seal = Seal(tmp_path / "absent" / "key", lambda octets: bytes(octets))
+    seal = Seal(KeyFile(tmp_path / "absent" / "key"), lambda octets: bytes(octets))
     with pytest.raises(JournalError, match="card data cannot be sealed"):
         seal.close_in(b"clear", "p1")
 
