@@ -72,8 +72,8 @@ class VaultKeeper:
         if pad is not None:
             await pad.close()
 
-    async def open(self) -> None:
-        """Start a vault; :class:`PadAbsent` where it does not come up, or its keypad is not there.
+    async def open(self) -> SoftwarePad:
+        """A vault as a pad at this process' own pipe; :class:`PadAbsent` where none comes up, or no keypad is there.
 
         A vault that runs can open nothing any more: a keypad that went and came back needs another vault. None is
         started before the keypad is there, since each start steps over keys that were never used.
@@ -94,6 +94,7 @@ class VaultKeeper:
             await pad.close()
             raise
         self._pad, self._child = pad, child
+        return pad
 
     def _look(self, lines: list[str]) -> None:
         """Tell once of each fence that is missing, and of a vault that serves nothing."""
