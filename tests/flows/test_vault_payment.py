@@ -129,6 +129,9 @@ def test_approved_and_neither_pin_nor_key_is_in_the_agents_memory(stage: VaultSt
     stage.agent()
     for _ in range(2):
         assert stage.pay()["outcome"] == "approved"
+    log = (stage.folder / "state" / "TG000001.audit.jsonl").read_text()
+    assert "enciphered by the vault" in log
+    assert "by the pad" not in log
     agent, vault = stage.processes()
     for process in (agent, vault):
         assert PIN_ALONE.scan(memory_of(process)) == [], process
