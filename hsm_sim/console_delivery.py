@@ -25,14 +25,14 @@ from hsm_sim.engine.vault import Kind
 from hsm_sim.engine.wrapping import WrappedKey
 from hsm_sim.officers import NEEDED, SHORTEST, Officers
 from hsm_sim.simulator import Simulator, stored_at
-from protocols.dukpt.ksn import TdesKsn
+from protocols.dukpt.ksn import AesKsn, Ksn, TdesKsn
 from protocols.errors import IntegrityError
 from protocols.hsm.codes import KeyScheme
 from protocols.keyblock.tr34 import tokens
 from protocols.secret import Secret
 
 LARGEST_FILE = 65_536
-NO_KSN = "-"
+NO_KSN, TRANSPORT = "-", "K1"
 _RECORD = "tr34 host"
 _BELIEVE = "check which authorities signed, the clock, and that the list of revocations is in force"
 
@@ -133,7 +133,8 @@ def _send(simulator: Simulator, words: Sequence[str]) -> Talk:
         _read(folder / "device.ct"),
         _list(folder),
         KeyUnderLmk(kind, WrappedKey(KeyScheme.STORED, reference.rpartition("K")[2].encode("ascii"))),
-        None if serial == NO_KSN else TdesKsn(bytes.fromhex(serial)),
+        None if serial in (NO_KSN, TRANSPORT) else _serial(serial),
+        serial == TRANSPORT,
         _read(folder / "device.rt") if two_passes else now,
         now,
     )
@@ -155,6 +156,12 @@ def _send(simulator: Simulator, words: Sequence[str]) -> Talk:
     path = _write(folder / "key.kt", sent.token)
     document = {"wrote": str(path), "check_value": value, "device": device, "approved": list(approved)}
     return (yield from said(f"wrote {path}: key {value} for {device}", **document))
+
+
+def _serial(text: str) -> Ksn:
+    """20 hexadecimal digits for TDES, 24 for AES."""
+    octets = bytes.fromhex(text)
+    return AesKsn(octets) if len(octets) == AesKsn.size else TdesKsn(octets)
 
 
 def _kept(simulator: Simulator) -> dict[str, str]:
@@ -244,7 +251,7 @@ DELIVERY_ROWS = (
     ),
     Action(
         "tr34 send INDEX KSN FOLDER OFFICER OFFICER",
-        "key.kt for the terminal of device.ct: the BDK's initial key for a KSN, or with - the key itself",
+        "key.kt for the terminal of device.ct: the BDK's initial key for a KSN, - the key itself, K1 a master key",
         Doing.FORM_KEYS,
         _send,
         range(5, 6),

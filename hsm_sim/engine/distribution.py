@@ -18,18 +18,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from hsm_sim.engine.check_values import key_check_value
 from hsm_sim.engine.dukpt import initial_key
-from hsm_sim.engine.key_usages import EXPORT_NONE
+from hsm_sim.engine.key_types import Use
+from hsm_sim.engine.key_usages import EXPORT_NONE, USAGES
 from hsm_sim.engine.keyring import Keyring
 from hsm_sim.engine.purpose import AES, TDES
 from hsm_sim.engine.refusal import Reason, Refused
 from hsm_sim.engine.requests import KeyUnderLmk, Request, record
 from hsm_sim.engine.rsa_keys import EXPONENT
 from hsm_sim.engine.sealing import seal, unseal
-from protocols.dukpt.ksn import TdesKsn
+from protocols.dukpt.ksn import AesKsn, Ksn
 from protocols.keyblock.header import Header
 from protocols.keyblock.tr34.cms import Credential
 from protocols.keyblock.tr34.distributor import Distributor
-from protocols.primitives import with_odd_parity
 from protocols.secret import ClearKey
 
 PURPOSE = "TR-34 private keys"
@@ -68,6 +68,7 @@ class SentToken:
 class SendByToken(Request[SentToken]):
     """Send a key: with ``ksn`` the initial key that ``key``, a BDK, gives for it; else ``key`` itself.
 
+    ``transport``: a terminal's master key goes as what opens key blocks, K1, whatever the unit calls it.
     ``answers`` is the device's random number token (two passes), or the time (one pass).
     """
 
@@ -79,7 +80,8 @@ class SendByToken(Request[SentToken]):
     """The device's credential token."""
     revocations: x509.CertificateRevocationList
     key: KeyUnderLmk
-    ksn: TdesKsn | None
+    ksn: Ksn | None
+    transport: bool
     answers: bytes | datetime
     at: datetime
 
@@ -130,9 +132,19 @@ def send_by_token(keyring: Keyring, request: SendByToken) -> SentToken:
 
 def _key(keyring: Keyring, request: SendByToken) -> tuple[Header, ClearKey]:
     if request.ksn is not None:
-        with initial_key(keyring, request.key, request.ksn) as derived:
-            return Header("B", "B1", TDES, "X"), ClearKey(with_odd_parity(derived))
+        version, algorithm = ("D", AES) if isinstance(request.ksn, AesKsn) else ("B", TDES)
+        return Header(version, "B1", algorithm, "X"), initial_key(keyring, request.key, request.ksn)
     keyring.release(request.key)
+    header, clear = _kept(keyring, request)
+    if not request.transport:
+        return header, clear
+    if not USAGES.get(header.usage, Use(0)) & Use.TERMINAL_TRANSPORT:
+        clear.wipe()
+        raise Refused(Reason.NOT_PERMITTED)
+    return Header(header.version, "K1", header.algorithm, "D"), clear
+
+
+def _kept(keyring: Keyring, request: SendByToken) -> tuple[Header, ClearKey]:
     key = keyring.resolved(request.key)
     block = keyring.header(key)
     if block is None:

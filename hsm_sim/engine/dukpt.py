@@ -36,15 +36,17 @@ def _receiver(keyring: Keyring, bdk: KeyUnderLmk) -> tdes.Receiver | aes.Receive
     return keyring.use(bdk, _RECEIVER)
 
 
-def initial_key(keyring: Keyring, bdk: KeyUnderLmk, ksn: TdesKsn) -> ClearKey:
-    """A device's initial TDES key (X9.24-1), to be loaded into it; the caller wipes it."""
+def initial_key(keyring: Keyring, bdk: KeyUnderLmk, ksn: Ksn) -> ClearKey:
+    """A device's initial key (X9.24-1; X9.24-3 for an AES serial number), to be loaded into it; the caller wipes it."""
     receiver = _receiver(keyring, bdk)
-    if not isinstance(receiver, tdes.Receiver):
-        raise Refused(Reason.KEY_BLOCK_ALGORITHM)
     try:
-        return receiver.initial_key(ksn)
+        if isinstance(receiver, tdes.Receiver) and isinstance(ksn, TdesKsn):
+            return receiver.initial_key(ksn)
+        if isinstance(receiver, aes.Receiver) and isinstance(ksn, AesKsn):
+            return receiver.initial_key(ksn)
     except DecodeError:
         raise Refused(Reason.INPUT) from None
+    raise Refused(Reason.KEY_BLOCK_ALGORITHM)
 
 
 def pin_key(keyring: Keyring, bdk: KeyUnderLmk, ksn: Ksn) -> BlockKey:

@@ -226,13 +226,15 @@ def derive_initial_key(keyring: Keyring, request: DeriveInitialKey) -> DerivedKe
             _may_leave(keyring, request.kind, request.exported_scheme or request.scheme)
     if request.header is not None and not USAGES.get(request.header.usage, Use(0)) & Use.DUKPT_INITIAL:
         raise Refused(Reason.KEY_BLOCK_USAGE)
-    with initial_key(keyring, request.bdk, request.ksn) as derived, ClearKey(with_odd_parity(derived)) as clear:
-        kept = keyring.wrap(clear, request.kind, request.scheme, request.header)
-        return DerivedKey(
-            kept,
-            None if above is None else _sent(keyring, clear, request, above),
-            key_check_value(clear, SHORT),
-        )
+    with initial_key(keyring, request.bdk, request.ksn) as derived:
+        # Its parity bits count: a device derives its keys from all 128. Only a variant LMK cannot hold it as it is.
+        whole = keyring.lmk.authenticates
+        with ClearKey(bytearray(derived.reveal()) if whole else with_odd_parity(derived)) as kept:
+            return DerivedKey(
+                keyring.wrap(kept, request.kind, request.scheme, request.header),
+                None if above is None else _sent(keyring, derived, request, above),
+                key_check_value(derived, SHORT),
+            )
 
 
 def _sent(keyring: Keyring, clear: ClearKey, request: DeriveInitialKey, above: Transport) -> WrappedKey:

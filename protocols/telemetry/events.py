@@ -232,6 +232,12 @@ _ALL = (
         (Field("source", of.TEXT, "which input said so"),),
     ),
     EventKind(
+        "vault.renewed",
+        Lane.ALERT,
+        ("the vault begins again without keys", "after: {source}", "approved by {approved}"),
+        (Field("source", of.TEXT, "which tamper input had destroyed its keys"), _APPROVED),
+    ),
+    EventKind(
         "vault.alert",
         Lane.ALERT,
         ("vault", "{alert}"),

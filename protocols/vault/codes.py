@@ -29,6 +29,7 @@ class Verb(IntEnum):
     BIND = 23
     ASK_HOST = 24
     LOAD_TOKEN = 25
+    RENEW = 26
 
 
 class Answer(IntEnum):

@@ -5,7 +5,7 @@
 No key and no PIN has a field here. A PIN's digits come to the vault by its keypad, keys under a transport key.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from protocols.vault.codes import Answer, Verb
@@ -73,11 +73,19 @@ class Tamper:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """After tampering, once the terminal was inspected: begin again without keys. No key that was here comes back."""
+
+    code: ClassVar[int] = Verb.RENEW
+    approvals: Octets = b""
+
+
+@dataclass(frozen=True, slots=True)
 class EnterPin:
     """Ask the person at the vault's keypad for the PIN; answered when the entry ends."""
 
     code: ClassVar[int] = Verb.ENTER_PIN
-    pan: Octets
+    pan: Octets = field(repr=False)
     """ASCII digits."""
     words: str
     """What the keypad's display shows besides its own prompt: an amount."""
@@ -111,7 +119,7 @@ class Mac:
 
     code: ClassVar[int] = Verb.MAC
     session_key: Octets
-    data: Octets
+    data: Octets = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class Encrypt:
     """Encipher account data under the next key of the data key's DUKPT. The reply is KSN and ciphertext."""
 
     code: ClassVar[int] = Verb.ENCRYPT
-    data: Octets
+    data: Octets = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +264,7 @@ class Happened:
 
 
 REQUESTS: tuple[type, ...] = (
-    *(Status, Inventory, Challenge, Load, Rotate, Zeroise, Tamper, Verify, Stop),
+    *(Status, Inventory, Challenge, Load, Rotate, Zeroise, Tamper, Renew, Verify, Stop),
     *(EnterPin, EnterCardPin, CancelPin, Mac, Encrypt, Prove),
     *(RequestCredential, Certify, Announce, Bind, AskHost, LoadToken),
 )
@@ -268,6 +276,7 @@ Request = (
     | Rotate
     | Zeroise
     | Tamper
+    | Renew
     | Verify
     | Stop
     | EnterPin

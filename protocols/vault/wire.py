@@ -20,6 +20,7 @@ from protocols.vault.messages import (
     Certify,
     Load,
     LoadToken,
+    Renew,
     Reply,
     Request,
     RequestCredential,
@@ -42,7 +43,7 @@ def _shapes(*kinds: type) -> Mapping[int, tuple[type, tuple[str, ...]]]:
 
 
 _REQUEST_SHAPES, _REPLY_SHAPES = _shapes(*REQUESTS), _shapes(*REPLIES)
-_APPROVABLE = (Load, Rotate, Zeroise, RequestCredential, Certify, Bind, LoadToken)
+_APPROVABLE = (Load, Rotate, Zeroise, RequestCredential, Certify, Bind, LoadToken, Renew)
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (*REQUESTS, *REPLIES)}
 
 

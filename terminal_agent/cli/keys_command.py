@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from protocols.vault import Load, Request, Rotate, Zeroise, approval_message
+from protocols.vault import Load, Renew, Request, Rotate, Zeroise, approval_message
 from terminal_agent.cli import keys_delivery
 from terminal_agent.cli.client import AgentClient, add_socket_option, socket_path
 from tillguard.exits import Exit
@@ -29,6 +29,7 @@ examples:
   terminal-agent keys verify pin 8F0FC4
   terminal-agent keys rotate mac-master
   terminal-agent keys zeroise --all
+  terminal-agent keys renew --approve alice.pem --approve bob.pem
 
 slots: transport, pin, data, mac-master, binding
 """
@@ -62,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     zeroise = _verb(verbs, "zeroise", "destroy keys", approved=True)
     zeroise.add_argument("slot", nargs="?", default="", help="which")
     zeroise.add_argument("--all", action="store_true", help="all of them, the transport key too")
+    _verb(verbs, "renew", "begin again without keys, after tampering and inspection", approved=True)
     keys_delivery.configure(lambda name, words, **how: _verb(verbs, name, words, **how))
     verify = _verb(verbs, "verify", "whether the key of a slot has that check value")
     verify.add_argument("slot", help="which")
@@ -180,6 +182,11 @@ async def _verify(options: argparse.Namespace, call: Call, voice: Voice) -> None
     _said(voice, await call("keys.verify", slot=options.slot, kcv=options.kcv.upper()))
 
 
+async def _renew(options: argparse.Namespace, call: Call, voice: Voice) -> None:
+    approvals = await _approvals(Renew(), options.approve, call)
+    _said(voice, await call("keys.renew", approvals=approvals))
+
+
 async def _credential(options: argparse.Namespace, call: Call, voice: Voice) -> None:
     await keys_delivery.credential(options, call, voice, _approvals)
 
@@ -203,6 +210,7 @@ _VERBS = {
     "rotate": _rotate,
     "zeroise": _zeroise,
     "verify": _verify,
+    "renew": _renew,
     "credential": _credential,
     "certify": _certify,
     "bind": _bind,

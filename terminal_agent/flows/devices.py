@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from protocols.telemetry.events import fit
 from terminal_agent.errors import AgentError, WrongDevice
 from terminal_agent.flows.ports import Notes
+from terminal_agent.pad.port import PadTampered
 
 RETRY_S = 0.5  # a device that returns is usable again within two seconds, opening included
 
@@ -75,11 +76,11 @@ class Attached(Generic[Driver]):
         return self._driver
 
     async def open(self) -> None:
-        """One attempt to open; its failure is told once, not at every attempt, and that of each wrong device once."""
+        """One attempt to open; its failure is told once, not at every attempt; a wrong or opened device once more."""
         try:
             driver = await self._opener()
         except AgentError as fault:
-            news = isinstance(fault, WrongDevice) and fault.what != self._reason
+            news = isinstance(fault, WrongDevice | PadTampered) and fault.what != self._reason
             self._reason = fault.what
             if self._was_there or news:
                 self._was_there = False

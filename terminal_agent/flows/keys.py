@@ -23,6 +23,7 @@ from protocols.vault import (
     LoadToken,
     Refusal,
     Refused,
+    Renew,
     Reply,
     Request,
     RequestCredential,
@@ -143,6 +144,13 @@ class KeyOffice:
         for line in words.splitlines():
             name, value = line.split()[:2]
             self._recorder.note("key.destroyed", slot=name, kcv=value, reason="zeroised", **_approvers(line))
+        return words
+
+    async def renew(self, approvals: bytes) -> str:
+        """Begin again without keys, after tampering."""
+        words = await self._done(Renew(approvals))
+        source = words.removeprefix("renewed after ").split(" approved-by ")[0]
+        self._recorder.note("vault.renewed", source=fit(source), **_approvers(words))
         return words
 
     async def verify(self, slot: str, check_value: bytes) -> str:

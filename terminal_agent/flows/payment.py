@@ -49,7 +49,7 @@ from terminal_agent.flows.questions import About, Questions
 from terminal_agent.host.advice import Offline
 from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
 from terminal_agent.host.port import HostUnreachable
-from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut
+from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut, encipherer
 
 OFFLINE_APPROVED, UNABLE_APPROVED = "Y1", "Y3"  # EMV 4.4 Book 4, Annex A6: without asking, and after asking in vain
 
@@ -314,7 +314,8 @@ class Payment:
             raise End(Ending.CANCELLED, f"no PIN within {till.timeouts.pin_s:.0f} s")
         self._pin, self._ksn = PinData(entered.block, entered.ksn), entered.ksn
         ksn = entered.ksn.hex().upper()
-        self._step("pin-block", "pad", f"PIN block of format {entered.block_format}, enciphered by the pad; KSN {ksn}")
+        how = f"format {entered.block_format}, enciphered by {encipherer(pad)}"
+        self._step("pin-block", "pad", f"PIN block of {how}; KSN {ksn}")
 
     def _asked(self, card: EmvOutcome, interface: Interface) -> AuthorisationRequest:
         if card.pan is None:
@@ -337,10 +338,11 @@ class Payment:
         if not till.acquiring.signed_on:
             await till.acquiring.sign_on()
         key = f"session key check value {till.acquiring.check_value}"
-        self._step("request", "acquirer", f"0100 recorded before sending, MACed by the pad; {key}")
+        maker = encipherer(till.pad.driver())
+        self._step("request", "acquirer", f"0100 recorded before sending, MACed by {maker}; {key}")
         reply = (await till.acquiring.authorise(request, self.identifier)).reply
         approval = f", approval code {reply.approval}" if reply.approval else ""
-        words = f"0110 response code {reply.response_code}{approval}; MAC verified by the pad"
+        words = f"0110 response code {reply.response_code}{approval}; MAC verified by {maker}"
         self._step("reply", "acquirer", words)
         return reply
 

@@ -56,6 +56,7 @@ from protocols.serial.turns import Exchange, Limits, State
 from terminal_agent.line.hearing import Hearing
 from terminal_agent.line.port import Line
 from terminal_agent.pad.port import (
+    TAMPERED,
     PadAbsent,
     PadError,
     PadRefused,
@@ -70,7 +71,6 @@ from terminal_agent.pad.port import (
 MAC_BLOCK = 8
 LONGEST_TIME_UNITS = 9
 CHECK_THE_PAD = "check the pad's cable, power and line settings"
-TAMPERED = "the pad has been tampered with: it has erased its keys"
 _AMOUNT = re.compile(r"(?:[A-Z]{3} )?[0-9][0-9.,]*")
 
 

@@ -26,6 +26,10 @@ class PadRefused(PadError):
     """The pad understood and declined; ``what`` is its reason in words."""
 
 
+TAMPERED = "the pad has been tampered with: it has erased its keys"
+"""What every :class:`PadTampered` says, and so the event of its loss: who watches for tampering knows it by that."""
+
+
 class PadTampered(PadRefused, PadAbsent):
     """The pad was opened and has erased its keys: it declines everything, and nothing brings it back."""
 
@@ -105,6 +109,11 @@ class CardPinPad(PinPad, Protocol):
         pad is not allowed to.
         """
         ...
+
+
+def encipherer(pad: object) -> str:
+    """Who enciphers and makes MACs, for people: the pad itself, unless it says that something else stands in for it."""
+    return str(getattr(pad, "encipherer", "the pad"))
 
 
 class IdentifiedPad(PinPad, Protocol):

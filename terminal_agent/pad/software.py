@@ -45,6 +45,8 @@ HINT = "see: terminal-agent keys list"
 class SoftwarePad:
     """See :class:`terminal_agent.pad.port.PinPad`."""
 
+    encipherer = "the vault"
+
     def __init__(self, link: VaultLink, end: Callable[[], None], trace: Trace | None = None) -> None:
         """``end`` stops the vault behind ``link``."""
         self.link = link

@@ -41,6 +41,7 @@ from terminal_agent.line.url import claim
 from terminal_agent.processes import worker_child
 from terminal_agent.processes.office import HeadOffice, ordered
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, load_text, models, vault_settings
+from terminal_agent.processes.vault_alarm import destroy_keys
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.processes.worker_child import SourceChild
@@ -81,13 +82,15 @@ def _ordered(profile: TerminalProfile, path: Path) -> str | None:
 
 def _served(profile: TerminalProfile, profile_path: Path, source: SourceChild, *, as_json: bool, trace: bool) -> int:
     mouth = _Mouth(as_json)
+    found = models(profile, profile_path)
+    own = vault_settings(profile, profile_path) if profile.vault is not None else None
     try:
-        found = models(profile, profile_path)
-        keypad = found.pad if isinstance(found.pad, Keypad) else None
-        own = (vault_settings(profile, profile_path), keypad) if keypad is not None else None
         agent = Agent(profile, profile_path, found, mouth, source, mouth.traffic if trace else None, own)
         asyncio.run(agent.run())
     except AuditBroken as fault:
+        if own is not None and "audit" in own.tamper_on:
+            gone = destroy_keys(own, "integrity alarm: audit log")
+            mouth.tell(f"the vault's keys are {'destroyed' if gone else 'NOT destroyed: it did not answer'}")
         raise Fault(fault.what, fault.hint, Exit.INTEGRITY) from None
     except AgentError as fault:
         raise Fault(fault.what, fault.hint) from None
@@ -135,9 +138,9 @@ class Agent:
         mouth: _Mouth,
         source: SourceChild,
         trace: Trace | None,
-        own_pad: tuple[VaultSettings, Keypad] | None = None,
+        vault: VaultSettings | None = None,
     ) -> None:
-        """``own_pad``: the vault and its keypad, where these stand in for a PIN pad."""
+        """``vault``: stands in for a PIN pad where that is a keypad, and else keeps keys beside it."""
         self.profile = profile
         self._mouth = mouth
         self._stop = asyncio.Event()
@@ -155,9 +158,11 @@ class Agent:
         )
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
-        self._keeper = (
-            VaultKeeper(own_pad[0], {"keys": own_pad[1].codes}, self._recorder, trace) if own_pad is not None else None
-        )
+        self._keeper, self._keypad = None, found.pad if isinstance(found.pad, Keypad) else None
+        if vault is not None:
+            keys = {"keys": self._keypad.codes} if self._keypad is not None else {}
+            self._keeper = VaultKeeper(vault, keys, self._recorder, trace)
+            self._recorder.listen(self._keeper.heard)
         self._journal = Journal.open(state / "journal.db")
         self._books = Books(self._journal, self._recorder, self._clock, mouth.tell)
         self._timekeeper = Timekeeper(self._clock, time_file, self._recorder)
@@ -210,7 +215,8 @@ class Agent:
                 self._started()
                 parts = (self._workers.run(), *self._office.lasting(), self._books.keep(), self._timekeeper.watch())
                 warden = () if self._lockdown is None else (self._lockdown.follow(), self._lockdown.anchor())
-                lasting: list[asyncio.Task[None]] = [group.create_task(part) for part in (*parts, *warden)]
+                beside = [self._keeper.keep()] if self._keeper is not None and self._keypad is None else []
+                lasting: list[asyncio.Task[None]] = [group.create_task(one) for one in (*parts, *warden, *beside)]
                 await self._workers.ready.wait()
                 if not self._stop.is_set():
                     self._say_ready()
@@ -286,12 +292,12 @@ class Agent:
             scard.must_be_installed()
         else:
             lenders["reader"] = line_lender(self.profile.reader.line, reader.line)
-        if self._keeper is not None:
-            lenders["pad"] = self._keeper.lend
-        elif isinstance(pad, Keypad):
-            raise Fault("a keypad without a vault", "add [vault] to the profile", Exit.USAGE)
-        else:
+        if not isinstance(pad, Keypad):
             lenders["pad"] = line_lender(self.profile.pad.line, pad.line)
+        elif self._keeper is not None:
+            lenders["pad"] = self._keeper.lend
+        else:
+            raise Fault("a keypad without a vault", "add [vault] to the profile", Exit.USAGE)
         return lenders
 
     def _methods(self) -> dict[str, Method]:

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from protocols.errors import ProtocolError
 from protocols.tpm2 import LARGEST_RESPONSE, Sealed
+from terminal_agent.processes.vault_inputs import complain, open_keypad, open_tamper
 from terminal_agent.sealed.arena import Arena, open_arena
 from terminal_agent.sealed.fences import Kernel, LinuxKernel, raise_all
-from terminal_agent.sealed.keypad import READ_OCTETS, KeyCodes, Keypad
+from terminal_agent.sealed.keypad import KeyCodes
 from terminal_agent.sealed.keys import inject, source
 from terminal_agent.sealed.keys import ring as rings
-from terminal_agent.sealed.keys.counters import Counters, PinRate
+from terminal_agent.sealed.keys.counters import Counters, PinRate, RolledBack
 from terminal_agent.sealed.keys.elsewhere import COUNTER_OCTETS, Elsewhere, FileCounter
 from terminal_agent.sealed.keys.inject import LoadRefused
 from terminal_agent.sealed.keys.ring import Ring
@@ -43,17 +44,19 @@ from terminal_agent.sealed.keys.store import (
     erase,
 )
 from terminal_agent.sealed.keys.tpm import Tpm, TpmCounter
-from terminal_agent.sealed.pin.block import PinFormat, PinPolicy
+from terminal_agent.sealed.pin.block import PinFormat
 from terminal_agent.sealed.pipe import Pipe, StrangerAtThePipe
 from terminal_agent.sealed.serving import Serving
 from terminal_agent.sealed.vault import Circumstances, Vault
 
 if TYPE_CHECKING:
     from terminal_agent.sealed.delivery import Delivery
+    from terminal_agent.sealed.pin.card import CardPins
 
 LARGEST_COMPONENT = 256
 MADV_DONTNEED = 4  # madvise(2)
 HEX_DIGITS = b"0123456789ABCDEF0123456789abcdef"
+ROLLED_BACK = "the store is an old image"
 NO_STORE = "there is no store: make one with terminal-agent keys init"
 
 
@@ -71,6 +74,9 @@ class Order:
     passphrase: str | None
     keypad: str
     tamper: str
+    tamper_levels: list[str]
+    tamper_gpio: list[str]
+    tamper_on: list[str]
     needed: list[str]
     pin_format: int
     pin_interval: float
@@ -100,6 +106,7 @@ class Opened:
     key: memoryview | None = None
     elsewhere: Elsewhere | None = None
     why: str = ""
+    rolled_back: bool = False
     components: list[bytearray] = field(default_factory=list)
 
 
@@ -259,39 +266,9 @@ def unlock(opened: Opened, arena: Arena, order: Order) -> tuple[Store, Counters]
     except (StoreError, LoadRefused) as fault:
         opened.ring.wipe_keys()
         opened.why = str(fault)
+        opened.rolled_back = isinstance(fault, RolledBack)
         return None
     return store, counters
-
-
-def open_keypad(order: Order, arena: Arena, codes: KeyCodes) -> Keypad | None:
-    """The keypad's line, raw; None where the profile has none or it is not there."""
-    if not order.keypad:
-        return None
-    try:
-        descriptor = os.open(order.keypad, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as fault:
-        complain(f"the keypad {order.keypad} cannot be opened: {fault.strerror}")
-        return None
-    if os.isatty(descriptor):
-        import tty
-
-        tty.setraw(descriptor)
-    return Keypad(descriptor, arena.take(READ_OCTETS), codes)
-
-
-def open_tamper(order: Order) -> int | None:
-    """The tamper line; -1 where the profile names one that cannot be opened, which counts as tampering."""
-    if not order.tamper:
-        return None
-    try:
-        return os.open(order.tamper, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return -1
-
-
-def complain(words: str) -> None:
-    """Loudly, on stderr."""
-    os.write(2, f"terminal-agent vault: {words}\n".encode())
 
 
 def wake_descriptor() -> int:
@@ -314,16 +291,25 @@ def warmed_delivery() -> "type[Delivery]":
     return Delivery
 
 
+def card_pins_class() -> "type[CardPins]":
+    """PINs for cards, with what is needed of EMV: imported only where they are permitted."""
+    from terminal_agent.sealed.pin.card import CardPins
+
+    return CardPins
+
+
 def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = None) -> Serving:
     """Everything, in the order that matters: open, fence, unlock. ``also`` may add requests to the vault."""
     order = Order(**document)
     deliver = warmed_delivery() if order.delivery else None
+    make_card_pins = card_pins_class() if order.card_pin else None
     arena = open_arena(kernel)
     pipe = Pipe(order.pipe, order.users)
     payments = Pipe(order.payments, order.users) if order.payments is not None else None
     opened = open_all(order, arena)
-    keypad = open_keypad(order, arena, KeyCodes(**order.keys))
-    tamper, wake = open_tamper(order), wake_descriptor()
+    keypad = open_keypad(order.keypad, arena, KeyCodes(**order.keys))
+    tamper = open_tamper(kernel, order.tamper, order.tamper_levels, order.tamper_gpio)
+    wake = wake_descriptor()
     fences = (arena.fence, *raise_all(kernel))
     for fence in fences:
         if not fence.stands:
@@ -344,11 +330,12 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
         vault.also(deliver(vault, opened.ring, circumstances).handlers())
     if also is not None:
         also(vault)
-    if tamper == -1:
-        vault.tampered("the tamper line cannot be opened")
-    line = None if tamper == -1 else tamper
-    policy = PinPolicy(PinFormat(order.pin_format), order.card_pin)
-    return Serving(vault, pipe, arena, policy, steady_ms, keypad, line, wake, payments)
+    rolled_back = ROLLED_BACK if opened.rolled_back and "rollback" in order.tamper_on else ""
+    for words in filter(None, (tamper.missing, rolled_back)):
+        vault.tampered(words)
+    card_pins = make_card_pins(counters, os.urandom) if make_card_pins and counters else None
+    form, inputs = PinFormat(order.pin_format), (tamper.lines, tamper.levels)
+    return Serving(vault, pipe, arena, form, steady_ms, keypad, *inputs, wake, card_pins, payments)
 
 
 def code_in_memory() -> list[tuple[int, int]]:

@@ -9,14 +9,14 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from protocols.errors import ProtocolError
-from protocols.telemetry.events import fit
+from protocols.telemetry.events import Event, fit
 from protocols.vault import Done, Happened, Refusal, Status
 from terminal_agent.api.methods import Method, Parameter
 from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, RpcError
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.keys import KeyOffice, KeysRefused
 from terminal_agent.flows.reporting import Recorder
-from terminal_agent.pad.port import PadAbsent, Trace
+from terminal_agent.pad.port import TAMPERED, PadAbsent, Trace
 from terminal_agent.pad.software import ANSWER_S, SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes import vault_child
@@ -25,6 +25,7 @@ from terminal_agent.processes.vault_settings import VaultSettings
 
 SLOT = Parameter(str, 20)
 APPROVALS = Parameter(str, 1_024, optional=True)
+RETRY_S = 0.5
 _LONGEST_BLOCK = 10_000  # X9.143:2021: a block says its length in four digits
 
 
@@ -43,37 +44,57 @@ class VaultKeeper:
         self._child: vault_child.VaultChild | None = None
         self._turn = asyncio.Lock()
         self._told: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.office = KeyOffice(lambda: self._pad.link if self._pad is not None else None, recorder)
 
     async def lend(self) -> tuple[int, str, str]:
         """The pipe for payments of a running vault, to be closed; :class:`PadAbsent` where none comes up."""
         async with self._turn:
-            if self._pad is None or self._pad.link.ended:
+            if self.ended:
                 await self.open()
             assert self._child is not None
             assert self._child.payments is not None
             return os.dup(self._child.payments.fileno()), "vault", "vault"
 
+    @property
+    def ended(self) -> bool:
+        """Whether no vault runs: none was started, or the last one has ended."""
+        return self._pad is None or self._pad.link.ended
+
     async def close(self) -> None:
         """End the vault."""
+        for task in tuple(self._tasks):
+            await asyncio.gather(task, return_exceptions=True)
+        await self._end()
+
+    async def _end(self) -> None:
         pad, self._pad = self._pad, None
         if pad is not None:
             await pad.close()
 
-    async def open(self) -> None:
-        """Start a vault; :class:`PadAbsent` where it does not come up."""
-        await self.close()
+    async def open(self) -> SoftwarePad:
+        """A vault as a pad at this process' own pipe; :class:`PadAbsent` where none comes up, or no keypad is there.
+
+        A vault that runs can open nothing any more: a keypad that went and came back needs another vault. None is
+        started before the keypad is there, since each start steps over keys that were never used.
+        """
+        await self._end()
+        self._expect_keypad()
         child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more, payments=True))
         pad = SoftwarePad(VaultLink(child.pipe, self._happened), lambda: _reaped(child), self._trace)
         try:
             reply = await pad.link.ask(Status(), ANSWER_S)
             if not isinstance(reply, Done):
                 raise PadAbsent("the vault does not say how it is", "see what it printed")
-            self._look(reply.words.splitlines())
+            lines = reply.words.splitlines()
+            self._look(lines)
+            if self._settings.keypad and "keypad up" not in lines:
+                raise PadAbsent("the vault cannot open its keypad", "check [pad] line and its rights")
         except BaseException:
             await pad.close()
             raise
         self._pad, self._child = pad, child
+        return pad
 
     def _look(self, lines: list[str]) -> None:
         """Tell once of each fence that is missing, and of a vault that serves nothing."""
@@ -83,8 +104,10 @@ class VaultKeeper:
                 self._alert(f"fence {rest}")
             elif name == "why":
                 self._alert(f"locked: {rest}")
-            elif name == "phase" and rest in ("tampered", "exhausted"):
+            elif name == "phase" and rest == "exhausted":
                 self._alert(f"phase {rest}")
+            elif name == "tampered":
+                self._alert(f"phase tampered: {rest.partition(' ')[2]}")
 
     def _alert(self, words: str) -> None:
         if words not in self._told:
@@ -93,6 +116,45 @@ class VaultKeeper:
 
     def _happened(self, event: Happened) -> None:
         self.office.happened(event)
+        if event.name == "vault.keypad_lost" and self._pad is not None:
+            self._pad.link.close()
+
+    def _expect_keypad(self) -> None:
+        if not self._settings.keypad:
+            return
+        try:
+            os.close(os.open(self._settings.keypad, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError as fault:
+            words = f"the keypad {self._settings.keypad} cannot be opened: {fault.strerror}"
+            raise PadAbsent(words, "connect it; it is opened again within a second") from None
+
+    def heard(self, event: Event) -> None:
+        """An event of the terminal: a pad that was opened destroys the vault's keys, where the profile says so."""
+        told = event.name == "device.lost" and event.fields.get("reason") == fit(TAMPERED)
+        if told and "pad" in self._settings.tamper_on:
+            task = asyncio.get_running_loop().create_task(self._tampered("pad: it was opened"))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _tampered(self, source: str) -> None:
+        try:
+            async with self._turn:
+                if self.ended:
+                    await self.open()
+            await self.office.tamper(source)
+        except AgentError as fault:
+            self._alert(f"keys not destroyed ({source}): {fault.what}")
+
+    async def keep(self) -> None:
+        """Runs for the agent's life beside a pad that enciphers by itself: keeps a vault running."""
+        while True:
+            if self.ended:
+                try:
+                    async with self._turn:
+                        await self.open()
+                except AgentError as fault:
+                    self._alert(f"does not run: {fault.what}")
+            await asyncio.sleep(RETRY_S)
 
     def methods(self) -> Mapping[str, Method]:
         """The key methods of the local socket."""
@@ -111,6 +173,9 @@ class VaultKeeper:
                 "destroy one key, or all where the slot is empty",
                 {"slot": SLOT, "approvals": APPROVALS},
                 said(self._zeroise),
+            ),
+            "keys.renew": Method(
+                "begin again without keys, after tampering", {"approvals": APPROVALS}, said(self._renew)
             ),
             "keys.verify": Method(
                 "whether a slot's key has that check value",
@@ -143,6 +208,9 @@ class VaultKeeper:
 
     async def _zeroise(self, slot: str, approvals: str = "") -> object:
         return {"words": await self.office.zeroise(slot, bytes.fromhex(approvals))}
+
+    async def _renew(self, approvals: str = "") -> object:
+        return {"words": await self.office.renew(bytes.fromhex(approvals))}
 
     async def _verify(self, slot: str, kcv: str) -> object:
         return {"words": await self.office.verify(slot, bytes.fromhex(kcv))}

@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """[vault] of a terminal profile: where store, counter, source of keys and inputs are, and the policy. Opens none."""
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from terminal_agent.sealed.keys.slots import MAC_MASTER, PIN, SLOTS
+
+_GPIO = re.compile(r"/[^:=]+:[0-9]{1,4}=[01]")
+ALARMS = ("pad", "audit", "rollback")
+"""A PIN pad that says it was opened; an audit log that does not hold; a store older than the counter kept elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,12 @@ class VaultSettings:
     """The line of the vault's own keypad; empty where the PIN pad enciphers by itself."""
     tamper: str = ""
     """A line on which anything that comes, and its end, is a tamper input."""
+    tamper_levels: tuple[str, ...] = ()
+    """``PATH=QUIET``: files of the kernel's that stand at QUIET unless somebody tampers with the terminal."""
+    tamper_gpio: tuple[str, ...] = ()
+    """``CHIP:LINE=QUIET``: input lines of GPIO chips, such as ``/dev/gpiochip0:17=1`` for a loop that is closed."""
+    tamper_on: tuple[str, ...] = ("pad",)
+    """What else is a tamper input: see :data:`ALARMS`."""
     custodians: tuple[Path, ...] = ()
     """Ed25519 public keys (PEM); with two or more, two sign whatever is done to keys."""
     needed: tuple[str, ...] = field(default=(PIN, MAC_MASTER))
@@ -47,6 +58,12 @@ class VaultSettings:
             raise ValueError("pin-interval: up to 3600 s, pin-burst: 1 to 1000 expected")
         if not set(self.needed) <= set(SLOTS):
             raise ValueError(f"needed: slots out of {', '.join(SLOTS)} expected")
+        if not all(level.startswith("/") and level.rpartition("=")[2] for level in self.tamper_levels):
+            raise ValueError("tamper-levels: as /sys/class/hwmon/hwmon0/intrusion0_alarm=0 expected")
+        if not all(_GPIO.fullmatch(line) for line in self.tamper_gpio):
+            raise ValueError("tamper-gpio: as /dev/gpiochip0:17=1 expected, a line and its quiet level")
+        if not set(self.tamper_on) <= set(ALARMS):
+            raise ValueError(f"tamper-on: some of {', '.join(ALARMS)} expected")
         if len(self.custodians) == 1:
             raise ValueError("custodians: none, or at least two: one alone cannot share control")
         if not (self.tpm or self.counter):

@@ -19,7 +19,7 @@ class Phase(StrEnum):
     """It is open, and a key that payments need is missing."""
     READY = "ready"
     TAMPERED = "tampered"
-    """All keys are destroyed. No request leads out of it: the terminal is set up anew."""
+    """All keys are destroyed. Two custodians lead out of it, to a vault without keys."""
     EXHAUSTED = "exhausted"
     """The PIN key has reached the end of its life: everything but PINs is served until another one is loaded."""
 
@@ -35,6 +35,7 @@ class Cause(StrEnum):
     USED_UP = "PIN key used up"
     ZEROISED = "keys destroyed by order"
     TAMPER = "tamper input"
+    RENEWED = "renewed by two custodians"
 
 
 TRANSITIONS: Mapping[tuple[Phase, Cause], Phase] = MappingProxyType(
@@ -53,6 +54,7 @@ TRANSITIONS: Mapping[tuple[Phase, Cause], Phase] = MappingProxyType(
         (Phase.EXHAUSTED, Cause.COMPLETED): Phase.READY,
         (Phase.EXHAUSTED, Cause.ZEROISED): Phase.LOADING,
         (Phase.EXHAUSTED, Cause.TAMPER): Phase.TAMPERED,
+        (Phase.TAMPERED, Cause.RENEWED): Phase.LOADING,
     }
 )
 

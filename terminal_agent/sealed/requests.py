@@ -19,7 +19,7 @@ PERMITTED: Mapping[Phase, frozenset[Verb]] = MappingProxyType(
         Phase.LOCKED: _ALWAYS,
         Phase.LOADING: _ALWAYS | _KEYS | _DELIVERY,
         Phase.READY: _ALWAYS | _KEYS | _DELIVERY | _SERVICE | _PINS,
-        Phase.TAMPERED: _ALWAYS | {Verb.INVENTORY},
+        Phase.TAMPERED: _ALWAYS | {Verb.INVENTORY, Verb.CHALLENGE, Verb.RENEW},
         Phase.EXHAUSTED: _ALWAYS | _KEYS | _DELIVERY | _SERVICE,
     }
 )
@@ -28,6 +28,9 @@ FOR_PAYMENTS: frozenset[Verb] = _SERVICE - {Verb.PROVE} | _PINS | {Verb.STATUS}
 """What may be asked on the pipe of the processes that make payments: they neither load keys nor destroy them."""
 
 APPROVED: frozenset[Verb] = frozenset(
-    {*(Verb.LOAD, Verb.ROTATE, Verb.ZEROISE), *(Verb.REQUEST_CREDENTIAL, Verb.CERTIFY, Verb.BIND, Verb.LOAD_TOKEN)}
+    {
+        *(Verb.LOAD, Verb.ROTATE, Verb.ZEROISE, Verb.RENEW),
+        *(Verb.REQUEST_CREDENTIAL, Verb.CERTIFY, Verb.BIND, Verb.LOAD_TOKEN),
+    }
 )
 """Where the vault knows custodians, two of them sign for each of these. A tamper input asks nobody."""

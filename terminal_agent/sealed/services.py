@@ -11,7 +11,6 @@ from typing import Final
 from protocols.dukpt.aes import DERIVATION_TYPES, Usage
 from protocols.dukpt.originator import TdesTransaction
 from protocols.dukpt.tdes import Purpose
-from protocols.emv.oda import PublicKey
 from protocols.identity.binding import proof
 from protocols.keyblock.codes import Algorithm
 from protocols.mac import Padding, RetailMacKey
@@ -20,7 +19,7 @@ from protocols.vault import Encrypt, Mac, PinMade, Prove, Refusal, Refused, Repl
 from terminal_agent.sealed.keys.counters import Counters, UsedUp
 from terminal_agent.sealed.keys.ring import Ring
 from terminal_agent.sealed.keys.slots import BINDING, DATA, MAC_MASTER
-from terminal_agent.sealed.pin import block, card
+from terminal_agent.sealed.pin import block
 from terminal_agent.sealed.pin.block import PinFormat
 
 SESSION_KEY_OCTETS: Final = 16
@@ -51,13 +50,6 @@ class Services:
         with transaction:
             made = block.enciphered(transaction, form, pin, pan, self._random(block.RANDOM_OCTETS), field)
             return PinMade(transaction.ksn.octets, made, int(form))
-
-    def card_pin(self, key: PublicKey, challenge: bytes, pin: memoryview, field: memoryview) -> Reply:
-        """The PIN that was typed, enciphered for the card; the throttle is charged on the disk before."""
-        if self.counters is None:
-            return Refused(Refusal.NO_KEY, "the store is not open")
-        self.counters.charge_pin()
-        return Result(card.enciphered(key, pin, challenge, self._random, field))
 
     def mac(self, request: Mac) -> Reply:
         """Retail MAC, zero-filled to whole blocks (ISO/IEC 9797-1, algorithm 3, padding 1)."""

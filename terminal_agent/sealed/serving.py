@@ -6,10 +6,9 @@ One thread and one poll. While a person types a PIN every other request is serve
 """
 
 import select
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
-from protocols.emv.oda import PublicKey
 from protocols.errors import ProtocolError
 from protocols.vault import (
     LARGEST_PACKET,
@@ -29,12 +28,16 @@ from protocols.vault import (
 from terminal_agent.sealed.arena import Arena
 from terminal_agent.sealed.keypad import Keypad
 from terminal_agent.sealed.keys.store import StoreError
-from terminal_agent.sealed.pin import block, card
-from terminal_agent.sealed.pin.block import PinPolicy
+from terminal_agent.sealed.pin import block
+from terminal_agent.sealed.pin.block import PinFormat
 from terminal_agent.sealed.pin.entry import Entry, Input, State
 from terminal_agent.sealed.pipe import Pipe
 from terminal_agent.sealed.requests import FOR_PAYMENTS
+from terminal_agent.sealed.tamper import LOOK_EVERY_MS, TamperLevel, TamperLine
 from terminal_agent.sealed.vault import Vault
+
+if TYPE_CHECKING:
+    from terminal_agent.sealed.pin.card import CardPins
 
 LONGEST_ENTRY_MS: Final = 300_000
 LONGEST_WORDS: Final = 32
@@ -51,24 +54,29 @@ class Serving:
         vault: Vault,
         pipe: Pipe,
         arena: Arena,
-        policy: PinPolicy,
+        form: PinFormat,
         steady_ms: Callable[[], int],
         keypad: Keypad | None = None,
-        tamper: int | None = None,
+        tamper: Sequence[TamperLine] = (),
+        levels: Sequence[TamperLevel] = (),
         wake: int | None = None,
+        card_pins: "CardPins | None" = None,
         payments: Pipe | None = None,
     ) -> None:
-        """``tamper``: a descriptor where anything that comes, its end too, is a tamper input; ``wake``: one to stop.
+        """``tamper`` and ``levels``: tamper inputs; ``wake``: a descriptor that is readable when it is time to stop.
 
-        ``payments``: a pipe for those who make payments, on which less may be asked.
+        ``card_pins``: where PINs for cards are permitted; ``payments``: a pipe for those who make payments, on which
+        less may be asked.
         """
         self._vault = vault
         self._pipe = self._asking_pipe = pipe
         self._payments = payments
-        self._policy = policy
+        self._form = form
+        self._card_pins = card_pins
         self._steady_ms = steady_ms
         self._keypad = keypad
-        self._tamper = tamper
+        self._tamper = {line.descriptor: line for line in tamper}
+        self._levels = list(levels)
         self._wake = wake
         self._packet = arena.take(LARGEST_PACKET)
         self._field = arena.take(block.FIELD_OCTETS)
@@ -78,18 +86,21 @@ class Serving:
         self._asker = 0
         self._deadline = 0
         self._open = True
+        if keypad is not None:
+            vault.keypad = lambda: "up" if keypad.there else "gone"
         self._throttle_told = False
         self._poll = select.poll()
         second = payments.descriptor if payments else None
-        for descriptor in (pipe.descriptor, second, keypad.descriptor if keypad else None, tamper, wake):
+        for descriptor in (pipe.descriptor, second, keypad.descriptor if keypad else None, *self._tamper, wake):
             if descriptor is not None:
                 self._poll.register(descriptor, select.POLLIN)
 
     def run(self) -> None:
         """Serve until told to stop, or until nobody is at the other end."""
         while self._open and not self._vault.stopping:
-            wait = max(self._deadline - self._steady_ms(), 0) if self._entry.state is State.COLLECTING else None
-            for descriptor, _ in self._poll.poll(wait):
+            came = self._poll.poll(self._patience_ms())
+            self._look()  # first: nothing is served behind an alarm
+            for descriptor, _ in came:
                 self._ready(descriptor)
             if self._entry.state is State.COLLECTING and self._steady_ms() >= self._deadline:
                 self._entry.press(Input.SILENCE)
@@ -97,14 +108,25 @@ class Serving:
             self._tell()
         self._end()
 
+    def _patience_ms(self) -> int | None:
+        """How long nothing has to be looked at, if nothing comes; None: for ever."""
+        waits = [max(self._deadline - self._steady_ms(), 0)] if self._entry.state is State.COLLECTING else []
+        return min((*waits, *([LOOK_EVERY_MS] if self._levels else [])), default=None)
+
+    def _look(self) -> None:
+        """Each level that is not quiet is a tamper input, once."""
+        for level in [one for one in self._levels if not one.is_quiet]:
+            self._levels.remove(level)
+            self._tampered(level.words)
+
     def _ready(self, descriptor: int) -> None:
         if descriptor == self._pipe.descriptor:
             self._hear(self._pipe)
         elif self._payments is not None and descriptor == self._payments.descriptor:
             self._hear(self._payments)
-        elif descriptor == self._tamper:
+        elif descriptor in self._tamper:
             self._poll.unregister(descriptor)
-            self._tampered("tamper input")
+            self._tampered(self._tamper[descriptor].words)
         elif descriptor == self._wake:
             self._open = False
         elif self._keypad is not None:
@@ -152,8 +174,8 @@ class Serving:
         if isinstance(make, Refused) or self._keypad is None:
             return make if isinstance(make, Refused) else Refused(Refusal.KEYPAD, NO_KEYPAD)
         self._keypad.type_into(self._entry)  # what was typed before the prompt is nobody's PIN
-        self._asking_pipe = pipe
-        self._make, self._asker, self._deadline = make, number, self._steady_ms() + request.timeout_ms
+        self._make, self._asker, self._asking_pipe = make, number, pipe
+        self._deadline = self._steady_ms() + request.timeout_ms
         self._entry.begin(request.words[:LONGEST_WORDS])
         self._keypad.show(self._entry.shown)
         return None
@@ -181,20 +203,13 @@ class Serving:
             return Refused(Refusal.MALFORMED, "a PAN of 8 to 19 digits expected")
         pan = self._pan[: len(request.pan)]
         pan[:] = request.pan
-        return lambda pin: self._vault.services.pin_block(self._policy.form, pin, pan, self._field)
+        return lambda pin: self._vault.services.pin_block(self._form, pin, pan, self._field)
 
     def _for_card(self, request: EnterCardPin) -> Callable[[memoryview], Reply] | Refused:
-        """What makes a PIN for the card that drew the challenge; nothing of the request is secret."""
-        if not self._policy.for_card:
+        """What makes a PIN for the card that drew the challenge."""
+        if self._card_pins is None:
             return Refused(Refusal.POLICY, "no PIN for a card: [vault] card-pin is not set")
-        if len(request.challenge) != card.CHALLENGE_OCTETS or len(request.modulus) < card.LEAST_KEY:
-            return Refused(
-                Refusal.MALFORMED,
-                f"{card.CHALLENGE_OCTETS} octets that the card drew, and a key of {card.LEAST_KEY} at least expected",
-            )
-        key = PublicKey.of(bytes(request.modulus), request.exponent.to_bytes(8, "big"))
-        challenge = bytes(request.challenge)
-        return lambda pin: self._vault.services.card_pin(key, challenge, pin, self._field)
+        return self._card_pins.made_by(request, self._field)
 
     def _settle(self) -> None:
         """Answer an entry that has come to its end, and leave nothing of it."""

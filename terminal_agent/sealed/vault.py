@@ -19,6 +19,7 @@ from protocols.vault import (
     Load,
     Refusal,
     Refused,
+    Renew,
     Reply,
     Request,
     Result,
@@ -76,6 +77,8 @@ class Vault:
         self.events: list[Happened] = []
         """What happened that nobody asked for; whoever serves takes them out."""
         self.stopping = False
+        self.keypad: Callable[[], str] = lambda: "none"
+        """How the keypad is, in a word; whoever serves knows."""
         self.fences = fences
         self._ring = ring
         self._store = store
@@ -95,6 +98,7 @@ class Vault:
             Verb.ROTATE: self._rotate,
             Verb.ZEROISE: self._zeroise,
             Verb.TAMPER: self._tamper,
+            Verb.RENEW: self._renew,
             Verb.VERIFY: self._verify,
             Verb.STOP: self._stop,
             Verb.MAC: self.services.mac,
@@ -239,6 +243,7 @@ class Vault:
             f"elsewhere {self._around.elsewhere}",
             f"source {self._around.source}",
         ]
+        lines.append(f"keypad {self.keypad()}")
         lines += [f"failed-loads {ring.failed_loads}", f"custodians {len(ring.custodians)}"]
         lines += [f"custodian {place} {approvals.key_name(key)}" for place, key in enumerate(ring.custodians)]
         if ring.delivery:
@@ -311,6 +316,25 @@ class Vault:
     def _tamper(self, request: Tamper) -> Reply:
         self.tampered(request.source)
         return Done("every key is destroyed")
+
+    def _renew(self, _: Renew) -> Reply:
+        """Nothing is set back but the mark: generation, spent keys and the evidence of their end stay."""
+        ring = self._ring
+        if self._store is None or not ring.custodians:
+            return Refused(
+                Refusal.APPROVAL,
+                "nobody can approve it, since this vault knows no custodians: remove store and counter, then keys init",
+            )
+        mark = ring.tampered, ring.tampered_ms
+        ring.tampered, ring.tampered_ms = "", 0
+        try:
+            self.save()
+            self.save()
+        except StoreError:
+            ring.tampered, ring.tampered_ms = mark
+            raise
+        self._move(Cause.RENEWED)
+        return Done(f"renewed after {mark[0]}{self.approvers}")
 
     def _verify(self, request: Verify) -> Reply:
         held = self._ring.serving.get(request.slot)

@@ -3,12 +3,15 @@
 """Ways of A27 at the terminal's own vault: whoever has taken the agent asks for PIN blocks of PINs that he types."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from protocols.vault import PinMade
+from protocols.vault import EnterCardPin, PinMade, Result
 from tests.attacks.harness import Case
 from tests.attacks.vaults import BURST, VaultTarget, vault
 
 REQUESTS, RESTARTS = 1_000, 6
+FOR_CARD = EnterCardPin(b"\xc5" * 128, 65_537, bytes(8), "", 10_000)
+"""Any odd number is a key to the vault: it cannot tell whose it is given."""
 
 
 async def ask_a_thousand_times(target: VaultTarget) -> bool:
@@ -33,11 +36,22 @@ async def restart_in_between(target: VaultTarget) -> bool:
     return False
 
 
-def _case(name: str, lack: str, strike: Callable[[VaultTarget], Awaitable[bool]]) -> Case[VaultTarget]:
+async def ask_for_host_and_card_by_turns(target: VaultTarget) -> bool:
+    """Every second PIN is asked for as one that a card checks: another request must not have a throttle of its own."""
+    made = 0
+    for number in range(REQUESTS):
+        reply = target.pin(FOR_CARD if number % 2 else None)
+        made += isinstance(reply, PinMade | Result)
+        if made > BURST:
+            return True
+    return False
+
+
+def _case(name: str, lack: str, strike: Callable[[VaultTarget], Awaitable[bool]], **more: Any) -> Case[VaultTarget]:
     return Case(
         name,
-        soft=lambda folder: vault(folder, lack),
-        hardened=vault,
+        soft=lambda folder: vault(folder, lack, **more),
+        hardened=lambda folder: vault(folder, **more),
         strike=strike,
         alert="vault.throttled",
         told="head office, as vault.alert",
@@ -47,4 +61,5 @@ def _case(name: str, lack: str, strike: Callable[[VaultTarget], Awaitable[bool]]
 CASES = (
     _case("at the vault: a thousand requests", "no-throttle", ask_a_thousand_times),
     _case("at the vault: restarts in between", "full-throttle", restart_in_between),
+    _case("at the vault: for host and card by turns", "no-throttle", ask_for_host_and_card_by_turns, card_pin=True),
 )

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from protocols.vault import Encrypt, EnterPin, PinMade, Refused, Reply, Result
+from protocols.vault import Encrypt, EnterCardPin, EnterPin, PinMade, Refused, Reply, Result
 from terminal_agent.processes import vault_child
 from terminal_agent.processes.vault_child import PROGRAM
 from tests.secrets import planted
@@ -55,9 +55,9 @@ class VaultTarget:
         asker.status()
         return asker
 
-    def pin(self) -> Reply:
-        """Somebody asks for the PIN, and it is typed."""
-        number = self.asker.send(EnterPin(planted.PAN.encode(), "", 10_000))
+    def pin(self, asked: EnterPin | EnterCardPin | None = None) -> Reply:
+        """Somebody asks for the PIN, for the host unless he says otherwise, and it is typed."""
+        number = self.asker.send(asked or EnterPin(planted.PAN.encode(), "", 10_000))
         typed = False
         while True:
             ready, _, _ = select.select([self.keypad, self.asker.child.pipe], [], [], 20)
@@ -104,9 +104,9 @@ class VaultTarget:
 
 
 @asynccontextmanager
-async def vault(folder: Path, lack: str = "") -> AsyncIterator[VaultTarget]:
+async def vault(folder: Path, lack: str = "", **more: Any) -> AsyncIterator[VaultTarget]:
     """A vault for a ``with``."""
-    target = VaultTarget(folder, lack)
+    target = VaultTarget(folder, lack, **more)
     try:
         yield target
     finally:

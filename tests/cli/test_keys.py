@@ -3,6 +3,7 @@
 """``terminal-agent keys`` as a person types it, on a terminal whose agent is stopped: transcripts and exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -139,13 +140,19 @@ def test_faults_say_the_cure(tmp_path: Path, words: tuple[str, ...], code: int, 
     assert "Traceback" not in done.stderr
 
 
-def test_two_custodians_where_the_vault_knows_some(tmp_path: Path) -> None:
+def custodians(folder: Path) -> list[str]:
+    """Alice's and Bob's keys in ``folder``; the words by which both approve."""
     for name in ("alice", "bob"):
         for argv in (
             ["openssl", "genpkey", "-algorithm", "ed25519", "-out", f"{name}.pem"],
             ["openssl", "pkey", "-in", f"{name}.pem", "-pubout", "-out", f"{name}.pub"],
         ):
-            subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True)
+            subprocess.run(argv, cwd=folder, check=True, capture_output=True)
+    return [word for name in ("alice", "bob") for word in ("--approve", str(folder / f"{name}.pem"))]
+
+
+def test_two_custodians_where_the_vault_knows_some(tmp_path: Path) -> None:
+    both = custodians(tmp_path)
     desk = Desk(tmp_path, 'custodians = ["alice.pub", "bob.pub"]\n')
     assert desk.keys("init").returncode == 0
     assert desk.keys("load", "transport", *components(desk)).returncode == 0
@@ -157,17 +164,51 @@ def test_two_custodians_where_the_vault_knows_some(tmp_path: Path) -> None:
     assert "--approve" in alone.stderr
     one = desk.keys(*words, "--approve", str(tmp_path / "alice.pem"))
     assert one.returncode == 4
-    both = [word for name in ("alice", "bob") for word in ("--approve", str(tmp_path / f"{name}.pem"))]
     assert desk.keys(*words, *both).returncode == 0
     assert "approved" in (tmp_path / "state" / "TG000001.audit.jsonl").read_text().splitlines()[-1]
     assert desk.keys("zeroise", "--all").returncode == 4
     assert desk.keys("zeroise", "--all", *both).returncode == 0
 
 
+def test_two_custodians_lead_out_of_tampered(tmp_path: Path) -> None:
+    both = custodians(tmp_path)
+    switch = tmp_path / "switch"
+    desk = Desk(tmp_path, f'custodians = ["alice.pub", "bob.pub"]\ntamper = "{switch}"\n')
+    assert desk.keys("init").returncode == 0  # there is no switch: whoever starts this vault finds it cut off
+    assert "phase tampered" in desk.keys("status").stdout
+    ours, theirs = os.openpty()
+    switch.symlink_to(os.ttyname(theirs))
+    renewed = desk.keys("renew", *both[:2])
+    assert renewed.returncode == 4
+    done = desk.keys("renew", *both)
+    assert done.returncode == 0, done.stderr
+    assert "renewed after the tamper line cannot be opened" in done.stdout
+    assert "phase loading" in desk.keys("status").stdout
+    assert desk.events().count("vault.renewed") == 1
+    again = desk.keys("renew", *both)
+    assert again.returncode == 4
+    assert "the vault is loading" in again.stderr
+    os.close(ours)
+    os.close(theirs)
+
+
 def test_help_has_examples_first() -> None:
     command = [str(Path(sys.executable).with_name("terminal-agent")), "keys", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "examples:" in done.stdout
-    verbs = ("init", "list", "load", "rotate", "zeroise", "verify", "status", "credential", "certify", "bind", "ask")
+    verbs = (
+        "init",
+        "list",
+        "load",
+        "rotate",
+        "zeroise",
+        "verify",
+        "status",
+        "credential",
+        "certify",
+        "bind",
+        "ask",
+        "renew",
+    )
     for verb in verbs:
         assert verb in done.stdout

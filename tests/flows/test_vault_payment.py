@@ -13,7 +13,9 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,7 @@ from tests.secrets.planted import INITIAL_KSN, KEYS, PIN, clear_pin_block
 from tests.secrets.scanner import Marked, Scanner
 from tests.terminal_agent.sealed.vaults import TRANSPORT, block, component_files
 
+ROTATING = 6
 VAULT = """
 [vault]
 store = "vault/store"
@@ -126,6 +129,9 @@ def test_approved_and_neither_pin_nor_key_is_in_the_agents_memory(stage: VaultSt
     stage.agent()
     for _ in range(2):
         assert stage.pay()["outcome"] == "approved"
+    log = (stage.folder / "state" / "TG000001.audit.jsonl").read_text()
+    assert "enciphered by the vault" in log
+    assert "by the pad" not in log
     agent, vault = stage.processes()
     for process in (agent, vault):
         assert PIN_ALONE.scan(memory_of(process)) == [], process
@@ -154,6 +160,37 @@ def test_a_vault_that_is_killed_is_started_again_and_no_payment_is_in_doubt(stag
     second = stage.pay()
     assert first["outcome"] == second["outcome"] == "approved"
     assert second["ksn"] > first["ksn"]
+
+
+def test_payments_go_on_while_the_pin_key_is_rotated(stage: VaultStage) -> None:
+    """One after the other, without a pause; the new key is of the same BDK, so that the acquirer reads both."""
+    stage.load()
+    stage.reader()
+    stage.keypad()
+    stage.acquirer()
+    stage.agent()
+    serial = TdesKsn.from_hex("FFFF55555555550" + "00000")
+    with initial_key(ClearKey(KEYS["BDK"]), serial) as key:
+        text = block("B1", "T", "X", bytes(key.reveal()), serial.octets)
+    (stage.folder / "next.keyblock").write_text(text + "\n")
+    finished: list[dict[str, Any]] = []
+
+    def till() -> None:
+        while len({one["ksn"][:14] for one in finished}) < 2 or len(finished) < ROTATING:
+            finished.append(stage.pay())
+
+    with ThreadPoolExecutor(1) as pool:
+        paying = pool.submit(till)
+        while len(finished) < 2:
+            assert not paying.done(), paying.result()
+            time.sleep(0.01)
+        assert "waits" in stage.keys("load", "pin", "--block", str(stage.folder / "next.keyblock"), offline=False)
+        assert "destroyed" in stage.keys("rotate", "pin", offline=False)
+        paying.result(timeout=120)
+    assert [one["outcome"] for one in finished] == ["approved"] * len(finished)
+    kinds = [one["ksn"][:14] for one in finished]
+    assert kinds == sorted(kinds, key=kinds.index), "after the new key's first PIN the old one never served again"
+    assert len({one["ksn"] for one in finished}) == len(finished)
 
 
 def test_tampered_with_no_pin_is_taken_and_head_office_is_told(stage: VaultStage) -> None:

@@ -11,11 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hsm_sim.console_talk import Declined
-from protocols.dukpt import tdes
-from protocols.dukpt.ksn import TdesKsn
+from protocols.dukpt import aes, tdes
+from protocols.dukpt.ksn import AesKsn, TdesKsn
 from protocols.keyblock.optional import Reading
 from protocols.keyblock.tr34 import tokens
-from protocols.primitives import with_odd_parity
 from tests.hsm_sim.console_units import Bench
 from tests.protocols.keyblock.tr34 import openssl
 from tests.protocols.keyblock.tr34.pki import issue, party, revocations
@@ -94,7 +93,7 @@ def test_a_terminals_initial_key_leaves_for_that_terminal_alone(place: Place, pa
     assert (read.nonce, read.signing_time is None) == ((bytes(range(16)), True) if passes == 2 else (None, False))
     header, block = key_in(token, place.host)
     assert header[5:9] == "B1TX"
-    assert bytes(with_odd_parity(tdes.initial_key(BDK, TdesKsn(bytes.fromhex(KSN))).reveal())) in block
+    assert bytes(tdes.initial_key(BDK, TdesKsn(bytes.fromhex(KSN))).reveal()) in block, "with its own parity bits"
     record = place.unit.simulator.audit.last(1)[0]
     assert record.name == "key.sent"
     assert dict(record.fields) == {
@@ -106,6 +105,19 @@ def test_a_terminals_initial_key_leaves_for_that_terminal_alone(place: Place, pa
         "approved": "alice bob",
     }
     assert "officer.added" in place.unit.records
+
+
+def test_an_aes_terminals_initial_key(place: Place) -> None:
+    ksn, bdk = "123456789012345600000000", BDK.hex()
+    place.unit.order("keys", "form", "B0/X/N/A", "013", "02", secrets=["A4" * 16, PARTS[1], ""])
+    place.certified("02")
+    assert place.host is not None
+    place.send("013", ksn, str(place.folder), "alice", "bob")
+    header, block = key_in((place.folder / "key.kt").read_bytes(), place.host)
+    assert header[5:9] == "B1AX"
+    assert bytes(aes.initial_key(bytes.fromhex(bdk), AesKsn.from_hex(ksn)).reveal()) in block
+    with pytest.raises(Declined, match="algorithm"):
+        place.send("013", KSN, str(place.folder), "alice", "bob")
 
 
 def test_a_kept_master_key_leaves_where_it_may(place: Place) -> None:
@@ -120,12 +132,18 @@ def test_a_kept_master_key_leaves_where_it_may(place: Place) -> None:
         header, block = key_in((place.folder / "key.kt").read_bytes(), place.host)
         assert header[5:9] == expected
         assert (BDK if lmk == "00" else b"\xff" * 15 + b"\xb5") in block
+        place.send("011", "K1", str(place.folder), "alice", "bob")
+        header, block = key_in((place.folder / "key.kt").read_bytes(), place.host)
+        assert header[5:9] == f"K1{expected[2]}D"
         (place.folder / "key.kt").unlink()
         with pytest.raises(Declined, match="export"):
             place.send("012", "-", str(place.folder), "alice", "bob")
         assert not (place.folder / "key.kt").exists()
     with pytest.raises(Declined, match="must not be used so"):
         place.send("010", "-", str(place.folder), "alice", "bob")  # a BDK never leaves
+    place.unit.order("keys", "form", "003/N/S", "014", secrets=[*PARTS, ""])
+    with pytest.raises(Declined, match="must not be used so"):
+        place.send("014", "K1", str(place.folder), "alice", "bob")  # nor does a MAC key as what opens key blocks
 
 
 @pytest.mark.parametrize(

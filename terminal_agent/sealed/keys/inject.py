@@ -128,7 +128,10 @@ def rotate(ring: Ring, name: str, now_ms: int) -> Destroyed:
 
 def destroy(ring: Ring, name: str, why: str, now_ms: int) -> Destroyed:
     """Wipe what serves in a slot; the evidence, which the ring keeps too."""
-    held = ring.serving[name]
+    return _destroyed(ring, name, ring.serving[name], why, now_ms)
+
+
+def _destroyed(ring: Ring, name: str, held: Held, why: str, now_ms: int) -> Destroyed:
     gone = Destroyed(name, held.check_value, why, now_ms)
     if held:
         ring.spent.append(held.fingerprint)
@@ -138,8 +141,13 @@ def destroy(ring: Ring, name: str, why: str, now_ms: int) -> Destroyed:
 
 
 def zeroise(ring: Ring, why: str, now_ms: int) -> tuple[Destroyed, ...]:
-    """Wipe every key, and the bond with a host."""
-    gone = tuple(destroy(ring, name, why, now_ms) for name in SLOTS if ring.serving[name])
+    """Wipe every key, those that wait too, and the bond with a host."""
+    gone = tuple(
+        _destroyed(ring, name, held, why, now_ms)
+        for name in SLOTS
+        for held in (ring.serving[name], ring.waiting[name])
+        if held
+    )
     if ring.credential:
         lost = Destroyed(slots.CREDENTIAL, ring.credential.check_value, why, now_ms)
         ring.destroyed.append(lost)

@@ -7,7 +7,6 @@ The octets are those of :mod:`protocols.pin.iso9564` (tests compare them). They 
 the arena and joined octet by octet in a field that lies there too.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -31,15 +30,6 @@ class PinFormat(IntEnum):
     ISO_0 = 0
     ISO_3 = 3
     ISO_4 = 4
-
-
-@dataclass(frozen=True, slots=True)
-class PinPolicy:
-    """What may become of a PIN that was typed."""
-
-    form: PinFormat = PinFormat.ISO_0
-    for_card: bool = False
-    """Whether it may be enciphered for a card; whose key that is, the vault has to take the asker's word for."""
 
 
 def enciphered(

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Final
 
 from protocols.emv.oda import PublicKey
-from protocols.errors import EncodeError
+from protocols.errors import DecodeError, EncodeError
 from protocols.secret import PIN_DIGITS
+from protocols.vault import EnterCardPin, Reply, Result
+from terminal_agent.sealed.keys.counters import Counters
 from terminal_agent.sealed.pin.block import pin_field
 
 HEADER: Final = 0x7F
@@ -22,6 +24,30 @@ FRONT_OCTETS: Final = 9
 """Header and PIN block."""
 LEAST_KEY: Final = 96
 """Octets of modulus. EMV has no least; 768 bits is what has been factored in public, and less is no secret."""
+
+
+class CardPins:
+    """For a vault that is permitted to make them."""
+
+    def __init__(self, counters: Counters, random: Callable[[int], bytes]) -> None:
+        self._counters = counters
+        self._random = random
+
+    def made_by(self, request: EnterCardPin, field: memoryview) -> Callable[[memoryview], Reply]:
+        """What makes the reply of the PIN, in ``field`` of the arena; nothing of the request is secret.
+
+        :class:`DecodeError` where that is no key or no challenge. The throttle is charged on the disk before.
+        """
+        if len(request.challenge) != CHALLENGE_OCTETS or len(request.modulus) < LEAST_KEY:
+            raise DecodeError("card", f"{CHALLENGE_OCTETS} octets that it drew, a key of {LEAST_KEY} at least expected")
+        key = PublicKey.of(bytes(request.modulus), request.exponent.to_bytes(8, "big"))
+        challenge = bytes(request.challenge)
+
+        def made(pin: memoryview) -> Reply:
+            self._counters.charge_pin()
+            return Result(enciphered(key, pin, challenge, self._random, field))
+
+        return made
 
 
 def enciphered(

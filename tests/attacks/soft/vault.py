@@ -113,9 +113,10 @@ def serve_soft_vault() -> None:
     }
     process.Counters = kinds.get(lack, Counters)  # type: ignore[misc]
     if lack == "leaky":
-        process.Keypad = LeakyKeypad  # type: ignore[misc]
+        from terminal_agent.processes import vault_inputs
         from terminal_agent.sealed import vault
 
+        vault_inputs.Keypad = LeakyKeypad  # type: ignore[misc]
         vault.Services = LeakyServices  # type: ignore[misc]
     process.compose(order, LinuxKernel()).run()
 

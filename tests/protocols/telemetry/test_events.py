@@ -37,6 +37,7 @@ SOUND: dict[str, dict[str, Any]] = {
     "vault.tampered": {"source": "tamper input"},
     "vault.alert": {"alert": "fence landlock MISSING"},
     "key.loaded": {"slot": "mac-master", "kcv": "A1B2C3", "approved": "8A7B6C5D 1122AABB"},
+    "vault.renewed": {"source": "tamper input", "approved": "A1B2C3D4 E5F60718"},
     "key.bound": {"bond": "bound to CN=host 1,O=Bank", "approved": "A1B2C3D4 E5F60718"},
     "key.destroyed": {"slot": "pin", "kcv": "A1B2C3D4E5", "reason": "rotated"},
     "host.signed_on": {"kcv": "A1B2C3"},

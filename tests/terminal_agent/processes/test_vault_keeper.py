@@ -21,10 +21,11 @@ from protocols.pan import Pan
 from protocols.pin.iso9564 import Format, decipher_pin
 from protocols.primitives import TdesKey
 from protocols.secret import Pin
+from protocols.telemetry.events import Event
 from terminal_agent.api.methods import Methods
 from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, Request, RpcError
 from terminal_agent.flows.reporting import Recorder
-from terminal_agent.pad.port import PadAbsent, PadRefused, PinCancelled, PinEntered, PinTimedOut
+from terminal_agent.pad.port import TAMPERED, PadAbsent, PadRefused, PinCancelled, PinEntered, PinTimedOut
 from terminal_agent.pad.software import SoftwarePad
 from terminal_agent.processes.profile import Keypad
 from terminal_agent.processes.vault_keeper import VaultKeeper
@@ -40,7 +41,9 @@ class Bench:
     def __init__(self, folder: Path, behaviour: Behaviour, pace_s: float = 0.001) -> None:
         self.chain = PaperChain()
         person = Cardholder(Pin(bytearray((8, 6, 0, 4))), behaviour, pace_s)
-        self.server = PtyServer(KeypadTwin(keypad("software"), person), None, folder / "line")
+        self._server = lambda: PtyServer(KeypadTwin(keypad("software"), person), None, folder / "line")
+        self._stop = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
         self.settings = made(folder, keypad=str(folder / "line"))
         recorder = Recorder(self.chain, PaperOutbox(), FakeClock(), print)  # type: ignore[arg-type]
         codes = Keypad(keypad("software")).codes
@@ -48,6 +51,17 @@ class Bench:
             self.settings, {"keys": codes, "components": component_files(folder)}, recorder, lambda *_: None
         )
         self.methods = Methods(self.keeper.methods())
+
+    async def plug_in(self) -> None:
+        """The keypad at its line."""
+        server, self._stop = self._server(), asyncio.Event()
+        self._serving = asyncio.create_task(server.run(self._stop))
+
+    async def unplug(self) -> None:
+        """Its line goes with it."""
+        self._stop.set()
+        assert self._serving is not None
+        await self._serving
 
     async def call(self, method: str, **parameters: object) -> dict[str, object]:
         found = await self.methods.call(Request(1, method, parameters))
@@ -62,16 +76,14 @@ class Bench:
 @contextlib.asynccontextmanager
 async def bench(folder: Path, behaviour: Behaviour = Behaviour.RIGHT_PIN) -> AsyncIterator[tuple[Bench, SoftwarePad]]:
     made_bench = Bench(folder, behaviour)
-    stop = asyncio.Event()
-    serving = asyncio.create_task(made_bench.server.run(stop))
+    await made_bench.plug_in()
     pad = await made_bench.keeper.open()
     assert isinstance(pad, SoftwarePad)
     try:
         yield made_bench, pad
     finally:
         await pad.close()
-        stop.set()
-        await serving
+        await made_bench.unplug()
 
 
 def pin_of(entered: object, key: bytes = made_key("pin")) -> list[int]:
@@ -214,3 +226,46 @@ async def test_rotation_while_payments_run_loses_none(tmp_path: Path) -> None:
         assert {tuple(pin_of(one)) for one in old} == {(8, 6, 0, 4)}
         assert {tuple(pin_of(one, made_key("next pin"))) for one in new} == {(8, 6, 0, 4)}
         assert set(macs) == {expected}
+
+
+async def test_a_keypad_that_went_and_came_back_is_taken_by_another_vault(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, pad):
+        await office.load()
+        assert pin_of(await pad.enter_pin(PAN, "EUR 1.00", 10)) == [8, 6, 0, 4]
+        await office.unplug()
+        while not office.keeper.ended:
+            await asyncio.sleep(0.01)
+        generation = (office.settings.counter or tmp_path).read_bytes()
+        for _ in range(3):
+            with pytest.raises(PadAbsent, match="keypad"):
+                await office.keeper.open()
+        assert (office.settings.counter or tmp_path).read_bytes() == generation, "no vault was started in vain"
+        await office.plug_in()
+        again = await office.keeper.open()
+        assert pin_of(await again.enter_pin(PAN, "EUR 1.00", 10)) == [8, 6, 0, 4]
+        await again.close()
+        assert [event.fields["alert"] for event in office.chain.named("vault.alert")] == [
+            "keypad_lost: the keypad of the vault is gone"
+        ]
+
+
+async def test_a_vault_beside_a_pad_is_kept_running_and_hears_of_a_pad_that_was_opened(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, _):
+        await office.load()
+        keeper = office.keeper
+        keeping = asyncio.create_task(keeper.keep())
+        os.kill(process_of(office), 9)
+        while not keeper.ended:
+            await asyncio.sleep(0.01)
+        while keeper.ended:
+            await asyncio.sleep(0.01)
+        assert "phase ready" in await keeper.office.status()
+        for name, reason in (("device.lost", "it was unplugged"), ("device.back", "")):
+            keeper.heard(Event(name, 1, {"device": "pad", "reason": reason}))
+        assert "phase ready" in await keeper.office.status()
+        keeper.heard(Event("device.lost", 1, {"device": "pad", "reason": TAMPERED}))
+        while not office.chain.named("vault.tampered"):
+            await asyncio.sleep(0.01)
+        assert "phase tampered" in await keeper.office.status()
+        keeping.cancel()
+        await keeper.close()

@@ -36,6 +36,8 @@ from protocols.vault import (
 )
 from terminal_agent.processes.vault import warmed_delivery
 from terminal_agent.sealed.keys.inject import MOST_FAILED_LOADS
+from terminal_agent.sealed.keys.ring import LARGEST_CREDENTIAL, LARGEST_DELIVERY, REMEMBERED, Destroyed, empty
+from terminal_agent.sealed.keys.slots import SLOTS
 from terminal_agent.sealed.vault import Circumstances, Vault
 from tests.protocols.keyblock.tr34 import openssl
 from tests.protocols.keyblock.tr34.pki import issue, party, revocations
@@ -46,6 +48,8 @@ AT = datetime.fromisoformat("2026-11-22T12:00:00+00:00")
 INITIAL = Header("B", "B1", "T", "X")
 MASTER = Header("B", "K0", "T", "B")
 SECOND = timedelta(seconds=1)
+AES_STATE = 1_074
+"""Octets of the state of AES DUKPT with keys of 256 bits."""
 
 
 def der(certificate: x509.Certificate) -> bytes:
@@ -326,3 +330,27 @@ def test_all_fences_stand_while_keys_come_by_certificates(tmp_path: Path) -> Non
         wrong = replace(LoadToken("pin", token, PIN_KSN), token=token[:-1])
         assert isinstance(asker.ask(wrong), Refused)
         assert isinstance(asker.ask(LoadToken("pin", token, PIN_KSN)), Done)
+
+
+def test_the_fullest_ring_has_room_in_the_store() -> None:
+    machine = Machine(custodians=tuple(bytes((place,)) * 32 for place in range(10)))
+    machine.start()
+    ring = machine.ring
+    for name, slot in SLOTS.items():
+        for held in (ring.serving[name], ring.waiting[name]):
+            held.put(bytearray(os.urandom(AES_STATE if slot.dukpt else 64)))
+            held.usage, held.algorithm, held.origin = "B1", "A", "20 components"
+            held.check_value, held.fingerprint, held.loaded_ms = bytes(5), bytes(8), 1
+    ring.credential.put(bytearray(os.urandom(LARGEST_CREDENTIAL)))
+    ring.delivery = (os.urandom(LARGEST_DELIVERY - 200), *(os.urandom(20) for _ in range(10)))
+    for _ in range(REMEMBERED):
+        ring.spent.append(os.urandom(8))
+        ring.destroyed.append(Destroyed("mac-master", bytes(5), "zeroised", 1))
+    expected = [bytes(held.octets) for held in ring.serving.values()]
+    machine.store.save(ring)
+    read = empty(machine.arena)
+    machine.store.load(read)
+    assert [bytes(held.octets) for held in read.serving.values()] == expected
+    assert read.delivery == ring.delivery
+    assert bytes(read.credential.octets) == bytes(ring.credential.octets)
+    assert read.destroyed == ring.destroyed

@@ -21,6 +21,7 @@ from protocols.vault import (
     Prove,
     Refusal,
     Refused,
+    Renew,
     Request,
     RequestCredential,
     Rotate,
@@ -37,7 +38,7 @@ from tests.terminal_agent.sealed.inside import Machine
 
 REQUESTS: tuple[Request, ...] = (
     *(Status(), Inventory(), Challenge(), Load("pin", "D")),
-    *(Rotate("pin"), Zeroise("pin"), Tamper("test"), EnterPin(b"4000001234567899", "", 1000), CancelPin()),
+    *(Rotate("pin"), Zeroise("pin"), Tamper("test"), Renew(), EnterPin(b"4000001234567899", "", 1000), CancelPin()),
     EnterCardPin(b"\x81" * 128, 3, bytes(8), "", 1000),
     *(RequestCredential("CN=x"), Certify(b"x", b"x"), Announce(), Bind(1, b"x"), AskHost(), LoadToken("pin", b"x")),
     *(Mac(bytes(16), b"x"), Encrypt(b"x"), Prove(b"x"), Verify("pin", b"123"), Stop()),
@@ -82,13 +83,15 @@ def test_no_phase_but_ready_serves_pins_and_tampered_serves_nothing() -> None:
 
 def test_whatever_changes_a_key_needs_approval() -> None:
     credential = {Verb.REQUEST_CREDENTIAL, Verb.CERTIFY, Verb.BIND, Verb.LOAD_TOKEN}
-    assert {Verb.LOAD, Verb.ROTATE, Verb.ZEROISE} | credential == APPROVED
+    assert {Verb.LOAD, Verb.ROTATE, Verb.ZEROISE, Verb.RENEW} | credential == APPROVED
 
 
-def test_every_phase_can_be_reached_and_tampered_is_never_left() -> None:
+def test_every_phase_can_be_reached_and_only_custodians_lead_out_of_tampered() -> None:
     reached = {Phase.LOCKED}
     for _ in Phase:
         reached |= {then for (phase, _cause), then in TRANSITIONS.items() if phase in reached}
     assert reached == set(Phase)
-    assert all(after(Phase.TAMPERED, cause) is Phase.TAMPERED for cause in Cause)
+    left = {cause: after(Phase.TAMPERED, cause) for cause in Cause if after(Phase.TAMPERED, cause) != Phase.TAMPERED}
+    assert left == {Cause.RENEWED: Phase.LOADING}
+    assert [phase for phase in Phase if Verb.RENEW in PERMITTED[phase]] == [Phase.TAMPERED]
     assert all(after(phase, Cause.TAMPER) is Phase.TAMPERED for phase in Phase)
