@@ -44,7 +44,7 @@ class Limits(NamedTuple):
     over_floor: bool
     words: str
     status_check: bool = False
-    """Nothing is paid: whether the card is there and its account open. Only the issuer can say (Book B 3.1.1.2)."""
+    """Nothing is paid: whether the card is there and its account open. Only the issuer can say (Book B 3.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)

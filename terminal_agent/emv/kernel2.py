@@ -62,7 +62,7 @@ def run(
 
 
 def processing_options(tap: TapRun) -> Generator[bytes, bytes, Done]:
-    """Ask for the processing options, and see that the card means a chip payment (Book C-2, states 2 and 3)."""
+    """Ask for the processing options, and see that the card means a chip payment (Book C-2)."""
     tap.trail.note("limits", tap.limits.words, "Book B 3.1.1")
     terminal = tap.terminal
     risk = RISK_PIN * terminal.online_pin | RISK_SIGNATURE * terminal.signature | RISK_NONE
@@ -105,7 +105,7 @@ def transaction_limit(tap: TapRun) -> Done:
 
 
 def records(tap: TapRun) -> Generator[bytes, bytes, Done]:
-    """Read what the card names, and see that it gave what it must (Book C-2, states 4 to 6)."""
+    """Read what the card names, and see that it gave what it must (Book C-2)."""
     locator = tap.card.get(Tag.AFL) or b""
     if locator.startswith(STRIPE_ENTRY) and len(locator) > len(STRIPE_ENTRY):
         locator = locator[len(STRIPE_ENTRY) :]

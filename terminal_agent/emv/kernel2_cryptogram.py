@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernel 2's cryptogram: asked for, or recovered from a payment that was torn off, then believed or not, then told.
 
-EMV Contactless Book C-2, states 7 to 11, as public kernels name them; EMV 4.4 Book 2, 6.6, for what the card signs.
+EMV Contactless Book C-2, as public kernels build it; EMV 4.4 Book 2, 6.6, for what the card signs.
 """
 
 from collections.abc import Generator
@@ -155,7 +155,7 @@ def _interaction(data: bytes) -> int:
 
 
 def decide(tap: TapRun) -> Done:
-    """What the cryptogram leads to (Book C-2 and after)."""
+    """What the cryptogram leads to (Book C-2)."""
     if tap.interaction & SECOND_TAP:
         said = "the device wants its holder: see what it shows, then tap again"
         return tap.stop(Decision.TRY_AGAIN, said, "Book C-2")

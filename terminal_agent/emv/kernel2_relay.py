@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernel 2's relay resistance exchange: the command, its time, and again if it was slow. The rule is relay.py's.
 
-EMV Contactless Book C-2, states S3.60 to S3.65 and SR1, as public kernels name them.
+EMV Contactless Book C-2, states S3.65 and SR1, as public kernels name them.
 """
 
 from collections.abc import Generator

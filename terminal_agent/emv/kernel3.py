@@ -222,11 +222,13 @@ def restrictions(tap: TapRun) -> Done:
         tap.online = True
         tap.trail.note("expiry", "the card is expired; online, that is the issuer's to refuse", "Book C-3 5.5.1.1")
     if tap.listed:
-        tap.trail.note("risk", "the card is on the terminal's exception file", "Book C-3 5.5.1.2")
+        tap.trail.note("risk", "the card is on the terminal's exception file", "Book 4, 6.5.1")
         if not tap.online:
-            return tap.stop(Decision.DECLINED, "declined: the card is reported stolen", "Book C-3 5.5.1.2")
+            return tap.stop(Decision.DECLINED, "declined: the card is reported stolen", "Book 4, 6.5.1")
     if tap.terminal.cash_machine and Ctq.NOT_VALID_AT_CONTACTLESS_ATM in (tap.ctq or Ctq(0)):
-        return tap.stop(Decision.OTHER_INTERFACE, "the card is not for cash machines without contact", "Book C-3 5.5.1")
+        return tap.stop(
+            Decision.OTHER_INTERFACE, "the card is not for cash machines without contact", "Book C-3 Annex A, 9F6C"
+        )
     service = SERVICES.get(tap.request.transaction_type)
     if service is None:
         return Go.ON

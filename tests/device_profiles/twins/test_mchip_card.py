@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_profiles.card_profile import load_card
+from device_profiles.serve.card_choice import chosen as chosen_card
 from device_profiles.twins.card import CardTwin, State
 from device_profiles.twins.card_answer import CardTorn
 from device_profiles.twins.contactless_card import contactless_card
@@ -141,3 +142,9 @@ def test_nothing_breaks_it(commands: list[bytes], ins: int) -> None:
     for body in commands:
         for octets in (body, bytes((ALLOWED[ins][0], ins)) + body):
             assert len(twin.apdu(octets)) >= 2
+
+
+def test_a_reader_with_contacts_shows_it_too() -> None:
+    shown = chosen_card("test-mastercard-like")
+    assert shown.power_on()[:3] == bytes.fromhex("3B8080")
+    assert Response.decode(shown.apdu(apdu.select(AID).encode())).ok
