@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the warden reads, in a child that lives for milliseconds: settings, signatures, policies. Decides nothing.
+"""What the warden reads, in a child that lives for milliseconds: settings, signatures, policies. Judges no device.
 
 The child imports the parsers and libcrypto, believes or does not, and hands the policy over in its compiled form
 (usb/handover.py). The process that decides for months holds none of that, which also keeps it small.
@@ -85,6 +85,7 @@ def read_all(path: str, boot: str, moment: tuple[int, int, float]) -> bytes:
     from terminal_agent.errors import AgentError
     from terminal_agent.processes.warden_settings import WardenSettings
     from terminal_agent.usb.handover import pack
+    from terminal_agent.usb.radios import switch_off
     from tillguard import settings
     from tillguard.voice import Fault
 
@@ -94,6 +95,7 @@ def read_all(path: str, boot: str, moment: tuple[int, int, float]) -> bytes:
             mode=0o700, parents=True, exist_ok=True
         )  # the fences let in what is there when they are raised
         users = [pwd.getpwnam(name).pw_uid for name in found.listeners]
+        switch_off(found.radios)  # here because it is done once, before the fences, and the settings are known here
         log = AuditLog.open(found.audit, found.terminal, "warden")
         head, torn = log.head, log.torn_octets
         log.close()
@@ -105,7 +107,7 @@ def read_all(path: str, boot: str, moment: tuple[int, int, float]) -> bytes:
         return pack({"fault": f"{fault.filename}: {fault.strerror}", "hint": "is this root, and the disk writable?"})
     document = {
         "terminal": found.terminal, "trust": str(found.trust), "state": str(found.state), "audit": str(found.audit),
-        "socket": str(found.socket), "users": users, "production": found.production,
+        "socket": str(found.socket), "users": users,
         "head": head, "torn": torn,
     }  # fmt: skip
     return pack({**document, "stamps": stamps(document), "policy": read_policy(document, boot, moment)})

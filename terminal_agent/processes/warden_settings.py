@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from terminal_agent.usb.radios import KINDS
+
 _TERMINAL = re.compile(r"[A-Z0-9]{8}", re.ASCII)
 LONGEST_SOCKET = 107
 
@@ -26,11 +28,13 @@ class WardenSettings:
     """Where it tells what it does."""
     listeners: tuple[str, ...] = ()
     """Users, besides root, whose processes may listen."""
-    production: bool = False
-    """Whether it refuses to run where the self-check finds a way around it."""
+    radios: tuple[str, ...] = ()
+    """Kinds of radio that stay on: ``wlan``, ``wwan``, ``bluetooth``. All others are switched off at the start."""
 
     def __post_init__(self) -> None:
         if not _TERMINAL.fullmatch(self.terminal):
             raise ValueError("terminal: 8 capital letters or digits expected")
+        if unknown := sorted(set(self.radios) - KINDS.keys()):
+            raise ValueError(f"radios: {', '.join(KINDS)} expected, not {', '.join(unknown)}")
         if len(bytes(self.socket)) > LONGEST_SOCKET:
             raise ValueError(f"socket: the whole path may have {LONGEST_SOCKET} octets at most (unix(7))")

@@ -8,10 +8,9 @@ come last. With several workers the first one starts it, and all read the same a
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,9 @@ KEY: pytest.StashKey["subprocess.Popen[bytes]"] = pytest.StashKey()
 
 
 def folder(config: pytest.Config) -> Path:
-    """Where the answers of this run are."""
-    run = getattr(config, "workerinput", {}).get("testrunuid", str(os.getpid()))
-    return Path(tempfile.gettempdir()) / f"tg-kernel-{run}"
+    """Where the answers of this run are: in the suite's own folder, which all workers share and which is searched."""
+    base = Path(config.option.basetemp)
+    return (base.parent.parent if hasattr(config, "workerinput") else base.parent) / "kernel"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,14 +44,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Nothing outlives the suite; answers that others still wait for are left."""
+    """Nothing outlives the suite. With workers, others may still wait for answers."""
     process = session.config.stash.get(KEY, None)
     if process is not None:
         if process.poll() is None and not hasattr(session.config, "workerinput"):
-            os.killpg(process.pid, 9)
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(WITHIN_S)
-        if not hasattr(session.config, "workerinput"):
-            shutil.rmtree(folder(session.config), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

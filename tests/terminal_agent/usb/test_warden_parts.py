@@ -5,6 +5,7 @@
 import json
 import os
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from device_profiles import catalog
 from protocols.audit_chain import genesis
 from protocols.errors import DecodeError
 from terminal_agent.audit import AuditBroken, AuditLog, verify_file
+from terminal_agent.errors import AgentError
 from terminal_agent.usb.document_text import parse_exception, parse_policy
 from terminal_agent.usb.handover import pack, unpack
 from terminal_agent.usb.ledger import Ledger, LedgerError
 from terminal_agent.usb.policy import Granted, Now, Policy
+from terminal_agent.usb.radios import CHANGE_ALL, KINDS, switch_off
 from terminal_agent.usb.storms import MOST_APPEARANCES, OFF_S, WITHIN_S, Storm, StormWatch
 from terminal_agent.usb.surroundings import Way, look_around
 from terminal_agent.usb.telling import MOST_LISTENERS, Telling
@@ -220,6 +223,19 @@ def test_a_storm_switches_a_port_off_and_on_again() -> None:
     assert watch.over(began + OFF_S - 0.1) == []
     assert watch.over(began + OFF_S) == ["1-2"]
     assert watch.appeared("1-2", 200.0) is Storm.NONE
+
+
+def test_radios_are_switched_off_but_those_that_stay(tmp_path: Path) -> None:
+    switch = tmp_path / "rfkill"
+    switch_off((), str(switch))  # a machine without radios
+    assert not switch.exists()
+    switch.write_bytes(b"")
+    switch_off(("wlan", "wwan"), str(switch))
+    events = list(struct.iter_unpack("=IBBBB", switch.read_bytes()))
+    kinds = [KINDS[name] for name in ("bluetooth", "uwb", "wimax", "gps", "fm", "nfc")]
+    assert events == [(0, kind, CHANGE_ALL, 1, 0) for kind in kinds]
+    with pytest.raises(AgentError):
+        switch_off((), str(tmp_path))
 
 
 def test_what_lies_around_the_ports_is_found(tmp_path: Path) -> None:
