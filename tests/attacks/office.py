@@ -24,10 +24,10 @@ from tillguard.voice import Voice
 AT_MS = 1_800_000_000_000
 
 
-def report(terminal: str, device: str, by: str = "") -> bytes:
-    """The first report of a terminal's life, a device is back; signed by that terminal or by another one."""
-    first = Report(terminal, AT_MS, 1, genesis(terminal), make("device.back", AT_MS, device=device))
-    return encode_batch([encode(first)], signer(by or terminal))
+def report(terminal: str, device: str, by: str = "", seq: int = 1) -> bytes:
+    """A report of a terminal's first life, a device is back; signed by that terminal or by another one."""
+    made = Report(terminal, AT_MS, seq, genesis(terminal), make("device.back", AT_MS, device=device))
+    return encode_batch([encode(made)], signer(by or terminal))
 
 
 class Keys:

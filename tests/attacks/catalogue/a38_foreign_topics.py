@@ -14,7 +14,7 @@ from tests.attacks.fleet import HARDENED, ROGUE, VICTIM, Fleet, soft_fleet
 from tests.attacks.harness import Attack, Case
 from tests.attacks.mqtt_party import Party
 from tests.attacks.office import Office, office, report
-from tests.attacks.soft.console import CredulousWatch
+from tests.attacks.soft.console import CredulousWatch, TrustingWatch
 
 ALARM = report_topic(VICTIM, Lane.ALERT)
 
@@ -71,6 +71,12 @@ async def bear_anothers_name(target: Office) -> bool:
     return target.shows(VICTIM, "device.back", device="forged") > 0
 
 
+async def speak_for_another_at_an_open_broker(target: Office) -> bool:
+    """At a broker without an access list, publish on the other's topic, with one's own key, a report in its name."""
+    target.take(report_topic(VICTIM, Lane.HEALTH), report(VICTIM, "forged", by=ROGUE, seq=2))
+    return target.shows(VICTIM, "device.back", device="forged") > 0
+
+
 async def _came_before_the_next(head: Party, rogue: Party, topic: str, payload: bytes) -> bool:
     """Whether a message came, by the time that one's own, which is sent later, has come."""
     own = report_topic(ROGUE, Lane.HEALTH)
@@ -93,15 +99,23 @@ ATTACK = Attack(
     reference="Jia et al., Burglars' IoT Paradise, IEEE S&P 2020: brokers that know who connects and not what is whose",
     attacker="holds a valid certificate of one terminal; wants to report or be heard as another, or to listen to it",
     soft="mosquitto that demands certificates and has no access list; a head office that believes what a report says "
-    "of itself",
+    "of itself; one that verifies no signature",
     defence="an access list by the certificate's name: a terminal publishes the lanes of its own tree and reads its "
     "own tree, whatever it subscribes to and whatever will it leaves; head office takes a report only on the topic of "
-    "the terminal that it names, signed by that terminal's key",
+    "the terminal that it names, and signed with that terminal's key, so that even an open broker forges none",
     cases=(
         *_cases("report for another", report_for_another, "publish"),
         *_cases("order to another", order_another, "publish"),
         *_cases("listening to all", listen_to_all, "listen"),
         *_cases("will for another", leave_a_will_for_another, "will"),
+        Case(
+            "another's report at an open broker",
+            soft=partial(office, kind=TrustingWatch),
+            hardened=office,
+            strike=speak_for_another_at_an_open_broker,
+            alert="head office: refused",
+            told="head office, on the screen of fleet-console watch",
+        ),
         Case(
             "another's name in one's own report",
             soft=partial(office, kind=CredulousWatch),
