@@ -27,7 +27,7 @@ def test_writes_everything_and_says_where(tmp_path: Path) -> None:
     for part in parts:
         assert Path(part["certificate"]).read_text().startswith("-----BEGIN CERTIFICATE")
         assert Path(part["key"]).read_text().startswith("-----BEGIN PRIVATE KEY")
-    assert len(list(folder.iterdir())) == 12
+    assert len(list(folder.iterdir())) == 16
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in folder.glob("*.key"))
     assert "PRIVATE" not in done.stdout
