@@ -8,9 +8,7 @@ them there is no way to a file, a socket or another program. What cannot be open
 status says why: it never starts half.
 """
 
-import ctypes
 import fcntl
-import gc
 import json
 import os
 import signal
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocols.errors import ProtocolError
 from protocols.tpm2 import LARGEST_RESPONSE, Sealed
+from terminal_agent.processes.footprint import code_in_memory, settle
 from terminal_agent.processes.vault_inputs import complain, open_keypad, open_tamper
 from terminal_agent.sealed.arena import Arena, open_arena
 from terminal_agent.sealed.fences import Kernel, LinuxKernel, raise_all
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
     from terminal_agent.sealed.pin.card import CardPins
 
 LARGEST_COMPONENT = 256
-MADV_DONTNEED = 4  # madvise(2)
 HEX_DIGITS = b"0123456789ABCDEF0123456789abcdef"
 ROLLED_BACK = "the store is an old image"
 NO_STORE = "there is no store: make one with terminal-agent keys init"
@@ -336,31 +334,6 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     card_pins = make_card_pins(counters, os.urandom) if make_card_pins and counters else None
     form, inputs = PinFormat(order.pin_format), (tamper.lines, tamper.levels)
     return Serving(vault, pipe, arena, form, steady_ms, keypad, *inputs, wake, card_pins, payments)
-
-
-def code_in_memory() -> list[tuple[int, int]]:
-    """Start and length of every mapping of code; asked before the fences, since it is read from a file."""
-    found = []
-    with open("/proc/self/maps", encoding="ascii", errors="replace") as lines:  # noqa: PTH123 - as above
-        for line in lines:
-            place, rights, *rest = line.split()
-            if rights == "r-xp" and rest[-1].startswith("/"):
-                start, end = (int(word, 16) for word in place.split("-"))
-                found.append((start, end - start))
-    return found
-
-
-def settle(code: list[tuple[int, int]]) -> None:
-    """Give back what starting borrowed: garbage, free heap, and code that was needed once.
-
-    Pages of code are never changed, so those that are wanted again come back from the file's cache (madvise(2)).
-    """
-    gc.collect()
-    gc.freeze()
-    library = ctypes.CDLL(None)
-    library.malloc_trim(0)
-    for start, octets in code:
-        library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(octets), MADV_DONTNEED)
 
 
 def main(argv: list[str] | None = None) -> int:
