@@ -46,7 +46,7 @@ ATTACK = Attack(
     reference="CWE-770: allocation of resources without limits; ThingsBoard #15685: what is too much goes in silence",
     attacker="stands at the till or runs the broker; wants an alarm to go under in noise, a disk to run full, or the "
     "agent to be busy with nothing",
-    soft="one queue of the latest events for all; a queue without an end; a terminal that tells of all that it refuses; "
+    soft="one queue of the latest events for all; a queue without an end; a terminal that tells all that it refuses; "
     "an ingest that keeps it",
     defence="each lane has a bound of its own in octets and drops its own oldest, which it tells in a signed report; "
     "alerts are not dropped; what is refused on the topic of orders is told ten times a minute and counted beyond; "
