@@ -118,9 +118,18 @@ class Ledger:
             run("DELETE FROM answered WHERE sequence <= ?", (floor.version - ANSWERED_KEPT,))
 
     def end(self) -> None:
-        """The order that was begun has its answer."""
-        with self._transaction() as run:
-            run("UPDATE ledger SET begun = '', begun_command = '', begun_persons = ''")
+        """The order that was begun has its answer. Survives kill -9; a power cut may forget it, and it is told again.
+
+        What must not be forgotten, the floor, was synced before; so the answer's way is not held up by another sync.
+        """
+        with self._faults():
+            self._database.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._transaction() as run:
+                run("UPDATE ledger SET begun = '', begun_command = '', begun_persons = ''")
+        finally:
+            with self._faults():
+                self._database.execute("PRAGMA synchronous = FULL")
 
     def stand(self, standing: Standing) -> None:
         """Keep a new standing."""

@@ -38,6 +38,5 @@ def explained(fault: Exception, settings: ReportSettings, at_ms: int) -> str:
     if since_ms <= at_ms <= until_ms:
         return words
     what = "is not valid yet" if at_ms < since_ms else "has expired"
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    cure = "renew it or set the clock"
-    return f"this terminal's certificate {what}, by its time {moment:%Y-%m-%d %H:%M} UTC: {cure}; {words}"
+    moment = f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"this terminal's certificate {what}, by its time {moment}: renew it or set the clock; {words}"
