@@ -17,8 +17,10 @@ from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom,
 from terminal_agent.flows.ordering import Act, Ordering
 from terminal_agent.flows.presence import Presence
 from terminal_agent.flows.reporting import Recorder
+from terminal_agent.flows.trial import Trial
 from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
+from terminal_agent.processes.identity import folder_of
 from terminal_agent.processes.profile import TerminalProfile, load_text
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
@@ -50,6 +52,7 @@ class HeadOffice:
         self._profile = profile
         self._outbox = outbox
         self._log = log
+        self._recorder = recorder
         self._clock = clock
         terminal, state = profile.terminal.id, profile.terminal.state
         self._ledger = Ledger.open(state / LEDGER, terminal)
@@ -86,6 +89,8 @@ class HeadOffice:
         chance = lambda: secrets.randbelow(1 << 53) / (1 << 53)  # noqa: E731
         self.reporter = Reporter(settings, terminal, self._outbox, self._clock, connect, chance, trace)
         self.reporter.on_order, self.reporter.on_doubt = self._orders.take, self._orders.doubt
+        trial = Trial(folder_of(self._profile), self._recorder.note)
+        self.reporter.choose, self.reporter.on_receipt, self.reporter.on_end = trial.settings, trial.heard, trial.ended
         return self.reporter
 
     def lasting(self) -> tuple[Coroutine[Any, Any, None], ...]:

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 
 from protocols.errors import DecodeError
 from protocols.telemetry import receipt as receipts
-from protocols.telemetry.batch import LARGEST_BODY, MOST_REPORTS, encode_batch, will
+from protocols.telemetry.batch import MOST_REPORTS, encode_batch, will
 from protocols.telemetry.events import Lane, fit
 from protocols.telemetry.keys import PublicKey
 from protocols.telemetry.seal import Signer
 from protocols.telemetry.topics import order_topic, receipt_topic, report_topic
 from terminal_agent.clock import SignedClock
+from terminal_agent.report.batching import fitting
 from terminal_agent.report.keys import explained, report_keys
 from terminal_agent.report.outbox import NOWHERE, Outbox, Place, Row
 from terminal_agent.report.port import Connect, Dialling, Incoming, Link
@@ -121,6 +122,11 @@ class Reporter:
         self.status = ReportStatus(False, "not connected yet")
         self.on_order: Callable[[bytes, bool], None] = lambda _octets, _retained: None
         """Called with an order's octets and whether it was retained; the broker's copy goes when this returns."""
+        self.choose: Callable[[ReportSettings], ReportSettings] = lambda settings: settings
+        """Called before each connection: which certificate and key it shows."""
+        self.on_receipt: Callable[[], None] = lambda: None
+        self.on_end: Callable[[str], None] = lambda _why: None
+        """Called when a receipt came that is believed, and when a connection failed or ended, with words."""
         self.on_doubt: Callable[[str], None] = lambda _reason: None
         """Called with words when what posed as a receipt is not believed."""
         outbox.on_put = self._put
@@ -131,6 +137,7 @@ class Reporter:
             try:
                 await self._over_one_connection()
             except (ReportError, OSError) as fault:
+                self.on_end(str(fault))
                 self.status = ReportStatus(False, fit(explained(fault, self._settings, self._clock.judged_ms)))
                 self._trace("mqtt", "<", self.status.words)
             longest = min(self._settings.longest_wait_s, FIRST_WAIT_S * 2 ** min(self._failures, 16))
@@ -165,12 +172,13 @@ class Reporter:
         self._more.set()
 
     async def _over_one_connection(self) -> None:
-        signer, self._receipt_key = report_keys(self._settings)
+        settings = self.choose(self._settings)
+        signer, self._receipt_key = report_keys(settings)
         outbox = self._outbox
         last_words = will(self._terminal, outbox.boot, outbox.began_prev, self._clock.now_ms(), signer)
         topic = report_topic(self._terminal, Lane.HEALTH)
         dialling = Dialling(
-            self._settings, self._terminal, topic, last_words, self._topics, self._clock.judged_ms, self._take
+            settings, self._terminal, topic, last_words, self._topics, self._clock.judged_ms, self._take
         )
         async with self._connect(dialling) as link:
             self._trace("mqtt", "<", f"CONNACK, session {'kept' if link.session_present else 'new'}")
@@ -240,7 +248,7 @@ class Reporter:
                 if ripe > turn.now:
                     turn.due = min(turn.due, ripe)
                     break
-            rows = _fitting(rows)
+            rows = fitting(rows)
             self._cursor[lane] = rows[-1].place
             self._fly(link, signer, rows, rows[-1].place)
             turn.room -= 1
@@ -267,7 +275,7 @@ class Reporter:
             # What no broker has taken yet comes by itself, and what one took just now is on its way.
             own = [row for row in rows if row.lane is lane and row.place <= self._taken[lane]]
             while own:
-                batch = own[:1] if lane is Lane.ALERT else _fitting(own)
+                batch = own[:1] if lane is Lane.ALERT else fitting(own)
                 self._fly(link, signer, batch, None)
                 own, flown = own[len(batch) :], flown + 1
         return flown
@@ -339,6 +347,7 @@ class Reporter:
             self._trace("mqtt", "<", f"receipt {found.serial} again")
             return
         self._clock.signed(found.at_ms)
+        self.on_receipt()
         self._trace("mqtt", "<", f"receipt {found.serial}: {found.boot} up to {found.upto}, {trimmed} reports done")
         if trimmed:
             self._progress_at = asyncio.get_running_loop().time()
@@ -386,14 +395,3 @@ class Reporter:
         if self._outbox.full:
             words += "; full of alerts: what follows waits in the audit log"
         self.status = ReportStatus(True, words)
-
-
-def _fitting(rows: list[Row]) -> list[Row]:
-    """As many of the first rows as a batch holds, of one boot."""
-    octets, taken = 0, []
-    for row in rows:
-        octets += len(row.octets) + 1
-        if octets > LARGEST_BODY or row.boot != rows[0].boot:
-            break
-        taken.append(row)
-    return taken

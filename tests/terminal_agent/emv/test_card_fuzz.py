@@ -149,4 +149,4 @@ def test_cards_torn_at_every_command_for_the_record() -> None:
 
 
 def test_the_evidence_is_whole_and_of_this_code() -> None:
-    assert evidence.faults(AREA, {ANSWERS: LONG, TAPS: 50_000, TEARS: 80}) == []
+    assert evidence.faults(AREA, {ANSWERS: LONG, TAPS: 20_000, TEARS: 80}) == []

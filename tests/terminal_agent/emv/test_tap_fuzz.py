@@ -16,7 +16,7 @@ from tests import evidence
 from tests.terminal_agent.emv.card_fuzz import AREA, CHANGES, PACKAGES, TAPS
 from tests.terminal_agent.emv.tap_session import Field, both, twin
 
-SHORT, LONG = 1_000, 50_000
+SHORT, LONG = 1_000, 20_000
 SEED = 20_261_122
 NAMES = ("test-mastercard-like", "test-mobile-mastercard", "test-visa-fdda", "test-mobile-visa", "test-visa-like")
 PLACE = both(signed_online=True)
