@@ -44,8 +44,8 @@ from terminal_agent.flows.card_pin import PinNotEntered, at_pad, at_reader
 from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.endings import SIGNATURE_OPTIONS, SIGNED, End, Ending, after_signature, chosen, end_of
-from terminal_agent.flows.ports import Accounts, Asking, Fallbacks, Notes, Numbers
-from terminal_agent.flows.questions import About, Questions
+from terminal_agent.flows.ports import Accounts, Fallbacks, Notes, Numbers
+from terminal_agent.flows.questions import About, Asking, Questions
 from terminal_agent.host.advice import Offline
 from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
 from terminal_agent.host.port import HostUnreachable

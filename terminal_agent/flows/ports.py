@@ -3,14 +3,13 @@
 """What the steps of a payment need of whoever keeps its books: in this process, or at the other end of a pipe."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 from protocols.acquirer.message import Draft
 from protocols.currency import Currency
 from protocols.telemetry.events import Event, Value
 from terminal_agent.emv.fallback import Fallback, Interface
-from terminal_agent.flows.questions import About
 from terminal_agent.host.advice import Advice, Offline
 from terminal_agent.host.client import Reply
 from terminal_agent.host.reversal import Reversal, ReversalReason
@@ -107,14 +106,4 @@ class Fallbacks(Protocol):
 
     def ended(self, interface: Interface, *, chip_failed: bool) -> bool:
         """What became of its chip; whether so many fail now that it must be told."""
-        ...
-
-
-class Asking(Protocol):
-    """Asks the people at the till; see :class:`terminal_agent.flows.questions.Questions`."""
-
-    patience_s: float
-
-    async def ask(self, payment: str, about: About, options: Sequence[str]) -> int | None:
-        """The number that was answered; None where nobody answered in time."""
         ...

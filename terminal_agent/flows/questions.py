@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from protocols.telemetry.events import Event, Value, fit
+from protocols.telemetry.events import fit
 from terminal_agent.errors import AgentError
+from terminal_agent.flows.ports import Notes
 
 NONE_OF_THEM = 0
 """The answer that takes none of the options: the cardholder wants another card, the cashier believes no signature."""
@@ -45,18 +46,20 @@ class NotAsked(AgentError):
     """An answer to what nobody asks, or out of the options."""
 
 
-class Recorded(Protocol):
-    """Where the question is told; see :class:`terminal_agent.flows.ports.Notes`."""
+class Asking(Protocol):
+    """Whoever asks people: :class:`Questions` in the agent, what stands for it in a worker."""
 
-    def record(self, name: str, **fields: Value) -> Event:
-        """Commit one event."""
+    patience_s: float
+
+    async def ask(self, payment: str, about: About, options: Sequence[str]) -> int | None:
+        """The number that was answered; None where nobody answered in time."""
         ...
 
 
 class Questions:
     """The one question that may be open at a time."""
 
-    def __init__(self, recorder: Recorded, patience_s: float) -> None:
+    def __init__(self, recorder: Notes, patience_s: float) -> None:
         """``patience_s``: how long an answer is waited for."""
         self.patience_s = patience_s
         self.open: Question | None = None

@@ -106,7 +106,7 @@ class RemoteFallbacks:
 
 
 class RemoteQuestions:
-    """See :class:`terminal_agent.flows.ports.Asking`: the agent asks the people, and knows how long."""
+    """See :class:`terminal_agent.flows.questions.Asking`: the agent asks the people, and knows how long."""
 
     def __init__(self, agent: Asker, patience_s: float) -> None:
         self.patience_s = patience_s

@@ -193,7 +193,7 @@ def test_a_recorded_transaction_from_directory_to_second_cryptogram() -> None:
     payment = ContactTransaction(shop, asked, 50)
     outcome, pins = drive(payment.first(), card)
     assert (outcome.decision, outcome.cvm, pins) == (Decision.ONLINE, Cvm.ONLINE_PIN, 1)
-    assert (outcome.label, outcome.atc) == ("VESA ELECTRON", 0x00F3)
+    assert (outcome.label, outcome.atc) == ("VESA", 0x00F3), "its preferred name; the label is VESA ELECTRON"
     answer = IssuerAnswer.from_message("00", approved=True, icc=bytes.fromhex("91081234567812345678"))
     final, _ = drive(payment.second(answer), card)
     assert final.decision is Decision.APPROVED
