@@ -97,7 +97,8 @@ async def _serve(
         if isinstance(profile, AbecsProfile)
         else PinpadTwin(profile, load, keys, engine, cardholder)
     )
-    tracer = pad_words(profile, voice) if args.trace else None
+    whose = None if isinstance(twin, PinpadTwin) else twin
+    tracer = pad_words(profile, voice, whose) if args.trace else None
 
     def tell_notes() -> None:
         if args.tui:

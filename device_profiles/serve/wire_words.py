@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chooses, by the profile of a serial device, what tells its wire in redacted words. Reads no wire itself."""
 
+from typing import TYPE_CHECKING
+
 from device_profiles.model import AbecsProfile, PadProfile, ReaderProfile, ReaderProtocol
 from device_profiles.serve.pty import Watcher
 from device_profiles.serve.serial_tracer import SerialTracer
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
+
+if TYPE_CHECKING:
+    from device_profiles.twins.abecs_pad import AbecsPadTwin
 
 
 def reader_words(profile: ReaderProfile, voice: Voice) -> Watcher:
@@ -25,13 +30,22 @@ def reader_words(profile: ReaderProfile, voice: Voice) -> Watcher:
     raise Fault(f"{profile.model} is no reader on a serial line", "name one that has a [line]", Exit.USAGE)
 
 
-def pad_words(profile: PadProfile, voice: Voice) -> Watcher:
-    """What tells a PIN pad's wire."""
+def pad_words(profile: PadProfile, voice: Voice, pad: "AbecsPadTwin | None" = None) -> Watcher:
+    """What tells a PIN pad's wire; an enciphered session only with the ``pad`` whose session it is."""
     if isinstance(profile, AbecsProfile):
         from protocols.serial import abecs
         from protocols.serial.abecs_messages import redacted_command, redacted_response
 
-        return SerialTracer[abecs.Event]("pad", abecs.PacketFramer, redacted_command, voice, redacted_response)
+        def readable(event: abecs.Event) -> abecs.Event:
+            return event if pad is None else pad.readable(event)
+
+        return SerialTracer[abecs.Event](
+            "pad",
+            abecs.PacketFramer,
+            lambda event: redacted_command(readable(event)),
+            voice,
+            lambda event: redacted_response(readable(event)),
+        )
     from protocols.serial.framer import Event, PacketFramer
     from protocols.serial.ipp_codec import redacted_event
 

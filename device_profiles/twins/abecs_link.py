@@ -6,6 +6,7 @@ Randomness is an argument; only the filling of the session key's cryptogram is d
 Abecs, protocol 2.12, 5.2; the signing is ours, see protocols/serial/abecs_identity.py.
 """
 
+import contextlib
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -78,6 +79,12 @@ class PadSession:
         except IntegrityError:
             self.end()
             raise SessionFault(Status.PACKET_SECURITY) from None
+
+    def readable(self, packet: Packet) -> Packet:
+        """The same in clear, for a trace; as it is where this session's key does not open it."""
+        with contextlib.suppress(IntegrityError):
+            return self._cipher.open(packet) if self._cipher is not None and is_sealed(packet) else packet
+        return packet
 
     def sent(self, packet: Packet) -> Packet:
         """What the pad says, as it travels."""

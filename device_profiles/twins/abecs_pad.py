@@ -163,6 +163,10 @@ class AbecsPadTwin:
         waiting, self._waiting = bytes(self._waiting), bytearray()
         return self.feed(waiting, now) if waiting else b""
 
+    def readable(self, event: Event) -> Event:
+        """What goes over the line now, in clear: for a trace, which redacts it."""
+        return self._session.readable(event) if isinstance(event, Packet) else event
+
     def drain_noted(self) -> list[Noted]:
         """What should be heard of, since the last call."""
         noted = list(self._noted)

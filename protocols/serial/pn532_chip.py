@@ -3,7 +3,7 @@
 """Commands to the PN532 itself, and octets passed through it as they are. No driver of ours sends one.
 
 Libraries for NFC set the chip up register by register and speak ISO/IEC 14443-4 themselves, so a twin of the chip has
-to know these. Source: NXP UM0701-02, 7.2.1 (Diagnose), 7.2.4 and 7.2.5 (registers), 7.2.7 (speed of the line), 7.2.11
+to know these. Source: NXP UM0701-02, 7.2.1 (Diagnose), 7.2.4 and 7.2.5 (registers), 7.2.8 (speed of the line), 7.2.11
 (PowerDown), 7.3.9 (InCommunicateThru). Frames: pn532.py; all else: pn532_messages.py.
 """
 
@@ -19,7 +19,7 @@ from protocols.serial.pn532_messages import Code
 
 LARGEST_DIAGNOSIS = 262  # octets that the test of the line sends back (7.2.1)
 LARGEST_THRU = 264  # octets of one exchange as it is (7.3.9)
-SLOWEST_LINE, FASTEST_LINE = 0, 8  # codes of 9,600 and 1,288,000 baud (7.2.7)
+SLOWEST_LINE, FASTEST_LINE = 0, 8  # codes of 9,600 and 1,288,000 baud (7.2.8)
 
 
 class Diagnosis(IntEnum):

@@ -288,7 +288,7 @@ class AbecsPad:
                     event = self._session.incoming(event)
                     self._noticed(event)
                 self._put(exchange.hear(event, now()) if event is not None else exchange.silence(now()))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, LineAltered):
             # Nobody will wait for the answer: tell the pad now, hear it when the next command begins.
             self._unsettled = True
             with contextlib.suppress(PadAbsent):

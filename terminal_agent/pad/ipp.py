@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from device_profiles.model import PinpadProfile, PinpadProtocol
 from protocols.errors import DecodeError, EncodeError
@@ -124,16 +124,26 @@ class IppPad:
     async def enter_pin(self, pan: Pan, amount_words: str, timeout_s: float) -> PinOutcome:
         """See :class:`terminal_agent.pad.port.PinPad`."""
         dialect = self._dialect
-        unit = dialect.pin_time_unit_s
-        # One unit more than we wait: it is we who end the entry, so EOT can only be the person.
-        units = min(math.ceil(timeout_s / unit) + 1, LONGEST_TIME_UNITS) if unit else 0
-        patience = min(timeout_s, LONGEST_TIME_UNITS * unit) if unit else timeout_s
+        units, patience_s = self.patience(timeout_s)
+        shown = self._showable(amount_words)
+        before = [ShowText(shown)] if shown else []
+        reply = await self.ask(before, RequestPin(pan, units), {dialect.pin_reply.value, "71"}, patience_s)
+        if isinstance(reply, PinCancelled | PinTimedOut):
+            return reply
+        if isinstance(reply, PinRefusal):
+            raise self.refused(reply)
+        if not isinstance(reply, PinBlock):
+            raise PadError("the pad answered a PIN entry with something else")
+        return PinEntered(reply.ksn, reply.block, 0)
+
+    async def ask(
+        self, before: Sequence[Message], request: Message, expects: set[str], patience_s: float
+    ) -> AnyReply | PinCancelled | PinTimedOut:
+        """Tell the pad what goes before, then have it ask a person; ``expects``: the numbers of packets that answer."""
         async with self._lock:
-            shown = self._showable(amount_words)
-            if shown:
-                await self._run(State.TELLING, ShowText(shown))
-            number = dialect.pin_reply.value
-            done = await self._run(State.ASKING, RequestPin(pan, units), {number, "71"}, patience)
+            for message in before:
+                await self._run(State.TELLING, message)
+            done = await self._run(State.ASKING, request, expects, patience_s)
             match done.state:
                 case State.EXPIRED:
                     return PinTimedOut()
@@ -142,12 +152,18 @@ class IppPad:
                 case State.ENDED:
                     await self._must_be_intact()
                     return PinCancelled()
-            reply = self._read(done)
-        if isinstance(reply, PinRefusal):
-            raise PadRefused(f"the pad refused the PIN entry: {_words(dialect.pin_errors, reply.code)}")
-        if not isinstance(reply, PinBlock):
-            raise PadError("the pad answered a PIN entry with something else")
-        return PinEntered(reply.ksn, reply.block, 0)
+            return self._read(done)
+
+    def patience(self, timeout_s: float) -> tuple[int, float]:
+        """The time limit of a PIN request in the dialect's units, and how long to wait ourselves."""
+        unit = self._dialect.pin_time_unit_s
+        # One unit more than we wait: it is we who end the entry, so EOT can only be the person.
+        units = min(math.ceil(timeout_s / unit) + 1, LONGEST_TIME_UNITS) if unit else 0
+        return units, min(timeout_s, LONGEST_TIME_UNITS * unit) if unit else timeout_s
+
+    def refused(self, refusal: PinRefusal) -> PadRefused:
+        """The pad's reason in the words of its profile."""
+        return PadRefused(f"the pad refused the PIN entry: {_words(self._dialect.pin_errors, refusal.code)}")
 
     async def mac(self, session_key: bytes, data: bytes) -> bytes:
         """See :class:`terminal_agent.pad.port.PinPad`."""

@@ -17,8 +17,10 @@ from protocols.pan import Pan
 from protocols.serial.swipe import ReportJoiner
 from terminal_agent.card.serial import open_reader
 from terminal_agent.line.url import open_line
+from terminal_agent.pad.drivers import open_pad as open_any_pad
 from terminal_agent.pad.ipp import open_pad
 from terminal_agent.pad.port import PinEntered
+from tests.device_profiles.twins.pads import ABECS_IDENTITY
 
 TEST_PAN = "4000009999990016"
 SELECT_PPSE = bytes.fromhex("00A404000E325041592E5359532E444446303100")
@@ -175,3 +177,18 @@ def test_help_reads_no_heavy_module() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+async def test_the_trace_of_a_sealed_session_is_readable_and_redacted(tmp_path: Path) -> None:
+    link = tmp_path / "pad"
+    words = ("--model", "abecs", "--load", "test-bank-abecs", "--cardholder", "test-visa-like", "--link", str(link))
+    with Twin("pinpad", *words, "--trace") as twin:
+        profile = catalog.pinpad("abecs")
+        pad = await open_any_pad(profile, await open_line(str(link), profile.line), None, ABECS_IDENTITY)
+        assert isinstance(await pad.enter_pin(Pan(TEST_PAN), "EUR 42.00", 10.0), PinEntered)
+        await pad.close()
+        _, lines, told = twin.end()
+    assert "pad > GPN method 3, key 01, PAN 400000******0016" in told
+    assert "pad < GPN success, KSN FFFF9876543240E00001, block of 8 octets" in told
+    assert "pad shows: EUR 42.00       ENTER PIN ****" in lines
+    assert TEST_PAN not in told + "".join(lines)

@@ -1,13 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""A14: a tap on the pad's line waits for a PIN."""
+"""A14: a tap on the pad's line waits for a PIN, or an account number."""
 
 import re
 
+from device_profiles.model import AbecsSession, PanPolicy
+from tests.attacks.abecs_counter import AbecsCounter, ManInTheMiddle, abecs_counter
 from tests.attacks.counter import Counter, PluggedPad, counter, own_load
 from tests.attacks.harness import Attack, Case
 from tests.attacks.soft.pad import ClearEngine
-from tests.device_profiles.twins.pads import TEST_PIN
+from tests.device_profiles.twins.pads import ABECS_IDENTITY, TEST_PAN, TEST_PIN
 
 _REQUEST = re.compile(rb"Z60\.([0-9]{8,19})")
 _REPLY = re.compile(rb"710[0-9A-F]{20}([0-9A-F]{16})")
@@ -33,23 +35,40 @@ async def cut_the_line_and_listen(target: Counter) -> bool:
     return TEST_PIN in _pins(bytes(target.line.sent), bytes(target.line.said))
 
 
+async def cut_the_line_and_listen_for_account_numbers(target: AbecsCounter) -> bool:
+    """The same at an ABECS pad, and look for the account number: as digits, or packed as a card has it."""
+    await target.put_between(ManInTheMiddle(target.abecs_pad))
+    assert await target.pay() is not None, "the tap changes nothing"
+    assert target.line is not None
+    wire = bytes(target.line.sent + target.line.said)
+    return TEST_PAN.digits.encode() in wire or bytes.fromhex(TEST_PAN.digits) in wire
+
+
 ATTACK = Attack(
     id="A14",
     title="Tap on a PIN pad's line",
     reference="Valtman and Watson, Black Hat 2016: card data and PINs on the wires of a checkout counter",
-    attacker="has the counter to himself for minutes and a tap to leave behind; wants PINs",
-    soft="a pad that sends the PIN block as it is",
+    attacker="has the counter to himself for minutes and a tap to leave behind; wants PINs and account numbers",
+    soft="a pad that sends the PIN block as it is; an ABECS session in clear",
     defence="the pad enciphers the PIN under a key of its own for each entry, and no message of a driver could carry "
     "one in clear. Putting the tap in cuts the line, which is told at once; one that is clamped on without a cut is "
-    "not noticed, and gets no more. What it does get: the account number. Packet Z60 of the IPP family and GPN of a "
-    "plain ABECS session carry it in clear, and so does any card on its way through a reader; only a pad that reads "
-    "the card itself and enciphers the number could keep it off the wire",
+    "not noticed, and gets no more. The account number is off the wire of an ABECS pad that has proven who it is: "
+    "their session is enciphered. Packet Z60 of the IPP family carries it in clear, and so does any card on its way "
+    "through a reader: guard those cables",
     cases=(
         Case(
             "the PIN, IPP",
             soft=lambda folder: counter(folder, PluggedPad(own_load(), ClearEngine)),
             hardened=counter,
             strike=cut_the_line_and_listen,
+            alert="it was unplugged",
+            told="head office, as the reason of device.lost",
+        ),
+        Case(
+            "the account number, ABECS",
+            soft=lambda folder: abecs_counter(folder, AbecsSession.PLAIN, PanPolicy.GUARDED),
+            hardened=lambda folder: abecs_counter(folder, AbecsSession.SEALED, PanPolicy.TRUSTED, ABECS_IDENTITY),
+            strike=cut_the_line_and_listen_for_account_numbers,
             alert="it was unplugged",
             told="head office, as the reason of device.lost",
         ),

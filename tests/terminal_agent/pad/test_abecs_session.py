@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Invariant: the account number goes to nobody but the pad that has signed the session; what does not fit is told."""
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 
@@ -21,7 +22,7 @@ from terminal_agent.pad.abecs import ANY_IDENTITY, AbecsPad
 from terminal_agent.pad.abecs_session import LineAltered
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.port import PadError, PadRefused, PinEntered
-from tests.attacks.abecs_counter import ManInTheMiddle
+from tests.attacks.abecs_counter import ManInTheMiddle, OldAnswers
 from tests.device_profiles.twins.pads import ABECS, ABECS_IDENTITY, PROFILE, TEST_PAN, TEST_PIN, abecs_pad, any_pad
 from tests.terminal_agent.line.twin_line import TwinLine
 from tests.virtual_time import run
@@ -141,6 +142,27 @@ def test_a_changed_answer_is_told(change: Callable[[Packet], Packet], words: str
         man.begun = True
         with pytest.raises(LineAltered, match=words):
             await pad.show("EUR 1.00")
+
+    run(main())
+
+
+def test_no_pad_is_left_asking_when_somebody_speaks_in_between() -> None:
+    class Interrupting(ManInTheMiddle):
+        """Answers a PIN request himself, in clear, while the person is still typing."""
+
+        def host_says(self, packet: Packet) -> tuple[Packet | None, bytes]:
+            asked = is_sealed(packet) and len(packet.data) == OldAnswers.REQUEST
+            return packet, Response("GPN", 13).packet().encode() if asked else b""
+
+    async def main() -> None:
+        twin, engine = abecs_pad(Behaviour.SILENT)
+        pad = await opened(Interrupting(twin), identity=ABECS_IDENTITY)
+        with pytest.raises(LineAltered, match="in clear inside"):
+            await pad.enter_pin(TEST_PAN, "EUR 42.00", 30.0)
+        await asyncio.sleep(1.0)
+        assert twin.drain_shown()[-1].text == "WELCOME"
+        assert twin.due is None
+        assert engine.made == []
 
     run(main())
 
