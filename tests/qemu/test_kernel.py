@@ -137,7 +137,7 @@ def test_a_port_is_switched_off_and_on(answers: Answers) -> None:
     found = answers("locked", "port_off")
     assert found["off"] == []
     assert found["came"] == [found["port"]]
-    assert found["verdicts"] == ["allow mouse", "allow mouse"]
+    assert set(found["verdicts"]) == {"allow mouse"}
 
 
 def test_radios_are_switched_off(answers: Answers) -> None:

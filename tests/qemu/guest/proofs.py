@@ -175,19 +175,20 @@ def expiry(host: Host) -> Mapping[str, Any]:
 
 
 def port_off(host: Host) -> Mapping[str, Any]:
-    """A port is switched off with a mouse in it, and on again."""
+    """A port is switched off with a mouse in it; when it is on again, the next mouse there lives."""
     with guarded(MOUSE_RULE) as warden, Witness() as witness:
-        identity = host.plug("mouse")
+        bus, identity = Sysfs(), host.plug("mouse")
         port = until(witness.came)[0]
         until(inputs)
-        bus = Sysfs()
         bus.disable_port(port, True)
         until(lambda: not attribute(port, "idVendor"))
-        time.sleep(2)  # the hub itself goes to sleep, as it has long done when a storm is over
+        time.sleep(1)
         off, since = inputs(), len(witness.heard)
         bus.disable_port(port, False)
+        host.unplug(identity)
+        identity = host.plug("mouse")
         until(inputs)
-        again = {"came": witness.came(since), "verdicts": warden.verdicts(port)}
+        again = {"came": witness.came(since)[-1:], "verdicts": warden.verdicts(port)}
         host.unplug(identity)
         until(lambda: not attribute(port, "idVendor"))
         return {"port": port, "off": off, **again}
