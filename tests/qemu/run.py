@@ -22,6 +22,8 @@ LOCKED = (
     "agent_dead",
     "overflow",
     "expiry",
+    "port_off",
+    "radios",
     "disk_with_keyboard",
     "types_unlisted",
     "types_on_probation",

@@ -131,3 +131,16 @@ def test_from_the_plug_of_a_reader_to_an_apdu(answers: Answers) -> None:
     assert found["verdict"] == ["allow reader"]
     assert "SW1=0x90, SW2=0x00" in found["said"]
     assert found["exchanges"] > 5
+
+
+def test_a_port_is_switched_off_and_on(answers: Answers) -> None:
+    found = answers("locked", "port_off")
+    assert found["off"] == []
+    assert found["came"] == [found["port"]]
+    assert set(found["verdicts"]) == {"allow mouse"}
+
+
+def test_radios_are_switched_off(answers: Answers) -> None:
+    found = answers("locked", "radios")
+    assert len(found["before"]) == 2
+    assert found["after"] == []

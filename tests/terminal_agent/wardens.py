@@ -23,6 +23,7 @@ from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usbbus import UsbBus
 from protocols.ed25519 import verify
 from protocols.signed import Statement
+from terminal_agent.processes.warden import boot_id
 from terminal_agent.usb.policy import Now
 from terminal_agent.usb.store import Store
 from tests.protocols.persons import public_pem, sealed, trust
@@ -63,7 +64,7 @@ class Shop:
         who = [f'[[persons]]\nname = "{n}"\nkey = "{n}.pub"\nmay = ["usb-policy", "usb-exception"]\n' for n in PEOPLE]
         (folder / "trust.toml").write_text("[thresholds]\nusb-policy = 2\nusb-exception = 2\n" + "".join(who))
         self.settings()
-        self.store = Store(folder / "usb", TERMINAL, trust(*PEOPLE), verify, "a boot")
+        self.store = Store(folder / "usb", TERMINAL, trust(*PEOPLE), verify, boot_id())
 
     def settings(self, more: str = "") -> None:
         """The settings file."""

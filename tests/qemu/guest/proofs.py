@@ -12,11 +12,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from device_profiles.serve.usbip import Plug
 from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usb_function import Typist, UsbFunction
+from terminal_agent.usb.sysfs import Sysfs
 from tests.qemu.guest import composite, cost, keystrokes, reader, stage
 from tests.qemu.guest.sizes import FLOOD, PLUGS_A_BOOT, STORM
 from tests.qemu.guest.stage import Host, Warden, Witness, attribute, by_id, guarded, inputs, until
@@ -172,6 +174,39 @@ def expiry(host: Host) -> Mapping[str, Any]:
         return {**found, "verdicts": warden.verdicts(port)}
 
 
+def port_off(host: Host) -> Mapping[str, Any]:
+    """A port is switched off with a mouse in it; when it is on again, the next mouse there lives."""
+    with guarded(MOUSE_RULE) as warden, Witness() as witness:
+        bus, identity = Sysfs(), host.plug("mouse")
+        port = until(witness.came)[0]
+        until(inputs)
+        bus.disable_port(port, True)
+        until(lambda: not attribute(port, "idVendor"))
+        time.sleep(1)
+        off, since = inputs(), len(witness.heard)
+        bus.disable_port(port, False)
+        host.unplug(identity)
+        identity = host.plug("mouse")
+        until(inputs)
+        again = {"came": witness.came(since)[-1:], "verdicts": warden.verdicts(port)}
+        host.unplug(identity)
+        until(lambda: not attribute(port, "idVendor"))
+        return {"port": port, "off": off, **again}
+
+
+def radios(host: Host) -> Mapping[str, Any]:
+    """Two radios of the kernel's own simulator, on before the warden starts."""
+    stage.load("mac80211_hwsim")
+    before = until(_radios_on)
+    with guarded(""):
+        return {"before": before, "after": _radios_on()}
+
+
+def _radios_on() -> list[str]:
+    states = sorted(Path("/sys/class/rfkill").glob("rfkill*/state"))
+    return [path.parent.name for path in states if path.read_text().strip() == "1"]
+
+
 def _hot_plug(host: Host, warden: Warden, witness: Witness, name: str) -> Mapping[str, Any]:
     since, records = len(witness.heard), len(warden.records())
     identity = host.plug(name)
@@ -228,6 +263,8 @@ PROOFS: dict[str, Proof] = {
     "many": many,
     "cost": cost.cost,
     "expiry": expiry,
+    "port_off": port_off,
+    "radios": radios,
     "disk_with_keyboard": composite.disk_with_keyboard,
     "types_unguarded": keystrokes.unguarded,
     "types_unlisted": keystrokes.unlisted,

@@ -20,6 +20,7 @@ from typing import Any, Self
 from protocols.ed25519 import verify
 from protocols.signed import Statement
 from protocols.usb.uevent import Uevent, decode
+from terminal_agent.processes.warden import boot_id
 from terminal_agent.usb.policy import Now
 from terminal_agent.usb.store import Store
 from tests.protocols.persons import public_pem, sealed, trust
@@ -181,7 +182,7 @@ class Warden:
 
     @property
     def store(self) -> Store:
-        return Store(self.home / "usb", TERMINAL, trust("anna", "ben"), verify, "a boot")
+        return Store(self.home / "usb", TERMINAL, trust("anna", "ben"), verify, boot_id())
 
     def keep(self, rules: str, more: str = "") -> None:
         """A policy of these rules, signed by two, confirmed."""

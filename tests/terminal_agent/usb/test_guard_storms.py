@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Devices that come and go too fast, ports that are switched, host controllers that come late."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from protocols.usb.uevent import Uevent
+from terminal_agent.usb.storms import MOST_APPEARANCES, OFF_S
+from terminal_agent.usb.sysfs import Sysfs, SysfsError
+from tests.terminal_agent.usb.test_guard import NOW, STICK, Machine, policy
+
+ALLOW = 'allow id 0781:5567 label "stick"\n'
+
+
+def switch(root: Path, name: str) -> Path:
+    """A port's own switch, where the kernel has it."""
+    path = root / "bus/usb/devices" / name / "disable"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("0")
+    return path
+
+
+def come(machine: Machine, number: int, after_s: float) -> list[str]:
+    keys = {"SUBSYSTEM": "usb", "DEVTYPE": "usb_device", "SEQNUM": str(number)}
+    event = Uevent("add", f"{machine.bus.path('1-1')}", keys)
+    outcomes = machine.guard.event(event, replace(NOW, steady_s=after_s))
+    return [f"{one.verdict.target} {one.verdict.rule_id} {one.carried_out}" for one in outcomes]
+
+
+def test_a_storm_ends_in_a_port_that_is_off_and_on_again_after_its_time(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, policy(ALLOW))
+    machine.guard.start(NOW)
+    port = switch(tmp_path, "usb1/1-0:1.0/usb1-port1")
+    machine.bus.plug("1-1", STICK)
+    machine.tree.show()
+    told = [come(machine, number, number * 0.1) for number in range(1, MOST_APPEARANCES + 3)]
+    assert told[: MOST_APPEARANCES - 1] == [["allow stick True"]] * (MOST_APPEARANCES - 1)
+    assert told[MOST_APPEARANCES - 1 :] == [["reject storm True"], [], []]
+    assert port.read_text() == "1"
+    over = MOST_APPEARANCES * 0.1 + OFF_S
+    assert machine.guard.storms_over(replace(NOW, steady_s=over - 1)) == []
+    assert machine.guard.storms_over(replace(NOW, steady_s=over)) == ["1-1"]
+    assert port.read_text() == "0"
+
+
+def test_a_port_without_a_switch_stays_barred_and_that_is_told(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, policy(ALLOW))
+    machine.guard.start(NOW)
+    machine.bus.plug("1-1", STICK)
+    machine.tree.show()
+    told = [come(machine, number, number * 0.1) for number in range(1, MOST_APPEARANCES + 1)]
+    assert told[-1] == ["reject storm False"]
+    assert machine.guard.policy.memory.allowed.keys() == {"usb1"}
+
+
+@pytest.mark.parametrize(
+    ("port", "place"),
+    [
+        ("1-4", "usb1/1-0:1.0/usb1-port4"),
+        ("1-4.2", "1-4/1-4:1.0/1-4-port2"),
+        ("2-1.3.5", "2-1.3/2-1.3:1.0/2-1.3-port5"),
+    ],
+)
+def test_where_the_switch_of_a_port_is(port: str, place: str, tmp_path: Path) -> None:
+    path = switch(tmp_path, place)
+    Sysfs(tmp_path).disable_port(port, True)
+    assert path.read_text() == "1"
+    Sysfs(tmp_path).disable_port(port, False)
+    assert path.read_text() == "0"
+
+
+@pytest.mark.parametrize("port", ["usb1", "1-0:1.0", "../1-1", ""])
+def test_what_is_no_port_has_no_switch(port: str, tmp_path: Path) -> None:
+    with pytest.raises(SysfsError):
+        Sysfs(tmp_path).disable_port(port, True)
+
+
+def test_a_late_host_controller_is_locked_before_it_is_judged(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, policy(ALLOW))
+    machine.guard.start(NOW)
+    hub = tmp_path / "bus/usb/devices/usb1"
+    for name in ("authorized_default", "interface_authorized_default"):
+        (hub / name).write_text("1")
+    keys = {"SUBSYSTEM": "usb", "DEVTYPE": "usb_device", "SEQNUM": "1"}
+    machine.guard.event(Uevent("add", machine.bus.path("usb1"), keys), NOW)
+    assert [(hub / name).read_text() for name in ("authorized_default", "interface_authorized_default")] == ["0", "0"]
+    (hub / "authorized_default").unlink()
+    machine.guard.event(Uevent("add", machine.bus.path("usb1"), {**keys, "SEQNUM": "2"}), NOW)
+    assert any("authorized_default" in one for one in machine.guard.open_roots)
