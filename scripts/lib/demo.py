@@ -277,7 +277,7 @@ class Demo:
         self.screen.title("seen at head office, over MQTT")
         console = next(station for station in self.stations.running if station.name == "fleet-console")
         wanted = 2 if self.options.replay else 1
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 10
         ends, reports, missing = 0, dict[tuple[int, int], dict[str, Any]](), True
         while (ends < wanted or missing) and time.monotonic() < deadline:
             report = console.next_line(deadline - time.monotonic())
