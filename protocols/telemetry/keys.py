@@ -9,7 +9,6 @@ Ed25519 needs none.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -50,6 +49,8 @@ class PublicKey:
 
 def from_certificate(pem: bytes, where: str) -> PublicKey:
     """The key of a certificate in PEM. Says nothing of the certificate itself: issuer, time and use are not checked."""
+    from cryptography import x509  # 10 MB, which a terminal that only signs does without
+
     try:
         key = x509.load_pem_x509_certificate(pem).public_key()
     except (ValueError, UnsupportedAlgorithm):
@@ -59,6 +60,8 @@ def from_certificate(pem: bytes, where: str) -> PublicKey:
 
 def valid_ms(pem: bytes, where: str) -> tuple[int, int]:
     """From when until when a certificate in PEM is valid, in milliseconds since 1970 (RFC 5280, 4.1.2.5)."""
+    from cryptography import x509
+
     try:
         found = x509.load_pem_x509_certificate(pem)
     except ValueError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from protocols.errors import DecodeError
-from protocols.signed import Believed, Envelope, read
+from protocols.signed import Envelope, read
 from protocols.telemetry.events import fit
 from protocols.telemetry.orders import Order
 from terminal_agent.clock import Clock
@@ -19,10 +19,8 @@ from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
 from terminal_agent.orders.standing import Standing, bar, step
 from terminal_agent.report.outbox import Outbox
-from terminal_agent.usb.policy import Granted, Now
 from tillguard.voice import Fault
 
-TRIAL_S = 60.0  # of a policy that an order brings: it is confirmed at once, so the trial's length decides nothing
 LONGEST_RESEND = 100_000
 
 
@@ -93,37 +91,6 @@ class ReportRoom:
         return "reports sent once more, as far as they are here"
 
 
-class Policies(Protocol):
-    """The folder that keeps USB policies; :class:`terminal_agent.usb.store.Store`."""
-
-    def offer(self, envelope: Envelope, now: Now, trial_s: float) -> object:
-        """Put a policy on trial."""
-
-    def confirm(self, now: Now) -> Believed:
-        """Keep the policy that is on trial."""
-
-    def grant(self, name: str, envelope: Envelope, now: Now) -> Granted:
-        """Keep an exception."""
-
-
-class UsbRoom:
-    """Policies and exceptions of the USB ports: their own signatures, floor and ends are judged by their store."""
-
-    def __init__(self, policies: Policies, clock: Clock) -> None:
-        self._policies = policies
-        self._clock = clock
-
-    async def __call__(self, order: Order) -> str:
-        """Put it in force."""
-        now = Now(self._clock.now_ms() // 1000, steady_s=self._clock.steady_ms() / 1000)
-        envelope = _envelope(order)
-        if order.kind.name == "exception":
-            granted = self._policies.grant(str(order.arguments["name"]), envelope, now)
-            return f"exception {granted.name} holds for {granted.ends_s - now.utc_s} s"
-        self._policies.offer(envelope, now, TRIAL_S)
-        return f"policy version {self._policies.confirm(now).statement.version} in force"
-
-
 class ProfileRoom:
     """A profile for the next start."""
 
@@ -134,13 +101,14 @@ class ProfileRoom:
     async def __call__(self, order: Order) -> str:
         """Take it, if it is one that this terminal can run with."""
         try:
-            version = self._store.take(_envelope(order), self._clock.now_ms() // 1000)
+            version = self._store.take(envelope_of(order), self._clock.now_ms() // 1000)
         except Fault as fault:
             raise AgentError(fault.what, fault.hint) from None
         return f"profile version {version}, in force from the next start"
 
 
-def _envelope(order: Order) -> Envelope:
+def envelope_of(order: Order) -> Envelope:
+    """The statement that an order carries; its own signatures are judged by whoever keeps it."""
     try:
         return read(str(order.arguments["statement"]).encode("ascii"))
     except DecodeError as fault:

@@ -11,6 +11,7 @@ its result is recorded like everything else. An order that is refused changes no
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from hashlib import sha256
 
 from protocols.errors import DecodeError
@@ -112,14 +113,14 @@ class Ordering:
             self._alert("malformed", f"an order of {len(octets)} octets")
             return
         try:
-            envelope = read(octets)
-            if not signers(envelope, known[0], self._verify):
+            envelope, verify = read(octets), cache(self._verify)  # each signature is looked at more than once
+            if not signers(envelope, known[0], verify):
                 raise Refused(Cause.NOBODY)
             if envelope.unverified.kind == TRUST_KIND:
                 self._rotate(envelope, *known)
                 return
             order = believe_order(
-                envelope, known[0], self._verify, terminal=self._terminal, now_s=self._now_s(), floor=self._ledger.floor
+                envelope, known[0], verify, terminal=self._terminal, now_s=self._now_s(), floor=self._ledger.floor
             )
         except NotAnOrder as fault:
             believed = fault.believed

@@ -13,7 +13,7 @@ from protocols.telemetry.orders import Room, trust_fault
 from terminal_agent.audit import AuditLog
 from terminal_agent.clock import GuardedClock
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom, UsbRoom
+from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom
 from terminal_agent.flows.ordering import Act, Ordering
 from terminal_agent.flows.presence import Presence
 from terminal_agent.flows.reporting import Recorder
@@ -24,7 +24,6 @@ from terminal_agent.processes.identity import folder_of
 from terminal_agent.processes.profile import TerminalProfile, load_text
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
-from terminal_agent.usb.store import Store
 from terminal_agent.usb.trust import load_trust
 from tillguard.exits import Exit
 from tillguard.voice import Fault
@@ -134,6 +133,9 @@ class HeadOffice:
         orders = self._profile.orders
         if orders is None or orders.usb is None or orders.usb_trust is None:
             return {}
+        from terminal_agent.flows.order_usb import UsbRoom  # a language of rules, for those who want it
+        from terminal_agent.usb.store import Store
+
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         store = Store(orders.usb, self._profile.terminal.id, load_trust(orders.usb_trust), verify, boot)
         return {Room.USB: UsbRoom(store, self._clock)}

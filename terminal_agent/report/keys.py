@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The key that this terminal's reports are signed with, and head office's for receipts, from files. Keeps neither."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from protocols.errors import DecodeError
 from protocols.telemetry.keys import PublicKey, from_public_pem, signer_from_pem, valid_ms
 from protocols.telemetry.seal import Signer
 from terminal_agent.report.settings import ReportError, ReportSettings
+
+Keys = Callable[[ReportSettings], tuple[Signer, PublicKey | None]]
+"""What signs this terminal's reports, and head office's key for receipts; raises :class:`ReportError`."""
 
 
 def report_keys(settings: ReportSettings) -> tuple[Signer, PublicKey | None]:

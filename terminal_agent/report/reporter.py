@@ -26,10 +26,10 @@ from protocols.telemetry.seal import Signer
 from protocols.telemetry.topics import order_topic, receipt_topic, report_topic
 from terminal_agent.clock import SignedClock
 from terminal_agent.report.batching import fitting
-from terminal_agent.report.keys import explained, report_keys
+from terminal_agent.report.keys import Keys, explained, report_keys
 from terminal_agent.report.outbox import NOWHERE, Outbox, Place, Row
 from terminal_agent.report.port import Connect, Dialling, Incoming, Link
-from terminal_agent.report.settings import ReportError, ReportSettings
+from terminal_agent.report.settings import ReportError, ReportSettings, ReportStatus
 
 Trace = Callable[[str, str, str], None]
 FLUSH_S = 0.25  # how long health and bulk wait for company; alerts and acks wait for nobody
@@ -42,14 +42,6 @@ MOST_ASKED = 256  # ranges that wait to be sent again; head office asks for the 
 _NO_MATCHING_SUBSCRIBERS = 0x10  # MQTT 5, 3.4.2.1
 _FAILURES = 0x80  # ibid. 2.4: codes from here on are failures
 _QUOTA_EXCEEDED = 0x97
-
-
-@dataclass(frozen=True, slots=True)
-class ReportStatus:
-    """How reporting stands, for a person."""
-
-    connected: bool
-    words: str
 
 
 @dataclass(slots=True)
@@ -81,7 +73,10 @@ class _Unheard(Exception):
 
 
 class Reporter:
-    """One terminal's way to head office. ``randomness`` gives numbers from 0 up to 1, for the back-off."""
+    """One terminal's way to head office. ``randomness`` gives numbers from 0 up to 1, for the back-off.
+
+    ``keys`` gives what signs reports, which need not hold its key itself, and what receipts are verified with.
+    """
 
     def __init__(
         self,
@@ -93,6 +88,7 @@ class Reporter:
         randomness: Callable[[], float],
         trace: Trace | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        keys: Keys = report_keys,
     ) -> None:
         self._settings = settings
         self._terminal = terminal
@@ -101,6 +97,7 @@ class Reporter:
         self._connect = connect
         self._randomness = randomness
         self._sleep = sleep
+        self._keys = keys
         self._trace = trace or (lambda _wire, _direction, _text: None)
         self._topics = (receipt_topic(terminal), order_topic(terminal))
         self._more = asyncio.Event()
@@ -173,7 +170,7 @@ class Reporter:
 
     async def _over_one_connection(self) -> None:
         settings = self.choose(self._settings)
-        signer, self._receipt_key = report_keys(settings)
+        signer, self._receipt_key = self._keys(settings)
         outbox = self._outbox
         last_words = will(self._terminal, outbox.boot, outbox.began_prev, self._clock.now_ms(), signer)
         topic = report_topic(self._terminal, Lane.HEALTH)
@@ -332,6 +329,8 @@ class Reporter:
             except DecodeError as fault:
                 self._trace("mqtt", "<", f"a receipt is not believed: {fault}")
                 self.on_doubt(f"receipt: {fault}")
+            except ReportError as fault:  # the disk: what it says is said again by the next one
+                self._trace("mqtt", "<", f"a receipt cannot be kept: {fault.what}")
 
     def _receipt(self, incoming: Incoming, key: PublicKey) -> None:
         sealed = receipts.read_receipt(incoming.payload)

@@ -86,3 +86,11 @@ class ReportSettings:
         """Host and port."""
         host, _, port = self.broker.rpartition(":")
         return host.strip("[]"), int(port)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStatus:
+    """How reporting stands, for a person."""
+
+    connected: bool
+    words: str

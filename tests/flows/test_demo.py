@@ -180,7 +180,8 @@ def test_the_same_as_data_with_the_traffic_of_every_wire(tmp_path: Path) -> None
     assert paid[-1]["fields"]["outcome"] == "approved"
     reported = [one for one in documents if one["station"] == "fleet-console" and one.get("event") == "report"]
     assert [one["name"] for one in reported][-1] == "payment.finished"
-    assert [one["seq"] for one in reported] == list(range(1, len(reported) + 1))
+    seqs = [one["seq"] for one in reported]  # heartbeats between them are left out
+    assert seqs == sorted(set(seqs))
     assert {one["wire"] for one in documents if one.get("event") == "traffic"} == {
         "reader",
         "pad",

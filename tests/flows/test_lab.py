@@ -115,7 +115,8 @@ def test_the_same_as_data_with_the_traffic_of_every_wire(tmp_path: Path) -> None
     }
     reported = [one for one in documents if one["station"] == "fleet-console" and one.get("event") == "report"]
     assert reported[-1]["name"] == "payment.finished"
-    assert [one["seq"] for one in reported] == list(range(1, len(reported) + 1))
+    seqs = [one["seq"] for one in reported]  # heartbeats between them are left out
+    assert seqs == sorted(set(seqs))
     assert next(one for one in documents if one.get("event") == "trespass")["refused"] is True
 
 

@@ -73,11 +73,12 @@ class PaperOutbox:
     kept: list[Event] = field(default_factory=list)
     takes: int = 1_000_000
     full: bool = False
+    refuses_with: AgentError = field(default_factory=lambda: AgentError("outbox: the disk is full", "free some space"))
     on_put: Callable[[], None] = lambda: None
 
     def put(self, event: Event, anchor: str = "") -> None:
         if self.takes <= 0:
-            raise AgentError("outbox: the disk is full", "free some space")
+            raise self.refuses_with
         self.takes -= 1
         self.kept.append(event)
         self.anchor = anchor or self.anchor

@@ -7,6 +7,7 @@ import pytest
 from protocols.telemetry.events import Event
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.reporting import MOST_NOTED, Recorder
+from terminal_agent.report.settings import OutboxFull
 from tests.terminal_agent.flows.paper import FakeClock, PaperChain, PaperOutbox
 
 
@@ -110,3 +111,33 @@ def test_notes_that_wait_are_bounded() -> None:
     desk.chain.takes = 1000
     desk.recorder.catch_up()
     assert [event.fields["device"] for event in desk.chain.events] == [f"pad{n}" for n in range(10, MOST_NOTED + 10)]
+
+
+def test_an_outbox_full_of_alerts_is_waited_for_and_holds_nothing_up() -> None:
+    """Nothing is wrong with this machine then: whoever takes payments must not hear that something is."""
+    desk = Desk()
+    desk.recorder.catch_up()
+    desk.outbox.takes, desk.outbox.refuses_with = 1, OutboxFull("outbox: full of alerts", "")
+    for number in range(3):
+        desk.recorder.record("device.back", device=f"pad{number}")
+    desk.outbox.full = True
+    assert not desk.recorder.behind
+    desk.recorder.catch_up()
+    desk.recorder.note("device.back", device="pad3")
+    assert (len(desk.chain.events), len(desk.outbox.kept)) == (4, 1)
+    assert len(desk.told) == 1
+    desk.outbox.full, desk.outbox.takes = False, 100
+    assert desk.recorder.behind
+    desk.recorder.catch_up()
+    assert desk.outbox.kept == desk.chain.events
+
+
+def test_an_outbox_that_fills_up_while_it_follows_is_no_fault() -> None:
+    desk = Desk()
+    desk.recorder.catch_up()
+    desk.outbox.takes, desk.outbox.refuses_with = 0, OutboxFull("outbox: full of alerts", "")
+    desk.recorder.record("device.back", device="pad")
+    desk.recorder.catch_up()
+    desk.outbox.takes = 9
+    desk.recorder.catch_up()
+    assert desk.outbox.kept == desk.chain.events

@@ -391,6 +391,20 @@ def test_a_receipt_that_is_none_trims_nothing_and_is_said(
     bench(tmp_path, Wire(gives=False), work)
 
 
+def test_a_receipt_that_the_disk_does_not_take_is_taken_from_the_next(tmp_path: Path) -> None:
+    async def work(here: Bench) -> None:
+        here.put(*(event(number) for number in range(5)))
+        await asyncio.sleep(1)
+        here.outbox._database.execute("PRAGMA query_only = ON")
+        here.wire.give(receipt(5, 1))
+        assert (here.outbox.waiting, here.doubts) == (5, [])
+        here.outbox._database.execute("PRAGMA query_only = OFF")
+        here.wire.give(receipt(5, 2))
+        assert here.outbox.waiting == 0
+
+    bench(tmp_path, Wire(gives=False), work)
+
+
 def test_an_old_receipt_played_again_asks_for_nothing(tmp_path: Path) -> None:
     async def work(here: Bench) -> None:
         here.put(*(event(number) for number in range(9)))
