@@ -150,14 +150,14 @@ class Desk:
 
     def _lines(self, one: Accepted, story: Story, draft: _Draft) -> list[tuple[int, bytes]]:
         """Enter the reports of one batch; returns those whose number is here already, with their hashes."""
-        known = []
+        known, lane = [], one.lane.value
         counts = draft.outcome.counts
         for line in one.lines:
             report = line.report
             seq, own = report.seq, sha256(line.octets).digest()
             presence.note(report, story)
             if seq == WILL_SEQ:
-                draft.reports.append(_row(line, own, draft.now_ms))
+                draft.reports.append(_row(line, lane, own, draft.now_ms))
                 counts["wills"] += 1
                 continue
             place, finding = story.add(report, own)
@@ -168,7 +168,7 @@ class Desk:
             if place is Place.NO_ROOM:
                 draft.outcome.dead[Reason.NO_ROOM] += 1  # no receipt names it: it comes again when there is room
                 continue
-            draft.reports.append(_row(line, own, draft.now_ms))
+            draft.reports.append(_row(line, lane, own, draft.now_ms))
             draft.hashes[one.terminal, one.boot, seq] = own
             if finding is not None:
                 draft.outcome.findings.append(Found(one.terminal, one.boot, seq, finding))
@@ -226,10 +226,10 @@ class Desk:
         return [(terminal, DEAD_KEPT) for terminal in full]
 
 
-def _row(line: Line, own: bytes, now_ms: int) -> Row:
+def _row(line: Line, lane: str, own: bytes, now_ms: int) -> Row:
     report = line.report
     return (
-        report.terminal, report.boot, report.seq, report.lane.value, report.event.name, report.event.at_ms, now_ms,
+        report.terminal, report.boot, report.seq, lane, report.event.name, report.event.at_ms, now_ms,
         own, line.octets,
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ CONNECT_S = 10.0
 WINDOW = 1_000  # publishes of ours that may wait for the broker; it may take fewer
 RECEIVE_MAXIMUM = 65_535  # mosquitto 2.0 keeps to no lower one: who wants fewer at once stops reading (see worker.py)
 LARGEST = LARGEST_BATCH + 512  # a batch, its topic and properties
-CHUNK = 65_536
+CHUNK = 1 << 20  # octets read at once: the more come together, the fewer commits and receipts they cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Feed:
         loop, session = asyncio.get_running_loop(), self._session
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_connection(
-                self._access.host, self._access.port, ssl=self._context, ssl_shutdown_timeout=1.0
+                self._access.host, self._access.port, ssl=self._context, ssl_shutdown_timeout=1.0, limit=CHUNK
             )
         kept = False
         self._writer = writer

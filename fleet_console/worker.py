@@ -138,13 +138,14 @@ class Worker:
         tools = self._tools
         async with contextlib.aclosing(feed.messages()) as messages:
             async for item in messages:
+                if isinstance(item, Message):
+                    self._waiting.append(item)
+                    self._wake.set()
+                    if len(self._waiting) >= MOST_WAITING:
+                        self._room.clear()
+                        await self._room.wait()
+                    continue
                 match item:
-                    case Message():
-                        self._waiting.append(item)
-                        self._wake.set()
-                        if len(self._waiting) >= MOST_WAITING:
-                            self._room.clear()
-                            await self._room.wait()
                     case Joined(kept):
                         tools.counts.connected[self._group] = True
                         session = "kept" if kept else "new"

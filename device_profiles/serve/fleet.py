@@ -146,6 +146,7 @@ class Member:
         "_told",
         "_way",
         "connection",
+        "heard",
         "session",
         "terminal",
     )
@@ -171,6 +172,8 @@ class Member:
         self.connection: Connection | None = None
         self._joined = False
         self._heard_s = 0.0
+        self.heard = False
+        """Whether the broker has taken anything of it."""
 
     async def run(self, gate: asyncio.Semaphore) -> None:
         """Connect, and again, with full jitter between the attempts. Ends by being cancelled."""
@@ -209,6 +212,7 @@ class Member:
                 self._joined = True
             case Acknowledged(refused=refused):
                 self._tally.refused += refused is not None
+                self.heard = self.heard or refused is None
             case Message():
                 self._heard_s = loop.time()
                 self.session.acknowledge(notice)

@@ -185,8 +185,9 @@ class _Run:
         self._say("cloned", {"terminal": terminal.name})
 
     def _waiting(self, fleet: Fleet) -> int:
-        """Reports without a receipt; those of a clone and its model are nobody's to wait for."""
-        return sum(one.terminal.waiting for one in fleet.members if one.terminal.name != self._args.clone)
+        """Reports without a receipt; of a copy and its model only that each is heard at all."""
+        unheard = sum(not one.heard for one in fleet.members if one.terminal.name == self._args.clone)
+        return unheard + sum(one.terminal.waiting for one in fleet.members if one.terminal.name != self._args.clone)
 
     def _say(self, event: str, fields: dict[str, object]) -> None:
         text = ", ".join(f"{name} {value}" for name, value in fields.items())

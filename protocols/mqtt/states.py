@@ -9,6 +9,8 @@ from enum import Enum
 class State(Enum):
     """Where a connection is."""
 
+    __hash__ = object.__hash__  # Enum's own hashes the name anew: with two lookups for each packet that shows
+
     IDLE = "idle"
     CONNECTING = "connecting"
     CONNECTED = "connected"
@@ -17,6 +19,8 @@ class State(Enum):
 
 class Input(Enum):
     """What can happen to it."""
+
+    __hash__ = object.__hash__  # as above
 
     CONNECT = "connect"
     ACCEPTED = "CONNACK, success"

@@ -9,6 +9,7 @@ that any number of readers can divide the fleet between them without a message c
 
 import hashlib
 import re
+from functools import lru_cache
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.telemetry.events import Lane
@@ -22,6 +23,7 @@ EVERYTHING = f"{ROOT}/#"
 _TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}", re.ASCII)
 
 
+@lru_cache(maxsize=65_536)
 def is_terminal_name(name: str) -> bool:
     """Whether ``name`` can name a terminal: 1 to 32 letters, digits and hyphens, and not head office."""
     return bool(_TERMINAL.fullmatch(name)) and name != HEAD_OFFICE

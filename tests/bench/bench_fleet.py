@@ -12,9 +12,11 @@ import pickle
 import sys
 import tempfile
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet_console.store.choose import open_store
 from protocols.telemetry.batch import CONTEXT, encode_batch, read_batch
 from protocols.telemetry.envelope import Report, encode, genesis, report_hash
 from protocols.telemetry.events import Lane, make
@@ -22,6 +24,7 @@ from protocols.telemetry.keys import from_certificate, signer_from_pem
 from protocols.telemetry.topics import report_topic
 from tests.bench.row import Row, cpu_us
 from tests.fleet_console.estate import Estate, command, estate, ingest
+from tests.postgres import postgres
 
 TERMINALS = 32
 SINGLE = 250  # reports of each terminal, signed one by one
@@ -64,12 +67,16 @@ async def _rows() -> list[Row]:
             ends: dict[str, str] = {}
             single = await _ours(there, settings, BOOT, SINGLE, 1, ends)
             batched = await _ours(there, settings, BOOT + 1, BATCHED, 32, ends)
+            with postgres() as server:
+                alone = await _workers(there, server.fresh(), 1, BOOT + 2, ends)
+                two = await _workers(there, server.fresh(), 2, BOOT + 3, ends)
     more = {"smaller_is_better": False}
     return [
         Row(
             "signed one by one, per second", single.wall, "1/s", "the aiomqtt idiom", idiom.wall, 5 * idiom.wall, **more
         ),
         Row("signed by 32, per second", batched.wall, "1/s", "the aiomqtt idiom", idiom.wall, 30 * idiom.wall, **more),
+        Row("two workers, PostgreSQL, one killed half way", two, "1/s", "one worker", alone, 1.5 * alone, **more),
         Row("one by one, per CPU second", single.processor, "1/s", "verification alone", floor, 0.6 * floor, **more),
         Row("one by one, per CPU second", single.processor, "1/s", "the aiomqtt idiom", idiom.processor),
         Row("by 32, per CPU second", batched.processor, "1/s", "the aiomqtt idiom", idiom.processor),
@@ -135,6 +142,30 @@ async def _counted(address: str) -> int:
     found = dict(line.rpartition(" ")[::2] for line in text.splitlines() if line.startswith("tillguard"))
     assert sum(float(value) for name, value in found.items() if "dead_letters" in name) == 0, text
     return int(float(found["tillguard_ingest_reports_total"]))
+
+
+async def _workers(there: Estate, address: str, count: int, boot: int, ends: dict[str, str]) -> float:
+    """Reports a second into PostgreSQL; of two workers one dies half way and the other takes its group over."""
+    total = TERMINALS * SINGLE
+    files = [
+        there.settings(address, f"office{group}.toml", groups=count, group=[group], standby=True)
+        for group in range(count)
+    ]
+    await command("terminals", "import", "--certificates", there.folder, "--settings", files[0])
+    async with AsyncExitStack() as running:
+        workers = [await running.enter_async_context(ingest(file)) for file in files]
+        database = await open_store(address)
+        running.push_async_callback(database.close)
+        blasting = await _blast(there, boot, SINGLE, 1, ends)
+        began, last = time.perf_counter(), workers[1:]
+        while (have := (await database.read("SELECT count(*) FROM reports"))[0][0]) < total:
+            assert time.perf_counter() - began < LONGEST_S, f"{have} of {total} reports"
+            if last and have >= total // 2:
+                last.pop().kill()
+            await asyncio.sleep(0.05)
+        took = time.perf_counter() - began
+        await blasting.communicate()
+    return total / took
 
 
 def _processor_s(pid: int) -> float:
