@@ -62,8 +62,8 @@ if TYPE_CHECKING:
 Trace = Callable[[str, str, str], None]
 
 
-class Agent(Asker, Protocol):
-    """A worker's end of its pipe: see :class:`terminal_agent.processes.worker_ends.WorkerEnd`."""
+class Lender(Asker, Protocol):
+    """The agent, as a worker has it: see :class:`terminal_agent.processes.worker_ends.WorkerEnd`."""
 
     def listen(self, on_told: Callable[[Question], None]) -> None:
         """From now on call ``on_told`` with what the agent tells."""
@@ -77,7 +77,7 @@ class Agent(Asker, Protocol):
 class Worker:
     """Everything that lives as long as the process, wired once."""
 
-    def __init__(self, profile: TerminalProfile, found: Models, agent: Agent, hello: Values, *, trace: bool) -> None:
+    def __init__(self, profile: TerminalProfile, found: Models, agent: Lender, hello: Values, *, trace: bool) -> None:
         self._profile = profile
         self._found = found
         self._agent = agent

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from terminal_agent.processes import agent as composition
-from terminal_agent.processes import worker_child
 from terminal_agent.processes.worker import Worker
 from terminal_agent.processes.workers import Workers
-from tests.flows.rungs import Wire
+from tests.flows.rungs import NoSource, Wire
 
 
 class LendingWire(Wire):
@@ -54,10 +53,8 @@ def main() -> int:
     loaded = composition.load(profile)
     FOUND = (loaded, composition.models(loaded, profile))
     composition.Workers = WorkersInside  # type: ignore[misc]
-    nobody: Any = None
-    source = worker_child.SourceChild(0, nobody, None, lambda: source)
-    worker_child.SourceChild.stop = lambda self: None  # type: ignore[method-assign]
-    return composition.serve(profile, as_json=True, trace=False, source=source)
+    nobody: Any = NoSource()
+    return composition.serve(profile, as_json=True, trace=False, source=nobody)
 
 
 if __name__ == "__main__":
