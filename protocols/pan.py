@@ -70,17 +70,6 @@ class Pan:
     __reduce_ex__ = __reduce__ = __getstate__ = _refuse
 
 
-def one_time_reference(octets: bytes) -> str:
-    """A name for the account number of one payment, made of random ``octets``: letters only, so that it reads as none.
-
-    It says nothing of the number: the next payment with the same card has another one.
-    """
-    return "r" + octets.hex().translate(_LETTERS)
-
-
-_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
-
-
 @dataclass(frozen=True, slots=True)
 class Track2:
     """Track 2 equivalent data (EMV 4.3 Book 3, Annex A, tag 57; ISO/IEC 7813). Prints without the card's data."""

@@ -62,6 +62,17 @@ def fit(text: str, limit: int = LONGEST_TEXT) -> str:
     return re.sub("[0-9]", "*", line) if holds_account_number(line) else line
 
 
+def one_time_reference(octets: bytes) -> str:
+    """A name for the account number of one payment, made of random ``octets``: letters only, so that it reads as none.
+
+    It says nothing of the number: the next payment with the same card has another one.
+    """
+    return "r" + octets.hex().translate(_LETTERS)
+
+
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+
+
 def _number(value: Value) -> str | None:
     if type(value) is not int or not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
         return "a whole number of at most 12 digits"

@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from protocols.acquirer.mti import Mti
 from protocols.telemetry.events import Event, Value
 from protocols.worker_pipe import Question, Values, Verb
 from terminal_agent.clock import Clock
@@ -166,7 +167,7 @@ class Clerk:
 
     def _enter(self, payment: str, **entry: Any) -> Values:
         underway = self._own(payment)
-        made = Entry(**entry)
+        made = Entry(**{**entry, "mti": int(Mti(entry["mti"]))})  # what is owed back must be readable for ever
         ref = self._journal.enter(made, payment)
         underway.known = {name: text for name, text in (("masked_pan", made.masked_pan), ("ksn", made.ksn)) if text}
         return {"ref": ref}

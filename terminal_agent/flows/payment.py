@@ -15,8 +15,9 @@ from typing import Literal
 
 from protocols.currency import Currency
 from protocols.errors import ProtocolError
-from protocols.pan import Pan, one_time_reference
+from protocols.pan import Pan
 from protocols.telemetry.events import Event, Value, fit
+from protocols.telemetry.fields import one_time_reference
 from terminal_agent.card.chaining import Chaining
 from terminal_agent.card.port import CardError, CardLost, CardMalformed, CardPresence, CardReader, ReaderAbsent
 from terminal_agent.clock import Clock, local_time

@@ -9,7 +9,7 @@ when the call returns, as if the books were in this process. What goes out is ma
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from protocols.acquirer.message import Draft
@@ -19,6 +19,7 @@ from protocols.currency import Currency
 from protocols.telemetry.events import Event, Value, fit
 from protocols.worker_pipe import Verb
 from terminal_agent.emv.fallback import Fallback, Interface
+from terminal_agent.errors import AgentError
 from terminal_agent.flows.questions import About
 from terminal_agent.host.advice import Advice, Offline, SealedAdvice, SealedRow, close_up, open_up
 from terminal_agent.host.client import Reply
@@ -27,6 +28,8 @@ from terminal_agent.host.reversal import Reversal, ReversalReason
 from terminal_agent.host.seal import KEY_OCTETS, Seal
 
 APPROVED = "approved"
+STEP, ALERT = "payment.step", "payment.alert"
+WATCHED = "a debugger is attached to the payment's process"
 
 
 class Asker(Protocol):
@@ -65,13 +68,18 @@ class RemoteClock:
 
 
 class RemoteNotes:
-    """See :class:`terminal_agent.flows.ports.Notes`."""
+    """See :class:`terminal_agent.flows.ports.Notes`. A payment goes no step further while somebody looks on."""
 
-    def __init__(self, agent: Asker) -> None:
+    def __init__(self, agent: Asker, watched: Callable[[], bool]) -> None:
+        """``watched``: whether a debugger is attached to this process."""
         self._agent = agent
+        self._watched = watched
 
     def record(self, name: str, **fields: Value) -> Event:
-        """Commit one event at the agent."""
+        """Commit one event at the agent; raises :class:`AgentError` where somebody looks on."""
+        if name == STEP and self._watched():
+            self._agent.ask(Verb.RECORD, name=ALERT, fields={"payment": fields["payment"], "alert": WATCHED})
+            raise AgentError(WATCHED, "see who is logged in on this machine, and what runs there")
         return Event(name, self._agent.ask(Verb.RECORD, name=name, fields=fields)["at_ms"], fields)
 
     def note(self, name: str, **fields: Value) -> None:

@@ -37,6 +37,7 @@ from terminal_agent.host.seal import seal_key
 from terminal_agent.host.tcp import reached
 from terminal_agent.line.url import claim
 from terminal_agent.processes import worker_child
+from terminal_agent.processes.footprint import code_in_memory, settle
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, models, vault_settings
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from terminal_agent.processes.vault_settings import VaultSettings
@@ -171,6 +172,7 @@ class Agent:
                 await self._workers.ready.wait()
                 if not self._stop.is_set():
                     self._say_ready()
+                settle(code_in_memory())
                 await self._stop.wait()
                 await self._wind_down()
                 for task in lasting:

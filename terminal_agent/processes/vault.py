@@ -8,9 +8,7 @@ them there is no way to a file, a socket or another program. What cannot be open
 status says why: it never starts half.
 """
 
-import ctypes
 import fcntl
-import gc
 import json
 import os
 import signal
@@ -23,6 +21,7 @@ from typing import Any
 
 from protocols.errors import ProtocolError
 from protocols.tpm2 import LARGEST_RESPONSE, Sealed
+from terminal_agent.processes.footprint import code_in_memory, settle
 from terminal_agent.sealed.arena import Arena, open_arena
 from terminal_agent.sealed.fences import Kernel, LinuxKernel, raise_all
 from terminal_agent.sealed.keypad import READ_OCTETS, KeyCodes, Keypad
@@ -49,7 +48,6 @@ from terminal_agent.sealed.serving import Serving
 from terminal_agent.sealed.vault import Circumstances, Vault
 
 LARGEST_COMPONENT = 256
-MADV_DONTNEED = 4  # madvise(2)
 HEX_DIGITS = b"0123456789ABCDEF0123456789abcdef"
 NO_STORE = "there is no store: make one with terminal-agent keys init"
 
@@ -333,31 +331,6 @@ def compose(document: dict[str, Any], kernel: Kernel, also: Composer | None = No
     line = None if tamper == -1 else tamper
     policy = PinPolicy(PinFormat(order.pin_format), order.card_pin)
     return Serving(vault, pipe, arena, policy, steady_ms, keypad, line, wake, payments)
-
-
-def code_in_memory() -> list[tuple[int, int]]:
-    """Start and length of every mapping of code; asked before the fences, since it is read from a file."""
-    found = []
-    with open("/proc/self/maps", encoding="ascii", errors="replace") as lines:  # noqa: PTH123 - as above
-        for line in lines:
-            place, rights, *rest = line.split()
-            if rights == "r-xp" and rest[-1].startswith("/"):
-                start, end = (int(word, 16) for word in place.split("-"))
-                found.append((start, end - start))
-    return found
-
-
-def settle(code: list[tuple[int, int]]) -> None:
-    """Give back what starting borrowed: garbage, free heap, and code that was needed once.
-
-    Pages of code are never changed, so those that are wanted again come back from the file's cache (madvise(2)).
-    """
-    gc.collect()
-    gc.freeze()
-    library = ctypes.CDLL(None)
-    library.malloc_trim(0)
-    for start, octets in code:
-        library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(octets), MADV_DONTNEED)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,6 +10,7 @@ it ends, and the memory with it.
 
 import asyncio
 import contextlib
+import os
 import secrets
 import socket
 import ssl
@@ -61,8 +62,8 @@ if TYPE_CHECKING:
 Trace = Callable[[str, str, str], None]
 
 
-class Agent(Asker, Protocol):
-    """A worker's end of its pipe: see :class:`terminal_agent.processes.worker_ends.WorkerEnd`."""
+class Lender(Asker, Protocol):
+    """The agent, as a worker has it: see :class:`terminal_agent.processes.worker_ends.WorkerEnd`."""
 
     def listen(self, on_told: Callable[[Question], None]) -> None:
         """From now on call ``on_told`` with what the agent tells."""
@@ -76,7 +77,7 @@ class Agent(Asker, Protocol):
 class Worker:
     """Everything that lives as long as the process, wired once."""
 
-    def __init__(self, profile: TerminalProfile, found: Models, agent: Agent, hello: Values, *, trace: bool) -> None:
+    def __init__(self, profile: TerminalProfile, found: Models, agent: Lender, hello: Values, *, trace: bool) -> None:
         self._profile = profile
         self._found = found
         self._agent = agent
@@ -93,7 +94,7 @@ class Worker:
         seal = Seal(LentKey(agent, "advice-key", str(seal_key(profile.terminal.state))), secrets.token_bytes)
         self._books = RemoteBooks(agent, seal)
         self._ledger = RemoteLedger(agent, seal)
-        notes, clock = RemoteNotes(agent), RemoteClock(agent)
+        notes, clock = RemoteNotes(agent, Tracers().watch), RemoteClock(agent)
         self._reader = Attached[CardReader](
             "reader",
             self._open_reader,
@@ -246,6 +247,18 @@ class Worker:
 
     def _ended(self, name: str) -> bool:
         return name in self._lines and self._lines[name].ended
+
+
+class Tracers:
+    """Whether this process is traced, as the kernel says. Opened before the fences, read behind them."""
+
+    def __init__(self) -> None:
+        self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def watch(self) -> bool:
+        """Whether somebody is attached (proc(5), status: TracerPid)."""
+        _, _, rest = os.pread(self._status, 4096, 0).partition(b"TracerPid:")
+        return rest.split(b"\n", 1)[0].strip() != b"0"
 
 
 def _secured(files: TlsFiles | None) -> Callable[[TlsFiles], ssl.SSLContext]:

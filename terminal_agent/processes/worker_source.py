@@ -9,7 +9,6 @@ saw it. Source and worker end with whoever started them, also where that is kill
 
 import array
 import ctypes
-import gc
 import importlib
 import json
 import os
@@ -19,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from terminal_agent.processes.footprint import code_in_memory, settle
 from terminal_agent.processes.profile import Models, TerminalProfile, load, models
 from terminal_agent.processes.worker import work
 from terminal_agent.sealed.fences import LinuxKernel, forbid_dumps
@@ -47,8 +47,7 @@ def serve(pipe: socket.socket, profile: TerminalProfile, found: Models, *, trace
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries workers
     forbid_dumps(LinuxKernel())
     load_all(found)
-    gc.collect()
-    gc.freeze()  # pages that a collection does not touch stay shared with the workers
+    settle(code_in_memory())  # it freezes what is there: pages that no collection touches stay shared with the workers
     own = os.getpid()
     while True:
         asked, ancillary, _, _ = pipe.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTOR_OCTETS))

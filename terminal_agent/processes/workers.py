@@ -152,6 +152,7 @@ class Workers:
             pump.cancel()
             if self._end is not None:
                 self._end.end()
+            self._source.stop()
 
     async def stop(self) -> None:
         """End the running payment and the worker; what does not end in time is killed."""
@@ -177,6 +178,7 @@ class Workers:
             self._forsake(NO_WORKER)
             if not self._stopping:
                 await asyncio.sleep(SHORTEST_PAUSE_S)
+                self._source.stop()
                 self._source = self._source.again()
             return
         self._end = end

@@ -257,6 +257,13 @@ class Wire:
         self.gone.set()
 
 
+class NoSource:
+    """In place of the process that forks workers."""
+
+    def stop(self) -> None:
+        """There is none."""
+
+
 class WorkersInProcess(Workers):
     """They work as tasks of this process."""
 
@@ -346,7 +353,7 @@ async def _in_process(folder: Path, scene: Scene) -> AsyncIterator[Rung]:
     pad = PinpadTwin(catalog.pinpad("ipp-uic"), load_, keys, keys, person)
     devices = (PortReader(_card(card, scene), scene.interface), pad)
     found = models(terminal, path)
-    nobody: Any = None
+    nobody: Any = NoSource()
     kept, composition.Workers = composition.Workers, WorkersInProcess  # type: ignore[misc]
     try:
         agent = AgentInProcess(terminal, found, mouth, nobody, None)

@@ -5,6 +5,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,11 +22,13 @@ from protocols.pan import Pan
 from protocols.pin.iso9564 import Format, decipher_pin
 from protocols.primitives import TdesKey
 from protocols.secret import Pin
+from protocols.vault import Inventory, Load, Refusal, Refused, Stop, Tamper, Zeroise
 from terminal_agent.api.methods import Methods
 from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, Request, RpcError
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.pad.port import PadAbsent, PadRefused, PinCancelled, PinEntered, PinTimedOut
 from terminal_agent.pad.software import SoftwarePad
+from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes.profile import Keypad
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from tests.terminal_agent.flows.paper import FakeClock, PaperChain, PaperOutbox
@@ -59,17 +62,26 @@ class Bench:
         await self.call("keys.load", slot="mac-master", block=block("K0", "T", "B", made_key("mac-master")))
 
 
+async def lent(keeper: VaultKeeper) -> SoftwarePad:
+    """The vault as a worker has it."""
+    descriptor, _, _ = await keeper.lend()
+    pad = SoftwarePad(VaultLink(socket.socket(fileno=descriptor), first_number=7), lambda: None, lambda *_: None)
+    await pad.settle()
+    return pad
+
+
 @contextlib.asynccontextmanager
 async def bench(folder: Path, behaviour: Behaviour = Behaviour.RIGHT_PIN) -> AsyncIterator[tuple[Bench, SoftwarePad]]:
     made_bench = Bench(folder, behaviour)
     stop = asyncio.Event()
     serving = asyncio.create_task(made_bench.server.run(stop))
-    pad = await made_bench.keeper.open()
-    assert isinstance(pad, SoftwarePad)
+    await made_bench.keeper.open()
+    pad = await lent(made_bench.keeper)
     try:
         yield made_bench, pad
     finally:
         await pad.close()
+        await made_bench.keeper.close()
         stop.set()
         await serving
 
@@ -119,8 +131,7 @@ async def test_a_vault_that_dies_is_a_pad_that_is_absent_and_comes_back_with_its
         os.kill(process_of(office), 9)
         with pytest.raises(PadAbsent, match="ended"):
             await entry
-        assert office.keeper.ended
-        again = await office.keeper.open()
+        again = await lent(office.keeper)
         second = await again.enter_pin(PAN, "EUR 1.00", 10)
         assert pin_of(first) == pin_of(second) == [8, 6, 0, 4]
         assert isinstance(first, PinEntered)
@@ -214,3 +225,33 @@ async def test_rotation_while_payments_run_loses_none(tmp_path: Path) -> None:
         assert {tuple(pin_of(one)) for one in old} == {(8, 6, 0, 4)}
         assert {tuple(pin_of(one, made_key("next pin"))) for one in new} == {(8, 6, 0, 4)}
         assert set(macs) == {expected}
+
+
+async def test_on_the_pipe_for_payments_keys_are_used_and_not_managed(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, pad):
+        await office.load()
+        for request in (Zeroise("pin", b""), Tamper("a worker"), Inventory(), Load("pin", "B", b"", b""), Stop()):
+            reply = await pad.link.ask(request, 5)
+            assert isinstance(reply, Refused)
+            assert reply.why == Refusal.POLICY
+        assert isinstance(await pad.enter_pin(PAN, "EUR 1.00", 10), PinEntered)
+
+
+async def test_what_one_worker_had_begun_is_ended_for_the_next(tmp_path: Path) -> None:
+    async with bench(tmp_path, Behaviour.SILENT) as (office, pad):
+        await office.load()
+        entry = asyncio.create_task(pad.enter_pin(PAN, "EUR 1.00", 60))
+        await asyncio.sleep(0.05)
+        entry.cancel()
+        pad.link.close()  # its worker was killed: nobody cancels
+        with contextlib.suppress(asyncio.CancelledError, PadAbsent):
+            await entry
+        another = await lent(office.keeper)
+        with TdesKey(made_key("mac-master")) as master:
+            cryptogram = master.encipher(made_key("session"))
+        assert await another.mac(cryptogram, b"data") == RetailMacKey(made_key("session")).mac(b"data")
+        again = asyncio.create_task(another.enter_pin(PAN, "EUR 1.00", 60))
+        await asyncio.sleep(0.05)
+        await another.cancel()
+        assert isinstance(await again, PinCancelled), "the keypad is free"
+        await another.close()

@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""A whole terminal as a target, every part a process: somebody with root's rights looks into its memory."""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from scripts.lib.stations import Station
+from tests.flows.memories import Process, held, processes
+from tests.flows.stage import TERMINAL, Stage
+from tests.secrets.planted import PAN
+from tests.secrets.scanner import Marked
+
+SOFT = Path(__file__).parent / "soft" / "terminal.py"
+ACCOUNT = (Marked.digits("PAN", PAN),)
+_SEIZE, _DETACH, _INTERRUPT = 0x4206, 17, 0x4207  # ptrace(2)
+_WALL = 0x40000000  # waitpid(2)
+
+
+class SoftStage(Stage):
+    """A terminal without workers."""
+
+    def agent(self) -> Station:
+        """As a program of the tests'."""
+        root = SOFT.parents[3]
+        argv = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r}); "
+                "from tests.attacks.soft.terminal import main; sys.exit(main())", str(self.profile())]  # fmt: skip
+        station = Station("agent", argv, self._keep)
+        self.stations["agent"] = station
+        station.wait_ready()
+        return station
+
+
+class TillTarget:
+    """One terminal that takes payments."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    @property
+    def processes(self) -> list[Process]:
+        """The agent and whatever it has started."""
+        return processes(self.stage.stations["agent"].process.pid)
+
+    async def pay(self) -> str:
+        """A payment's outcome."""
+        return str((await asyncio.to_thread(self.stage.pay))["outcome"])
+
+    async def honest(self) -> bool:
+        """Whether a customer can pay."""
+        return await self.pay() == "approved"
+
+    def alerts(self) -> Sequence[str]:
+        """The names in the audit log, which head office gets."""
+        log = self.stage.folder / "state" / f"{TERMINAL}.audit.jsonl"
+        return [str(json.loads(line)["name"]) for line in log.read_text().splitlines()]
+
+    def found(self) -> list[str]:
+        """In which of its processes a scan finds the account number."""
+        names = []
+        for process in self.processes:
+            with contextlib.suppress(OSError):
+                if held(process.memory(), ACCOUNT):
+                    names.append(process.name)
+        return names
+
+
+class Debugger:
+    """Attached to a process for a ``with``: it stays there while that process works."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._library = ctypes.CDLL(None, use_errno=True)
+
+    def __enter__(self) -> "Debugger":
+        self._trace(_SEIZE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._trace(_INTERRUPT)
+            os.waitpid(self._pid, _WALL)
+            self._trace(_DETACH)
+
+    def _trace(self, request: int) -> None:
+        words = [ctypes.c_long(word) for word in (request, self._pid, 0, 0)]
+        if self._library.ptrace(*words) < 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+
+@asynccontextmanager
+async def till(folder: Path, *, soft: bool = False) -> AsyncIterator[TillTarget]:
+    """A terminal for a ``with``."""
+    stage = SoftStage(folder) if soft else Stage(folder)
+    with stage:
+        await asyncio.to_thread(stage.everything)
+        yield TillTarget(stage)
