@@ -19,7 +19,7 @@ from typing import Any
 
 from demo_profile import CARDS, PADS, READERS, SOFTWARE, TERMINAL, profile_text
 from demo_vault import VAULT_TEXT, load_keys
-from stations import StationFailed, Stations, command, environment_says_no_colour
+from stations import StationFailed, Stations, command, die_with_parent, environment_says_no_colour, uninterrupted
 
 USAGE = 2  # the exit code of words that a command does not take: no payment was begun
 EXAMPLES = """\
@@ -97,12 +97,14 @@ class Demo:
         """Start every process; what does not depend on another starts side by side."""
         start, folder, options = self.stations.start, self.folder, self.options
         trace = ["--trace"] if options.trace else []
-        pki = self.pki = subprocess.Popen(
-            [command("device-twin"), "pki", "--dir", str(folder / "pki"), "--terminal", TERMINAL, "--json"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with uninterrupted():
+            pki = self.pki = subprocess.Popen(
+                [command("device-twin"), "pki", "--dir", str(folder / "pki"), "--terminal", TERMINAL, "--json"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=die_with_parent,
+            )
         hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
         reader = start(
             "reader", "device-twin", "reader", "--model", options.reader, "--card", options.card,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +20,7 @@ from typing import Any, Self
 READY_WITHIN_S = 10.0
 STOP_WITHIN_S = 3.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StationFailed(Exception):
@@ -31,10 +32,23 @@ def command(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """An interruption comes before the block or after it: a process started here is known to whoever stops it.
+
+    That process inherits the wait: start it with :func:`die_with_parent`, which ends it there.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def die_with_parent() -> None:
-    """Runs in the child: even if this orchestrator is killed -9, nothing stays behind."""
+    """Runs in the child, as ``preexec_fn``: even if this orchestrator is killed -9, nothing stays behind."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
 
 
 class Station:
@@ -144,8 +158,9 @@ class Stations:
 
     def start(self, name: str, *argv: str) -> Station:
         """Start one process; it is not ready yet."""
-        station = Station(name, [command(argv[0]), *argv[1:]], self._on_line)
-        self.running.append(station)
+        with uninterrupted():
+            station = Station(name, [command(argv[0]), *argv[1:]], self._on_line)
+            self.running.append(station)
         return station
 
     def __enter__(self) -> Self:
@@ -156,7 +171,7 @@ class Stations:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _ENDINGS:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of them running
         for station in reversed(self.running):
             station.stop()

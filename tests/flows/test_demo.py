@@ -246,7 +246,9 @@ def test_interrupted_at_any_stage_nothing_stays(tmp_path: Path, stage: str, numb
     )
     assert process.stdout is not None
     if stage == "begin":
-        time.sleep(0.25)  # some processes are started, none is ready
+        while not left_running(tmp_path):  # some processes are started, none is ready
+            assert process.poll() is None
+            time.sleep(0.01)
     else:
         for line in process.stdout:
             if stage in line:
