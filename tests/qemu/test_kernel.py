@@ -123,7 +123,8 @@ def test_an_exception_ends_with_its_device_within_a_second(answers: Answers) -> 
     assert len(found["lived"]) == 1
     assert 0 <= found["late_s"] <= 1
     assert found["authorized"] == "0"
-    assert found["verdicts"][-2:] == ["allow exception visit, mouse", "block implicit"]
+    allowed = found["verdicts"].index("allow exception visit, mouse")
+    assert found["verdicts"][allowed + 1] == "block implicit"
 
 
 def test_from_the_plug_of_a_reader_to_an_apdu(answers: Answers) -> None:
@@ -136,7 +137,7 @@ def test_from_the_plug_of_a_reader_to_an_apdu(answers: Answers) -> None:
 def test_a_port_is_switched_off_and_on(answers: Answers) -> None:
     found = answers("locked", "port_off")
     assert found["off"] == []
-    assert found["came"] == [found["port"]]
+    assert len(found["came"]) == 1
     assert set(found["verdicts"]) == {"allow mouse"}
 
 
