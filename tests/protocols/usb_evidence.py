@@ -12,6 +12,7 @@ COVERS = (
     "protocols/octets.py",
     "protocols/public_key.py",
     "protocols/signed.py",
+    "protocols/strict_json.py",
     "protocols/usb",
     "terminal_agent/usb",
 )
