@@ -24,7 +24,7 @@ from protocols.mqtt.session import (
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
-ANSWER_S = 5.0
+ANSWER_S = 10.0
 CHUNK = 65_536
 
 

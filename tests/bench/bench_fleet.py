@@ -7,8 +7,10 @@ for each second of the ingest's own processor time, since other processes of the
 """
 
 import asyncio
+import json
 import os
 import pickle
+import statistics
 import sys
 import tempfile
 import time
@@ -16,6 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet_console.containment import Control
 from fleet_console.store.choose import open_store
 from protocols.telemetry.batch import CONTEXT, encode_batch, read_batch
 from protocols.telemetry.envelope import Report, encode, genesis, report_hash
@@ -30,6 +33,7 @@ TERMINALS = 32
 SINGLE = 250  # reports of each terminal, signed one by one
 BATCHED = 32  # batches of 32 of each
 IDIOM = 60
+STORM = 5_000
 LONGEST_S = 60.0
 BOOT = 1_800_000_000_000
 HERE = Path(__file__).parent
@@ -70,6 +74,8 @@ async def _rows() -> list[Row]:
             with postgres() as server:
                 alone = await _workers(there, server.fresh(), 1, BOOT + 2, ends)
                 two = await _workers(there, server.fresh(), 2, BOOT + 3, ends)
+            isolated = await _isolated(there)
+    each, waiting = await _storm()
     more = {"smaller_is_better": False}
     return [
         Row(
@@ -77,6 +83,9 @@ async def _rows() -> list[Row]:
         ),
         Row("signed by 32, per second", batched.wall, "1/s", "the aiomqtt idiom", idiom.wall, 30 * idiom.wall, **more),
         Row("two workers, PostgreSQL, one killed half way", two, "1/s", "one worker", alone, 1.5 * alone, **more),
+        Row("isolated: from the order to the line's end", isolated, "ms", target=50),
+        Row("memory of one terminal of 5,000", each, "KiB", target=60),
+        Row("reports of 5,000 lost in a storm", waiting, "", target=0),
         Row("one by one, per CPU second", single.processor, "1/s", "verification alone", floor, 0.6 * floor, **more),
         Row("one by one, per CPU second", single.processor, "1/s", "the aiomqtt idiom", idiom.processor),
         Row("by 32, per CPU second", batched.processor, "1/s", "the aiomqtt idiom", idiom.processor),
@@ -166,6 +175,39 @@ async def _workers(there: Estate, address: str, count: int, boot: int, ends: dic
         took = time.perf_counter() - began
         await blasting.communicate()
     return total / took
+
+
+async def _isolated(there: Estate) -> float:
+    """Median of a terminal's being cut off by the broker, from the moment in which head office says so; in ms."""
+    samples = []
+    async with Control(there.access("head-office", office=True)) as control:
+        for name in there.terminals[:15]:
+            async with there.terminal(name) as talk:
+                began = time.perf_counter()
+                told = asyncio.create_task(control.isolate(name))
+                assert await talk.goes()
+                samples.append((time.perf_counter() - began) * 1e3)
+                await told
+    return statistics.median(samples)
+
+
+async def _storm() -> tuple[float, float]:
+    """5,000 terminals in one process, every line cut half way: KiB of each, and reports that got no receipt."""
+    names = tuple(f"TG{number:06}" for number in range(1, STORM + 1))
+    with tempfile.TemporaryDirectory(prefix="tg-bench-", dir="/tmp") as folder:
+        async with estate(Path(folder), *names) as there:
+            settings = there.settings("fleet.db")
+            await command("terminals", "import", "--certificates", folder, "--settings", settings)
+            async with ingest(settings):
+                words = ["--terminals", str(STORM), "--broker", f"127.0.0.1:{there.port}", "--pki", folder]
+                words += ["--receipt-key", f"{folder}/receipt.pub", "--reports", "4", "--over", "4", "--storm"]
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "device_profiles.cli", "fleet", *words, "--within", "300", "--json",
+                    stdout=asyncio.subprocess.PIPE,
+                )  # fmt: skip
+                out, _ = await process.communicate()
+    done = json.loads(out.splitlines()[-1])
+    return float(done["kib_each"]), float(done["waiting"])
 
 
 def _processor_s(pid: int) -> float:

@@ -31,7 +31,7 @@ from tests.protocols.telemetry.report_keys import private_pem, public_pem
 
 PLUGIN = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
 COMMAND = [sys.executable, "-m", "fleet_console.cli"]
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 
 
 @dataclass
