@@ -116,3 +116,11 @@ def test_kinds(kind: fields.Kind, good: list[fields.Value], bad: list[fields.Val
         assert refusal
         if len(str(value)) > 3:
             assert str(value) not in refusal
+
+
+def test_a_reference_to_an_account_number_reads_as_none() -> None:
+    named = fields.one_time_reference(bytes.fromhex("4000007391846208"))
+    assert named.isalpha()
+    assert fields.IDENTIFIER.refusal(named) is None
+    assert not holds_account_number(named)
+    assert fields.one_time_reference(bytes(8)) != fields.one_time_reference(bytes(7) + b"\1")
