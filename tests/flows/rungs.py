@@ -41,7 +41,7 @@ from terminal_agent.processes import agent as composition
 from terminal_agent.processes.profile import load, models
 from terminal_agent.processes.worker import Worker
 from terminal_agent.processes.workers import Workers
-from terminal_agent.report.mqtt import ReportStatus
+from terminal_agent.report.settings import ReportStatus
 from tests.flows.lab_stage import LabStage, ServiceStage, planted_contact_card, with_contact
 from tests.flows.shop import Hsm, TestBank
 from tests.flows.stage import PROFILE, TERMINAL, Stage

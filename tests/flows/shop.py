@@ -26,7 +26,8 @@ from device_profiles.twins.acquirer import Event, Handled, Host
 from device_profiles.twins.acquirer_hsm import Dialogue
 from device_profiles.twins.acquirer_ledger import Ledger
 from device_profiles.twins.acquirer_script import Fault, Rule, Script
-from device_profiles.twins.card import Activation, CardTwin
+from device_profiles.twins.activation import Activated
+from device_profiles.twins.card import CardTwin
 from device_profiles.twins.pinpad import PinpadTwin
 from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
 from device_profiles.twins.pinpad_keys import PinpadKeys
@@ -71,7 +72,7 @@ class CountedCard:
         self._card = card
         self.given: list[int] = []
 
-    def power_on(self) -> Activation:
+    def power_on(self) -> Activated:
         return self._card.power_on()
 
     def power_off(self) -> None:

@@ -85,7 +85,7 @@ def test_after_payments_no_process_and_no_file_holds_what_they_saw(stage: Stage)
         assert held(process.memory()) == [], process.name
         assert process.status("VmSwap") == "0 kB"
     assert not Path(f"/proc/{last.pid}").exists()
-    for path in (stage.folder / "state").iterdir():
+    for path in filter(Path.is_file, (stage.folder / "state").rglob("*")):
         assert ALL.scan(path.read_bytes()) == [], path.name
 
 

@@ -46,7 +46,7 @@ class WorkersInside(Workers):
 FOUND: tuple[Any, Any]
 
 
-def main() -> int:
+def serve_without_workers() -> int:
     """Serve a profile."""
     global FOUND
     profile = Path(sys.argv[1])
@@ -58,4 +58,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve_without_workers())

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from protocols.errors import DecodeError, EncodeError
-from protocols.identity.binding import Proof, read_proof, to_be_proven
+from protocols.identity.binding import Proof, challenge, read_proof
 from tests.flows.enrolling import BINDING
 
 
@@ -54,5 +54,5 @@ def test_what_cannot_be_written(proof: Proof) -> None:
 
 
 def test_every_part_counts() -> None:
-    said = {to_be_proven("SN-1", bytes(8), 1), to_be_proven("SN-2", bytes(8), 1), to_be_proven("SN-1", bytes(8), 2)}
-    assert len(said | {to_be_proven("SN-1", bytes(7) + b"1", 1)}) == 4
+    said = {challenge("SN-1", bytes(8), 1), challenge("SN-2", bytes(8), 1), challenge("SN-1", bytes(8), 2)}
+    assert len(said | {challenge("SN-1", bytes(7) + b"1", 1)}) == 4
