@@ -31,7 +31,8 @@ class SoftStage(Stage):
         """As a program of the tests'."""
         root = SOFT.parents[3]
         argv = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r}); "
-                "from tests.attacks.soft.terminal import serve_without_workers as serve; sys.exit(serve())", str(self.profile())]  # fmt: skip
+                "from tests.attacks.soft.terminal import serve_without_workers; sys.exit(serve_without_workers())",
+                str(self.profile())]  # fmt: skip
         station = Station("agent", argv, self._keep)
         self.stations["agent"] = station
         station.wait_ready()
