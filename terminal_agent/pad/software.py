@@ -47,8 +47,8 @@ class SoftwarePad:
 
     encipherer = "the vault"
 
-    def __init__(self, link: VaultLink, end: Callable[[], None], trace: Trace | None = None) -> None:
-        """``end`` stops the vault behind ``link``."""
+    def __init__(self, link: VaultLink, end: Callable[[], None] | None, trace: Trace | None = None) -> None:
+        """``end`` stops the vault behind ``link``; None where that is for somebody else to do."""
         self.link = link
         self._end = end
         self._trace = trace
@@ -123,7 +123,8 @@ class SoftwarePad:
     async def close(self) -> None:
         """See :class:`terminal_agent.pad.port.PinPad`."""
         self.link.close()
-        await asyncio.to_thread(self._end)
+        if self._end is not None:
+            await asyncio.to_thread(self._end)
 
     def _told(self, direction: str, words: str) -> None:
         if self._trace is not None:

@@ -225,7 +225,7 @@ class Worker:
             _, descriptor = await self._agent.fetch("pad")
             link = VaultLink(socket.socket(fileno=descriptor), first_number=1 + secrets.randbelow(200))
             self._lines["pad"] = link
-            pad = SoftwarePad(link, lambda: None, self._trace)
+            pad = SoftwarePad(link, None, self._trace)  # the vault is the agent's to end, and no thread starts here
             await pad.settle()
             return pad
         line = await self._line("pad", model.line)
