@@ -81,15 +81,37 @@ class Left:
         return bool(left == 0)
 
 
-def _die(pid: int = 0) -> None:
-    os.kill(pid or os.getpid(), signal.SIGKILL)
-    while True:  # an agent that is killed takes its worker with it
-        time.sleep(1)
+KILLED = 137  # as a shell says it
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Hangman:
+    """Kills an agent for those who may signal nobody: a worker is behind its fences, and may write and end."""
+
+    def __init__(self) -> None:
+        agent = os.getpid()
+        waits, self._asks = os.pipe()
+        if os.fork() == 0:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.close(self._asks)
+            if os.read(waits, 1):
+                os.kill(agent, signal.SIGKILL)
+            os._exit(0)
+        os.close(waits)
+
+    def kill(self) -> None:
+        """The agent dies, and its worker with it."""
+        os.write(self._asks, b"x")
+        while True:
+            time.sleep(1)
 
 
 def arrange(death: Death) -> None:
     """Wrap the point's method in this process, and so in those that it forks."""
-    agent, left = os.getpid(), Left(death.count)
+    hangman, left = Hangman(), Left(death.count)
     place, name, awaited = POINTS[death.point]
     module, _, owner_name = place.partition(":")
     owner = getattr(__import__(module, fromlist=[owner_name]), owner_name)
@@ -97,7 +119,9 @@ def arrange(death: Death) -> None:
 
     def here(when: str) -> None:
         if death.when == when and left.passed():
-            _die(0 if death.point.startswith(WORKERS) else agent)
+            if death.point.startswith(WORKERS):
+                os._exit(KILLED)
+            hangman.kill()
 
     @functools.wraps(method)
     def wrapped(*args: Any, **more: Any) -> Any:
