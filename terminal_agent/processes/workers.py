@@ -119,7 +119,7 @@ class Workers:
         self._traffic = traffic
         self._clerk = clerks()
         self._end: End | None = None
-        self._given = 0
+        self._given = self._unhired = 0
         self._reason = GONE
         self._stopping = False
         self._errands: set[asyncio.Task[None]] = set()
@@ -175,13 +175,15 @@ class Workers:
             end = await self._hire()
         except OSError:
             self.ready.set()
-            self._forsake(NO_WORKER)
-            if not self._stopping:
+            self._unhired += 1
+            if self._unhired >= MOST_GIVEN:
+                self._forsake(NO_WORKER)
                 await asyncio.sleep(SHORTEST_PAUSE_S)
+            if not self._stopping:
                 self._source.stop()
                 self._source = self._source.again()
             return
-        self._end = end
+        self._end, self._unhired = end, 0
         self._clerk = self._clerks()
         carried, first = self.carried, not self.ready.is_set()
         end.tell(

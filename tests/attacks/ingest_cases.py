@@ -25,7 +25,7 @@ from protocols.telemetry.batch import encode_batch
 from protocols.telemetry.events import Lane
 from protocols.telemetry.topics import report_topic
 from tests.attacks.harness import Case
-from tests.attacks.soft.ingest import Hoarder, believing, one_is_enough, taking_retained, unconcerned
+from tests.attacks.soft.ingest import Hoarder, judge_nothing, one_is_enough, taking_retained, unconcerned
 from tests.brokers import TERMINALS
 from tests.fleet_console.terminals import AT_MS, Teller, message
 from tests.fleet_console.test_orders import NOW_S, TRUST, drafted
@@ -163,9 +163,9 @@ def _case(name: str, soft: Any, strike: Callable[[Ingest], Awaitable[bool]], ale
 
 
 SIGNED = (
-    _case("report signed with another's key", partial(ingest, judging=believing), sign_as_oneself,
+    _case("report signed with another's key", partial(ingest, judging=judge_nothing), sign_as_oneself,
           "dead letter: unknown key", _SCREEN),
-    _case("report changed at the broker", partial(ingest, judging=believing), change_what_was_signed,
+    _case("report changed at the broker", partial(ingest, judging=judge_nothing), change_what_was_signed,
           "dead letter: signature", _SCREEN),
 )  # fmt: skip
 RETAINED = (

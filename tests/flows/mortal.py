@@ -196,10 +196,10 @@ def _live(order: dict[str, Any]) -> None:
     os._exit(code)
 
 
-def _fork_source(profile: Path, *, trace: bool) -> Any:
+def _fork_source(profile: Path, *, trace: bool, text: str | None = None) -> Any:
     """In place of a start of Python: a source of workers as a fork of this process, which has seen no card either."""
     from terminal_agent.processes import worker_source
-    from terminal_agent.processes.profile import load, models
+    from terminal_agent.processes.profile import load, load_text, models
     from terminal_agent.processes.worker_child import SourceChild
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -209,12 +209,12 @@ def _fork_source(profile: Path, *, trace: bool) -> Any:
         ours.close()
         worker_source.end_with(parent)
         try:
-            found = load(profile)
+            found = load(profile) if text is None else load_text(text, profile)
             os._exit(worker_source.serve(theirs, found, models(found, profile), trace=trace))
         finally:
             os._exit(70)
     theirs.close()
-    return SourceChild(pid, ours, None, lambda: _fork_source(profile, trace=trace))
+    return SourceChild(pid, ours, None, lambda: _fork_source(profile, trace=trace, text=text))
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from protocols.telemetry.batch import lines, read_batch
 from protocols.telemetry.topics import read_report_topic
 
 
-def believing(message: Message, _: Register) -> Accepted | Dead:
+def judge_nothing(message: Message, _: Register) -> Accepted | Dead:
     """Whatever stands on a terminal's topic is that terminal's: the broker will have seen to it."""
     terminal, lane = read_report_topic(message.topic)
     found = lines(read_batch(message.payload))
