@@ -38,6 +38,7 @@ from terminal_agent.host.port import AcquirerPort
 from terminal_agent.pad.ipp import open_pad
 from terminal_agent.pad.port import PinPad
 from terminal_agent.processes import agent as composition
+from terminal_agent.processes.office import HeadOffice
 from terminal_agent.processes.profile import load, models
 from terminal_agent.processes.worker import Worker
 from terminal_agent.processes.workers import Workers
@@ -285,9 +286,16 @@ class WorkersInProcess(Workers):
 class AgentInProcess(composition.Agent):
     """The agent as it is, with nobody to report to."""
 
-    def _make_reporter(self) -> None:
+    async def run(self) -> None:
+        """See the agent."""
         nobody: Any = NobodyListens()
-        self.reporter = nobody
+        self._office.connect = lambda _trace: _installed(self._office, nobody)  # type: ignore[method-assign]
+        await super().run()
+
+
+def _installed(office: HeadOffice, reporter: Any) -> Any:
+    office.reporter = reporter
+    return reporter
 
 
 class NobodyListens:
@@ -357,7 +365,7 @@ async def _in_process(folder: Path, scene: Scene) -> AsyncIterator[Rung]:
     nobody: Any = NoSource()
     kept, composition.Workers = composition.Workers, WorkersInProcess  # type: ignore[misc]
     try:
-        agent = AgentInProcess(terminal, found, mouth, nobody, None)
+        agent = AgentInProcess(terminal, path, found, mouth, nobody, None)
     finally:
         composition.Workers = kept  # type: ignore[misc]
     workers: Any = agent._workers
