@@ -17,6 +17,7 @@ from pathlib import Path
 from protocols.audit_chain import LONGEST_LINE, ChainError, Damage, Head, Record, Summary, link, parse, verify
 from protocols.errors import DecodeError
 from protocols.telemetry.events import Event
+from terminal_agent.durable import sync_folder
 from terminal_agent.errors import AgentError
 
 SUFFIX = ".audit.jsonl"
@@ -55,7 +56,7 @@ class AuditLog:
             fresh = not path.exists()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             if fresh:
-                _sync_folder(folder)
+                sync_folder(folder)
         except OSError as fault:
             raise AuditError(
                 f"audit log {path}: {fault.strerror}", "check the state folder's rights and space"
@@ -181,11 +182,3 @@ def _cut_torn_line(descriptor: int, path: Path) -> int:
         os.ftruncate(descriptor, size - torn)
         os.fsync(descriptor)
     return torn
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

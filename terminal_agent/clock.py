@@ -16,11 +16,12 @@ than the wall clock: so a machine that boots in 1970, or in ten years, has the r
 """
 
 import contextlib
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+from terminal_agent.durable import replace_whole
 
 BUILT_MS = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1000)
 """No right clock is before this: when the oldest line of this version was written. Moved with each release."""
@@ -151,14 +152,8 @@ class TimeFile:
 
     def keep(self, trusted_ms: int) -> None:
         """Replace it. On a disk that takes nothing the older time stays, which is still a floor."""
-        fresh = self._path.with_name(self._path.name + ".new")
         with contextlib.suppress(OSError):
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(f"{trusted_ms}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            replace_whole(self._path, b"%d\n" % trusted_ms)
 
 
 def trusted_at_start(kept_ms: int | None, recorded_ms: int | None) -> int | None:

@@ -6,12 +6,12 @@ Grade of a simulator: whoever can read both files of the state folder can open t
 backups of the database, of support bundles and of a stray copy; a vault that holds the key keeps them from the rest.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from protocols.secret import ClearKey
+from terminal_agent.durable import replace_whole
 from terminal_agent.host.port import JournalError
 
 KEY_OCTETS = 32
@@ -54,17 +54,7 @@ class KeyFile:
 
     def write(self, octets: bytes) -> None:
         """See :class:`KeyStore`."""
-        fresh = self._path.with_name(self._path.name + ".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_whole(self._path, octets)
 
 
 def seal_key(state: Path) -> Path:

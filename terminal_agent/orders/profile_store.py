@@ -7,13 +7,13 @@ folder is not believed. Its floor only rises, so that an older profile, signed i
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from protocols.errors import DecodeError
 from protocols.signed import LARGEST, Envelope, Floor, Refused, Trust, Verify, believe, read, vouched
+from terminal_agent.durable import replace_whole
 from terminal_agent.errors import AgentError
 
 PROFILE_KIND = "profile"
@@ -95,18 +95,7 @@ class ProfileStore:
     def _write(self, name: str, octets: bytes) -> None:
         """Whole or not at all, and on the disk."""
         path = self._folder / name
-        fresh = path.with_name(f"{name}.new")
         try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-            handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            replace_whole(path, octets)
         except OSError as fault:
             raise ProfileNotTaken(f"{path}: {fault.strerror}", "check the state folder's rights and space") from None

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from protocols.tpm2 import RC_NV_DEFINED
+from terminal_agent.durable import sync_folder
 from terminal_agent.processes import vault as process
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.sealed.arena import Arena, open_arena
@@ -50,7 +51,7 @@ def create(settings: VaultSettings, random: Callable[[int], bytes] = os.urandom)
             os.fsync(made)
         finally:
             os.close(made)
-        _sync_folder(settings.store.parent)
+        sync_folder(settings.store.parent)
     except (process.CannotOpen, StoreError) as fault:
         raise Fault(str(fault), "see [vault] in docs/vault.md", Exit.FAILED) from None
     finally:
@@ -118,7 +119,7 @@ def _begin_counter(settings: VaultSettings, key: memoryview, tpm: Tpm | None) ->
         return counter.value()
     finally:
         os.close(made)
-        _sync_folder(settings.counter.parent)
+        sync_folder(settings.counter.parent)
 
 
 def _new_file(path: Path, octets: int) -> int:
@@ -145,11 +146,3 @@ def _public(path: Path) -> bytes:
     if not isinstance(key, Ed25519PublicKey):
         raise Fault(f"{path}: not a custodian's public key", "openssl genpkey -algorithm ed25519; openssl pkey -pubout")
     return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -20,6 +20,7 @@ from protocols.currency import Currency
 from protocols.errors import ProtocolError
 from protocols.worker_pipe import NO_ANSWER, Question, Values, Verb
 from terminal_agent.clock import Clock
+from terminal_agent.durable import sync_folder
 from terminal_agent.emv import EmvTerminal
 from terminal_agent.emv.request import NO_WISHES, Wishes
 from terminal_agent.emv.unpredictable import PredictableNumbers
@@ -328,9 +329,7 @@ def seal_key_lender(path: Path) -> Callable[[], Awaitable[Lent]]:
     async def lend() -> Lent:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            os.fsync(folder)
-            os.close(folder)
+            sync_folder(path.parent)
         except OSError as fault:
             raise AgentError(f"{path}: {fault.strerror}", "check the file and its rights") from None
         return descriptor, str(path), "file"

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from protocols.errors import DecodeError
 from protocols.signed import LARGEST, Believed, Envelope, Floor, Refused, Trust, Verify, believe, read, vouched
+from terminal_agent.durable import replace_whole, sync_folder
 from terminal_agent.errors import AgentError
 from terminal_agent.usb.commit import LONGEST_TRIAL_S, SHORTEST_TRIAL_S, Input, State, Trial, step
 from terminal_agent.usb.document import ExceptionText, PolicyText
@@ -152,7 +153,7 @@ class Store:
             raise NotTaken("no such exception", "`terminal-agent usb status` lists them")
         with self._alone():
             path.unlink()
-            _sync(path.parent)
+            sync_folder(path.parent)
 
     def _granted(self, now: Now, alarms: list[str]) -> list[Granted]:
         found = []
@@ -261,7 +262,7 @@ class Store:
     def _drop_trial(self) -> None:
         for name in ("trial.signed", "trial.json"):
             (self._folder / name).unlink(missing_ok=True)
-        _sync(self._folder)
+        sync_folder(self._folder)
 
     def _octets(self, path: Path) -> bytes:
         with path.open("rb") as file:
@@ -270,15 +271,8 @@ class Store:
     def _write(self, name: str, octets: bytes) -> None:
         """Whole or not at all, and on the disk."""
         path = self._folder / name
-        fresh = path.with_name(f"{path.name}.new")
         try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-            _sync(path.parent)
+            replace_whole(path, octets)
         except OSError as fault:
             raise NotTaken(f"{path}: {fault.strerror}", "is the disk full, or the folder another user's?") from None
 
@@ -305,11 +299,3 @@ def _policy_text(believed: Believed) -> PolicyText:
 
 def _said(fault: Exception) -> str:
     return fault.what if isinstance(fault, AgentError | Fault) else str(fault)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
