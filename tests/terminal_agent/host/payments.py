@@ -3,13 +3,17 @@
 """Payments in a journal for tests: begun, ended, and a journal as a dead agent leaves it. Tests nothing itself."""
 
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+from protocols.acquirer.message import Draft
 from protocols.telemetry.events import Event, make
+from terminal_agent.host.client import Reply
 from terminal_agent.host.journal import Journal
+from tests.terminal_agent.host.test_client import AT, REQUEST, answer_to, client
 
 BEGAN_MS = 1_780_000_000_000
+LATER = datetime(2026, 6, 7, 9, 0, 0, tzinfo=UTC)
 
 
 def begun(journal: Journal, amount: int = 4200) -> str:
@@ -37,3 +41,13 @@ def after_power_loss(journal: Journal, folder: Path) -> Journal:
         if path.is_file():
             shutil.copy(path, folder / path.name)
     return Journal.open(folder / source.name)
+
+
+def asked(journal: Journal) -> Draft:
+    """A question with the next trace number."""
+    return client().authorise(REQUEST, journal.next_stan(), AT)
+
+
+def reply(to: Draft, code: str = "00") -> Reply:
+    """The bank's answer to it."""
+    return Reply(answer_to(to, response_code=code, approval="A1B2C3" if code == "00" else None), b"")
