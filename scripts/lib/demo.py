@@ -290,9 +290,8 @@ class Demo:
         bin_folder = Path(command("terminal-agent")).parent
         for words in (
             f"export PATH={bin_folder}:$PATH TILLGUARD_SOCKET={self.folder}/agent.sock",
-            "terminal-agent pay --amount 18.00 --currency EUR      # below the CVM limit: no PIN",
+            *self.to_try(),
             "terminal-agent status",
-            "terminal-agent watch",
             f"terminal-agent audit verify {self.folder}/state/{TERMINAL}.audit.jsonl",
             f"cat {self.folder}/terminal.toml",
         ):
@@ -301,29 +300,64 @@ class Demo:
             while True:
                 time.sleep(3600)
 
+    def to_try(self) -> tuple[str, ...]:
+        """Commands for a person, while it runs."""
+        return (
+            "terminal-agent pay --amount 18.00 --currency EUR      # below the CVM limit: no PIN",
+            "terminal-agent watch",
+        )
 
-def main() -> int:
-    """Parse, run in a folder of its own, clean up."""
+
+def begun_parser(name: str, examples: str, **endings: str) -> argparse.ArgumentParser:
+    """The options that every demonstration of a payment has; ``endings`` are more of those of which one is chosen."""
     parser = argparse.ArgumentParser(
-        prog="scripts/demo",
-        description=EXAMPLES,
+        prog=f"scripts/{name}",
+        description=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
     kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
-    kind.add_argument("--torn", action="store_true", help="a card that signs leaves too early and comes back")
-    kind.add_argument("--replay", action="store_true", help="two payments, the second with the first one's PIN block")
-    kind.add_argument("--usb", action="store_true", help="no payment: a story of the USB bus and its policy")
-    parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
-    parser.add_argument("--card", default=CARDS[0], choices=CARDS, help=f"who pays (default {CARDS[0]})")
-    parser.add_argument("--pad", default="ipp-uic", choices=PADS, help="where the PIN is enciphered (default ipp-uic)")
+    for ending, words in endings.items():
+        kind.add_argument(f"--{ending}", action="store_true", help=words)
     parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
     parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
     parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
     parser.add_argument("--trace", action="store_true", help="the bytes of every wire, redacted by type")
     parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
+    return parser
+
+
+def played(demo: Demo) -> int:
+    """Run it, stop what it started whatever happens, and remove its folder; the exit code."""
+    try:
+        with demo.stations:
+            return demo.run()
+    except StationFailed as fault:
+        print(f"{demo.name}: error: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{demo.name}: interrupted; everything was stopped", file=sys.stderr)
+        return 130
+    finally:
+        if demo.pki is not None and demo.pki.poll() is None:  # interrupted while it wrote: it must not write on
+            demo.pki.kill()
+            demo.pki.wait()
+        shutil.rmtree(demo.folder, ignore_errors=True)
+
+
+def main() -> int:
+    """Parse, run in a folder of its own, clean up."""
+    parser = begun_parser(
+        "demo", EXAMPLES,
+        torn="a card that signs leaves too early and comes back",
+        replay="two payments, the second with the first one's PIN block",
+        usb="no payment: a story of the USB bus and its policy",
+    )  # fmt: skip
+    parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
+    parser.add_argument("--card", default=CARDS[0], choices=CARDS, help=f"who pays (default {CARDS[0]})")
+    parser.add_argument("--pad", default="ipp-uic", choices=PADS, help="where the PIN is enciphered (default ipp-uic)")
     options = parser.parse_args()
     if options.replay and options.pad == SOFTWARE:
         parser.error("--replay: a vault does not send a PIN block twice; that fault is the pad's")
@@ -336,21 +370,7 @@ def main() -> int:
         return usb_demo.play(usb_demo.STORY, screen.title, screen.line, screen.data, screen.paint)
     folder = Path(tempfile.mkdtemp(prefix="tillguard-demo-"))
     screen.line(screen.paint("Tillguard: one contactless payment with an encrypted PIN, from tap to approved", "1"))
-    demo = Demo(options, screen, folder)
-    try:
-        with demo.stations:
-            return demo.run()
-    except StationFailed as fault:
-        print(f"demo: error: {fault}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ndemo: interrupted; everything was stopped", file=sys.stderr)
-        return 130
-    finally:
-        if demo.pki is not None and demo.pki.poll() is None:  # interrupted while it wrote: it must not write on
-            demo.pki.kill()
-            demo.pki.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+    return played(Demo(options, screen, folder))
 
 
 if __name__ == "__main__":

@@ -6,20 +6,17 @@ The daemons register nowhere: pcscd runs in mounts and a network of its own, whe
 vpcd opens on every address, can be reached by the card alone; mosquitto listens on loopback.
 """
 
-import argparse
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from demo import Demo, Screen  # beside this file
+from demo import Demo, Screen, begun_parser, played  # beside this file
 from demo_profile import TERMINAL
 from fleet_lab import CLONED, FEWEST, FleetLab
 from stations import Station, StationFailed, command
@@ -192,46 +189,23 @@ class Lab(Demo):
     def _station(self, name: str) -> Station:
         return next(station for station in self.stations.running if station.name == name)
 
-    def keep(self) -> None:
-        """Leave it running until Ctrl-C."""
-        self.screen.title("still running; Ctrl-C ends it. Try, in another terminal:")
-        bin_folder = Path(command("terminal-agent")).parent
+    def to_try(self) -> tuple[str, ...]:
+        """Commands for a person, while it runs."""
         pids = {name: self._station(name).process.pid for name in ("pcscd", "card")}
-        for words in (
-            f"export PATH={bin_folder}:$PATH TILLGUARD_SOCKET={self.folder}/agent.sock",
+        return (
             f"export PCSCLITE_CSOCK_NAME={os.environ['PCSCLITE_CSOCK_NAME']}",
             "opensc-tool -l                        # or pcsc_scan, or any other PC/SC program",
             f"kill -USR1 {pids['card']}; sleep 1; kill -USR2 {pids['card']}     # take the card out, and put it in",
             f"kill -USR1 {pids['pcscd']}; sleep 1; kill -USR2 {pids['pcscd']}     # kill pcscd, and start it again",
             "terminal-agent pay --amount 18.00 --currency EUR",
-            "terminal-agent status",
-            f"terminal-agent audit verify {self.folder}/state/{TERMINAL}.audit.jsonl",
-            f"cat {self.folder}/terminal.toml",
-        ):
-            self.screen.line(f"  {words}")
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                time.sleep(3600)
+        )
 
 
 def main() -> int:
     """Parse, run in a folder of its own, clean up."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/lab",
-        description=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
-    kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
+    parser = begun_parser("lab", EXAMPLES)
     parser.add_argument("--t0", action="store_true", help="the card speaks T=0")
     parser.add_argument("--card", default="test-visa-contact", help="card profile (default test-visa-contact)")
-    parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
-    parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
-    parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
-    parser.add_argument("--trace", action="store_true", help="the bytes of every wire, redacted by type")
-    parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
     parser.add_argument("--fleet", type=int, metavar="N", help=f"an estate of N terminals instead ({FEWEST} or more)")
     options = parser.parse_args()
     if options.fleet is not None and options.fleet < FEWEST:
@@ -242,21 +216,7 @@ def main() -> int:
     if options.fleet is not None:
         return _fleet(options.fleet, screen, folder)
     screen.line(screen.paint("Tillguard: one contact payment with an encrypted PIN, on real daemons", "1"))
-    lab = Lab(options, screen, folder)
-    try:
-        with lab.stations:
-            return lab.run()
-    except StationFailed as fault:
-        print(f"lab: error: {fault}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nlab: interrupted; everything was stopped", file=sys.stderr)
-        return 130
-    finally:
-        if lab.pki is not None and lab.pki.poll() is None:  # interrupted while it wrote: it must not write on
-            lab.pki.kill()
-            lab.pki.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+    return played(Lab(options, screen, folder))
 
 
 def _fleet(count: int, screen: Screen, folder: Path) -> int:

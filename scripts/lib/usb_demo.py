@@ -13,43 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from usb_story import Happened, Player, policy_text
+from usb_story import Happened, OnFiles, Player, policy_text
 
 from device_profiles import catalog
-from device_profiles.serve.sysfs import Tree
-from device_profiles.twins.usbbus import UsbBus
 from device_profiles.twins.usbstory import Story, parse
-from protocols.usb.uevent import Uevent, decode
 from terminal_agent.usb.guard import Outcome
-from terminal_agent.usb.sysfs import Sysfs
 
 STORY = "a-night-at-the-till"
 COLOURS = {"allow": "32", "allow-interface": "33", "block": "31", "reject": "31"}
-
-
-class OnFiles:
-    """The virtual bus as a tree of files in a folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.twin = UsbBus()
-        self.bus = Sysfs(root)
-        self._tree = Tree(root, self.twin)
-
-    def show(self) -> None:
-        """The files say what the bus has."""
-        self._tree.show()
-
-    def settle(self) -> None:
-        """The bus does what was written."""
-        self._tree.settle()
-
-    def events(self, sent: list[bytes]) -> list[Uevent]:
-        """The kernel's datagrams, read."""
-        return [decode(one) for one in sent]
-
-    def lose(self) -> None:
-        """One goes astray."""
-        self.twin.lose()
 
 
 def play(name: str, title: Callable[[str], None], line: Callable[[str], None], data: Callable[[dict[str, Any]], None],

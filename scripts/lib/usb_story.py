@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from device_profiles import catalog
+from device_profiles.serve.sysfs import Tree
 from device_profiles.twins.usbbus import UsbBus
 from device_profiles.twins.usbstory import Step, Story
 from protocols.usb.conditions import Cadence
@@ -24,6 +25,7 @@ from terminal_agent.usb.document import ExceptionFile, ExceptionText, PolicyFile
 from terminal_agent.usb.document_text import parse_policy
 from terminal_agent.usb.guard import Bus, Duty, Guard, Outcome
 from terminal_agent.usb.policy import Granted, Now, Policy
+from terminal_agent.usb.sysfs import Sysfs
 
 
 class Rung(Protocol):
@@ -92,6 +94,31 @@ class TwinBus:
 
     def remove(self, port: str) -> None:
         self._twin.remove(port)
+
+
+class OnFiles:
+    """The agent's own sysfs code on a tree of files in a folder; events are handed over as octets."""
+
+    def __init__(self, root: Path) -> None:
+        self.twin = UsbBus()
+        self.bus = Sysfs(root)
+        self._tree = Tree(root, self.twin)
+
+    def show(self) -> None:
+        """The files say what the bus has."""
+        self._tree.show()
+
+    def settle(self) -> None:
+        """The bus does what was written."""
+        self._tree.settle()
+
+    def events(self, sent: Sequence[bytes]) -> list[Uevent]:
+        """The kernel's datagrams, read."""
+        return [decode(one) for one in sent]
+
+    def lose(self) -> None:
+        """One goes astray."""
+        self.twin.lose()
 
 
 class InMemory:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles.twins.usbstory import StoryError, parse
-from tests.flows.usb_stage import FILES, FakeSysfs, InMemory, missed, story
+from tests.flows.usb_stage import FILES, InMemory, OnFiles, missed, story
 
 NOT_RULES = ("implicit", "unreadable")
 
@@ -29,7 +29,7 @@ def test_in_memory(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_on_a_tree_of_files(name: str, tmp_path: Path) -> None:
-    assert missed(story(name), FakeSysfs(tmp_path)) == []
+    assert missed(story(name), OnFiles(tmp_path)) == []
 
 
 @pytest.mark.parametrize(("name", "rule"), [(name, rule) for name in FILES for rule in sorted(named_rules(name))])
