@@ -9,7 +9,7 @@ from typing import Any
 
 from protocols.ed25519 import verify
 from protocols.signed import Trust
-from protocols.telemetry.orders import Room, trust_fault
+from protocols.telemetry.orders import Room
 from terminal_agent.audit import AuditLog
 from terminal_agent.clock import GuardedClock
 from terminal_agent.flows.books import Books
@@ -21,6 +21,7 @@ from terminal_agent.flows.trial import Trial
 from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
 from terminal_agent.processes.identity import folder_of
+from terminal_agent.processes.persons import at_rest, by_profile, ledger_path
 from terminal_agent.processes.profile import TerminalProfile, load_text
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
@@ -29,7 +30,6 @@ from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 Trace = Callable[[str, str, str], None]
-LEDGER = "orders.db"
 
 
 class HeadOffice:
@@ -53,13 +53,13 @@ class HeadOffice:
         self._log = log
         self._recorder = recorder
         self._clock = clock
-        terminal, state = profile.terminal.id, profile.terminal.state
-        self._ledger = Ledger.open(state / LEDGER, terminal)
+        terminal = profile.terminal.id
+        self._ledger = Ledger.open(ledger_path(profile), terminal)
         self._till = TillRoom(self._ledger)
         self._orders = Ordering(
             terminal,
             self._ledger,
-            _trust(profile),
+            by_profile(profile),
             verify,
             recorder,
             clock,
@@ -104,6 +104,11 @@ class HeadOffice:
         )
         return self.reporter.run(), self._orders.run(), presence.run()
 
+    def persons(self) -> Trust | None:
+        """Whose signatures count here now, for orders and for grants; None: nobody's."""
+        known = self._orders.trust()
+        return known[0] if known else None
+
     def close(self) -> None:
         """Close the ledger."""
         self._ledger.close()
@@ -123,11 +128,7 @@ class HeadOffice:
         }
 
     def _profiles(self, path: Path) -> ProfileStore:
-        def trust() -> Trust | None:
-            known = self._orders.trust()
-            return known[0] if known else None
-
-        return _profile_store(self._profile, path, trust)
+        return _profile_store(self._profile, path, self.persons)
 
     def _usb(self) -> dict[Room, Act]:
         orders = self._profile.orders
@@ -149,13 +150,8 @@ def ordered(profile: TerminalProfile, path: Path) -> str | None:
     """
     if profile.orders is None:
         return None
-    ledger = Ledger.open(profile.terminal.state / LEDGER, profile.terminal.id)
-    try:
-        kept = ledger.trust
-        trust = kept[0] if kept else _trust(profile)
-        return _profile_store(profile, path, lambda: trust).in_force()
-    finally:
-        ledger.close()
+    trust = at_rest(profile)
+    return _profile_store(profile, path, lambda: trust).in_force()
 
 
 def _profile_store(profile: TerminalProfile, path: Path, trust: Callable[[], Trust | None]) -> ProfileStore:
@@ -167,13 +163,3 @@ def _profile_store(profile: TerminalProfile, path: Path, trust: Callable[[], Tru
             raise Fault("profile: without [orders]", "no order could take it back", Exit.REFUSED)
 
     return ProfileStore(profile.terminal.state, profile.terminal.id, trust, verify, check)
-
-
-def _trust(profile: TerminalProfile) -> Trust | None:
-    """Who may give orders by the profile; a list that nobody may rely on is a fault."""
-    if profile.orders is None:
-        return None
-    trust = load_trust(profile.orders.trust)
-    if fault := trust_fault(trust):
-        raise Fault(f"{profile.orders.trust}: {fault}", "see docs/reporting.md", Exit.USAGE)
-    return trust
