@@ -12,7 +12,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from device_profiles.model import LineSettings
 from protocols.audit_chain import Head, genesis
 from protocols.currency import currency as by_code
 from protocols.errors import DecodeError
@@ -31,16 +30,17 @@ from terminal_agent.flows.books import Books
 from terminal_agent.flows.clerk import Clerk, Underway
 from terminal_agent.flows.doorkeeping import Doorkeeper
 from terminal_agent.flows.lockdown import ANCHORED, Lockdown
+from terminal_agent.flows.proving import Prover
 from terminal_agent.flows.questions import NotAsked, Questions
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.flows.timekeeping import Timekeeper
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.seal import seal_key
 from terminal_agent.host.tcp import reached
-from terminal_agent.line.url import claim
 from terminal_agent.processes import worker_child
 from terminal_agent.processes.door import door_methods, doorkeeper
 from terminal_agent.processes.footprint import code_in_memory, settle
+from terminal_agent.processes.identity import folder_of
 from terminal_agent.processes.mouth import Mouth
 from terminal_agent.processes.office import HeadOffice, ordered
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, load_text, models, vault_settings
@@ -48,7 +48,7 @@ from terminal_agent.processes.vault_alarm import destroy_keys
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.processes.worker_child import SourceChild
-from terminal_agent.processes.workers import Lent, Workers, seal_key_lender
+from terminal_agent.processes.workers import Lent, Workers, line_lender, seal_key_lender
 from terminal_agent.report.outbox import Outbox
 from tillguard.exits import Exit
 from tillguard.voice import Fault
@@ -158,6 +158,7 @@ class Agent:
             self._books,
             self._clock,
             Questions(self._recorder, profile.timeouts.answer),
+            self._prover().proof,
             mouth.tell,
             trace or (lambda *said: None),
         )
@@ -280,6 +281,10 @@ class Agent:
             raise Fault("a keypad without a vault", "add [vault] to the profile", Exit.USAGE)
         return lenders
 
+    def _prover(self) -> Prover:
+        prove = self._keeper.office.prove if self._keeper is not None else None
+        return Prover(folder_of(self.profile).read, prove, secrets.token_bytes)
+
     def _methods(self) -> dict[str, Method]:
         def door() -> Doorkeeper:
             return doorkeeper(self.profile, self._office.persons, self._recorder.record, self._clock)
@@ -376,16 +381,6 @@ class Agent:
 
     async def _subscribed(self) -> object:
         return {"subscribed": True}
-
-
-def line_lender(spec: str, settings: LineSettings) -> Callable[[], Awaitable[Lent]]:
-    """Opens and locks a line at each asking."""
-
-    async def lend() -> Lent:
-        claimed = await claim(spec, settings)
-        return claimed.descriptor, claimed.name, claimed.kind.value
-
-    return lend
 
 
 def _unrecorded(payment: Underway, why: str, at_ms: int) -> dict[str, object]:
