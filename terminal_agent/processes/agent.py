@@ -139,14 +139,15 @@ class Agent:
         self._recorder.listen(mouth.event)
         self._keeper, self._keypad = None, found.pad if isinstance(found.pad, Keypad) else None
         if vault is not None:
-            keys = {"keys": self._keypad.codes} if self._keypad is not None else {}
-            self._keeper = VaultKeeper(vault, keys, self._recorder, trace)
+            codes = {"keys": self._keypad.codes} if self._keypad is not None else {}
+            self._keeper = VaultKeeper(vault, codes, self._recorder, trace)
             self._recorder.listen(self._keeper.heard)
         self._journal = Journal.open(state / "journal.db")
         self._books = Books(self._journal, self._recorder, self._clock, mouth.tell)
         self._timekeeper = Timekeeper(self._clock, time_file, self._recorder)
+        keys = self._keeper.office if self._keeper is not None else None
         self._office = HeadOffice(
-            profile, path, self._outbox, self._log, self._recorder, self._clock, self._diagnostics
+            profile, path, self._outbox, self._log, self._recorder, self._clock, self._diagnostics, keys
         )
         self._office.bar(self._books)
         numbers, fallbacks = UnpredictableNumbers(secrets.token_bytes), FallbackGuard()

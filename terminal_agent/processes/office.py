@@ -4,8 +4,9 @@
 
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocols.ed25519 import verify
 from protocols.signed import Trust
@@ -13,7 +14,8 @@ from protocols.telemetry.orders import Room
 from terminal_agent.audit import AuditLog
 from terminal_agent.clock import GuardedClock
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom
+from terminal_agent.flows.keys import KeyOffice
+from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom, VaultRoom
 from terminal_agent.flows.ordering import Act, Ordering
 from terminal_agent.flows.presence import Presence
 from terminal_agent.flows.reporting import Recorder
@@ -28,6 +30,9 @@ from terminal_agent.report.reporter import Reporter
 from terminal_agent.usb.trust import load_trust
 from tillguard.exits import Exit
 from tillguard.voice import Fault
+
+if TYPE_CHECKING:
+    from terminal_agent.flows.order_identity import Renewals
 
 Trace = Callable[[str, str, str], None]
 
@@ -46,8 +51,9 @@ class HeadOffice:
         recorder: Recorder,
         clock: GuardedClock,
         parts: Callable[[], Mapping[str, str]],
+        keys: KeyOffice | None,
     ) -> None:
-        """``parts``: how everything else stands, in words, for diagnostics."""
+        """``parts``: how everything else stands, in words, for diagnostics. ``keys``: of a vault, if there is one."""
         self._profile = profile
         self._outbox = outbox
         self._log = log
@@ -56,6 +62,7 @@ class HeadOffice:
         terminal = profile.terminal.id
         self._ledger = Ledger.open(ledger_path(profile), terminal)
         self._till = TillRoom(self._ledger)
+        self._renewals: Renewals | None = None
         self._orders = Ordering(
             terminal,
             self._ledger,
@@ -68,7 +75,9 @@ class HeadOffice:
                 Room.TILL: self._till,
                 Room.REPORT: ReportRoom(outbox, lambda: self.reporter),
                 Room.PROFILE: ProfileRoom(self._profiles(path), clock),
+                **({Room.VAULT: VaultRoom(keys)} if keys is not None else {}),
                 **self._usb(),
+                **self._identity(),
             },
         )
 
@@ -102,7 +111,8 @@ class HeadOffice:
             lambda: self._till.standing.value,
             self._profile.report.heartbeat_s,
         )
-        return self.reporter.run(), self._orders.run(), presence.run()
+        renewals = () if self._renewals is None else (self._renewals.run(),)
+        return self.reporter.run(), self._orders.run(), presence.run(), *renewals
 
     def persons(self) -> Trust | None:
         """Whose signatures count here now, for orders and for grants; None: nobody's."""
@@ -129,6 +139,18 @@ class HeadOffice:
 
     def _profiles(self, path: Path) -> ProfileStore:
         return _profile_store(self._profile, path, self.persons)
+
+    def _identity(self) -> dict[Room, Act]:
+        settings = self._profile.identity
+        if settings is None:
+            return {}
+        from terminal_agent.flows.order_identity import IdentityRoom, Renewals  # certificates, for those who have one
+        from terminal_agent.processes.identity import enrolment_of
+
+        enrolment = cache(lambda: enrolment_of(self._profile, settings, self._clock))
+        self._renewals = Renewals(enrolment, self._recorder.note, self._clock)
+        model = self._profile.pad.model
+        return {Room.IDENTITY: IdentityRoom(enrolment, model, self._recorder, lambda: self.reporter.reconnect())}
 
     def _usb(self) -> dict[Room, Act]:
         orders = self._profile.orders
