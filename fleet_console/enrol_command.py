@@ -14,9 +14,10 @@ from fleet_console.authority import Authority
 from fleet_console.enrolment import EnrolmentDesk, StepTaken
 from fleet_console.life_steps import GRAVE, LONGEST_S, LifeStep
 from fleet_console.persons import add_key, octets_of, signing_key, trust_of
+from fleet_console.renewals import Renewals
 from fleet_console.settings import load, needed
 from fleet_console.store.choose import open_store
-from protocols.ed25519 import verify
+from protocols.ed25519 import SigningKey, verify
 from protocols.errors import DecodeError, ProtocolError
 from protocols.identity.life import Step
 from protocols.signed import Envelope, read
@@ -35,6 +36,7 @@ examples:
   fleet-console enrol step thaw --terminal TG000001 --key ada.key --out thaw.step
   fleet-console enrol step --file thaw.step --key ben.key
   fleet-console enrol renew renewal --answer answer
+  fleet-console enrol renew --reported --key ada.key      what terminals applied for by order, answered by orders
   fleet-console enrol show TG000001
   fleet-console enrol crl --out revoked.pem
 """
@@ -66,13 +68,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     step.add_argument("--out", type=Path, metavar="FILE", help="where to leave it for the second person")
     step.add_argument("--answer", type=Path, metavar="FILE", help="where to write the answer for the terminal")
     add_key(step, needed=True)
-    for name, words in (
-        ("activate", "the certificate for a terminal whose merchant has the right code"),
-        ("renew", "the next certificate, for which the one in use stands"),
-    ):
-        made = verb(name, words)
-        made.add_argument("document", type=Path, metavar="FILE")
-        made.add_argument("--answer", type=Path, required=True, metavar="FILE", help="where to write the answer")
+    activate = verb("activate", "the certificate for a terminal whose merchant has the right code")
+    activate.add_argument("document", type=Path, metavar="FILE")
+    activate.add_argument("--answer", type=Path, required=True, metavar="FILE", help="where to write the answer")
+    renew = verb("renew", "the next certificate, for which the one in use stands")
+    renew.add_argument("document", nargs="?", type=Path, metavar="FILE", help="an application that somebody carried")
+    renew.add_argument("--answer", type=Path, metavar="FILE", help="where to write the answer to it")
+    renew.add_argument("--reported", action="store_true", help="all that terminals reported; answered by orders")
+    add_key(renew, needed=False)
     again = verb("answer", "write once more what was answered to an application")
     again.add_argument("--terminal", required=True, metavar="NAME", help="whose application")
     again.add_argument(
@@ -105,7 +108,10 @@ async def _within(args: argparse.Namespace, voice: Voice) -> None:
     database = await open_store(settings.store)
     try:
         desk = EnrolmentDesk(database, authority, trust, verify, _now_ms, os.urandom)
-        await _VERBS[args.verb](desk, args, voice)
+        if args.verb == "renew" and args.reported:
+            await _renew_reported(Renewals(database, desk, trust, _by_orders(args), _now_ms), voice)
+        else:
+            await _VERBS[args.verb](desk, args, voice)
     finally:
         await database.close()
 
@@ -198,8 +204,21 @@ async def _activate(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice)
 
 
 async def _renew(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    if args.document is None or args.answer is None:
+        hint = "fleet-console enrol renew renewal --answer answer"
+        raise Fault("enrol renew: FILE and --answer, or --reported and --key expected", hint, Exit.USAGE)
     _put(args.answer, await desk.renew(octets_of(args.document)))
     voice.answer({"answer": str(args.answer)}, f"{args.answer}: the certificate; terminal-agent identity take it")
+
+
+async def _renew_reported(renewals: Renewals, voice: Voice) -> None:
+    failed = 0
+    async for one in renewals.answer_all():
+        failed += bool(one.fault)
+        words = f"not renewed: {one.fault}" if one.fault else f"order {one.order} brings its certificate"
+        voice.answer({"terminal": one.terminal, "order": one.order, "fault": one.fault}, f"{one.terminal}: {words}")
+    if failed:
+        raise Fault(f"{failed} applications were not answered", "the reasons are above", Exit.REFUSED)
 
 
 async def _again(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
@@ -210,6 +229,13 @@ async def _again(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) ->
 async def _crl(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
     _put(args.out, await desk.revocation_list())
     voice.answer({"written": str(args.out)}, f"{args.out}: written; let the broker read it anew (SIGHUP)")
+
+
+def _by_orders(args: argparse.Namespace) -> SigningKey:
+    if args.key is None or args.document is not None or args.answer is not None:
+        hint = "fleet-console enrol renew --reported --key ada.key"
+        raise Fault("enrol renew --reported: --key and nothing else expected", hint, Exit.USAGE)
+    return signing_key(args)
 
 
 def _fault(text: str) -> tuple[str, str]:

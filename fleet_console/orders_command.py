@@ -113,7 +113,8 @@ def _argument(text: str, known: tuple[Argument, ...]) -> tuple[str, of.Value]:
     if argument is None or not found:
         raise EncodeError(f"--set: {', '.join(f'{one.name}=…' for one in known) or 'no argument'} expected")
     if value.startswith("@"):
-        value = octets_of(Path(value[1:])).decode("utf-8", "replace").strip()
+        octets = octets_of(Path(value[1:]))
+        value = of.document_text(octets) if argument.kind is of.DOCUMENT else octets.decode("utf-8", "replace").strip()
     if argument.kind is of.COUNT:
         if not value.isascii() or not value.isdigit():
             raise EncodeError(f"--set {name}: a whole number expected")

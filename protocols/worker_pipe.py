@@ -67,6 +67,7 @@ class Verb(StrEnum):
     NOTE = "note"
     CONCLUDE = "conclude"
     PEOPLE = "people"
+    PROVE = "prove"
     # The worker tells the agent.
     PART = "part"
     SESSION = "session"
@@ -110,6 +111,7 @@ FIELDS: Mapping[Verb, Mapping[str, Kind]] = MappingProxyType(
         Verb.NOTE: {"name": _W, "fields": _E},
         Verb.CONCLUDE: {"payment": _W, "fields": _E, "code": _W, "amount": _N, "currency": _W, "sealed": _O},
         Verb.PEOPLE: {"payment": _W, "about": _W, "options": _W},
+        Verb.PROVE: {"payment": _W},
         Verb.PART: {"name": _W, "up": _F, "words": _W},
         Verb.SESSION: {"key": _O, "check_value": _W},
         Verb.PAUSE: {"ms": _N},
@@ -150,6 +152,7 @@ ANSWERS: Mapping[Verb, Mapping[str, Kind]] = MappingProxyType(
         Verb.RECORD: {"at_ms": _N},
         Verb.CONCLUDE: {"at_ms": _N, "fields": _E},
         Verb.PEOPLE: {"answered": _F, "answer": _N},
+        Verb.PROVE: {"binding": _W},
     }
 )  # fmt: skip
 """The fields of each answer; a verb that is not here is answered with none."""

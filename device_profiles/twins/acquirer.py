@@ -261,6 +261,10 @@ class Host:
         entry, known = self._entered(message, checks, key)
         if known is not None:
             return known
+        refusal, check = self._bindings.judge(message)
+        checks |= {"binding": check} if check else {}
+        if refusal:
+            return self._not_bound(entry, refusal, checks, key)
         account = self._issuer.account_of(message)
         entry.reference = message.reference or _reference(now, self._ledger.next_number())
         outcome = _Outcome(APPROVED, ("advice booked",), checks, key, reference=entry.reference)

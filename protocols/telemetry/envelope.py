@@ -26,7 +26,7 @@ from protocols.telemetry.events import KINDS, Event, Lane, Value, check
 from protocols.telemetry.topics import is_terminal_name
 
 VERSION = 2
-LARGEST_REPORT = 8_192  # octets; the longest event of the registry takes under 4,000
+LARGEST_REPORT = 8_192  # octets; the longest event of the registry takes under 6,500
 LARGEST_COUNT = (1 << 63) - 1  # boot and seq: what SQLite and every JSON library in use keep exact
 WILL_SEQ = 0
 WILL_EVENT = "agent.lost"

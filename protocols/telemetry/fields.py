@@ -73,6 +73,7 @@ def one_time_reference(octets: bytes) -> str:
 
 
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+_DIGITS_OF = str.maketrans("abcdefghijklmnop", "0123456789abcdef")
 
 
 def _number(value: Value) -> str | None:
@@ -149,6 +150,19 @@ HASH = _shaped("hash", "SHA-256, hexadecimal", "[0-9a-f]{64}", "64 hexadecimal d
 _RANGES = "ranges of at most 11 digits, such as 1..5,7,9..12"
 _RANGE = r"[0-9]{1,11}(?:\.\.[0-9]{1,11})?"
 RANGES = _shaped("ranges", _RANGES, f"(?=.{{1,{LONGEST_RANGES}}}$){_RANGE}(?:,{_RANGE})*")
+LONGEST_DOCUMENT = 3_000  # octets of a document of an enrolment: within what a report may have
+_DOCUMENT = f"a document, each octet as two letters a to p, at most {LONGEST_DOCUMENT} octets"
+DOCUMENT = _shaped("document", _DOCUMENT, f"(?:[a-p]{{2}}){{1,{LONGEST_DOCUMENT}}}")
+
+
+def document_text(octets: bytes) -> str:
+    """A document's octets as a field's text: letters only, so that nothing in it reads as an account number."""
+    return octets.hex().translate(_LETTERS)
+
+
+def document_octets(text: str) -> bytes:
+    """The other way, for text that :data:`DOCUMENT` takes."""
+    return bytes.fromhex(text.translate(_DIGITS_OF))
 
 
 def _envelope(value: Value) -> str | None:

@@ -12,13 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from terminal_agent.api.rpc import INVALID_PARAMS, INVALID_REQUEST
+from terminal_agent.api.rpc import INVALID_PARAMS, INVALID_REQUEST, REFUSED
 from terminal_agent.config import Identity
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 SOCKET_VARIABLE = "TILLGUARD_SOCKET"
 DEFAULT_SOCKET = Identity("DEFAULT0", "DEFAULT").socket  # where an agent listens whose profile says nothing
+
+_EXITS = {INVALID_PARAMS: Exit.USAGE, INVALID_REQUEST: Exit.USAGE, REFUSED: Exit.REFUSED}
 
 
 def add_socket_option(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +89,7 @@ class AgentClient:
                 self._events.append(document["params"])
             elif "error" in document:
                 error = document["error"]
-                code = Exit.USAGE if error["code"] in (INVALID_PARAMS, INVALID_REQUEST) else Exit.FAILED
+                code = _EXITS.get(error["code"], Exit.FAILED)
                 raise Fault(error["message"], error.get("data", {}).get("hint", ""), code)
             else:
                 return document["result"]

@@ -97,7 +97,7 @@ async def _enter(options: argparse.Namespace, call: Call, voice: Voice) -> None:
         entered = await call("technician.code", **who, code=_code(options))
     else:
         key = _key(options.key)
-        hello = {} if options.profile is not None else await call("agent.hello")
+        hello = {} if options.profile is not None else await call("system.hello")
         terminal = hello.get("terminal") or _terminal(options.profile)
         challenge = bytes.fromhex((await call("technician.challenge"))["challenge"])
         signature = key.sign(to_be_answered(terminal, Action(options.action), challenge))

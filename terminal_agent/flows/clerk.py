@@ -49,16 +49,20 @@ PERMITTED: Mapping[Phase, frozenset[Verb]] = MappingProxyType(
         Phase.PAYING: _ALWAYS
         | {
             Verb.NUMBER, Verb.PRESENTED, Verb.CHIP, Verb.ENTER, Verb.ANSWERED, Verb.WITHDRAWN, Verb.RECORD,
-            Verb.CONCLUDE, Verb.PEOPLE,
+            Verb.CONCLUDE, Verb.PEOPLE, Verb.PROVE,
         },
         Phase.OVER: _ALWAYS,
     }
 )  # fmt: skip
-"""What may be asked when. LEND and PEOPLE are answered elsewhere: they are no matter of the books."""
+"""What may be asked when. LEND, PEOPLE and PROVE are answered elsewhere: they are no matter of the books."""
 
 NOTES = frozenset({"device.lost", "device.back", "host.signed_on", "host.refused", "advice.stuck"})
 RECORDS = frozenset({"payment.step", "payment.alert"})
 """The events that a worker may have written; the rest of a payment's story the agent writes itself."""
+
+
+MOST_PROOFS = 2
+"""Of the binding, in one payment: for the question to the acquirer, and for the advice where asking was in vain."""
 
 
 class NotNow(AgentError):
@@ -76,6 +80,8 @@ class Underway:
         self.currency = currency
         self.began_ms = began_ms
         self.wishes = wishes
+        self.proofs = 0
+        """How many proofs of the binding were asked for."""
         self.known: dict[str, Value] = {}
         """What the end of it says of the card, from the journal's entry on."""
         self.taken = False
@@ -147,6 +153,14 @@ class Clerk:
             self._own(payment)
         if verb not in PERMITTED[self.phase]:
             raise NotNow(f"a worker that is {self.phase} asked for '{verb}'")
+
+    def require_proof(self, payment: str) -> None:
+        """As :meth:`require`, for a proof of the binding; raises :class:`NotNow` for more than a payment can need."""
+        self.require(Verb.PROVE, payment)
+        underway = self._own(payment)
+        underway.proofs += 1
+        if underway.proofs > MOST_PROOFS:
+            raise NotNow("a worker wanted more proofs of the binding than a payment has messages")
 
     def serve(self, question: Question) -> Values:
         """The answer's fields; raises the :class:`AgentError` that the worker is told, or :class:`NotNow`."""

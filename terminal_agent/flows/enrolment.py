@@ -82,8 +82,8 @@ class Enrolment:
         record = self.folder.read()
         if record.binding is None or not record.in_use:
             raise IdentityError("no certificate is in use", "apply first: terminal-agent identity apply")
-        key = self.folder.slot(record.in_use).key
-        return documents.endorse(self._ask(record, record.binding, model), _signer(key))
+        endorser = _signer(self.folder.slot(record.in_use).key)
+        return documents.endorse(self._ask(record, record.binding, model), endorser)
 
     @_alone
     def rebind(self, binding: Binding, model: str) -> bytes:
@@ -92,14 +92,15 @@ class Enrolment:
         if not record.in_use:
             raise IdentityError("no certificate is in use", "apply first: terminal-agent identity apply")
         _sound(binding)
-        return documents.endorse(self._ask(record, binding, model), _signer(self.folder.slot(record.in_use).key))
+        endorser = _signer(self.folder.slot(record.in_use).key)
+        return documents.endorse(self._ask(record, binding, model), endorser)
 
     @_alone
     def recover(self, binding: Binding, model: str, technician: Path) -> bytes:
         """Give up all keys and begin anew; a technician's key stands for the application, the code is still needed."""
         _sound(binding)
-        record = self.folder.wipe(Life.APPLIED)
-        return documents.endorse(self._ask(record, binding, model), _signer(technician))
+        endorser = _signer(technician)  # first: what is wiped does not come back
+        return documents.endorse(self._ask(self.folder.wipe(Life.APPLIED), binding, model), endorser)
 
     @_alone
     def take(self, octets: bytes) -> str:

@@ -21,6 +21,7 @@ from protocols.vault import (
     Inventory,
     Load,
     LoadToken,
+    Prove,
     Refusal,
     Refused,
     Renew,
@@ -92,6 +93,10 @@ class KeyOffice:
     async def challenge(self) -> bytes:
         """What custodians sign."""
         return await self._result(Challenge())
+
+    async def prove(self, challenge: bytes) -> bytes:
+        """The binding key's answer, one whole block."""
+        return await self._result(Prove(challenge))
 
     async def load(self, slot: str, block: str, ksn: bytes, approvals: bytes) -> str:
         """A key block into a slot."""

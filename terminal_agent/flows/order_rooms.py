@@ -14,6 +14,7 @@ from protocols.telemetry.events import fit
 from protocols.telemetry.orders import Order
 from terminal_agent.clock import Clock
 from terminal_agent.errors import AgentError
+from terminal_agent.flows.keys import KeyOffice
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
@@ -105,6 +106,25 @@ class ProfileRoom:
         except Fault as fault:
             raise AgentError(fault.what, fault.hint) from None
         return f"profile version {version}, in force from the next start"
+
+
+class VaultRoom:
+    """A new key for one of the vault's slots. The vault judges it; no order stands for its custodians."""
+
+    def __init__(self, keys: KeyOffice) -> None:
+        self._keys = keys
+
+    async def __call__(self, order: Order) -> str:
+        """Load it; where it waits behind another one, let it serve."""
+        slot = str(order.arguments["slot"])
+        loaded = await self._keys.load(slot, str(order.arguments["block"]), b"", b"")
+        check_value = loaded.split()[1]
+        if " waits" in loaded:
+            try:
+                await self._keys.rotate(slot, b"")
+            except AgentError as fault:
+                raise AgentError(f"key {check_value} waits in slot {slot}: {fault.what}", "see keys list") from None
+        return f"key {check_value} serves in slot {slot}"
 
 
 def envelope_of(order: Order) -> Envelope:

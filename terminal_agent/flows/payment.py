@@ -10,7 +10,6 @@ owed back (books.py). The PIN is typed at the pad and enciphered there; this pro
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from protocols.currency import Currency
 from protocols.errors import ProtocolError
@@ -45,7 +44,7 @@ from terminal_agent.flows.card_pin import PinNotEntered, at_pad, at_reader
 from terminal_agent.flows.card_present import Hands, InsertedCard, tap
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.endings import SIGNATURE_OPTIONS, SIGNED, End, Ending, after_signature, chosen, end_of
-from terminal_agent.flows.ports import Accounts, Fallbacks, Notes, Numbers
+from terminal_agent.flows.ports import Accounts, Fallbacks, Notes, Numbers, ProveBinding, Timeouts, no_binding
 from terminal_agent.flows.questions import About, Asking, Questions
 from terminal_agent.host.advice import Offline
 from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
@@ -53,15 +52,6 @@ from terminal_agent.host.port import HostUnreachable
 from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut, encipherer
 
 OFFLINE_APPROVED, UNABLE_APPROVED = "Y1", "Y3"  # EMV 4.4 Book 4, Annex A6: without asking, and after asking in vain
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long each side may take, in seconds."""
-
-    card_s: float = 30.0
-    pin_s: float = 60.0
-    answer_s: float = 60.0
 
 
 class Payment:
@@ -135,7 +125,7 @@ class Payment:
         self._chip_ended("contactless", card)
         self._show(card)
         if card.decision is Decision.APPROVED:
-            return self._approved_offline(card, OFFLINE_APPROVED, "contactless")
+            return await self._approved_offline(card, OFFLINE_APPROVED, "contactless")
         if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
             await self._enter_pin(card.pan)
         return End(*end_of(await self._authorise(card, "contactless")))
@@ -177,7 +167,7 @@ class Payment:
         self._chip_ended("contact", card)
         self._show(card)
         if card.decision is Decision.APPROVED:
-            return self._approved_offline(card, OFFLINE_APPROVED)
+            return await self._approved_offline(card, OFFLINE_APPROVED)
         reply = await self._authorise_inserted(inserted, card)
         if isinstance(reply, End):
             return reply
@@ -205,12 +195,12 @@ class Payment:
                 final = await inserted.tell(None, failed=not books)
                 self._tell(final.notes[len(card.notes) :])
                 if books and final.decision is Decision.APPROVED:
-                    return self._approved_offline(final, UNABLE_APPROVED)
+                    return await self._approved_offline(final, UNABLE_APPROVED)
             raise
 
-    def _approved_offline(self, card: EmvOutcome, code: str, interface: Interface = "contact") -> End:
+    async def _approved_offline(self, card: EmvOutcome, code: str, interface: Interface = "contact") -> End:
         """Card and terminal approved without the acquirer, which hears of it in an advice with this ``code``."""
-        self._offline = Offline(self._asked(card, interface), code)
+        self._offline = Offline(await self._asked(card, interface), code)
         self._step("advice", "acquirer", f"approved offline ({code}): the acquirer is told as soon as it can be")
         return End(Ending.APPROVED, "", code)
 
@@ -318,7 +308,7 @@ class Payment:
         how = f"format {entered.block_format}, enciphered by {encipherer(pad)}"
         self._step("pin-block", "pad", f"PIN block of {how}; KSN {ksn}")
 
-    def _asked(self, card: EmvOutcome, interface: Interface) -> AuthorisationRequest:
+    async def _asked(self, card: EmvOutcome, interface: Interface) -> AuthorisationRequest:
         if card.pan is None:
             raise End(Ending.FAILED, "the card gave no account number")
         return AuthorisationRequest(
@@ -331,11 +321,12 @@ class Payment:
             icc_data=card.icc_data,
             interface=interface,
             pin=self._pin,
+            binding=await self._till.prove(self.identifier),
         )
 
     async def _authorise(self, card: EmvOutcome, interface: Interface) -> Reply:
         till = self._till
-        request = self._asked(card, interface)
+        request = await self._asked(card, interface)
         if not till.acquiring.signed_on:
             await till.acquiring.sign_on()
         key = f"session key check value {till.acquiring.check_value}"
@@ -375,6 +366,7 @@ class Till:
         numbers: Numbers | None = None,
         fallbacks: Fallbacks | None = None,
         questions: Asking | None = None,
+        prove: ProveBinding = no_binding,
     ) -> None:
         """``numbers``, ``fallbacks`` and ``questions``: where somebody else has them from one payment to the next."""
         self.terminal = terminal
@@ -388,6 +380,7 @@ class Till:
         self.numbers = numbers or UnpredictableNumbers(entropy)
         self.fallbacks = fallbacks or FallbackGuard()
         self.questions = questions or Questions(recorder, timeouts.answer_s)
+        self.prove = prove
         self.timeouts = timeouts
         self.authorities = authorities
         self.exceptions = exceptions

@@ -3,16 +3,34 @@
 """What the steps of a payment need of whoever keeps its books: in this process, or at the other end of a pipe."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from protocols.acquirer.message import Draft
 from protocols.currency import Currency
+from protocols.identity.binding import Proof
 from protocols.telemetry.events import Event, Value
 from terminal_agent.emv.fallback import Fallback, Interface
 from terminal_agent.host.advice import Advice, Offline
 from terminal_agent.host.client import Reply
 from terminal_agent.host.reversal import Reversal, ReversalReason
+
+ProveBinding = Callable[[str], Awaitable[Proof | None]]
+"""A proof of the terminal's binding for one message of a payment; None where the terminal carries none."""
+
+
+async def no_binding(_: str) -> None:
+    """Of a terminal that was bound to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each side may take, in seconds."""
+
+    card_s: float = 30.0
+    pin_s: float = 60.0
+    answer_s: float = 60.0
 
 
 class Notes(Protocol):

@@ -16,6 +16,7 @@ from protocols.acquirer.message import Draft
 from protocols.acquirer.mti import Mti
 from protocols.acquirer.values import OriginalData
 from protocols.currency import Currency
+from protocols.identity.binding import Proof, read_proof
 from protocols.telemetry.events import Event, Value, fit
 from protocols.worker_pipe import Verb
 from terminal_agent.emv.fallback import Fallback, Interface
@@ -125,6 +126,18 @@ class RemoteQuestions:
         listed = "\n".join(fit(option) for option in options)  # a label that is an account number stays here
         answer = await self._agent.wait(Verb.PEOPLE, payment=payment, about=about.value, options=listed)
         return int(answer["answer"]) if answer["answered"] else None
+
+
+class RemoteProver:
+    """See :data:`terminal_agent.flows.ports.ProveBinding`: the agent has the vault make it."""
+
+    def __init__(self, agent: Asker) -> None:
+        self._agent = agent
+
+    async def __call__(self, payment: str) -> Proof | None:
+        """For one message of a payment."""
+        text = (await self._agent.wait(Verb.PROVE, payment=payment))["binding"]
+        return read_proof(text) if text else None
 
 
 class RemoteBooks:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from protocols.identity.binding import read_proof
 from protocols.pan import Pan
 from protocols.telemetry.events import Event, Value, make
 from terminal_agent.host.client import AuthorisationRequest, OfflineAdvice, retrieval_reference
@@ -72,6 +73,7 @@ def close_up(seal: Seal, payment: str, offline: Offline) -> SealedAdvice:
     request = offline.request
     clear = {"pan": request.pan.digits, "expiry": request.expiry, "sequence": request.sequence_number}
     clear |= {"interface": request.interface, "icc": request.icc_data.hex()}
+    clear |= {"binding": request.binding.encode() if request.binding else ""}
     sealed = seal.close_in(json.dumps(clear).encode(), payment)
     return SealedAdvice(request.amount, request.currency, offline.code, sealed)
 
@@ -89,6 +91,7 @@ def open_up(seal: Seal, row: SealedRow) -> Advice:
         icc_data=bytes.fromhex(clear["icc"]),
         interface=clear["interface"],
         pin=None,
+        binding=read_proof(proof) if (proof := clear.get("binding", "")) else None,  # older ones have none
     )
     content = OfflineAdvice(request, row.code, row.stan, datetime.fromisoformat(row.at), repeated=row.attempts > 0)
     return Advice(row.ref, row.payment, row.attempts, content)

@@ -196,7 +196,9 @@ class Folder:
         return after
 
     def tidy(self) -> None:
-        """Destroy what no record names: a key that a kill left behind."""
+        """Destroy what no record names: a key that a kill left behind. Makes no folder where none is."""
+        if not self.path.is_dir():
+            return
         with self.alone():
             record = self.read()
             for name in SLOTS:

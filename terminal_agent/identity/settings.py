@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The profile's [identity] section: the five elements as the contract says them, and whose word on them counts."""
+"""The profile's [identity] section: the five elements as the contract says them, and whose seal on answers counts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,6 @@ class IdentitySettings:
     """The machine's serial number, 4 to 32 letters, digits and hyphens."""
     location: str
     """Where it stands: latitude and longitude as in +52.5200+013.4050 (ISO 6709)."""
-    trust: Path | None = None
-    """JSON file with the persons whose signatures grant technicians something; without it nobody is let in."""
 
     def __post_init__(self) -> None:
         for name, words in self.binding("M").faults().items():

@@ -58,13 +58,13 @@ class _Tries:
 
 
 class Technicians:
-    """The grants of one terminal, and the lock. ``trust`` says whose signatures make a grant."""
+    """The grants of one terminal, and the lock. ``trust`` says whose signatures make a grant now; None: nobody's."""
 
     def __init__(
         self,
         folder: Path,
         terminal: str,
-        trust: Trust,
+        trust: Callable[[], Trust | None],
         verify: Verify,
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
@@ -176,12 +176,15 @@ class Technicians:
         return found
 
     def _believed(self, octets: bytes) -> tuple[Grant, tuple[str, ...]]:
+        trust = self._trust()
+        if trust is None:
+            raise NotLetIn("nobody may grant anything here", "name who may in [orders] trust: docs/identity.md")
         try:
             if len(octets) > LARGEST_GRANT:
                 raise DecodeError("grant", f"at most {LARGEST_GRANT} octets expected")
             believed = believe(
                 read(octets),
-                self._trust,
+                trust,
                 self._verify,
                 kind=KIND,
                 terminal=self._terminal,

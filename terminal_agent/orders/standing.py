@@ -32,7 +32,7 @@ TRANSITIONS = {
 
 _CHANGES = frozenset(command for _, command in TRANSITIONS)
 _ANSWERS = frozenset({"ping", "diagnostics", "resend"})
-_ACTS = frozenset({"policy", "profile", "exception", "rotate-keys", "renew-certificate"})
+_ACTS = frozenset({"policy", "profile", "exception", "rotate-keys", "renew-certificate", "certificate"})
 PERMITTED = {
     Standing.OPEN: _ANSWERS | _ACTS | {"lock", "freeze"},
     Standing.LOCKED: _ANSWERS | _ACTS | {"unlock", "freeze"},

@@ -4,20 +4,18 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Awaitable, Callable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from device_profiles.model import LineSettings
 from protocols.audit_chain import Head, genesis
 from protocols.currency import currency as by_code
 from protocols.errors import DecodeError
-from protocols.telemetry.events import Event, fit, words
+from protocols.telemetry.events import Event, fit
 from terminal_agent.api.methods import Method, Methods, Parameter
 from terminal_agent.api.rpc import BUSY, INVALID_PARAMS, NOT_FOUND, UNAVAILABLE, RpcError
 from terminal_agent.api.server import SUBSCRIBE, ApiServer
@@ -30,23 +28,27 @@ from terminal_agent.emv.unpredictable import UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.books import Books
 from terminal_agent.flows.clerk import Clerk, Underway
+from terminal_agent.flows.doorkeeping import Doorkeeper
 from terminal_agent.flows.lockdown import ANCHORED, Lockdown
+from terminal_agent.flows.proving import Prover
 from terminal_agent.flows.questions import NotAsked, Questions
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.flows.timekeeping import Timekeeper
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.seal import seal_key
 from terminal_agent.host.tcp import reached
-from terminal_agent.line.url import claim
 from terminal_agent.processes import worker_child
+from terminal_agent.processes.door import door_methods, doorkeeper
 from terminal_agent.processes.footprint import code_in_memory, settle
+from terminal_agent.processes.identity import folder_of
+from terminal_agent.processes.mouth import Mouth
 from terminal_agent.processes.office import HeadOffice, ordered
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, load_text, models, vault_settings
 from terminal_agent.processes.vault_alarm import destroy_keys
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.processes.worker_child import SourceChild
-from terminal_agent.processes.workers import Lent, Workers, seal_key_lender
+from terminal_agent.processes.workers import Lent, Workers, line_lender, seal_key_lender
 from terminal_agent.report.outbox import Outbox
 from tillguard.exits import Exit
 from tillguard.voice import Fault
@@ -82,7 +84,7 @@ def _ordered(profile: TerminalProfile, path: Path) -> str | None:
 
 
 def _served(profile: TerminalProfile, profile_path: Path, source: SourceChild, *, as_json: bool, trace: bool) -> int:
-    mouth = _Mouth(as_json)
+    mouth = Mouth(as_json)
     found = models(profile, profile_path)
     own = vault_settings(profile, profile_path) if profile.vault is not None else None
     try:
@@ -104,30 +106,6 @@ def _served(profile: TerminalProfile, profile_path: Path, source: SourceChild, *
     return 0
 
 
-class _Mouth:
-    """Where the daemon's own output goes: JSON lines for a program, words for a person. Nobody there: it goes on."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-
-    def say(self, document: dict[str, object], text: str) -> None:
-        with contextlib.suppress(OSError):  # a full disk, a closed pipe: no payment may depend on them
-            sys.stdout.write((json.dumps(document, ensure_ascii=False) if self._as_json else text) + "\n")
-            sys.stdout.flush()
-
-    def tell(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(f"terminal-agent: {text}\n")
-
-    def event(self, event: Event) -> None:
-        document = {"event": "event", "name": event.name, "at_ms": event.at_ms, "fields": dict(event.fields)}
-        self.say(document, f"{event.name}: {words(event)}")
-
-    def traffic(self, wire: str, direction: str, text: str) -> None:
-        document: dict[str, object] = {"event": "traffic", "wire": wire, "direction": direction, "text": text}
-        self.say(document, f"{wire} {direction} {text}")
-
-
 class Agent:
     """Everything that lives as long as the process, wired once."""
 
@@ -136,7 +114,7 @@ class Agent:
         profile: TerminalProfile,
         path: Path,
         found: Models,
-        mouth: _Mouth,
+        mouth: Mouth,
         source: SourceChild,
         trace: Trace | None,
         vault: VaultSettings | None = None,
@@ -161,14 +139,15 @@ class Agent:
         self._recorder.listen(mouth.event)
         self._keeper, self._keypad = None, found.pad if isinstance(found.pad, Keypad) else None
         if vault is not None:
-            keys = {"keys": self._keypad.codes} if self._keypad is not None else {}
-            self._keeper = VaultKeeper(vault, keys, self._recorder, trace)
+            codes = {"keys": self._keypad.codes} if self._keypad is not None else {}
+            self._keeper = VaultKeeper(vault, codes, self._recorder, trace)
             self._recorder.listen(self._keeper.heard)
         self._journal = Journal.open(state / "journal.db")
         self._books = Books(self._journal, self._recorder, self._clock, mouth.tell)
         self._timekeeper = Timekeeper(self._clock, time_file, self._recorder)
+        keys = self._keeper.office if self._keeper is not None else None
         self._office = HeadOffice(
-            profile, path, self._outbox, self._log, self._recorder, self._clock, self._diagnostics
+            profile, path, self._outbox, self._log, self._recorder, self._clock, self._diagnostics, keys
         )
         self._office.bar(self._books)
         numbers, fallbacks = UnpredictableNumbers(secrets.token_bytes), FallbackGuard()
@@ -180,6 +159,7 @@ class Agent:
             self._books,
             self._clock,
             Questions(self._recorder, profile.timeouts.answer),
+            self._prover().proof,
             mouth.tell,
             trace or (lambda *said: None),
         )
@@ -302,7 +282,14 @@ class Agent:
             raise Fault("a keypad without a vault", "add [vault] to the profile", Exit.USAGE)
         return lenders
 
+    def _prover(self) -> Prover:
+        prove = self._keeper.office.prove if self._keeper is not None else None
+        return Prover(folder_of(self.profile).read, prove, secrets.token_bytes)
+
     def _methods(self) -> dict[str, Method]:
+        def door() -> Doorkeeper:
+            return doorkeeper(self.profile, self._office.persons, self._recorder.record, self._clock)
+
         return {
             "system.hello": Method("version, terminal and the state of every part", {}, self._hello),
             "payment.start": Method(
@@ -323,6 +310,7 @@ class Agent:
             "payment.status": Method("how a payment stands", {"payment": Parameter(str, 32)}, self._payment_status),
             SUBSCRIBE: Method("events on this connection from now on", {}, self._subscribed),
             **(self._keeper.methods() if self._keeper is not None else {}),
+            **door_methods(cache(door)),
         }
 
     async def _hello(self) -> object:
@@ -394,16 +382,6 @@ class Agent:
 
     async def _subscribed(self) -> object:
         return {"subscribed": True}
-
-
-def line_lender(spec: str, settings: LineSettings) -> Callable[[], Awaitable[Lent]]:
-    """Opens and locks a line at each asking."""
-
-    async def lend() -> Lent:
-        claimed = await claim(spec, settings)
-        return claimed.descriptor, claimed.name, claimed.kind.value
-
-    return lend
 
 
 def _unrecorded(payment: Underway, why: str, at_ms: int) -> dict[str, object]:

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from protocols.ed25519 import verify
-from protocols.errors import DecodeError
 from protocols.identity.grants import Action, Grant
 from protocols.signed import Trust
 from protocols.telemetry.events import make
-from protocols.telemetry.orders import read_trust
 from terminal_agent.api.methods import Method, Methods, Parameter
 from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, Request, RpcError
 from terminal_agent.audit import AuditLog
@@ -24,56 +22,63 @@ from terminal_agent.clock import Clock
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.doorkeeping import Doorkeeper, Record
 from terminal_agent.identity.folder import IdentityError
-from terminal_agent.identity.settings import IdentitySettings
 from terminal_agent.identity.technicians import LARGEST_GRANT, Admission, Technicians
 from terminal_agent.processes.identity import clock_of, folder_of, settings_of
+from terminal_agent.processes.persons import at_rest
 from terminal_agent.processes.profile import TerminalProfile, load
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 Call = Callable[..., Awaitable[Any]]
 """Method and parameters in, its result out."""
-LARGEST_TRUST = 65_536
 _PERSON = Parameter(str, 160)
 _ACTION = Parameter(str, 16)
 
 
-def doorkeeper(terminal: TerminalProfile, settings: IdentitySettings, record: Record, clock: Clock) -> Doorkeeper:
-    """The door of one terminal; :class:`Fault` where the list of persons cannot be read."""
+def doorkeeper(
+    terminal: TerminalProfile, trust: Callable[[], Trust | None], record: Record, clock: Clock
+) -> Doorkeeper:
+    """The door of one terminal. ``trust``: whose grants count now, the same persons as for its orders."""
+    if terminal.identity is None:
+        raise IdentityError("this terminal lets nobody in: its profile has no [identity]", "see docs/identity.md")
     folder = folder_of(terminal)
     technicians = Technicians(
-        folder.path / "technicians", terminal.terminal.id, _trust(settings.trust), verify, clock.now_ms, os.urandom
+        folder.path / "technicians", terminal.terminal.id, trust, verify, clock.now_ms, os.urandom
     )
 
     def key() -> bytes:
         record = folder.read()
         if not record.in_use:
             raise IdentityError("no certificate is in use", "a code needs its key: enrol the terminal first")
-        return folder.slot(record.in_use).key.read_bytes()
+        path = folder.slot(record.in_use).key
+        try:
+            return path.read_bytes()
+        except OSError as fault:
+            raise IdentityError(f"{path}: {fault.strerror}", "restore it, or enrol the terminal anew") from None
 
     return Doorkeeper(technicians, record, key)
 
 
-def door_methods(door: Doorkeeper) -> Mapping[str, Method]:
-    """The technicians' methods of the local socket."""
+def door_methods(door: Callable[[], Doorkeeper]) -> Mapping[str, Method]:
+    """The technicians' methods of the local socket; ``door`` is asked for at their use, as most of them never are."""
 
     async def take(grant: str) -> object:
-        return _grant(door.take(_hex(grant)))
+        return _grant(door().take(_hex(grant)))
 
     async def listed() -> object:
-        return {"grants": [_grant(one) for one in door.grants()], "locked_ms": door.locked_ms()}
+        return {"grants": [_grant(one) for one in door().grants()], "locked_ms": door().locked_ms()}
 
     async def tidy() -> object:
-        return {"removed": door.tidy()}
+        return {"removed": door().tidy()}
 
     async def challenge() -> object:
-        return {"challenge": door.challenge().hex()}
+        return {"challenge": door().challenge().hex()}
 
     async def answer(person: str, action: str, signature: str) -> object:
-        return _admission(door.by_key(person, _action(action), _hex(signature)))
+        return _admission(door().by_key(person, _action(action), _hex(signature)))
 
     async def code(person: str, action: str, code: str) -> object:
-        return _admission(door.by_code(person, _action(action), code))
+        return _admission(door().by_code(person, _action(action), code))
 
     return {
         "technician.take": Method("a grant of head office", {"grant": Parameter(str, 2 * LARGEST_GRANT)}, _said(take)),
@@ -96,7 +101,8 @@ def door_methods(door: Doorkeeper) -> Mapping[str, Method]:
 async def with_stopped_agent(path: Path, talk: Callable[[Call], Coroutine[Any, Any, None]]) -> None:
     """Let ``talk`` call the methods for a terminal whose agent is not running."""
     terminal = load(path)
-    settings, clock = settings_of(terminal, path), clock_of(terminal)
+    settings_of(terminal, path)  # a terminal without [identity] has no door, whether its agent runs or not
+    clock = clock_of(terminal)
     try:
         log = AuditLog.open(terminal.terminal.state, terminal.terminal.id)
     except AgentError as fault:
@@ -108,7 +114,9 @@ async def with_stopped_agent(path: Path, talk: Callable[[Call], Coroutine[Any, A
         return event
 
     try:
-        methods = Methods(door_methods(doorkeeper(terminal, settings, record, clock)))
+        trust = at_rest(terminal)
+        door = doorkeeper(terminal, lambda: trust, record, clock)
+        methods = Methods(door_methods(lambda: door))
 
         async def call(method: str, **parameters: Any) -> Any:
             return await methods.call(Request(1, method, parameters))
@@ -118,18 +126,6 @@ async def with_stopped_agent(path: Path, talk: Callable[[Call], Coroutine[Any, A
         raise Fault(fault.what, fault.hint, Exit.REFUSED if fault.code == REFUSED else Exit.USAGE) from None
     finally:
         log.close()
-
-
-def _trust(path: Path | None) -> Trust:
-    if path is None:
-        return Trust((), {})
-    try:
-        with path.open("rb") as file:
-            return read_trust(file.read(LARGEST_TRUST).decode("utf-8"))
-    except OSError as fault:
-        raise Fault(f"{path}: {fault.strerror}", "it is named in [identity]", Exit.USAGE) from None
-    except (DecodeError, UnicodeDecodeError) as fault:
-        raise Fault(f"{path}: {fault}", "see docs/identity.md, Technicians", Exit.USAGE) from None
 
 
 def _said(handler: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:

@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocols.errors import DecodeError
 from protocols.identity.binding import Binding
-from terminal_agent.clock import GuardedClock, SystemClock, TimeFile
+from terminal_agent.clock import Clock, GuardedClock, SystemClock, TimeFile
 from terminal_agent.flows.enrolment import Enrolment
-from terminal_agent.identity.folder import Folder
+from terminal_agent.identity.folder import Folder, IdentityError
 from terminal_agent.identity.settings import IdentitySettings
 from terminal_agent.processes.profile import TerminalProfile, load
 from tillguard.exits import Exit
@@ -47,8 +48,18 @@ def applicant(path: Path) -> Applicant:
     found = load(path)
     settings = settings_of(found, path)
     try:
-        authority = settings.authority.read_bytes()
-    except OSError as fault:
-        raise Fault(f"{settings.authority}: {fault.strerror}", f"it is named in {path}", Exit.USAGE) from None
-    enrolment = Enrolment(folder_of(found), found.terminal.id, authority, clock_of(found).now_ms, os.urandom)
+        enrolment = enrolment_of(found, settings, clock_of(found))
+    except IdentityError as fault:
+        raise Fault(fault.what, fault.hint, Exit.USAGE) from None
     return Applicant(enrolment, settings.binding(found.terminal.merchant), found.pad.model)
+
+
+def enrolment_of(terminal: TerminalProfile, settings: IdentitySettings, clock: Clock) -> Enrolment:
+    """A terminal's enrolment; :class:`IdentityError` where the authority cannot be read."""
+    try:
+        authority = settings.authority.read_bytes()
+        return Enrolment(folder_of(terminal), terminal.terminal.id, authority, clock.now_ms, os.urandom)
+    except OSError as fault:
+        raise IdentityError(f"{settings.authority}: {fault.strerror}", "it is named in [identity]") from None
+    except DecodeError as fault:
+        raise IdentityError(f"{settings.authority}: {fault}", "it is named in [identity]") from None

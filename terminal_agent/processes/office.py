@@ -4,16 +4,18 @@
 
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocols.ed25519 import verify
 from protocols.signed import Trust
-from protocols.telemetry.orders import Room, trust_fault
+from protocols.telemetry.orders import Room
 from terminal_agent.audit import AuditLog
 from terminal_agent.clock import GuardedClock
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom
+from terminal_agent.flows.keys import KeyOffice
+from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom, VaultRoom
 from terminal_agent.flows.ordering import Act, Ordering
 from terminal_agent.flows.presence import Presence
 from terminal_agent.flows.reporting import Recorder
@@ -21,6 +23,7 @@ from terminal_agent.flows.trial import Trial
 from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
 from terminal_agent.processes.identity import folder_of
+from terminal_agent.processes.persons import at_rest, by_profile, ledger_path
 from terminal_agent.processes.profile import TerminalProfile, load_text
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
@@ -28,8 +31,10 @@ from terminal_agent.usb.trust import load_trust
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
+if TYPE_CHECKING:
+    from terminal_agent.flows.order_identity import Renewals
+
 Trace = Callable[[str, str, str], None]
-LEDGER = "orders.db"
 
 
 class HeadOffice:
@@ -46,20 +51,22 @@ class HeadOffice:
         recorder: Recorder,
         clock: GuardedClock,
         parts: Callable[[], Mapping[str, str]],
+        keys: KeyOffice | None,
     ) -> None:
-        """``parts``: how everything else stands, in words, for diagnostics."""
+        """``parts``: how everything else stands, in words, for diagnostics. ``keys``: of a vault, if there is one."""
         self._profile = profile
         self._outbox = outbox
         self._log = log
         self._recorder = recorder
         self._clock = clock
-        terminal, state = profile.terminal.id, profile.terminal.state
-        self._ledger = Ledger.open(state / LEDGER, terminal)
+        terminal = profile.terminal.id
+        self._ledger = Ledger.open(ledger_path(profile), terminal)
         self._till = TillRoom(self._ledger)
+        self._renewals: Renewals | None = None
         self._orders = Ordering(
             terminal,
             self._ledger,
-            _trust(profile),
+            by_profile(profile),
             verify,
             recorder,
             clock,
@@ -68,7 +75,9 @@ class HeadOffice:
                 Room.TILL: self._till,
                 Room.REPORT: ReportRoom(outbox, lambda: self.reporter),
                 Room.PROFILE: ProfileRoom(self._profiles(path), clock),
+                **({Room.VAULT: VaultRoom(keys)} if keys is not None else {}),
                 **self._usb(),
+                **self._identity(),
             },
         )
 
@@ -102,7 +111,13 @@ class HeadOffice:
             lambda: self._till.standing.value,
             self._profile.report.heartbeat_s,
         )
-        return self.reporter.run(), self._orders.run(), presence.run()
+        renewals = () if self._renewals is None else (self._renewals.run(),)
+        return self.reporter.run(), self._orders.run(), presence.run(), *renewals
+
+    def persons(self) -> Trust | None:
+        """Whose signatures count here now, for orders and for grants; None: nobody's."""
+        known = self._orders.trust()
+        return known[0] if known else None
 
     def close(self) -> None:
         """Close the ledger."""
@@ -123,11 +138,19 @@ class HeadOffice:
         }
 
     def _profiles(self, path: Path) -> ProfileStore:
-        def trust() -> Trust | None:
-            known = self._orders.trust()
-            return known[0] if known else None
+        return _profile_store(self._profile, path, self.persons)
 
-        return _profile_store(self._profile, path, trust)
+    def _identity(self) -> dict[Room, Act]:
+        settings = self._profile.identity
+        if settings is None:
+            return {}
+        from terminal_agent.flows.order_identity import IdentityRoom, Renewals  # certificates, for those who have one
+        from terminal_agent.processes.identity import enrolment_of
+
+        enrolment = cache(lambda: enrolment_of(self._profile, settings, self._clock))
+        self._renewals = Renewals(enrolment, self._recorder.note, self._clock)
+        model = self._profile.pad.model
+        return {Room.IDENTITY: IdentityRoom(enrolment, model, self._recorder, lambda: self.reporter.reconnect())}
 
     def _usb(self) -> dict[Room, Act]:
         orders = self._profile.orders
@@ -149,13 +172,8 @@ def ordered(profile: TerminalProfile, path: Path) -> str | None:
     """
     if profile.orders is None:
         return None
-    ledger = Ledger.open(profile.terminal.state / LEDGER, profile.terminal.id)
-    try:
-        kept = ledger.trust
-        trust = kept[0] if kept else _trust(profile)
-        return _profile_store(profile, path, lambda: trust).in_force()
-    finally:
-        ledger.close()
+    trust = at_rest(profile)
+    return _profile_store(profile, path, lambda: trust).in_force()
 
 
 def _profile_store(profile: TerminalProfile, path: Path, trust: Callable[[], Trust | None]) -> ProfileStore:
@@ -167,13 +185,3 @@ def _profile_store(profile: TerminalProfile, path: Path, trust: Callable[[], Tru
             raise Fault("profile: without [orders]", "no order could take it back", Exit.REFUSED)
 
     return ProfileStore(profile.terminal.state, profile.terminal.id, trust, verify, check)
-
-
-def _trust(profile: TerminalProfile) -> Trust | None:
-    """Who may give orders by the profile; a list that nobody may rely on is a fault."""
-    if profile.orders is None:
-        return None
-    trust = load_trust(profile.orders.trust)
-    if fault := trust_fault(trust):
-        raise Fault(f"{profile.orders.trust}: {fault}", "see docs/reporting.md", Exit.USAGE)
-    return trust

@@ -28,7 +28,8 @@ from terminal_agent.emv.request import Wishes
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Acquiring, NotSignedOn, Session
 from terminal_agent.flows.devices import Attached, DeviceAway
-from terminal_agent.flows.payment import Till, Timeouts
+from terminal_agent.flows.payment import Till
+from terminal_agent.flows.ports import Timeouts
 from terminal_agent.flows.remote import (
     Asker,
     LentKey,
@@ -38,6 +39,7 @@ from terminal_agent.flows.remote import (
     RemoteLedger,
     RemoteNotes,
     RemoteNumbers,
+    RemoteProver,
     RemoteQuestions,
 )
 from terminal_agent.host.client import HostClient
@@ -135,6 +137,7 @@ class Worker:
             RemoteNumbers(agent),
             RemoteFallbacks(agent),
             RemoteQuestions(agent, profile.timeouts.answer),
+            RemoteProver(agent),
         )
 
     async def run(self) -> None:

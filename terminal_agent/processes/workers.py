@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from device_profiles.model import LineSettings
 from protocols.currency import Currency
 from protocols.errors import ProtocolError
 from protocols.worker_pipe import NO_ANSWER, Question, Values, Verb
@@ -30,6 +31,7 @@ from terminal_agent.flows.books import Books
 from terminal_agent.flows.clerk import Clerk, NotNow, Underway
 from terminal_agent.flows.faults import named
 from terminal_agent.flows.questions import About, Questions
+from terminal_agent.line.url import claim
 from terminal_agent.processes import worker_child
 from terminal_agent.processes.worker_ends import AgentEnd
 
@@ -100,10 +102,14 @@ class Workers:
         books: Books,
         clock: Clock,
         questions: Questions,
+        proof: Callable[[], Awaitable[str]],
         tell: Callable[[str], None],
         traffic: Callable[[str, str, str], None],
     ) -> None:
-        """``clerks`` makes the clerk of a new worker; ``lenders`` open what may be lent, by name."""
+        """``clerks`` makes the clerk of a new worker; ``lenders`` open what may be lent, by name.
+
+        ``proof``: of the binding, for one message; see :meth:`terminal_agent.flows.proving.Prover.proof`.
+        """
         self.questions = questions
         self.parts = {"reader": Part(), "pad": Part()}
         self.carried = Carried()
@@ -116,6 +122,7 @@ class Workers:
         self._terminal = terminal
         self._books = books
         self._clock = clock
+        self._proof = proof
         self._tell = tell
         self._traffic = traffic
         self._clerk = clerks()
@@ -260,6 +267,10 @@ class Workers:
                 self._clerk.require(question.verb, question.values["payment"])
                 self._run_errand(self._ask_people(end, question.number, **question.values))
                 return
+            if question.verb is Verb.PROVE:
+                self._clerk.require_proof(question.values["payment"])
+                self._run_errand(self._prove(end, question.number))
+                return
             end.answer(question.number, self._clerk.serve(question))
         except NotNow as fault:
             self._reason = "the payment's process went astray and was ended"
@@ -285,6 +296,13 @@ class Workers:
             end.refuse(number, *named(fault))
         else:
             end.answer(number, {"answered": answer is not None, "answer": answer or 0})
+
+    async def _prove(self, end: End, number: int) -> None:
+        try:
+            end.answer(number, {"binding": await self._proof()})
+        except (AgentError, ProtocolError) as fault:
+            what = fault.what if isinstance(fault, AgentError) else str(fault)
+            end.refuse(number, "agent", f"the terminal's binding cannot be proven: {what}", "")
 
     async def _lend(self, end: End, number: int, what: str) -> None:
         lender = self._lenders.get(what)
@@ -321,6 +339,16 @@ class Workers:
             case Verb.BUG:
                 self._reason = "a fault of the agent; see what it printed"
                 self._tell(f"bug: {values['kind']} in a worker\n{values['places']}")
+
+
+def line_lender(spec: str, settings: LineSettings) -> Callable[[], Awaitable[Lent]]:
+    """Opens and locks a line at each asking."""
+
+    async def lend() -> Lent:
+        claimed = await claim(spec, settings)
+        return claimed.descriptor, claimed.name, claimed.kind.value
+
+    return lend
 
 
 def seal_key_lender(path: Path) -> Callable[[], Awaitable[Lent]]:

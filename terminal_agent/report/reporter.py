@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from protocols.errors import DecodeError
 from protocols.telemetry import receipt as receipts
@@ -25,7 +24,7 @@ from protocols.telemetry.keys import PublicKey
 from protocols.telemetry.seal import Signer
 from protocols.telemetry.topics import order_topic, receipt_topic, report_topic
 from terminal_agent.clock import SignedClock
-from terminal_agent.report.batching import fitting
+from terminal_agent.report.batching import Flight, Turn, fitting
 from terminal_agent.report.keys import Keys, explained, report_keys
 from terminal_agent.report.outbox import NOWHERE, Outbox, Place, Row
 from terminal_agent.report.port import Connect, Dialling, Incoming, Link
@@ -42,30 +41,6 @@ MOST_ASKED = 256  # ranges that wait to be sent again; head office asks for the 
 _NO_MATCHING_SUBSCRIBERS = 0x10  # MQTT 5, 3.4.2.1
 _FAILURES = 0x80  # ibid. 2.4: codes from here on are failures
 _QUOTA_EXCEEDED = 0x97
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A batch on its way. ``until``: the place that the broker has taken with it; None for one that is sent again."""
-
-    lane: Lane
-    until: Place | None
-    answer: "asyncio.Future[int]"
-    since: float
-
-
-@dataclass(slots=True)
-class _Turn:
-    """One look at everything that waits: how many batches may leave, when something is due, whether nothing is left.
-
-    ``reserve``: places that are kept for alerts.
-    """
-
-    now: float
-    room: int
-    due: float
-    reserve: int
-    clear: bool = True
 
 
 class _Unheard(Exception):
@@ -103,11 +78,12 @@ class Reporter:
         self._more = asyncio.Event()
         self._empty = asyncio.Event()
         self._hurry = False
+        self._anew = False
         self._failures = 0
         self._heard = True  # head office takes what we send; else one batch at a time asks whether it does
         self._receipt_key: PublicKey | None = None
         self._cursor = dict.fromkeys(Lane, NOWHERE)
-        self._flying: dict[Lane, deque[_Flight]] = {lane: deque() for lane in Lane}
+        self._flying: dict[Lane, deque[Flight]] = {lane: deque() for lane in Lane}
         self._asked: deque[tuple[int, int, int]] = deque()
         self._asked_at = float("-inf")
         self._put_at: float | None = None
@@ -155,6 +131,11 @@ class Reporter:
             self._hurry = False
         return True
 
+    def reconnect(self) -> None:
+        """Leave this connection in good order and make another, with what :attr:`choose` says then."""
+        self._anew = True
+        self._more.set()
+
     def ask(self, boot: int, first: int, last: int) -> None:
         """Send these reports once more, as far as they are still here; what is not here any more is told."""
         if len(self._asked) < MOST_ASKED:
@@ -180,9 +161,10 @@ class Reporter:
         async with self._connect(dialling) as link:
             self._trace("mqtt", "<", f"CONNACK, session {'kept' if link.session_present else 'new'}")
             self._begin()
+            self._anew = False
             if not link.session_present and (again := self._rewind()):
                 self._trace("mqtt", ">", f"{again} reports once more, the broker knows nothing of them")
-            while True:
+            while not self._anew:
                 self._more.clear()
                 try:
                     self._land()
@@ -219,7 +201,7 @@ class Reporter:
         """Send as many batches as there is room for; in how many seconds something is due although nothing happens."""
         now = asyncio.get_running_loop().time()
         most = min(sum(WINDOWS.values()), link.receive_maximum) if self._heard else 1
-        turn = _Turn(now, most - self._on_their_way, now + self._settings.answer_s, min(1, most - 1))
+        turn = Turn(now, most - self._on_their_way, now + self._settings.answer_s, min(1, most - 1))
         for lane in Lane:
             self._fill_lane(link, signer, lane, turn)
             if lane is Lane.ACK and self._heard and turn.room > turn.reserve and self._asked:
@@ -231,7 +213,7 @@ class Reporter:
                 return max(0.0, self._unreceipted_due(now, turn.due) - now)
         return max(0.0, turn.due - now)
 
-    def _fill_lane(self, link: Link, signer: Signer, lane: Lane, turn: "_Turn") -> None:
+    def _fill_lane(self, link: Link, signer: Signer, lane: Lane, turn: Turn) -> None:
         alone = lane is Lane.ALERT
         reserve = 0 if alone else turn.reserve
         while True:
@@ -257,7 +239,7 @@ class Reporter:
         topic = report_topic(self._terminal, lane)
         answer = link.post(topic, payload)
         answer.add_done_callback(lambda _: self._more.set())
-        self._flying[lane].append(_Flight(lane, until, answer, asyncio.get_running_loop().time()))
+        self._flying[lane].append(Flight(lane, until, answer, asyncio.get_running_loop().time()))
         what = f"{rows[0].boot}/{rows[0].seq}" + (f" to {rows[-1].seq}" if len(rows) > 1 else "")
         self._trace("mqtt", ">", f"PUBLISH {topic}, {len(rows)} reports, {what}, {len(payload)} octets")
 

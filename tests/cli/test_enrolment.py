@@ -25,7 +25,8 @@ acquirer = "123456"
 licence = "LIC-2026-77"
 serial = "SN-00042"
 location = "+52.5200+013.4050"
-trust = "persons.json"
+[orders]
+trust = "trust.toml"
 """
 OFFICE = """
 store = "office.db"
@@ -44,6 +45,11 @@ TRUST = Trust(
     ),
     {"life": 1, "life-grave": 2, "technician-grant": 1, "trust": 2, "order": 1, "order-grave": 2},
 )
+TRUST_FILE = (
+    "".join(f'[[persons]]\nname = "{name}"\nkey = "{name}.pub"\nmay = {list(KINDS)}\n' for name in ("ada", "ben"))
+    + "[thresholds]\n"
+    + "".join(f"{kind} = {TRUST.thresholds[kind]}\n" for kind in KINDS)
+)
 
 
 class Ends:
@@ -55,6 +61,7 @@ class Ends:
         (folder / "authority.pem").write_bytes(authority.certificate)
         (folder / "authority.key").write_bytes(authority.key)
         (folder / "persons.json").write_text(trust_statement(TRUST, 1, 0, 1).body)
+        (folder / "trust.toml").write_text(TRUST_FILE)
         for name in ("ada", "ben", "tess", "thief"):
             (folder / f"{name}.key").write_bytes(persons.private_pem(name))
             (folder / f"{name}.pub").write_text(persons.public_pem(name))

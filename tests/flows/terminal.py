@@ -25,7 +25,8 @@ from terminal_agent.emv.terminal import Combination
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.books import Books
 from terminal_agent.flows.devices import Attached
-from terminal_agent.flows.payment import Till, Timeouts
+from terminal_agent.flows.payment import Till
+from terminal_agent.flows.ports import Timeouts
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.client import HostClient
 from terminal_agent.host.journal import Journal

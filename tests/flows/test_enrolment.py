@@ -13,11 +13,12 @@ from cryptography import x509
 
 from fleet_console.enrolment import NotDone
 from fleet_console.life_steps import LifeStep
-from protocols.errors import IntegrityError
+from protocols.errors import DecodeError, IntegrityError
 from protocols.identity.activation import LIFE_S, TRIES, code_of
 from protocols.identity.life import Life, Step
 from protocols.signed import Refused
-from terminal_agent.identity.folder import IdentityError
+from terminal_agent.errors import AgentError
+from terminal_agent.identity.folder import Folder, IdentityError
 from tests.flows.enrolling import BINDING, TERMINAL, Stage
 from tests.protocols import persons
 
@@ -173,6 +174,23 @@ def test_recovered_by_two_proofs_and_two_persons_nothing_old_is_usable(stage: St
     assert fresh.serial != old.serial
     listed = x509.load_pem_x509_crl(stage.run(stage.desk.revocation_list()))
     assert [f"{one.serial_number:x}" for one in listed] == [old.serial]
+
+
+@pytest.mark.parametrize("key", ["no file", "no key"])
+def test_a_recovery_that_cannot_be_signed_costs_nothing(stage: Stage, key: str) -> None:
+    stage.enrol()
+    technician = stage.folder / key
+    if key == "no key":
+        technician.write_text("not a key")
+    before = kept(stage.identity)
+    with pytest.raises((AgentError, DecodeError)):
+        stage.terminal.recover(BINDING, "tillguard 1", technician)
+    assert kept(stage.identity) == before
+    stage.terminal.renew("tillguard 1")
+
+
+def kept(folder: Folder) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
 
 
 def test_a_recovery_without_a_technician_is_refused(stage: Stage) -> None:

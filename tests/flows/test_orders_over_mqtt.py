@@ -9,22 +9,30 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from protocols.signed import Envelope, Statement
+from protocols.identity.grants import Action, Grant
+from protocols.signed import Envelope, Statement, Trust
 from protocols.telemetry.orders import ORDERS, order_statement, trust_statement
 from terminal_agent.clock import SystemClock
 from tests.brokers import broker
 from tests.flows.lives import Agent, Cradle, living
 from tests.flows.shop import Shop
 from tests.flows.stage import PROFILE, TERMINAL
-from tests.protocols.persons import public_pem, sealed
+from tests.protocols.persons import key, public_pem, sealed
 from tests.protocols.telemetry.test_orders import FRESH
 from tests.receipts import Office, office, receipt_key
 
 PERSONS = ("anna", "bernd", "clara")
+IDENTITY = """[identity]
+authority = "authority.pem"
+acquirer = "123456"
+licence = "LIC-2026-77"
+serial = "SN-00042"
+location = "+52.5200+013.4050"
+"""
 USB_POLICY = "title = 'Till in the hall'\nrules = '''allow id 1d6b:*'''\n"
 USB_EXCEPTION = "reason = 'ticket'\nrules = '''allow id 0951:1666'''\n"
 
@@ -33,9 +41,11 @@ def trust_file(folder: Path) -> None:
     """The persons of the terminal's profile, and those who sign USB policies."""
     for name in PERSONS:
         (folder / f"{name}.pem").write_text(public_pem(name))
-    kinds = '["order", "order-grave", "trust", "profile", "usb-policy", "usb-exception"]'
+    kinds = '["order", "order-grave", "trust", "profile", "usb-policy", "usb-exception", "technician-grant"]'
     persons = "".join(f'[[persons]]\nname = "{name}"\nkey = "{name}.pem"\nmay = {kinds}\n' for name in PERSONS)
-    numbers = "order = 1\norder-grave = 2\ntrust = 2\nprofile = 2\nusb-policy = 2\nusb-exception = 1\n"
+    numbers = (
+        "order = 1\norder-grave = 2\ntrust = 2\nprofile = 2\nusb-policy = 2\nusb-exception = 1\ntechnician-grant = 1\n"
+    )
     (folder / "trust.toml").write_text(f"{persons}[thresholds]\n{numbers}")
 
 
@@ -77,12 +87,14 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk(folder: Path) -> AsyncIterator[Desk]:
-    """A shop whose agent obeys three persons."""
+async def desk(folder: Path, more: str = "") -> AsyncIterator[Desk]:
+    """A shop whose agent obeys three persons; ``more`` of its profile."""
     shop = Shop(folder)
     trust_file(folder)
     receipt_key(folder)
-    shop.more = 'receipt-key = "receipts.pem"\n[orders]\ntrust = "trust.toml"\nusb = "usb"\nusb-trust = "trust.toml"\n'
+    shop.more = (
+        'receipt-key = "receipts.pem"\n[orders]\ntrust = "trust.toml"\nusb = "usb"\nusb-trust = "trust.toml"\n' + more
+    )
     async with shop.open(), broker("mosquitto", shop.pki, folder) as running:
         shop.values["broker"] = running.address
         shop.write_profile()
@@ -199,16 +211,31 @@ async def test_a_profile_is_in_force_from_the_next_start_and_never_an_older_one(
 
 
 async def test_persons_are_exchanged_over_the_wire(tmp_path: Path) -> None:
-    async with desk(tmp_path) as here, living(here.shop, here.cradle):
+    async with desk(tmp_path, IDENTITY) as here, living(here.shop, here.cradle) as agent:
         now = SystemClock().now_ms() // 1000
+        tess = Grant("Tess Till", (Action.DIAGNOSTICS,), key=key("tess").public)
+
+        async def granted(person: str) -> dict[str, Any]:
+            octets = sealed(tess.statement(TERMINAL, 1, now - 60, now + 600), person).encode()
+            return await agent.call("technician.take", grant=octets.hex())
+
+        assert (await granted("anna"))["result"]["person"] == "Tess Till"
         await here.told(lambda event: event.name == "agent.heartbeat")
-        statement = trust_statement(FRESH, 1, now - 60, now + 600, TERMINAL)
+        kinds = {"technician-grant"}
+        fresh = Trust(
+            tuple(replace(person, kinds=person.kinds | kinds) for person in FRESH.persons),
+            {**FRESH.thresholds, "technician-grant": 1},
+        )
+        statement = trust_statement(fresh, 1, now - 60, now + 600, TERMINAL)
         await here.office.order(TERMINAL, sealed(statement, "anna", "bernd", "doris", "emil"))
         rotated = await here.told(lambda event: event.name == "trust.rotated")
         assert (rotated["persons"], rotated["version"]) == ("clara, doris, emil", 1)
         await here.office.order(TERMINAL, sealed(here.statement("lock", reason="x"), "anna"))
         assert (await here.told(lambda event: event.name == "order.alert"))["cause"] == "nobody"
         assert (await here.orders("lock", "doris", reason="x"))["event"] == "order.done"
+        assert (await agent.call("technician.list"))["result"]["grants"] == []  # anna's word counts no more
+        assert "no known key signed it" in (await granted("anna"))["error"]["message"]
+        assert (await granted("doris"))["result"]["person"] == "Tess Till"
 
 
 async def test_a_head_office_without_persons_can_order_nothing(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ SOUND: dict[str, dict[str, Any]] = {
     "order.alert": {"cause": "nobody", "reason": "no known key signed it"},
     "trust.rotated": {"persons": "anna, bernd", "version": 2},
     "diagnostics": {"order": "o-1", "part": "outbox", "words": "3 reports wait"},
+    "certificate.due": {"ends": "2026-12-01 12:00 UTC"},
+    "certificate.requested": {"document": "apbc"},
     "certificate.promoted": {"slot": "b"},
     "certificate.refused": {"reason": "the broker refuses the certificate"},
     "technician.granted": {"person": "Tess Till", "actions": "diagnostics, recover"},

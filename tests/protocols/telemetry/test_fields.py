@@ -107,6 +107,11 @@ def test_whatever_is_fitted_fits(text: str) -> None:
         (fields.KSN, ["FFFF9876543210E00001", "0" * 24], ["FFFF9876543210E0000", "ffff9876543210e00001"]),
         (fields.CHECK_VALUE, ["A1B2C3", "A1B2C3D4E5"], ["A1B2", "a1b2c3"]),
         (fields.one_of("yes", "no"), ["yes"], ["maybe", "", 1]),
+        (
+            fields.DOCUMENT,
+            ["ap", "ap" * fields.LONGEST_DOCUMENT],
+            ["", "a", "aq", PAN, "ap" * (fields.LONGEST_DOCUMENT + 1)],
+        ),
     ],
 )
 def test_kinds(kind: fields.Kind, good: list[fields.Value], bad: list[fields.Value]) -> None:
@@ -116,6 +121,13 @@ def test_kinds(kind: fields.Kind, good: list[fields.Value], bad: list[fields.Val
         assert refusal
         if len(str(value)) > 3:
             assert str(value) not in refusal
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_a_document_is_letters_and_comes_back(octets: bytes) -> None:
+    text = fields.document_text(octets)
+    assert fields.DOCUMENT.refusal(text) is None
+    assert fields.document_octets(text) == octets
 
 
 def test_a_reference_to_an_account_number_reads_as_none() -> None:

@@ -44,6 +44,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "exception": {"name": "visit", "statement": "{}"},
     "rotate-keys": {"slot": "pin", "block": "D0016" + "0" * 40},
     "renew-certificate": {},
+    "certificate": {"answer": "apbc"},
     "diagnostics": {},
     "resend": {"boot": 2**62, "first": 1, "last": 9},
 }

@@ -18,7 +18,7 @@ from terminal_agent.emv.fallback import FallbackGuard
 from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.clerk import PERMITTED, Clerk, NotNow, Phase, Underway
+from terminal_agent.flows.clerk import MOST_PROOFS, PERMITTED, Clerk, NotNow, Phase, Underway
 from terminal_agent.flows.faults import made, named
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.journal import Journal
@@ -125,6 +125,21 @@ def test_a_worker_writes_about_its_own_payment_alone(agency: Agency) -> None:
         with pytest.raises(NotNow):
             agency.ask(verb, **values)
     assert not agency.clerk.payment.over if agency.clerk.payment else False
+
+
+def test_no_more_proofs_than_a_payment_has_messages(agency: Agency) -> None:
+    with pytest.raises(NotNow, match="not given"):
+        agency.clerk.require_proof("p1")
+    identifier = agency.give()
+    with pytest.raises(NotNow, match="not given"):
+        agency.clerk.require_proof("p1234")
+    for _ in range(MOST_PROOFS):
+        agency.clerk.require_proof(identifier)
+    with pytest.raises(NotNow, match="more proofs of the binding"):
+        agency.clerk.require_proof(identifier)
+    agency.ask(Verb.CONCLUDE, payment=identifier, fields=finished("failed"), **NO_ADVICE)
+    with pytest.raises(NotNow, match="not given"):
+        agency.clerk.require_proof(identifier)
 
 
 def test_amount_and_currency_of_the_end_are_the_agents(agency: Agency) -> None:

@@ -25,7 +25,8 @@ from terminal_agent.errors import AgentError
 from terminal_agent.flows.acquiring import Authorised
 from terminal_agent.flows.books import Books
 from terminal_agent.flows.devices import Attached
-from terminal_agent.flows.payment import Payment, Till, Timeouts
+from terminal_agent.flows.payment import Payment, Till
+from terminal_agent.flows.ports import Timeouts
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import HostGarbled, HostSilent, HostUnreachable

@@ -48,6 +48,13 @@ def test_a_terminal_that_was_never_enrolled_shows_what_its_profile_says(place: P
     assert place.notes == []
 
 
+def test_no_folder_is_made_for_a_terminal_that_was_never_enrolled(tmp_path: Path) -> None:
+    place = Place(tmp_path / "identity")
+    assert place.trial.settings(BARE) is BARE
+    place.trial.heard()
+    assert not (tmp_path / "identity").exists()
+
+
 def test_promoted_by_a_receipt_over_the_new_one(place: Place) -> None:
     place.enrolled()
     assert place.shown() == b"certificate 1"

@@ -15,6 +15,7 @@ from protocols.ed25519 import verify
 from protocols.errors import DecodeError, EncodeError, IntegrityError
 from protocols.identity.grants import KIND, LONGEST_S, Action, Grant, box_context, read_grant, to_be_answered
 from protocols.identity.sealed_box import close, open_box
+from protocols.signed import Trust
 from terminal_agent.identity.technicians import FREE_TRIES, LARGEST_GRANT, NotLetIn, Technicians
 from tests.protocols import persons
 
@@ -33,12 +34,13 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = START_MS
+        self.trust: Trust | None = TRUST
         self._drawn = 0
         self.room = self.restarted()
 
     def restarted(self) -> Technicians:
         """As after a power cut."""
-        self.room = Technicians(self.folder, TERMINAL, TRUST, verify, lambda: self.now, self._entropy)
+        self.room = Technicians(self.folder, TERMINAL, lambda: self.trust, verify, lambda: self.now, self._entropy)
         return self.room
 
     def granted(self, grant: Grant, *names: str, seconds: int = 3600, terminal: str = TERMINAL) -> bytes:
@@ -73,6 +75,20 @@ def test_let_in_by_key_for_what_was_granted(place: Place) -> None:
     for wrong in ({"action": Action.KEYS}, {"person": "Tom Till"}, {"key": "tom"}):
         with pytest.raises(NotLetIn, match="no grant of that name and action"):
             place.by_key(**wrong)  # type: ignore[arg-type]
+
+
+def test_whose_word_counts_is_asked_anew_each_time(place: Place) -> None:
+    place.room.take(place.granted(BY_KEY))
+    place.trust = persons.trust("carla", needed=1, kinds=(KIND,))  # the persons were exchanged
+    assert place.room.grants() == []
+    with pytest.raises(NotLetIn, match="no grant of that name and action"):
+        place.by_key()
+    place.room.take(place.granted(BY_KEY, "carla"))
+    place.by_key()
+    place.trust = None
+    with pytest.raises(NotLetIn, match="nobody may grant anything here"):
+        place.room.take(place.granted(BY_KEY, "carla"))
+    assert place.room.tidy() == 1
 
 
 def test_an_answer_is_for_one_challenge_and_one_action(place: Place) -> None:

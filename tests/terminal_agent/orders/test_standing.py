@@ -4,7 +4,7 @@
 
 import pytest
 
-from protocols.telemetry.events import STANDINGS
+from protocols.telemetry.house_events import STANDINGS
 from protocols.telemetry.orders import ORDERS
 from terminal_agent.orders.standing import PERMITTED, TRANSITIONS, NotPermitted, Standing, bar, step
 

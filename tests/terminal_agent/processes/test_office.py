@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from terminal_agent.processes.office import _trust
+from protocols.signed import Floor
+from protocols.telemetry.orders import trust_statement
+from terminal_agent.orders.ledger import Ledger
+from terminal_agent.processes.persons import at_rest, by_profile, ledger_path
 from terminal_agent.processes.profile import TerminalProfile, load_text
 from tests.flows.stage import PROFILE, TERMINAL
 from tests.protocols.persons import public_pem
+from tests.protocols.telemetry.test_orders import FRESH
 from tillguard.voice import Fault
 
 VALUES = {
@@ -34,12 +38,15 @@ def trust_file(folder: Path, thresholds: str, *names: str) -> None:
 
 
 def test_nobody_by_default(tmp_path: Path) -> None:
-    assert _trust(profile(tmp_path, "")) is None
+    bare = profile(tmp_path, "")
+    assert by_profile(bare) is None
+    assert at_rest(bare) is None
+    assert not ledger_path(bare).exists()
 
 
 def test_persons_of_the_profile(tmp_path: Path) -> None:
     trust_file(tmp_path, "order = 1\norder-grave = 2\ntrust = 2\n", "anna", "bernd")
-    found = _trust(profile(tmp_path, '[orders]\ntrust = "trust.toml"\n'))
+    found = by_profile(profile(tmp_path, '[orders]\ntrust = "trust.toml"\n'))
     assert found is not None
     assert [person.name for person in found.persons] == ["anna", "bernd"]
 
@@ -56,7 +63,20 @@ def test_persons_of_the_profile(tmp_path: Path) -> None:
 def test_a_list_that_nobody_may_rely_on(thresholds: str, words: str, tmp_path: Path) -> None:
     trust_file(tmp_path, thresholds, "anna", "bernd")
     with pytest.raises(Fault, match=words):
-        _trust(profile(tmp_path, '[orders]\ntrust = "trust.toml"\n'))
+        by_profile(profile(tmp_path, '[orders]\ntrust = "trust.toml"\n'))
+
+
+def test_the_persons_that_were_exchanged_last_count_though_the_agent_is_stopped(tmp_path: Path) -> None:
+    trust_file(tmp_path, "order = 1\norder-grave = 2\ntrust = 2\n", "anna", "bernd")
+    terminal = profile(tmp_path, '[orders]\ntrust = "trust.toml"\n')
+    ledger = Ledger.open(ledger_path(terminal), TERMINAL)
+    ledger.keep_trust(trust_statement(FRESH, 1, 0, 1).body, Floor(1, "1" * 64))
+    with pytest.raises(Fault, match="cannot be used"):
+        at_rest(terminal)  # while an agent has it
+    ledger.close()
+    found = at_rest(terminal)
+    assert found is not None
+    assert [person.name for person in found.persons] == ["clara", "doris", "emil"]
 
 
 def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:

@@ -12,28 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from protocols.telemetry.envelope import Report, decode, genesis, report_hash
-from protocols.telemetry.events import Event, Lane, make
+from protocols.telemetry.envelope import genesis, report_hash
+from protocols.telemetry.events import Event, Lane
 from protocols.telemetry.ranges import read_ranges
-from protocols.telemetry.receipt import Receipt
-from terminal_agent.report.outbox import CARRIED, Outbox, Row
-from terminal_agent.report.settings import LaneBounds, OutboxError, OutboxFull
-
-AT = 1_763_800_000_000
-TERMINAL = "TG000001"
-SMALL = LaneBounds(64, 64, 64, 64)
-
-
-def event(number: int = 0) -> Event:
-    return make("device.back", AT + number, device=f"reader-{number}")
-
-
-def step(number: int) -> Event:
-    return make("payment.step", AT + number, payment="p", step="gpo", wire="reader", ms=number)
-
-
-def alert(number: int) -> Event:
-    return make("device.lost", AT + number, device="reader", reason="gone")
+from terminal_agent.report.outbox import CARRIED, Outbox
+from terminal_agent.report.settings import OutboxError, OutboxFull
+from tests.terminal_agent.report.outbox_bench import (
+    AT,
+    SMALL,
+    TERMINAL,
+    alert,
+    assert_linked,
+    event,
+    kept,
+    places,
+    put_many,
+    receipt,
+    reports,
+    step,
+)
 
 
 @pytest.fixture
@@ -46,36 +43,6 @@ def outbox(path: Path) -> Iterator[Outbox]:
     box = Outbox.open(path, TERMINAL, opened_at_ms=AT)
     yield box
     box.close()
-
-
-def kept(outbox: Outbox) -> list[Row]:
-    """Everything without a receipt, in the order of its making."""
-    rows = (outbox.unsent(lane, 1_000_000, (-1, 0)) for lane in Lane)
-    return sorted((row for some in rows for row in some), key=lambda row: row.place)
-
-
-def reports(outbox: Outbox) -> list[Report]:
-    return [decode(row.octets) for row in kept(outbox)]
-
-
-def places(rows: list[Row]) -> list[tuple[int, int]]:
-    return [row.place for row in rows]
-
-
-def receipt(upto: int, serial: int = 1, *, boot: int = AT, also: tuple[tuple[int, int], ...] = ()) -> Receipt:
-    return Receipt(TERMINAL, boot, upto, AT, serial, also)
-
-
-def assert_linked(outbox: Outbox, prev: str | None = None) -> None:
-    for row in kept(outbox):
-        report = decode(row.octets)
-        assert prev is None or report.prev == prev
-        prev = report_hash(row.octets)
-
-
-def put_many(outbox: Outbox) -> None:
-    for number in range(2, 1_000):
-        outbox.put(event(number))
 
 
 def test_reports_are_numbered_linked_and_in_their_lane(outbox: Outbox) -> None:
@@ -293,7 +260,9 @@ def test_disk_error_is_said(path: Path) -> None:
     code = f"""
 import resource, signal
 from pathlib import Path
-from tests.terminal_agent.report.test_outbox import event, Outbox, OutboxError
+from terminal_agent.report.outbox import Outbox
+from terminal_agent.report.settings import OutboxError
+from tests.terminal_agent.report.outbox_bench import event
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 outbox = Outbox.open(Path({str(path)!r}), "TG000001", opened_at_ms=1)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -373,7 +342,7 @@ import sys
 from pathlib import Path
 from protocols.telemetry.events import Lane
 from terminal_agent.report.outbox import Outbox
-from tests.terminal_agent.report.test_outbox import event, receipt
+from tests.terminal_agent.report.outbox_bench import event, receipt
 outbox = Outbox.open(Path(sys.argv[1]), "TG000001", opened_at_ms=int(sys.argv[2]))
 while True:
     seq = outbox.put(event())
@@ -403,85 +372,3 @@ def test_kill_9_loses_nothing_that_put_returned(path: Path) -> None:
     assert_linked(outbox, genesis(TERMINAL))
     assert returned <= set(places(kept(outbox)))
     outbox.close()
-
-
-def test_how_far_the_audit_log_is_kept_is_written_in_one_stroke_with_the_report(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    outbox = Outbox.open(path, "TG000001", opened_at_ms=AT)
-    assert outbox.anchor == ""
-    outbox.begin_at("agent/TG000001:0:00")
-    outbox.put(make("device.back", AT, device="pad"), "agent/TG000001:1:01")
-    outbox.put(make("device.back", AT, device="pad"))
-    pages = outbox._database.execute("PRAGMA page_count").fetchone()[0]
-    outbox._database.execute(f"PRAGMA max_page_count = {pages}")
-
-    def fill() -> None:
-        for number in range(2, 1000):
-            outbox.put(make("device.back", AT, device="pad"), f"agent/TG000001:{number}:00")
-
-    with pytest.raises(OutboxError, match="full"):
-        fill()
-    count, anchor = len(kept(outbox)), outbox.anchor
-    assert anchor == f"agent/TG000001:{count - 1}:00"
-    outbox._database.close()
-    again = Outbox.open(path, "TG000001", opened_at_ms=AT)
-    assert (len(kept(again)), again.anchor) == (count, anchor)
-    again.close()
-
-
-def old_file(path: Path) -> None:
-    """A file of version 2, as an agent of then left it."""
-    database = sqlite3.connect(path)
-    database.executescript((Path(__file__).parents[2] / "vectors/outbox_v2.sql").read_text())
-    database.close()
-
-
-def test_an_outbox_of_version_2_is_brought_up_to_date(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    old_file(path)
-    outbox = Outbox.open(path, "TG000001", opened_at_ms=AT)
-    here = reports(outbox)
-    assert outbox.boot == AT + 51
-    assert outbox.anchor == "agent/TG000001:10:0a"
-    # What a broker had acknowledged waits again; the report of the dropped, which named none then, is left out.
-    assert [(report.boot, report.seq) for report in here] == [(AT, seq) for seq in range(1, 10)] + [(AT + 50, 2)]
-    assert [report.event for report in here[:8]] == [event(number) for number in range(8)]
-    assert here[9].event == make("payment.step", AT + 52, payment="p1", step="gpo", wire="reader", ms=4)
-    assert outbox.waiting == 10
-    outbox.put(event(1), "agent/TG000001:11:0b")
-    assert_linked(outbox, genesis(TERMINAL))
-    outbox.disown(AT + 50, 1, 1, AT)  # head office asks for it
-    assert reports(outbox)[-1].event.fields == {"count": 1, "epoch_back": 1, "ranges": "1"}
-    outbox.close()
-    again = Outbox.open(path, "TG000001", opened_at_ms=AT)
-    assert again.waiting == 12
-    again.close()
-
-
-def test_an_outbox_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    old_file(path)
-    database = sqlite3.connect(path)
-    database.execute("ALTER TABLE story DROP COLUMN anchor")
-    database.execute("PRAGMA user_version = 1")
-    database.close()
-    outbox = Outbox.open(path, "TG000001", opened_at_ms=AT)
-    assert outbox.anchor == ""
-    assert outbox.waiting == 10
-    outbox.close()
-
-
-def test_a_version_is_taken_over_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    old_file(path)
-    database = sqlite3.connect(path)
-    database.execute("UPDATE report SET octets = x'00' WHERE number = 5")
-    database.commit()
-    database.close()
-    for _ in range(2):
-        with pytest.raises(OutboxError, match="cannot be taken over"):
-            Outbox.open(path, "TG000001", opened_at_ms=AT)
-    database = sqlite3.connect(path)
-    assert database.execute("PRAGMA user_version").fetchone() == (2,)
-    assert database.execute("SELECT count(*) FROM report").fetchone() == (11,)
-    database.close()

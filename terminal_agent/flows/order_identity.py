@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The Tillguard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Renewal of the terminal's certificate by order: apply, take what came of it, and say in time that it is due.
+
+The key in use stands for the application, which goes to head office as a report; the issuing authority seals the
+answer, which comes back in an order. So each way checks what it always checks, and persons stand for both. Loaded where
+a profile has [identity], only.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC
+
+from protocols.errors import ProtocolError
+from protocols.telemetry.events import Event
+from protocols.telemetry.fields import document_octets, document_text
+from protocols.telemetry.orders import Order
+from terminal_agent.clock import Clock
+from terminal_agent.errors import AgentError
+from terminal_agent.flows.enrolment import Enrolment
+from terminal_agent.flows.reporting import Recorder
+
+LOOK_S = 3_600.0
+TELL_AGAIN_MS = 86_400_000
+Enrolled = Callable[[], Enrolment]
+"""The terminal's enrolment, made when it is first needed; raises :class:`AgentError` where it cannot be."""
+
+
+class IdentityRoom:
+    """``renew-certificate`` and ``certificate``. ``reconnect``: the next connection shows what is on trial."""
+
+    def __init__(self, enrolment: Enrolled, model: str, recorder: Recorder, reconnect: Callable[[], None]) -> None:
+        self._enrolment = enrolment
+        self._model = model
+        self._recorder = recorder
+        self._reconnect = reconnect
+
+    async def __call__(self, order: Order) -> str:
+        """Apply, or take the answer."""
+        try:
+            if order.kind.name == "renew-certificate":
+                return self._apply()
+            self._enrolment().take(document_octets(str(order.arguments["answer"])))
+        except ProtocolError as fault:
+            raise AgentError(f"{order.kind.name}: {fault}", "see what head office answered") from None
+        self._reconnect()
+        return "on trial until head office answers over it"
+
+    def _apply(self) -> str:
+        application = self._enrolment().renew(self._model)
+        self._recorder.record("certificate.requested", document=document_text(application))
+        return "a key is made, and its certificate applied for"
+
+
+class Renewals:
+    """Tells that the certificate is to be renewed, once a day from then on, until somebody has begun with it."""
+
+    def __init__(self, enrolment: Enrolled, note: Callable[..., Event | None], clock: Clock) -> None:
+        self._enrolment = enrolment
+        self._note = note
+        self._clock = clock
+        self._told_ms = float("-inf")
+
+    async def run(self) -> None:
+        """Look every hour, for the agent's life."""
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_S)
+
+    def look(self) -> None:
+        """Tell it, if it is so; an identity that cannot be read is told where it is needed."""
+        with contextlib.suppress(AgentError, ProtocolError):
+            enrolment = self._enrolment()
+            certificate = enrolment.standing().in_use
+            if certificate is None or not enrolment.renewal_due():
+                return
+            now = self._clock.now_ms()
+            if now - self._told_ms >= TELL_AGAIN_MS:
+                self._told_ms = now
+                self._note("certificate.due", ends=f"{certificate.ends.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
