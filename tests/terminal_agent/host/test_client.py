@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from protocols.acquirer.account import AccountData
 from protocols.acquirer.dialects import ASCII_1987, BCD_TPDU, Dialect
 from protocols.acquirer.message import Draft, Message, decode, draft, missing
 from protocols.acquirer.mti import Mti, NetworkCode
@@ -20,12 +21,11 @@ from terminal_agent.host.reversal import Reversal, ReversalReason
 AT = datetime(2026, 6, 7, 1, 30, 5, tzinfo=timezone(timedelta(hours=2)))
 PAN = "4000009999990016"
 KSN = bytes.fromhex("FFFF9876543210E00001")
+ACCOUNT = AccountData(Pan(PAN), Track2.from_text(PAN + "D2812201000000001"), "2812")
 REQUEST = AuthorisationRequest(
     amount=4200,
     currency="978",
-    pan=Pan(PAN),
-    track2=Track2.from_text(PAN + "D2812201000000001"),
-    expiry="2812",
+    account=ACCOUNT,
     sequence_number=1,
     icc_data=b"\x9f\x36\x02\x00\x01",
     interface="contactless",
@@ -66,7 +66,7 @@ def test_an_authorisation_request_carries_what_the_issuer_needs(dialect: Dialect
     assert (message.entry_mode, message.processing_code, message.condition_code) == ("071", "000000", "00")
     assert message.security_control == SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH)
     assert (message.pin_block, message.ksn, message.pin_capture) == (bytes(range(8)), KSN, "12")
-    assert (message.pan, message.track2, message.icc) == (REQUEST.pan, REQUEST.track2, REQUEST.icc_data)
+    assert (message.pan, message.track2, message.icc) == (ACCOUNT.pan, ACCOUNT.track2, REQUEST.icc_data)
     assert message.mac == MAC
 
 
