@@ -19,7 +19,8 @@ from protocols.errors import DecodeError
 from protocols.hsm.fields import KeyField
 
 TDES_KSN_OCTETS = 10
-MALFORMED, SECURITY = "30", "63"
+MALFORMED, UNABLE, SUSPECT = "30", "58", "59"
+"""None of them is one that a terminal asks again after: what was refused so stays refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ class Accounts:
         if message.pan is not None or message.track2 is not None or message.expiry is not None:
             return Opened(message, MALFORMED, "account data in clear beside enciphered ones", "malformed")
         if self._bdk is None:
-            return Opened(message, SECURITY, "this bank has no key for account data", "no key")
+            return Opened(message, UNABLE, "this bank has no key for account data", "no key")
         if len(sent.ksn) != TDES_KSN_OCTETS:
-            return Opened(message, SECURITY, "account data: this bank opens those of TDES keys alone", "no key")
+            return Opened(message, UNABLE, "account data: this bank opens those of TDES keys alone", "no key")
         if replay := self._ledger.take_data_key(sent.ksn):
-            return Opened(message, SECURITY, f"account data: {replay}", "replayed")
+            return Opened(message, SUSPECT, f"account data: {replay}", "replayed")
         try:
             clear = yield from hsm.account_data(self._bdk, sent.ksn, sent.cryptogram)
         except (HsmGone, HsmRefused):
@@ -70,7 +71,7 @@ def _read(message: Message, sent: EncipheredAccount, clear: bytes) -> Opened:
     try:
         found = read_account_data(clear)
     except DecodeError as refused:
-        return Opened(message, SECURITY, str(refused), "wrong")
+        return Opened(message, SUSPECT, str(refused), "wrong")
     if found.masked != sent.masked:
-        return Opened(message, SECURITY, "account data: of another card than the masked number beside them", "wrong")
+        return Opened(message, SUSPECT, "account data: of another card than the masked number beside them", "wrong")
     return Opened(replace(message, pan=found.pan, expiry=found.expiry, track2=found.track2), check="opened")

@@ -77,37 +77,37 @@ OTHER = AccountData(Pan("4000009999990024"), None, "2812")
 CASES: dict[str, tuple[Callable[[Bench], Message], str, str, str]] = {
     "one bit of the first block": (
         lambda b: enciphered(b, changed(b.pad.encipher(ACCOUNT), 0)),
-        "63",
+        "59",
         "account data: they do not decipher to an account: cut, changed, or under another key",
         "wrong",
     ),
     "one bit of the last block": (
         lambda b: enciphered(b, changed(b.pad.encipher(ACCOUNT), -1)),
-        "63",
+        "59",
         "account data: they do not decipher to an account: cut, changed, or under another key",
         "wrong",
     ),
     "a block cut off": (
         lambda b: enciphered(b, replace(a := b.pad.encipher(ACCOUNT), cryptogram=a.cryptogram[:-8])),
-        "63",
+        "59",
         "account data: they do not decipher to an account: cut, changed, or under another key",
         "wrong",
     ),
     "a block more": (
         lambda b: enciphered(b, replace(a := b.pad.encipher(ACCOUNT), cryptogram=a.cryptogram + bytes(8))),
-        "63",
+        "59",
         "account data: they do not decipher to an account: cut, changed, or under another key",
         "wrong",
     ),
     "another serial number": (
         lambda b: enciphered(b, replace(b.pad.encipher(ACCOUNT), ksn=bytes.fromhex("FFFFDA7A000002000400"))),
-        "63",
+        "59",
         "account data: they do not decipher to an account: cut, changed, or under another key",
         "wrong",
     ),
     "another card's masked number": (
         lambda b: enciphered(b, replace(b.pad.encipher(ACCOUNT), masked=OTHER.masked)),
-        "63",
+        "59",
         "account data: of another card than the masked number beside them",
         "wrong",
     ),
@@ -133,7 +133,7 @@ CASES: dict[str, tuple[Callable[[Bench], Message], str, str, str]] = {
     ),
     "a key of AES": (
         lambda b: enciphered(b, EncipheredAccount(bytes(12), ACCOUNT.masked, bytes(32))),
-        "63",
+        "58",
         "account data: this bank opens those of TDES keys alone",
         "no key",
     ),
@@ -157,7 +157,7 @@ def test_another_cards_data_do_not_go_with_this_cards_cryptogram(bench: Bench) -
 def test_enciphered_data_are_good_once(bench: Bench) -> None:
     first = enciphered(bench)
     assert bench.ask(first).response_code == "00"
-    assert bench.ask(enciphered(bench, first.account)).response_code == "63"
+    assert bench.ask(enciphered(bench, first.account)).response_code == "59"
     assert bench.event["reasons"] == ["account data: KSN replay: counter 1 was used before"]
     assert bench.event["checks"]["account"] == "replayed"
     assert bench.hsm.asked[-2:] == ["M8", "M6"], "what comes again is not deciphered again"
@@ -176,7 +176,7 @@ def test_an_advice_may_come_behind_later_payments_and_is_booked_once(bench: Benc
     assert bench.ask(waiting).response_code == "00"
     assert bench.ask(replace(waiting, mti=Mti.FINANCIAL_ADVICE_REPEAT)).response_code == "00"
     assert bench.ledger.held == {"test-cardholder": 8400}
-    assert bench.ask(advice(bench, account=waiting.account)).response_code == "63"
+    assert bench.ask(advice(bench, account=waiting.account)).response_code == "59"
     assert bench.event["reasons"] == ["account data: KSN replay: counter 1 was used before"]
 
 
@@ -203,7 +203,7 @@ def test_a_bank_without_a_data_key_says_so() -> None:
     profile = load_acquirer("test-bank")
     bench = Bench(profile=replace(profile, keys_under_test_lmk=replace(profile.keys_under_test_lmk, data_bdk="")))
     bench.sign_on()
-    assert bench.ask(enciphered(bench)).response_code == "63"
+    assert bench.ask(enciphered(bench)).response_code == "58"
     assert bench.event["reasons"] == ["this bank has no key for account data"]
 
 
