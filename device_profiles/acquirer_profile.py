@@ -36,12 +36,15 @@ class KeysUnderTestLmk:
     """Under which a PIN goes from the acquirer to the issuer."""
     pin_verification: str
     card_master: str
+    data_bdk: str = ""
+    """Of the keys that terminals encipher account data under; empty where the bank takes them in clear alone."""
     terminals: Mapping[str, str] = field(default_factory=lambda: _NO_TERMINALS)
     """Terminal identification to its own master key; others have ``terminal_master``."""
 
     def __post_init__(self) -> None:
         own = (self.bdk, self.terminal_master, self.zone_pin, self.pin_verification, self.card_master)
-        for text in (*own, *self.terminals.values()):
+        data = (self.data_bdk,) if self.data_bdk else ()
+        for text in (*own, *data, *self.terminals.values()):
             _key(text)
 
     def master_of(self, terminal: str) -> KeyField:

@@ -15,6 +15,7 @@ from typing import Any
 
 from device_profiles.acquirer_profile import AcquirerProfile
 from device_profiles.twins import acquirer_hsm as hsm
+from device_profiles.twins.acquirer_accounts import Accounts
 from device_profiles.twins.acquirer_bindings import Bindings
 from device_profiles.twins.acquirer_hsm import Dialogue, HsmGone, HsmRefused
 from device_profiles.twins.acquirer_issuer import Issuer, Verdict
@@ -71,6 +72,7 @@ class Host:
         self._mac = profile.mac
         self._ledger = ledger
         self._issuer = Issuer(profile, ledger)
+        self._accounts = Accounts(profile.keys_under_test_lmk, ledger)
         self._bindings = Bindings(profile.bindings, ledger)
         self._director = Director(script or Script())
         self._late: dict[str, list[Sending]] = {}
@@ -195,8 +197,12 @@ class Host:
                 refusal, check = self._bindings.judge(message)
                 checks |= {"binding": check} if check else {}
                 if refusal:
-                    return self._not_bound(entry, refusal, checks, key)
-                verdict = yield from self._issuer.decide(message, now)
+                    return self._refused(entry, "58", refusal, checks, key)
+                opened = yield from self._accounts.opened(message)
+                checks |= {"account": opened.check} if opened.check else {}
+                if opened.code:
+                    return self._refused(entry, opened.code, opened.reason, checks, key)
+                verdict = yield from self._issuer.decide(opened.message, now)
                 told = tuple(text for _, text in verdict.objections)
                 outcome = _Outcome(verdict.code, told, checks | verdict.checks, key, icc=verdict.icc)
         except HsmGone:
@@ -210,14 +216,15 @@ class Host:
         outcome.reference = entry.reference
         return outcome
 
-    def _not_bound(self, entry: Entry, refusal: str, checks: dict[str, str], key: KeyField | None) -> _Outcome:
-        """A terminal that moved, or is only called so: nobody is asked about the card."""
-        entry.code = "58"
-        return _Outcome(entry.code, (refusal,), checks, key, reference=entry.reference)
+    def _refused(self, entry: Entry, code: str, reason: str, checks: dict[str, str], key: KeyField | None) -> _Outcome:
+        """A terminal that moved, or is only called so; account data that are not what they should be: nobody is asked
+        about the card."""
+        entry.code = code
+        return _Outcome(code, (reason,), checks, key, reference=entry.reference)
 
     def _entered(self, message: Message, checks: dict[str, str], key: KeyField | None) -> tuple[Entry, _Outcome | None]:
         """The ledger's entry for a request, and the outcome at once where it has been seen before."""
-        name = Key(message.terminal or "", message.stan or 0, message.transmitted or "")
+        name = _name(message)
         digest = self._digest(message)
         entry = self._ledger.find(name)
         if entry is None:
@@ -265,8 +272,16 @@ class Host:
         checks |= {"binding": check} if check else {}
         if refusal:
             return self._not_bound(entry, refusal, checks, key)
-        account = self._issuer.account_of(message)
         entry.reference = message.reference or _reference(now, self._ledger.next_number())
+        try:
+            opened = yield from self._accounts.opened(message)
+        except (HsmGone, HsmRefused):
+            self._ledger.forget(_name(message))  # undecided: its repeat is another attempt
+            raise
+        checks |= {"account": opened.check} if opened.check else {}
+        if opened.code:
+            return self._refused(entry, opened.code, opened.reason, checks, key)
+        account = self._issuer.account_of(opened.message)
         outcome = _Outcome(APPROVED, ("advice booked",), checks, key, reference=entry.reference)
         if rule is not None and rule.code is not None:
             outcome.code, outcome.reasons = rule.code, ("by script",)
@@ -322,6 +337,10 @@ _SERVED: dict[Mti, Callable[[Host, Received, Rule | None, datetime], Dialogue[_O
 """Which message is served by what; a repeat by the same as its original."""
 
 
+def _name(message: Message) -> Key:
+    return Key(message.terminal or "", message.stan or 0, message.transmitted or "")
+
+
 def _reference(now: datetime, number: int) -> str:
     return f"{now.year % 10}{now.timetuple().tm_yday:03d}{now.hour:02d}{number % 1_000_000:06d}"
 
@@ -361,10 +380,12 @@ def _event(message: Message, outcome: _Outcome) -> Event:
     }
     if message.amount is not None:
         told |= {"amount": message.amount, "currency": message.currency}
-    if message.pan is not None:
-        told["pan"] = message.pan.masked
+    if message.masked_pan:
+        told["pan"] = message.masked_pan
     if message.ksn is not None:
         told["ksn"] = message.ksn.hex().upper()
+    if message.account is not None:
+        told["account_ksn"] = message.account.ksn.hex().upper()
     if message.network_code is not None:
         told["network_code"] = message.network_code
     return told

@@ -15,6 +15,7 @@ from protocols.acquirer.values import SessionKey
 from protocols.emv.cryptogram import Method, Session, Version
 from protocols.hsm.codes import ErrorCode, PinBlockCode
 from protocols.hsm.commands import BU, BV, EC, HA, HB, KQ, KR, KW, KX, M6, M7, M8, CheckValueOptions, TmkOptions
+from protocols.hsm.commands.data import M2, M3, DataNumber
 from protocols.hsm.commands.pins import G0, G1
 from protocols.hsm.fields import KeyField
 from protocols.hsm.layout import Fields
@@ -94,6 +95,15 @@ def pin_is_right(zone: KeyField, pvk: KeyField, block: bytes, pan: Pan, pvki: st
     """Whether a PIN under the zone's key is the account's, which is the issuer's to say (EC)."""
     ask = EC(zpk=zone, pvk=pvk, block=block, format=PinBlockCode.ISO_0, account=pan.account_field, pvki=pvki, pvv=pvv)
     return _outcome((yield ask), "EC", (ErrorCode.VERIFICATION_FAILED, ErrorCode.INVALID_PIN_BLOCK))
+
+
+CBC, BDK_TYPE = "01", "009"
+
+
+def account_data(bdk: KeyField, ksn: bytes, cryptogram: bytes) -> Dialogue[bytes]:
+    """What a terminal enciphered under the data key of ``ksn``, TDES in CBC from a zero block (M2)."""
+    ask = M2(mode=CBC, key_type=BDK_TYPE, key=bdk, number=DataNumber(ksn=ksn), iv=bytes(8), data=cryptogram)
+    return _fields((yield ask), "M2", M3).data
 
 
 def arqc_is_good(master: KeyField, evidence: ChipEvidence) -> Dialogue[bool]:

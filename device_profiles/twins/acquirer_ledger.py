@@ -16,6 +16,8 @@ REMEMBERED = 20_000
 """Transactions kept: a day of a large shop; older ones can be neither repeated nor reversed."""
 DEVICES = 100_000
 """Pads whose counters are kept. A full memory refuses new ones rather than forgetting an old counter."""
+WINDOW = 1_024
+"""How far behind a device's newest data key an older one may still come: advices wait while payments go on."""
 KSN_COUNTER = (1 << 21) - 1  # ANSI X9.24-1: the rightmost 21 bits of a KSN count, the others name the device
 
 
@@ -63,6 +65,8 @@ class Ledger:
     number: int = 0
     factors: dict[str, list[str]] = field(default_factory=dict)
     """Terminal to the random factors of its binding proofs, the newest last."""
+    data_keys: dict[str, list[int]] = field(default_factory=dict)
+    """Device part of a data key's KSN to the highest counter seen and a bit for each of the :data:`WINDOW` up to it."""
 
     def find(self, key: Key) -> Entry | None:
         """The transaction of that name."""
@@ -74,6 +78,10 @@ class Ledger:
         while len(self.entries) > REMEMBERED:
             self.entries.popitem(last=False)
 
+    def forget(self, key: Key) -> None:
+        """A transaction that was not decided and is not to be remembered."""
+        self.entries.pop(key, None)
+
     def next_number(self) -> int:
         """A running number for approval codes and references."""
         self.number += 1
@@ -81,8 +89,7 @@ class Ledger:
 
     def take_ksn(self, ksn: bytes) -> str:
         """Accept a key serial number once: empty, or the words why it must not be used again."""
-        number = int.from_bytes(ksn, "big")
-        device, counter = f"{number & ~KSN_COUNTER:020X}", number & KSN_COUNTER
+        device, counter = _halves(ksn)
         last = self.counters.get(device, 0)
         if counter <= last:
             again = "was used before" if counter == last else f"is lower than {last:X}, the last one seen"
@@ -91,6 +98,27 @@ class Ledger:
             return "KSN of a device beyond the number that can be remembered"
         self.counters[device] = counter
         return ""
+
+    def take_data_key(self, ksn: bytes) -> str:
+        """As :meth:`take_ksn` for a key of account data, which may come late by a window (as RFC 4303, 3.4.3)."""
+        device, counter = _halves(ksn)
+        highest, seen = self.data_keys.get(device, (0, 0))
+        if counter <= highest - WINDOW:
+            return f"KSN replay: counter {counter:X} is too far behind {highest:X}, the last one seen"
+        if counter <= highest and seen >> (highest - counter) & 1:
+            return f"KSN replay: counter {counter:X} was used before"
+        if device not in self.data_keys and len(self.data_keys) >= DEVICES:
+            return "KSN of a device beyond the number that can be remembered"
+        if counter > highest:
+            highest, seen = counter, (seen << (counter - highest)) % (1 << WINDOW)
+        self.data_keys[device] = [highest, seen | 1 << (highest - counter)]
+        return ""
+
+    def give_back_data_key(self, ksn: bytes) -> None:
+        """Nothing was deciphered with it, since the HSM did not answer: it may come again."""
+        device, counter = _halves(ksn)
+        highest, seen = self.data_keys[device]
+        self.data_keys[device] = [highest, seen & ~(1 << (highest - counter))]
 
     def take_factor(self, terminal: str, factor: bytes) -> bool:
         """Accept a binding proof's random factor once, among the last ones of a terminal."""
@@ -118,6 +146,7 @@ class Ledger:
             "session_keys": self.session_keys,
             "number": self.number,
             "factors": self.factors,
+            "data_keys": self.data_keys,
         }
 
     @classmethod
@@ -134,9 +163,16 @@ class Ledger:
                 session_keys=dict(document["session_keys"]),
                 number=int(document["number"]),
                 factors={name: list(known) for name, known in document.get("factors", {}).items()},
+                data_keys={name: [int(a), int(b)] for name, (a, b) in document.get("data_keys", {}).items()},
             )
             for terminal, stan, transmitted, values in document["entries"]:
                 ledger.entries[Key(str(terminal), int(stan), str(transmitted))] = Entry(**values)
         except (KeyError, TypeError, AttributeError):
             raise ValueError("not what this twin wrote") from None
         return ledger
+
+
+def _halves(ksn: bytes) -> tuple[str, int]:
+    """The part that names the device, and the counter."""
+    number = int.from_bytes(ksn, "big")
+    return f"{number & ~KSN_COUNTER:020X}", number & KSN_COUNTER

@@ -77,7 +77,7 @@ class Rule:
             return False
         if self.amount_to is not None and (amount is None or amount > self.amount_to):
             return False
-        if self.pan is not None and (message.pan is None or not fnmatchcase(message.pan.masked, self.pan)):
+        if self.pan is not None and not (message.masked_pan and fnmatchcase(message.masked_pan, self.pan)):
             return False
         if self.stan is not None and message.stan != self.stan:
             return False

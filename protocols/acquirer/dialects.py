@@ -50,6 +50,11 @@ class Dialect:
         """The element that carries the proof of the terminal's binding: 63, or 62 where the KSN is in that."""
         return 63 if self.ksn_field != 63 else 62
 
+    @property
+    def account_field(self) -> int:
+        """The element that carries enciphered account data: 48, or 60 where the KSN is in that."""
+        return 48 if self.ksn_field != 48 else 60
+
 
 def _specification(dialect: Dialect) -> dict[str, dict[str, Any]]:
     bitmap = {"data_enc": "b", "max_len": 8} if dialect.bitmap == "binary" else {"data_enc": "ascii", "max_len": 16}

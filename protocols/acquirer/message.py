@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from protocols.acquirer.account import EncipheredAccount
 from protocols.acquirer.dialects import ASCII_1987, Dialect
 from protocols.acquirer.fields import Fields, pack, unpack
 from protocols.acquirer.mti import REQUIRED, Mti
@@ -64,10 +65,17 @@ class Message:
     """The DUKPT key serial number, 10 octets, in the element that the dialect names."""
     binding: Proof | None = None
     """That the terminal is the one that was bound, in the element that the dialect names."""
+    account: EncipheredAccount | None = None
+    """Account data that were enciphered where they were read, in place of DE2, DE14 and DE35."""
     session_key: SessionKey | None = None
     network_code: int | None = None
     original: OriginalData | None = None
     mac: bytes | None = None
+
+    @property
+    def masked_pan(self) -> str:
+        """What may be shown of the account number, clear or enciphered; empty where there is none."""
+        return self.pan.masked if self.pan else self.account.masked if self.account else ""
 
     def __repr__(self) -> str:
         try:
@@ -154,6 +162,7 @@ def to_fields(message: Message, dialect: Dialect) -> Fields:
     """The bare elements of a message. Raises :class:`EncodeError` for two values that want one element."""
     fields: Fields = {}
     chosen = {"ksn": dialect.ksn_field, "session_key": dialect.key_field, "binding": dialect.binding_field}
+    chosen["account"] = dialect.account_field
     for attribute, (number, write, _) in _ELEMENTS.items():
         value = getattr(message, attribute)
         if value is None:
@@ -245,6 +254,7 @@ _ELEMENTS: dict[str, tuple[int, Callable[[Any], str], Callable[[str], Any]]] = {
     "icc": (55, _hex, bytes.fromhex),
     "ksn": (_PRIVATE, _hex, _ksn),
     "binding": (_PRIVATE, Proof.encode, read_proof),
+    "account": (_PRIVATE, EncipheredAccount.text, EncipheredAccount.from_text),
     "session_key": (_PRIVATE, SessionKey.text, SessionKey.from_text),
     "network_code": (70, _digits(3), int),
     "original": (90, OriginalData.digits, OriginalData.from_digits),
@@ -263,6 +273,8 @@ def _reading(number: int, mti: Mti, dialect: Dialect) -> tuple[str, Callable[[st
         return "ksn", _ksn
     if not mti.is_network and number == dialect.binding_field:
         return "binding", read_proof
+    if not mti.is_network and number == dialect.account_field:
+        return "account", EncipheredAccount.from_text
     if number in _BY_NUMBER:
         return _BY_NUMBER[number]
     raise DecodeError(f"DE{number}", f"not used in message {mti.digits} of dialect {dialect.name}")
@@ -271,4 +283,5 @@ def _reading(number: int, mti: Mti, dialect: Dialect) -> tuple[str, Callable[[st
 def missing(message: Message) -> tuple[str, ...]:
     """The elements that a message of this type must have and has not, as ``DE4`` and so on; empty where it is whole."""
     wanted = REQUIRED[message.mti.original]
-    return tuple(f"DE{_ELEMENTS[name][0]}" for name in wanted if getattr(message, name) is None)
+    there = {"pan"} if message.account is not None else set()
+    return tuple(f"DE{_ELEMENTS[name][0]}" for name in wanted if getattr(message, name) is None and name not in there)

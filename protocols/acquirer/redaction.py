@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 
+from protocols.acquirer.account import EncipheredAccount
 from protocols.acquirer.dialects import Dialect
 from protocols.acquirer.elements import ELEMENTS, Kind
 from protocols.acquirer.fields import Fields
@@ -17,6 +18,11 @@ def _pan(text: str) -> str:
 
 def _track2(text: str) -> str:
     return f"track of {Track2.from_text(text).pan.masked}"
+
+
+def _account(text: str) -> str:
+    sent = EncipheredAccount.from_text(text)
+    return f"account data of {sent.masked} under KSN {sent.ksn.hex().upper()}"
 
 
 def _counted(text: str) -> str:
@@ -40,9 +46,11 @@ def redacted_fields(mti: str, fields: Fields, dialect: Dialect) -> str:
 
 def _shown(number: int, text: str, mti: str, dialect: Dialect) -> str:
     element = ELEMENTS[number]
-    if number in _MASKS:
+    private = {} if mti.startswith("08") else {dialect.account_field: _account}
+    mask = _MASKS.get(number) or private.get(number)
+    if mask is not None:
         try:
-            return _MASKS[number](text)
+            return mask(text)
         except DecodeError:
             return _counted(text)
     if mti.startswith("08") and number == dialect.key_field:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from demo_profile import CARDS, PADS, READERS, SOFTWARE, TERMINAL, profile_text
-from demo_vault import VAULT_TEXT, load_keys
+from demo_vault import ENCIPHER_TEXT, VAULT_TEXT, load_keys
 from stations import StationFailed, Stations, command, die_with_parent, environment_says_no_colour, uninterrupted
 
 USAGE = 2  # the exit code of words that a command does not take: no payment was begun
@@ -27,6 +27,7 @@ examples:
   scripts/demo                   approved: EUR 42.00, online PIN at the pad
   scripts/demo --wrong-pin       declined: the issuer does not know that PIN
   scripts/demo --pad software    approved: the PIN is typed at a keypad whose digits go to the vault alone
+  scripts/demo --encipher        approved: the message to the acquirer carries no account number, not even inside TLS
   scripts/demo --card test-mastercard-like   approved by kernel 2: the card signs its cryptogram
   scripts/demo --tampered-arqc   declined: the card's cryptogram was changed on its way
   scripts/demo --torn            approved: the card leaves before its cryptogram arrives, and is charged once
@@ -143,20 +144,19 @@ class Demo:
         )  # fmt: skip
         reader.wait_ready()
         pad.wait_ready()
-        profile.write_text(
-            profile_text(
-                (options.reader, options.pad),
-                str(folder / "reader"),
-                str(folder / "pad"),
-                acquirer.wait_ready()["address"],
-                broker_address,
-                phone="mobile" in options.card,
-            )
-            + (VAULT_TEXT if software else "")
+        text = profile_text(
+            (options.reader, options.pad),
+            str(folder / "reader"),
+            str(folder / "pad"),
+            acquirer.wait_ready()["address"],
+            broker_address,
+            phone="mobile" in options.card,
         )
-        if software:
+        slots = [*(["pin", "mac-master"] if software else []), *(["data"] if options.encipher else [])]
+        profile.write_text((text.replace(*ENCIPHER_TEXT) if options.encipher else text) + (VAULT_TEXT if slots else ""))
+        if slots:
             self.screen.title("a vault, and keys for it")
-            for words, said in load_keys(profile):
+            for words, said in load_keys(profile, slots):
                 self.screen.data({"station": "keys", "verb": words[0], **said})
                 outcome = said.get("words") or said.get("check_value") or said.get("source")
                 self.screen.line(f"  keys {' '.join(words[:2]):<16} {outcome}")
@@ -358,6 +358,9 @@ def main() -> int:
     parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
     parser.add_argument("--card", default=CARDS[0], choices=CARDS, help=f"who pays (default {CARDS[0]})")
     parser.add_argument("--pad", default="ipp-uic", choices=PADS, help="where the PIN is enciphered (default ipp-uic)")
+    parser.add_argument(
+        "--encipher", action="store_true", help="account data are enciphered as soon as they are read, by a vault"
+    )
     options = parser.parse_args()
     if options.replay and options.pad == SOFTWARE:
         parser.error("--replay: a vault does not send a PIN block twice; that fault is the pad's")

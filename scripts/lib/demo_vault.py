@@ -4,7 +4,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,20 @@ passphrase = "vault-passphrase"
 """
 
 
-def load_keys(profile: Path) -> Iterator[tuple[list[str], dict[str, Any]]]:
-    """Make a vault and load TEST keys, as two custodians and a key office would: words and answer of each command."""
+ENCIPHER_TEXT = ("[acquirer]\n", "[acquirer]\nencipher-account = true\n")
+"""What changes in the profile's text where account data are enciphered as soon as they are read."""
+
+
+def load_keys(profile: Path, slots: Sequence[str]) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Make a vault and load TEST keys into its ``slots``, as two custodians and a key office would.
+
+    Words and answer of each command.
+    """
     components = [word for one in (1, 2) for word in ("--component", str(KEYS / f"component-{one}.hex"))]
     for words in (
         ["init"],
         ["load", "transport", *components],
-        ["load", "pin", "--block", str(KEYS / "pin.keyblock")],
-        ["load", "mac-master", "--block", str(KEYS / "mac-master.keyblock")],
+        *(["load", slot, "--block", str(KEYS / f"{slot}.keyblock")] for slot in slots),
     ):
         argv = [command("terminal-agent"), "keys", *words, "--profile", str(profile), "--json"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)

@@ -7,9 +7,13 @@ A profile is that of a terminal, a reader or a PIN pad; its content says which. 
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
+
+if TYPE_CHECKING:
+    from terminal_agent.processes.profile import TerminalProfile
 
 EXAMPLES = """examples:
   terminal-agent profile new pinpad mypad.toml --like ipp-uic
@@ -106,10 +110,46 @@ def _terminal(path: Path) -> dict[str, str]:
         "pad": f"{found.pad.title} on {profile.pad.line}",
         "acquirer": f"{profile.acquirer.address}, {profile.acquirer.dialect}",
         "link": "TLS" if profile.acquirer.tls else "plain, loopback only",
+        "account": _account(profile, path),
         "CA keys": f"{len(found.authorities.keys)} of {', '.join(profile.emv.ca_keys) or 'no list'}",
         "broker": profile.report.broker,
         "state": str(profile.terminal.state),
     }
+
+
+def _account(profile: "TerminalProfile", path: Path) -> str:
+    """What becomes of account data; a fault where the vault is to encipher them and has no key for it."""
+    if not profile.acquirer.encipher_account:
+        return "in clear, inside the link"
+    found = [key for key in _keys(profile, path) if key["slot"] == "data" and key["state"] == "serves"]
+    if not found:
+        raise Fault(
+            f"{path}: acquirer.encipher-account: no key serves in the vault's slot data",
+            f"terminal-agent keys load data --profile {path} --block FILE, or leave encipher-account out",
+            Exit.USAGE,
+        )
+    return f"enciphered as soon as it is read, by the vault's data key {found[0]['check_value']}"
+
+
+def _keys(profile: "TerminalProfile", path: Path) -> list[dict[str, Any]]:
+    """The vault's inventory: of the running agent's, or of one that is started for this question."""
+    from terminal_agent.cli.client import AgentClient
+    from terminal_agent.processes.vault_offline import Call, OfflineKeys
+
+    try:
+        with AgentClient(profile.terminal.socket) as agent:
+            running: list[dict[str, Any]] = agent.call("keys.list")["keys"]
+            return running
+    except Fault as nobody:
+        if nobody.exit_code is not Exit.UNREACHABLE:
+            raise
+
+    async def look(call: Call) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await call("keys.list"))["keys"]
+        return found
+
+    stopped: list[dict[str, Any]] = OfflineKeys(path, Voice("terminal-agent")).run(look)
+    return stopped
 
 
 def _reader(path: Path) -> dict[str, str]:

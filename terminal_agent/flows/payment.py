@@ -9,11 +9,13 @@ owed back (books.py). The PIN is typed at the pad and enciphered there; this pro
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+from protocols.acquirer.account import AccountData, EncipheredAccount
 from protocols.currency import Currency
 from protocols.errors import ProtocolError
-from protocols.pan import Pan
+from protocols.pan import Pan, Track2
 from protocols.telemetry.events import Event, Value, fit
 from protocols.telemetry.fields import one_time_reference
 from terminal_agent.card.chaining import Chaining
@@ -34,7 +36,7 @@ from terminal_agent.emv import (
 )
 from terminal_agent.emv.contact_application import ROLLS
 from terminal_agent.emv.exception_file import ExceptionFile
-from terminal_agent.emv.fallback import Fallback, FallbackGuard, Interface
+from terminal_agent.emv.fallback import FallbackGuard, Interface
 from terminal_agent.emv.request import NO_WISHES, Wishes
 from terminal_agent.emv.unpredictable import PredictableNumbers, UnpredictableNumbers
 from terminal_agent.errors import AgentError
@@ -42,15 +44,18 @@ from terminal_agent.flows.accepted import require_accepted
 from terminal_agent.flows.acquiring import Acquiring
 from terminal_agent.flows.card_pin import PinNotEntered, at_pad, at_reader
 from terminal_agent.flows.card_present import Hands, InsertedCard, tap
+from terminal_agent.flows.chips import Chips
 from terminal_agent.flows.devices import Attached
 from terminal_agent.flows.endings import SIGNATURE_OPTIONS, SIGNED, End, Ending, after_signature, chosen, end_of
+from terminal_agent.flows.pin_entry import pin_for_acquirer
 from terminal_agent.flows.ports import Accounts, Fallbacks, Notes, Numbers, ProveBinding, Timeouts, no_binding
 from terminal_agent.flows.questions import About, Asking, Questions
 from terminal_agent.host.advice import Offline
 from terminal_agent.host.client import AuthorisationRequest, PinData, Reply
 from terminal_agent.host.port import HostUnreachable
-from terminal_agent.pad.port import PadAbsent, PinCancelled, PinPad, PinTimedOut, encipherer
+from terminal_agent.pad.port import PinPad, encipherer
 
+Account = AccountData | EncipheredAccount
 OFFLINE_APPROVED, UNABLE_APPROVED = "Y1", "Y3"  # EMV 4.4 Book 4, Annex A6: without asking, and after asking in vain
 
 
@@ -67,11 +72,12 @@ class Payment:
         """Whether its steps have come to an end; ``finished`` stays None where that could not be written."""
         self._till = till
         self._began = till.clock.steady_ms()
-        self._pan: Pan | None = None
-        self._ksn: bytes = b""
+        self._card = ""
+        """First six and last four digits of the account number."""
         self._pin: PinData | None = None
         self._offline: Offline | None = None
         self._cvm = Cvm.NONE
+        self._chips = Chips(till.fallbacks, lambda: self._alert((Alert.FALLBACK_RATE,)))
 
     async def run(self) -> Event:
         """Take all steps; the ``payment.finished`` event. Raises ``JournalError`` where the end cannot be written."""
@@ -99,10 +105,10 @@ class Payment:
             fields["reason"] = fit(end.reason)
         if end.response_code:
             fields["response_code"] = end.response_code
-        if self._pan is not None:
-            fields |= {"masked_pan": self._pan.masked, "pan_ref": one_time_reference(self._till.entropy(8))}
-        if self._ksn:
-            fields["ksn"] = self._ksn.hex().upper()
+        if self._card:
+            fields |= {"masked_pan": self._card, "pan_ref": one_time_reference(self._till.entropy(8))}
+        if self._pin is not None:
+            fields["ksn"] = self._pin.ksn.hex().upper()
         self.finished = self._till.books.conclude(self.identifier, fields, self._offline)
         return self.finished
 
@@ -112,30 +118,30 @@ class Payment:
         reader = Chaining(driver)
         try:
             presence = await self._present(reader)
-            self._may_fall_back(presence.interface)
+            self._chips.presented(presence.interface)
             if presence.interface == "contact":
                 return await self._inserted(reader)
-            with self._chip("contactless"):
+            with self._chips.trying("contactless"):
                 card = await tap(reader, till, self._request(), self._number, self._step, till.timeouts.card_s)
         except ReaderAbsent as fault:
             await till.reader.drop(driver, fault.what)
             raise
         finally:
             await self._release(driver)
-        self._chip_ended("contactless", card)
+        self._chips.ended("contactless", card)
         self._show(card)
         if card.decision is Decision.APPROVED:
             return await self._approved_offline(card, OFFLINE_APPROVED, "contactless")
+        account = await self._account(card, card.track2)
         if card.cvm is Cvm.ONLINE_PIN and card.pan is not None:
             await self._enter_pin(card.pan)
-        return End(*end_of(await self._authorise(card, "contactless")))
+        return End(*end_of(await self._authorise(card, account, "contactless")))
 
     async def _signed(self, end: End) -> End:
         """An approval that a signature was needed for counts when the cashier has looked at it."""
         if end.ending is not Ending.APPROVED or self._cvm not in SIGNED:
             return end
-        card = self._pan.masked if self._pan is not None else ""
-        receipt = f"{self.currency.words(self.amount)}, card {card}, signature x____________"
+        receipt = f"{self.currency.words(self.amount)}, card {self._card}, signature x____________"
         self._step("receipt", "agent", f"approved, signature needed: {receipt}")
         questions = self._till.questions
         answer = await questions.ask(self.identifier, About.SIGNATURE, SIGNATURE_OPTIONS)
@@ -159,12 +165,12 @@ class Payment:
             keys = await at_reader(reader, till.timeouts.pin_s, lambda words: self._step("pin-entry", "reader", words))
         amount = self.currency.words(self.amount)
         vault = at_pad(till.pad, amount, till.timeouts.pin_s, lambda words: self._step("pin-entry", "pad", words))
-        with self._chip("contact"):
+        with self._chips.trying("contact"):
             try:
                 card = await inserted.ask(Hands(self._pin_for_card, keys, vault, self._choose))
             except PinNotEntered as ended:
                 raise End(Ending.CANCELLED, str(ended)) from None
-        self._chip_ended("contact", card)
+        self._chips.ended("contact", card)
         self._show(card)
         if card.decision is Decision.APPROVED:
             return await self._approved_offline(card, OFFLINE_APPROVED)
@@ -188,7 +194,7 @@ class Payment:
         It ends approved where the acquirer could not be reached, card and terminal approve, and it books such payments.
         """
         try:
-            return await self._authorise(card, "contact")
+            return await self._authorise(card, await self._account(card, card.track2), "contact")
         except AgentError as fault:
             books = isinstance(fault, HostUnreachable) and self._till.acquiring.takes_offline(self.amount)
             with contextlib.suppress(CardError):
@@ -200,7 +206,8 @@ class Payment:
 
     async def _approved_offline(self, card: EmvOutcome, code: str, interface: Interface = "contact") -> End:
         """Card and terminal approved without the acquirer, which hears of it in an advice with this ``code``."""
-        self._offline = Offline(await self._asked(card, interface), code)
+        account = await self._account(card, None)
+        self._offline = Offline(await self._asked(card, account, interface), code)
         self._step("advice", "acquirer", f"approved offline ({code}): the acquirer is told as soon as it can be")
         return End(Ending.APPROVED, "", code)
 
@@ -212,27 +219,6 @@ class Payment:
             raise End(Ending.CANCELLED, f"no card within {wait:.0f} s")
         self._step("card", "reader", presence.identity)
         return presence
-
-    def _may_fall_back(self, interface: Interface) -> None:
-        """Whether this card may stand in for one whose chip failed on the other interface."""
-        if self._till.fallbacks.presented(interface) is Fallback.REFUSED:
-            raise End(Ending.FAILED, "chips fail here too often: the other interface is not tried; call the service")
-
-    @contextlib.contextmanager
-    def _chip(self, interface: Interface) -> Iterator[None]:
-        """A card that goes, or does not answer, counts as a chip that failed."""
-        try:
-            yield
-        except CardLost:
-            self._count(interface, chip_failed=True)
-            raise
-
-    def _chip_ended(self, interface: Interface, card: EmvOutcome) -> None:
-        self._count(interface, chip_failed=card.chip_failed)
-
-    def _count(self, interface: Interface, *, chip_failed: bool) -> None:
-        if self._till.fallbacks.ended(interface, chip_failed=chip_failed):
-            self._alert((Alert.FALLBACK_RATE,))
 
     async def _release(self, driver: CardReader) -> None:
         """Power the card down, whatever went before; what went before is what counts."""
@@ -265,7 +251,7 @@ class Payment:
 
     def _show(self, card: EmvOutcome) -> None:
         """Tell what the machine found, and end here unless the acquirer is to be asked, or books what it was not."""
-        self._pan, self._cvm = card.pan or self._pan, card.cvm
+        self._card, self._cvm = card.pan.masked if card.pan else self._card, card.cvm
         self._tell(card.notes)
         self._alert(card.alerts)
         approved = card.decision is Decision.APPROVED
@@ -285,38 +271,35 @@ class Payment:
             self._till.recorder.record("payment.alert", payment=self.identifier, alert=fit(alert.value))
 
     async def _pin_for_card(self, pan: Pan) -> PinAnswer:
-        self._pan = pan
+        self._card = pan.masked
         await self._enter_pin(pan)
         return PinAnswer.ENTERED
 
     async def _enter_pin(self, pan: Pan) -> None:
-        """The cardholder enters the PIN at the pad, which enciphers it."""
-        till = self._till
-        pad = till.pad.driver()
-        self._step("pin-entry", "pad", "asks for the PIN")
-        try:
-            entered = await pad.enter_pin(pan, self.currency.words(self.amount), till.timeouts.pin_s)
-        except PadAbsent as fault:
-            await till.pad.drop(pad, fault.what)
-            raise
-        if isinstance(entered, PinCancelled):
-            raise End(Ending.CANCELLED, "the cardholder cancelled PIN entry")
-        if isinstance(entered, PinTimedOut):
-            raise End(Ending.CANCELLED, f"no PIN within {till.timeouts.pin_s:.0f} s")
-        self._pin, self._ksn = PinData(entered.block, entered.ksn), entered.ksn
-        ksn = entered.ksn.hex().upper()
-        how = f"format {entered.block_format}, enciphered by {encipherer(pad)}"
-        self._step("pin-block", "pad", f"PIN block of {how}; KSN {ksn}")
+        till, amount = self._till, self.currency.words(self.amount)
+        self._pin = await pin_for_acquirer(
+            till.pad, pan, amount, till.timeouts.pin_s, lambda step, words: self._step(step, "pad", words)
+        )
 
-    async def _asked(self, card: EmvOutcome, interface: Interface) -> AuthorisationRequest:
+    async def _account(self, card: EmvOutcome, track2: Track2 | None) -> Account:
+        """What a message says of the account: enciphered here, as soon as it was read, where the profile says so.
+
+        Once for each message, since a key serves once.
+        """
         if card.pan is None:
             raise End(Ending.FAILED, "the card gave no account number")
+        clear, encipher = AccountData(card.pan, track2, card.expiry), self._till.encipher
+        if encipher is None:
+            return clear
+        sent = await encipher(clear)
+        self._step("account", "vault", f"account data enciphered by the vault; KSN {sent.ksn.hex().upper()}")
+        return sent
+
+    async def _asked(self, card: EmvOutcome, account: Account, interface: Interface) -> AuthorisationRequest:
         return AuthorisationRequest(
             amount=self.amount,
             currency=f"{self.currency.numeric:03d}",
-            pan=card.pan,
-            track2=card.track2,
-            expiry=card.expiry,
+            account=account,
             sequence_number=card.sequence_number,
             icc_data=card.icc_data,
             interface=interface,
@@ -324,9 +307,9 @@ class Payment:
             binding=await self._till.prove(self.identifier),
         )
 
-    async def _authorise(self, card: EmvOutcome, interface: Interface) -> Reply:
+    async def _authorise(self, card: EmvOutcome, account: Account, interface: Interface) -> Reply:
         till = self._till
-        request = await self._asked(card, interface)
+        request = await self._asked(card, account, interface)
         if not till.acquiring.signed_on:
             await till.acquiring.sign_on()
         key = f"session key check value {till.acquiring.check_value}"
@@ -367,8 +350,12 @@ class Till:
         fallbacks: Fallbacks | None = None,
         questions: Asking | None = None,
         prove: ProveBinding = no_binding,
+        encipher: Callable[[AccountData], Awaitable[EncipheredAccount]] | None = None,
     ) -> None:
-        """``numbers``, ``fallbacks`` and ``questions``: where somebody else has them from one payment to the next."""
+        """``numbers``, ``fallbacks`` and ``questions``: where somebody else has them from one payment to the next.
+
+        ``encipher``: for account data, where the acquirer is to get them so.
+        """
         self.terminal = terminal
         self.reader = reader
         self.pad = pad
@@ -381,6 +368,7 @@ class Till:
         self.fallbacks = fallbacks or FallbackGuard()
         self.questions = questions or Questions(recorder, timeouts.answer_s)
         self.prove = prove
+        self.encipher = encipher
         self.timeouts = timeouts
         self.authorities = authorities
         self.exceptions = exceptions

@@ -3,13 +3,15 @@
 """What was approved without the acquirer and must be told to it: 0220, repeated as 0221 until answered. Sends nothing.
 
 An advice needs the account number, so this is the one place where card data wait on disk: sealed (:mod:`seal`), and
-wiped when the acquirer has booked it. Track 2 and PIN data are not kept at all: neither belongs into an advice.
+wiped when the acquirer has booked it. Where account data are enciphered when they are read, what is sealed is what the
+acquirer alone can open. Track 2 and PIN data are not kept at all: neither belongs into an advice.
 """
 
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from protocols.acquirer.account import AccountData, EncipheredAccount
 from protocols.identity.binding import read_proof
 from protocols.pan import Pan
 from protocols.telemetry.events import Event, Value, make
@@ -71,8 +73,11 @@ class Advice:
 def close_up(seal: Seal, payment: str, offline: Offline) -> SealedAdvice:
     """Encipher the card data of an advice for ``payment``; raises :class:`JournalError` where there is no key."""
     request = offline.request
-    clear = {"pan": request.pan.digits, "expiry": request.expiry, "sequence": request.sequence_number}
-    clear |= {"interface": request.interface, "icc": request.icc_data.hex()}
+    clear = {"sequence": request.sequence_number, "interface": request.interface, "icc": request.icc_data.hex()}
+    if isinstance(request.account, AccountData):
+        clear |= {"pan": request.account.pan.digits, "expiry": request.account.expiry}
+    else:
+        clear |= {"account": request.account.text()}
     clear |= {"binding": request.binding.encode() if request.binding else ""}
     sealed = seal.close_in(json.dumps(clear).encode(), payment)
     return SealedAdvice(request.amount, request.currency, offline.code, sealed)
@@ -81,12 +86,11 @@ def close_up(seal: Seal, payment: str, offline: Offline) -> SealedAdvice:
 def open_up(seal: Seal, row: SealedRow) -> Advice:
     """The advice with its card data; raises :class:`~terminal_agent.host.seal.SealBroken`."""
     clear = json.loads(seal.open_up(row.sealed, row.payment))
+    sent = clear.get("account")
     request = AuthorisationRequest(
         amount=row.amount,
         currency=row.currency,
-        pan=Pan(clear["pan"]),
-        track2=None,
-        expiry=clear["expiry"],
+        account=EncipheredAccount.from_text(sent) if sent else AccountData(Pan(clear["pan"]), None, clear["expiry"]),
         sequence_number=clear["sequence"],
         icc_data=bytes.fromhex(clear["icc"]),
         interface=clear["interface"],

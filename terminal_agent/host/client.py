@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from protocols.acquirer.account import AccountData, EncipheredAccount
 from protocols.acquirer.dialects import Dialect
 from protocols.acquirer.message import Draft, Message, decode, draft, missing
 from protocols.acquirer.mti import Mti, NetworkCode
@@ -20,7 +21,6 @@ from protocols.acquirer.response_codes import APPROVED, words
 from protocols.acquirer.values import PinAlgorithm, PinFormat, SecurityControl, SessionKey
 from protocols.errors import DecodeError
 from protocols.identity.binding import Proof
-from protocols.pan import Pan, Track2
 from terminal_agent.host.port import HostGarbled
 from terminal_agent.host.reversal import Reversal
 
@@ -52,13 +52,12 @@ class PinData:
 
 @dataclass(frozen=True, slots=True)
 class AuthorisationRequest:
-    """What the issuer is asked: ``amount`` in minor units of ``currency`` (three digits), ``expiry`` as YYMM."""
+    """What the issuer is asked: ``amount`` in minor units of ``currency`` (three digits)."""
 
     amount: int
     currency: str
-    pan: Pan
-    track2: Track2 | None
-    expiry: str
+    account: AccountData | EncipheredAccount
+    """Enciphered, no element of the message says in clear what is in it."""
     sequence_number: int | None
     icc_data: bytes = field(repr=False)
     interface: Literal["contactless", "contact"]
@@ -240,31 +239,33 @@ class HostClient:
         self, mti: Mti, request: AuthorisationRequest, stan: int, at: datetime, response_code: str | None = None
     ) -> Draft:
         pin = request.pin
+        clear = request.account if isinstance(request.account, AccountData) else None
         message = Message(
             mti=mti,
-            pan=request.pan,
+            pan=clear.pan if clear else None,
             processing_code=PURCHASE,
             amount=request.amount,
             transmitted=transmission_time(at),
             stan=stan,
             local_time=at.strftime("%H%M%S"),
             local_date=at.strftime("%m%d"),
-            expiry=request.expiry,
+            expiry=clear.expiry if clear else None,
             entry_mode=ENTRY_MODES[request.interface],
             sequence_number=request.sequence_number,
             condition_code=ATTENDED,
             pin_capture=PIN_LENGTH if pin else None,
-            track2=request.track2,
+            track2=clear.track2 if clear else None,
             reference=retrieval_reference(stan, at),
             response_code=response_code,
             terminal=self._terminal,
             merchant=self._merchant,
             currency=request.currency,
             pin_block=pin.block if pin else None,
-            security_control=SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH) if pin else None,
+            security_control=_security_control(pin, enciphered=clear is None),
             icc=request.icc_data or None,
             ksn=pin.ksn if pin else None,
             binding=request.binding,
+            account=None if isinstance(request.account, AccountData) else request.account,
         )
         return draft(message, self._dialect)
 
@@ -283,6 +284,13 @@ def retrieval_reference(stan: int, at: datetime) -> str:
     """DE37: last digit of the year, day of the year, hour, STAN: unique per terminal within an hour and a decade."""
     moment = at.astimezone(UTC)
     return f"{moment.year % 10}{moment.timetuple().tm_yday:03d}{moment.hour:02d}{stan:06d}"
+
+
+def _security_control(pin: PinData | None, *, enciphered: bool) -> SecurityControl | None:
+    """DE53; None where nothing in the message is enciphered."""
+    if pin is not None:
+        return SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH, enciphered)
+    return SecurityControl(PinFormat.NO_PIN, PinAlgorithm.DES, enciphered) if enciphered else None
 
 
 def _difference(asked: Message, answer: Message) -> str | None:

@@ -36,7 +36,7 @@ class Entry:
             message.amount or 0,
             message.currency or "",
             message.reference or "",
-            message.pan.masked if message.pan else "",
+            message.masked_pan,
             message.ksn.hex().upper() if message.ksn else "",
         )
 

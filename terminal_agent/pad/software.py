@@ -9,6 +9,7 @@ any pad; it could not get more, since the vault's pipe has no message for it.
 import asyncio
 from collections.abc import Callable
 
+from protocols.acquirer.account import AccountData, EncipheredAccount
 from protocols.emv.oda import PublicKey
 from protocols.pan import Pan
 from protocols.vault import (
@@ -24,6 +25,7 @@ from protocols.vault import (
     Result,
     Status,
 )
+from terminal_agent.pad.account import ANSWER_S, enciphered
 from terminal_agent.pad.port import (
     CardPinEntered,
     CardPinOutcome,
@@ -37,8 +39,6 @@ from terminal_agent.pad.port import (
 )
 from terminal_agent.pad.vault_link import VaultLink
 
-ANSWER_S = 5.0
-"""What no person is asked about is answered within milliseconds; a disk may make it wait."""
 HINT = "see: terminal-agent keys list"
 
 
@@ -100,6 +100,13 @@ class SoftwarePad:
             raise self._fault(reply)
         self._told("<", "MAC")
         return bytes(reply.value)
+
+    async def encipher(self, account: AccountData) -> EncipheredAccount:
+        """Account data under a data key of their own; :class:`PadError` says why there are none."""
+        self._told(">", f"encipher account data of {account.masked}")
+        sent = await enciphered(self.link, account)
+        self._told("<", f"account data, KSN {sent.ksn.hex().upper()}")
+        return sent
 
     async def show(self, text: str) -> None:
         """Refused: what the keypad's display says is the vault's own, so that nobody else can ask for a PIN there."""

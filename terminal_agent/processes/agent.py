@@ -280,6 +280,8 @@ class Agent:
             lenders["pad"] = self._keeper.lend
         else:
             raise Fault("a keypad without a vault", "add [vault] to the profile", Exit.USAGE)
+        if self._keeper is not None and self._keypad is None and self.profile.acquirer.encipher_account:
+            lenders["vault"] = self._keeper.lend
         return lenders
 
     def _prover(self) -> Prover:

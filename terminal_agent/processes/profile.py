@@ -18,6 +18,7 @@ from terminal_agent.identity.settings import IdentitySettings
 from terminal_agent.orders.settings import OrdersSettings
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.report.settings import ReportSettings
+from terminal_agent.sealed.keys.slots import DATA, MAC_MASTER, PIN
 from tillguard import settings
 from tillguard.exits import Exit
 from tillguard.voice import Fault
@@ -30,12 +31,14 @@ class AcquirerSection:
     """[acquirer]: where the host is and how it is spoken to. Outside loopback ``[acquirer.tls]`` is required.
 
     ``offline_limit``: minor units up to which it books what card and terminal approved without it; 0 is never.
+    ``encipher_account``: whether account data are enciphered as soon as they are read, under the vault's data key.
     """
 
     address: str
     dialect: str = "ascii-1987"
     tls: TlsFiles | None = None
     offline_limit: int = 0
+    encipher_account: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.offline_limit <= LARGEST_MINOR:
@@ -79,6 +82,8 @@ class TerminalProfile:
             raise ValueError("emv.signature: nobody stands beside an unattended terminal to look at one")
         if self.emv.enciphered_pin and not (self.vault and self.vault.card_pin):
             raise ValueError("emv.enciphered-pin: [vault] card-pin = true expected: the vault enciphers PINs for cards")
+        if self.acquirer.encipher_account and self.vault is None:
+            raise ValueError("acquirer.encipher-account: a [vault] expected, whose data key enciphers: docs/vault.md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +237,18 @@ def _pad(profile: TerminalProfile, path: Path) -> PadProfile | Keypad:
 
 
 def vault_settings(profile: TerminalProfile, path: Path) -> VaultSettings:
-    """[vault], its keypad being the pad's line where the pad is a keypad; :class:`Fault` where there is none."""
+    """[vault] as this terminal uses it; :class:`Fault` where there is none.
+
+    Its keypad is the pad's line where the pad is a keypad; else it needs no key for PINs and for the acquirer's MACs.
+    It needs a data key where account data are to be enciphered.
+    """
     if profile.vault is None:
         raise Fault(f"{path}: there is no [vault]", "see docs/vault.md for what to write there", Exit.USAGE)
     is_keypad = profile.pad.model in catalog.names("keypads")
-    return replace(profile.vault, keypad=str(path.parent / profile.pad.line)) if is_keypad else profile.vault
+    found = replace(profile.vault, keypad=str(path.parent / profile.pad.line)) if is_keypad else profile.vault
+    needed = set(found.needed) if is_keypad else set(found.needed) - {PIN, MAC_MASTER}
+    needed |= {DATA} if profile.acquirer.encipher_account else set()
+    return replace(found, needed=tuple(sorted(needed)))
 
 
 def _model(name: str, path: Path) -> str:

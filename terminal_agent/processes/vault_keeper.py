@@ -16,8 +16,9 @@ from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, UNAVAILABLE, RpcErro
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.keys import KeyOffice, KeysRefused
 from terminal_agent.flows.reporting import Recorder
+from terminal_agent.pad.account import ANSWER_S
 from terminal_agent.pad.port import TAMPERED, PadAbsent, Trace
-from terminal_agent.pad.software import ANSWER_S, SoftwarePad
+from terminal_agent.pad.software import SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes import vault_child
 from terminal_agent.processes.vault_delivery import Deliveries

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from device_profiles.model import LineSettings
+from protocols.acquirer.account import AccountData, EncipheredAccount
 from protocols.acquirer.dialects import DIALECTS
 from protocols.currency import BY_ALPHA
 from protocols.worker_pipe import Question, Values, Verb
@@ -48,9 +49,10 @@ from terminal_agent.host.seal import Seal, seal_key
 from terminal_agent.host.tcp import AcquirerLink, Endpoint, TlsFiles, context
 from terminal_agent.line.port import Line
 from terminal_agent.line.url import Claimed, Kind, adopt
+from terminal_agent.pad.account import VaultBeside
 from terminal_agent.pad.drivers import open_pad
 from terminal_agent.pad.pinned import pinned
-from terminal_agent.pad.port import PadError, PinPad
+from terminal_agent.pad.port import PadAbsent, PadError, PinPad
 from terminal_agent.pad.software import SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile
@@ -138,6 +140,7 @@ class Worker:
             RemoteFallbacks(agent),
             RemoteQuestions(agent, profile.timeouts.answer),
             RemoteProver(agent),
+            self._encipher if profile.acquirer.encipher_account else None,
         )
 
     async def run(self) -> None:
@@ -226,13 +229,30 @@ class Worker:
         model, own = self._found.pad, self._profile.pad
         if isinstance(model, Keypad):
             _, descriptor = await self._agent.fetch("pad")
-            link = VaultLink(socket.socket(fileno=descriptor), first_number=1 + secrets.randbelow(200))
+            link = VaultLink(socket.socket(fileno=descriptor), first_number=_first_number())
             self._lines["pad"] = link
             pad = SoftwarePad(link, None, self._trace)  # the vault is the agent's to end, and no thread starts here
             await pad.settle()
             return pad
         line = await self._line("pad", model.line)
         return await pinned(await open_pad(model, line, self._trace, own.identity), own.serial, own.ksn)
+
+    async def _encipher(self, account: AccountData) -> EncipheredAccount:
+        """Account data by the vault: the one that stands in for the pad, or else the one beside it."""
+        if not isinstance(self._found.pad, Keypad):
+            return await VaultBeside(self._vault, _first_number).encipher(account)
+        pad = self._pad.driver()
+        if not isinstance(pad, SoftwarePad):
+            raise TypeError("a keypad's driver is a SoftwarePad")
+        try:
+            return await pad.encipher(account)
+        except PadAbsent as fault:
+            await self._pad.drop(pad, fault.what)
+            raise
+
+    async def _vault(self) -> socket.socket:
+        _, descriptor = await self._agent.fetch("vault")
+        return socket.socket(fileno=descriptor)
 
     async def _line(self, name: str, settings: LineSettings) -> Line:
         lent, descriptor = await self._agent.fetch(name)
@@ -249,6 +269,11 @@ class Worker:
 
     def _ended(self, name: str) -> bool:
         return name in self._lines and self._lines[name].ended
+
+
+def _first_number() -> int:
+    """Of a worker's questions to the vault, on a pipe that other workers had before it."""
+    return 1 + secrets.randbelow(200)
 
 
 class Tracers:

@@ -135,8 +135,8 @@ class Vault:
         """Why a request is not served now, if so; uses up the custodians' number where it needed approval."""
         verb = Verb(request.code)
         if verb not in requests.PERMITTED[self.phase]:
-            because = f": {self._why}" if self._why else ""
-            return Refused(Refusal.PHASE, f"the vault is {self.phase.value}{because}")
+            because = self._why or self._lacking()
+            return Refused(Refusal.PHASE, f"the vault is {self.phase.value}" + (f": {because}" if because else ""))
         if verb in requests.APPROVED and self._store is not None:
             challenge, self._challenge = self._challenge, b""
             given = bytes(getattr(request, "approvals", b""))
@@ -214,6 +214,13 @@ class Vault:
         held = self._ring.serving[slots.PIN]
         return Cause.OPENED_EXHAUSTED if held and not life(held)[0] else Cause.OPENED_COMPLETE
 
+    def _lacking(self) -> str:
+        """Which keys a vault that is being loaded waits for, and what brings them; empty in other phases."""
+        names = [name for name in self._around.needed if not self._ring.serving[name]]
+        if self.phase is not Phase.LOADING or not names:
+            return ""
+        return f"no key in slot {', '.join(names)}: terminal-agent keys load {names[0]}"
+
     def _complete(self) -> bool:
         held = self._ring.serving[slots.PIN]
         if held and not life(held)[0] and self.phase is Phase.EXHAUSTED:
@@ -236,6 +243,7 @@ class Vault:
 
     def _status(self, _: Status) -> Reply:
         ring, lines = self._ring, [f"phase {self.phase.value}"]
+        lines += [f"lacking {words}"] if (words := self._lacking()) else []
         lines += [f"why {self._why}"] if self._why else []
         lines += [f"fence {fence.name} {'up' if fence.stands else 'MISSING'} {fence.words}" for fence in self.fences]
         lines += [

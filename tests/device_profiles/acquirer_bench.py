@@ -25,6 +25,7 @@ from device_profiles.twins.acquirer_script import Script
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
+from protocols.acquirer.account import AccountData, EncipheredAccount
 from protocols.acquirer.message import Message, decode, draft
 from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.values import OriginalData, PinAlgorithm, PinFormat, SecurityControl
@@ -39,6 +40,7 @@ NOW = datetime(2026, 6, 7, 12, 34, 56, tzinfo=UTC)
 TEST_PAN = "4000009999990016"
 TEST_PIN = "7391"
 FIRST_KSN = bytes.fromhex("FFFF9876543210E00000")
+FIRST_DATA_KSN = bytes.fromhex("FFFFDA7A000002000000")
 TERMINAL = "TG000001"
 
 
@@ -97,12 +99,25 @@ class Pad:
     def __init__(self) -> None:
         self._initial = pydukpt.derive_ipek(test_key("BDK"), FIRST_KSN)
         self.ksn = FIRST_KSN
+        self.data_ksn = FIRST_DATA_KSN
         self._session = b""
 
     def enter(self, pin: str = TEST_PIN, pan: str = TEST_PAN) -> tuple[bytes, bytes]:
         """KSN and enciphered block of the next PIN."""
         self.ksn = pydukpt.next_ksn(self.ksn)
         return self.ksn, pydukpt.encrypt_pin(pydukpt.derive_key(self._initial, self.ksn), pin, pan)
+
+    def encipher(self, account: AccountData) -> EncipheredAccount:
+        """Account data under the next data key, as the vault does it."""
+        self.data_ksn = pydukpt.next_ksn(self.data_ksn)
+        clear = bytes(account.clear_octets())
+        return EncipheredAccount(self.data_ksn, account.masked, self.encipher_octets(self.data_ksn, clear))
+
+    def encipher_octets(self, ksn: bytes, clear: bytes) -> bytes:
+        """Any octets under the data key of a serial number."""
+        initial = pydukpt.derive_ipek(test_key("BDK-DATA"), FIRST_DATA_KSN)
+        key = pydukpt.data_request_key(pydukpt.derive_key(initial, ksn))
+        return bytes(des.encrypt_tdes_cbc(key, bytes(8), clear + bytes(-len(clear) % 8)))
 
     def load(self, cryptogram: bytes, check_value: bytes) -> None:
         """Take a session key; it must have its check value."""
@@ -172,13 +187,17 @@ class Bench:
 
     def ask(self, message: Message, *, sign: bool = True) -> Message:
         """Send one message and check the one answer's MAC."""
-        waiting = draft(message, self.dialect)
-        octets = waiting.with_mac(self.pad.mac(waiting.octets_to_mac)) if sign else waiting.without_mac()
+        octets = self.signed(message) if sign else draft(message, self.dialect).without_mac()
         (answer,) = self.send(octets)
         received = decode(answer, self.dialect)
         if received.message.mac is not None:
             assert received.message.mac == self.pad.mac(received.octets_to_mac)
         return received.message
+
+    def signed(self, message: Message) -> bytes:
+        """A message's octets with the terminal's MAC."""
+        waiting = draft(message, self.dialect)
+        return waiting.with_mac(self.pad.mac(waiting.octets_to_mac))
 
     def sign_on(self, code: NetworkCode = NetworkCode.SIGN_ON) -> Message:
         """Sign on and load the pad."""

@@ -19,7 +19,7 @@ import pytest
 
 from tests.flows.memories import Process, held, processes
 from tests.flows.stage import Stage
-from tests.flows.test_vault_payment import VaultStage
+from tests.flows.vault_stage import VaultStage
 from tests.secrets.planted import PAN, PLANTED
 from tests.secrets.scanner import Marked, Scanner
 

@@ -136,6 +136,21 @@ def test_approved_with_the_pin_typed_at_a_keypad_of_the_vault(tmp_path: Path) ->
     assert "4000009999990016" not in done.stdout + done.stderr
 
 
+def test_approved_without_an_account_number_in_the_message(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--encipher", "--trace")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in (
+        "keys load data",
+        "account data enciphered by the vault; KSN FFFFDA7A0000020000",
+        "DE48=account data of 400000******0016 under KSN FFFFDA7A0000020000",
+        "APPROVED  EUR 42.00, card 400000******0016",
+        "MAC good, ACCOUNT opened, KSN fresh, PIN good, ARQC good",
+    ):
+        assert words in done.stdout, words
+    assert "DE2=" not in done.stdout
+    assert "4000009999990016" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("option", "headline", "log"),
     [

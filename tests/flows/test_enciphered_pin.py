@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.flows.lab_stage import ServiceStage
-from tests.flows.test_vault_payment import PIN_ALONE, VaultStage, memory_of
+from tests.flows.test_vault_payment import PIN_ALONE, memory_of
+from tests.flows.vault_stage import VaultStage
 
 OFFLINE = 'capabilities = "E058C8"\nenciphered-pin = true\n'
 

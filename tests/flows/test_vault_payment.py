@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,81 +21,24 @@ import pytest
 from protocols.dukpt.ksn import TdesKsn
 from protocols.dukpt.tdes import initial_key
 from protocols.secret import ClearKey
-from scripts.lib.stations import command
 from terminal_agent.cli.client import AgentClient
-from tests.flows.stage import Stage
+from tests.flows.vault_stage import VaultStage, initial
 from tests.secrets.planted import INITIAL_KSN, KEYS, PIN, clear_pin_block
 from tests.secrets.scanner import Marked, Scanner
-from tests.terminal_agent.sealed.vaults import TRANSPORT, block, component_files
+from tests.terminal_agent.sealed.vaults import TRANSPORT, block
 
 ROTATING = 6
-VAULT = """
-[vault]
-store = "vault/store"
-counter = "elsewhere/counter"
-passphrase = "vault-passphrase"
-"""
 PIN_ALONE = Scanner((Marked.digits("PIN", PIN), Marked.block("clear PIN block", clear_pin_block())))
-
-
-def pin_key() -> bytes:
-    with initial_key(ClearKey(KEYS["BDK"]), TdesKsn.from_hex(INITIAL_KSN)) as key:
-        return bytes(key.reveal())
 
 
 def key_scanner() -> Scanner:
     return Scanner(
         (
             Marked.octets("transport key", TRANSPORT),
-            Marked.octets("initial PIN key", pin_key()),
+            Marked.octets("initial PIN key", initial("BDK", INITIAL_KSN)),
             Marked.octets("MAC master key", KEYS["TMK-MAC"]),
         )
     )
-
-
-class VaultStage(Stage):
-    """A terminal without a PIN pad."""
-
-    def profile(self) -> Path:
-        """With a keypad and a vault."""
-        path = super().profile()
-        path.write_text(path.read_text().replace('model = "ipp-uic"', 'model = "software"') + VAULT)
-        return path
-
-    def keypad(self, *options: str) -> None:
-        """The keypad twin with the planted cardholder."""
-        link = str(self.folder / "pad")
-        self.start("keypad", "device-twin", "keypad", "--cardholder", str(self.planted.card), "--link", link, *options)
-
-    def keys(self, *words: str, offline: bool = True) -> str:
-        """A key command, on the stopped terminal or the running one."""
-        more = ["--profile", str(self.profile())] if offline else ["--socket", str(self.folder / "agent.sock")]
-        argv = [command("terminal-agent"), "keys", *words, *more]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def load(self) -> None:
-        """A vault with the planted keys."""
-        self.keys("init")
-        parts = [word for path in component_files(self.folder) for word in ("--component", path)]
-        self.keys("load", "transport", *parts)
-        for slot, text in (
-            ("pin", block("B1", "T", "X", pin_key(), bytes.fromhex(INITIAL_KSN))),
-            ("mac-master", block("K0", "T", "B", KEYS["TMK-MAC"])),
-        ):
-            (self.folder / f"{slot}.keyblock").write_text(text + "\n")
-            self.keys("load", slot, "--block", str(self.folder / f"{slot}.keyblock"))
-
-    def processes(self) -> tuple[int, int]:
-        """Of the agent and of its vault."""
-        agent = self.stations["agent"].process.pid
-        for path in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                parent = re.search(r"PPid:\t(\d+)", (path / "status").read_text())
-                if parent and int(parent.group(1)) == agent and b"processes.vault" in (path / "cmdline").read_bytes():
-                    return agent, int(path.name)
-        raise AssertionError("the agent has no vault")
 
 
 @pytest.fixture

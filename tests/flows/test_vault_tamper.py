@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.lib.stations import command
-from tests.flows.test_vault_payment import VAULT, VaultStage
+from tests.flows.vault_stage import VAULT, VaultStage
 from tests.terminal_agent.sealed.vaults import DATA_KSN, block, component_files, made_key
 
 

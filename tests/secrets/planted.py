@@ -19,9 +19,10 @@ def planted_key(name: str) -> bytes:
 
 PAN = "4000007391846208"
 PIN = "860415397264"
-KEYS = {name: planted_key(name) for name in ("BDK", "TMK-MAC", "ZPK", "PVK", "MK-AC")}
+KEYS = {name: planted_key(name) for name in ("BDK", "TMK-MAC", "ZPK", "PVK", "MK-AC", "BDK-DATA")}
 
 INITIAL_KSN = "FFFF9876543210E00000"
+DATA_KSN = "FFFFDA7A000002000000"
 
 
 def clear_pin_block() -> bytes:
@@ -33,9 +34,10 @@ def clear_pin_block() -> bytes:
 
 DERIVED = {
     "IPEK": bytes.fromhex("F16D9E25EEECC341E156BE29B5440157"),
+    "data IPEK": bytes.fromhex("6FFC50E026F1DCFB3AAE2C85AC995BB4"),
     "card": bytes.fromhex("E6E5EADC2CE37FE63BB379FEF1C8B349"),
 }
-"""What pad and card hold in place of the bank's keys: the pad's initial key and the card's key for cryptograms."""
+"""What pad, vault and card hold in place of the bank's keys: initial keys, and the card's key for cryptograms."""
 
 PLANTED = (
     Marked.digits("PAN", PAN),

@@ -17,7 +17,7 @@ from protocols.pan import Pan
 from protocols.pin.iso9564 import encode_format_0
 from protocols.primitives import TdesKey
 from protocols.secret import ClearKey, Pin
-from tests.secrets.planted import DERIVED, INITIAL_KSN, KEYS, PAN, PIN, PLANTED, clear_pin_block
+from tests.secrets.planted import DATA_KSN, DERIVED, INITIAL_KSN, KEYS, PAN, PIN, PLANTED, clear_pin_block
 from tests.secrets.scanner import Scanner
 
 SCANNER = Scanner(PLANTED)
@@ -94,5 +94,7 @@ def test_marked_values_are_fit_for_use() -> None:
 def test_marked_values_are_what_pad_and_card_hold() -> None:
     ipek = initial_key(ClearKey(KEYS["BDK"]), TdesKsn.from_hex(INITIAL_KSN))
     card = icc_master_key_a(TdesKey(KEYS["MK-AC"]), account_block(Pan(PAN), 1))
-    assert {"IPEK": bytes(ipek.reveal()), "card": bytes(card.reveal())} == DERIVED
+    data = initial_key(ClearKey(KEYS["BDK-DATA"]), TdesKsn.from_hex(DATA_KSN))
+    held = {"IPEK": ipek, "data IPEK": data, "card": card}
+    assert {name: bytes(key.reveal()) for name, key in held.items()} == DERIVED
     assert bytes(encode_format_0(Pin.from_text(PIN), Pan(PAN)).reveal()) == clear_pin_block()

@@ -6,7 +6,6 @@ Every wire between the processes of a payment is tapped: reader and pad (PTY), a
 be), HSM (TCP), the agent's local socket, and the reports as head office gets them behind TLS.
 """
 
-import contextlib
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -30,10 +29,10 @@ from protocols.serial.ipp import PinBlock, RequestMac, ShowText
 from protocols.serial.ipp_codec import encode as encode_pad
 from protocols.serial.pn532_messages import DataExchanged, reply_frame
 from tests.flows.stage import Stage
-from tests.secrets.office import Office
 from tests.secrets.planted import KEYS, PAN, PIN, PLANTED, clear_pin_block
 from tests.secrets.scanner import Scanner
-from tests.secrets.taps import TO_CLIENT, TO_SERVER, PtyTap, Recording, TcpTap, UnixTap
+from tests.secrets.tapped import tapped
+from tests.secrets.taps import TO_CLIENT, TO_SERVER, Recording
 from tests.secrets.wires import BLANKERS, HSM_HEADER_OCTETS, Allowance, Search, read_allowed
 
 Recordings = dict[str, Recording]
@@ -43,32 +42,8 @@ Plant = Callable[[Recordings], None]
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
     """One approved payment with PIN over tapped wires."""
-    with contextlib.ExitStack() as taps, Stage(tmp_path_factory.mktemp("tapped")) as stage:
-        stage.reader()
-        stage.pad()
-        reader = taps.enter_context(PtyTap(stage.folder / "reader"))
-        pad = taps.enter_context(PtyTap(stage.folder / "pad"))
-        stage.values |= {"reader": reader.path, "pad": pad.path}
-        station = stage.hsm()
-        hsm = taps.enter_context(TcpTap(station.ready["address"]))
-        station.ready["address"] = hsm.address
-        stage.acquirer(tls=False)
-        acquirer = taps.enter_context(TcpTap(stage.values["acquirer"]))
-        stage.values["acquirer"] = acquirer.address
-        stage.broker()
-        office = taps.enter_context(Office(stage.values["broker"], stage.folder / "pki"))
-        stage.agent()
-        local = taps.enter_context(UnixTap(stage.folder / "agent.sock"))
-        assert stage.pay()["outcome"] == "approved"
-        office.wait_for_the_end()
-        return {
-            "reader": reader.recording,
-            "pad": pad.recording,
-            "hsm": hsm.recording,
-            "acquirer": acquirer.recording,
-            "socket": local.recording,
-            "reports": office.recording,
-        }
+    with Stage(tmp_path_factory.mktemp("tapped")) as stage:
+        return tapped(stage)
 
 
 def search(recordings: Recordings, allowed: tuple[Allowance, ...] | None = None) -> list[str]:

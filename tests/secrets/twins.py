@@ -66,6 +66,7 @@ def planted_profiles(folder: Path | None = None) -> PlantedProfiles:
             "zone-pin": _under_lmk("ZPK", "001"),
             "pin-verification": _under_lmk("PVK", "002"),
             "card-master": _under_lmk("MK-AC", "109"),
+            "data-bdk": _under_lmk("BDK-DATA", "009"),
             "pan": PAN,
             "pvv": reference,
         },

@@ -21,6 +21,7 @@ from device_profiles.twins.acquirer_script import Fault, Rule, Script
 from hsm_sim.engine.engine import Engine
 from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
+from protocols.acquirer.account import AccountData
 from protocols.acquirer.frame import frame
 from protocols.hsm.commands import NC, ND
 from protocols.pan import Pan, Track2
@@ -133,9 +134,7 @@ class Till:
         request = AuthorisationRequest(
             amount=amount,
             currency="978",
-            pan=Pan(TEST_PAN),
-            track2=Track2.from_text(TEST_PAN + "D2812201000000001"),
-            expiry="2812",
+            account=AccountData(Pan(TEST_PAN), Track2.from_text(TEST_PAN + "D2812201000000001"), "2812"),
             sequence_number=1,
             icc_data=self.card.pay(amount),
             interface="contactless",

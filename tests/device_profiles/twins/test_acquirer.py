@@ -10,7 +10,6 @@ import pytest
 
 from device_profiles.acquirer_profile import load_acquirer
 from device_profiles.twins.acquirer_ledger import Ledger
-from device_profiles.twins.acquirer_script import Fault, Rule, Script
 from protocols.acquirer.message import Message, decode, draft
 from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.values import PinAlgorithm, PinFormat, SecurityControl
@@ -24,12 +23,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.Cryptography
 @pytest.fixture
 def bench() -> Bench:
     made = Bench()
-    made.sign_on()
-    return made
-
-
-def scripted(**rule: Any) -> Bench:
-    made = Bench(Script((Rule(mti="0100", **rule),)))
     made.sign_on()
     return made
 
@@ -292,7 +285,7 @@ def test_network_management(bench: Bench) -> None:
 
 def test_an_hsm_that_is_gone_declines_without_approving_anything(bench: Bench) -> None:
     bench.hsm.gone = True
-    (octets,) = bench.send(_signed(bench, bench.request()))
+    (octets,) = bench.send(bench.signed(bench.request()))
     answer = decode(octets, bench.dialect).message
     assert (answer.response_code, answer.mac) == ("91", None)
     bench.hsm.gone = False
@@ -317,7 +310,7 @@ def test_what_cannot_be_answered_is_told(bench: Bench) -> None:
 
 def test_two_requests_under_way_at_once_are_each_decided_once(bench: Bench) -> None:
     message = bench.request()
-    octets = _signed(bench, message)
+    octets = bench.signed(message)
     slow = bench.host.handle(octets, NOW)
     answer = bench.hsm.answer(next(slow))  # M8
     waiting = slow.send(answer)  # now at the PIN
@@ -362,62 +355,12 @@ def test_the_second_dialect_pays_too() -> None:
     assert bench.event["checks"] == {"mac": "good", "ksn": "fresh", "pin": "good", "arqc": "good"}
 
 
-def test_rules_answer_in_the_issuers_place() -> None:
-    bench = scripted(amount=1300, code="05")
-    assert bench.ask(bench.request(1300)).response_code == "05"
-    assert bench.event["reasons"] == ["by script"]
-    assert bench.ask(bench.request(1300)).response_code == "00"  # once
-
-
-@pytest.mark.parametrize(("fault", "sendings"), [(Fault.DROP, 0), (Fault.DUPLICATE, 2), (Fault.HANG_UP, 0)])
-def test_rules_change_how_often_an_answer_comes(fault: Fault, sendings: int) -> None:
-    bench = scripted(fault=fault)
-    message = bench.request()
-    assert len(bench.send(_signed(bench, message))) == sendings
-    assert bench.ledger.held == {"test-cardholder": 4200}
-    assert bench.last.hang_up is (fault is Fault.HANG_UP)
-
-
-def test_a_lost_request_is_never_decided() -> None:
-    bench = scripted(fault=Fault.LOSE)
-    message = bench.request()
-    assert bench.send(_signed(bench, message)) == []
-    assert bench.ledger.held == {}
-    assert bench.ask(message).response_code == "00"
-
-
-def test_a_late_answer_comes_in_front_of_the_next_one() -> None:
-    bench = scripted(fault=Fault.LATE)
-    late = bench.request()
-    assert bench.send(_signed(bench, late)) == []
-    following = bench.request()
-    first, second = (decode(octets, bench.dialect).message for octets in bench.send(_signed(bench, following)))
-    assert (first.stan, second.stan) == (late.stan, following.stan)
-
-
-def test_a_wrong_mac_and_garbage() -> None:
-    bench = scripted(fault=Fault.WRONG_MAC)
-    (octets,) = bench.send(_signed(bench, bench.request()))
-    received = decode(octets, bench.dialect)
-    assert received.message.mac != bench.pad.mac(received.octets_to_mac)
-    bench = scripted(fault=Fault.GARBAGE, delay_ms=250)
-    (octets,) = bench.send(_signed(bench, bench.request()))
-    assert bench.last.sendings[0].delay_ms == 250
-    with pytest.raises(Exception, match="bitmap"):
-        decode(octets, bench.dialect)
-
-
 def test_another_card_of_the_bank_has_its_own_counters(bench: Bench) -> None:
     bench.card = Card("4000009999990024")
     message = bench.request(500, pin=None, pan=Pan("4000009999990024"), track2=None)
     assert bench.ask(message).response_code == "00"
     message = bench.request(600, pin=None, pan=Pan("4000009999990024"), track2=None)
     assert bench.ask(message).response_code == "51"
-
-
-def _signed(bench: Bench, message: Any) -> bytes:
-    waiting = draft(message, bench.dialect)
-    return waiting.with_mac(bench.pad.mac(waiting.octets_to_mac))
 
 
 def _network(stan: int, code: int) -> Any:

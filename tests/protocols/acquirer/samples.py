@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages that the acquirer tests share: a whole card request, its answer, a sign-on and a reversal. Tests nothing."""
 
+from dataclasses import replace
+
+from protocols.acquirer.account import EncipheredAccount
 from protocols.acquirer.message import Message
 from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.values import OriginalData, PinAlgorithm, PinFormat, SecurityControl, SessionKey
@@ -33,6 +36,14 @@ REQUEST = Message(
     security_control=SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH),
     icc=bytes.fromhex("9F2608A1A2A3A4A5A6A7A89F3602000A"),
     ksn=KSN,
+)
+ENCIPHERED = replace(
+    REQUEST,
+    pan=None,
+    expiry=None,
+    track2=None,
+    security_control=SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH, track_enciphered=True),
+    account=EncipheredAccount(bytes.fromhex("FFFFDA7A000002000001"), "400000******0016", bytes(range(64))),
 )
 ANSWER = Message(
     mti=Mti.AUTHORISATION_RESPONSE,
@@ -67,4 +78,4 @@ REVERSAL = Message(
     currency="978",
     original=OriginalData(Mti.AUTHORISATION_REQUEST, 7, "0607123456"),
 )
-ALL = {"request": REQUEST, "answer": ANSWER, "signed-on": SIGNED_ON, "reversal": REVERSAL}
+ALL = {"request": REQUEST, "enciphered": ENCIPHERED, "answer": ANSWER, "signed-on": SIGNED_ON, "reversal": REVERSAL}

@@ -16,7 +16,7 @@ from terminal_agent.host.journal import Journal
 from terminal_agent.host.port import JournalError
 from terminal_agent.host.seal import KeyFile, Seal, SealBroken
 from tests.terminal_agent.host.payments import after_power_loss, begun, ended
-from tests.terminal_agent.host.test_client import PAN, REQUEST
+from tests.terminal_agent.host.test_client import ACCOUNT, PAN, REQUEST, SENT
 
 AT = datetime(2026, 6, 7, 8, 0, 0, tzinfo=UTC)
 APPROVED = Offline(replace(REQUEST, pin=None), "Y1")
@@ -42,10 +42,22 @@ def test_it_is_owed_with_the_end_of_its_payment(journal: Journal, tmp_path: Path
     (tmp_path / "revived" / "advice.key").write_bytes((tmp_path / "advice.key").read_bytes())
     for one in (*journal.advices(), *revived.advices()):
         assert (one.payment, one.attempts) == (payment, 0)
-        assert one.content.request == replace(APPROVED.request, track2=None)
+        assert one.content.request == replace(APPROVED.request, account=replace(ACCOUNT, track2=None))
         assert (one.content.code, one.content.at, one.content.repeated) == ("Y1", AT, False)
     assert revived.owes()
     revived.close()
+
+
+def test_enciphered_account_data_wait_as_they_came_and_no_key_here_opens_them(journal: Journal, tmp_path: Path) -> None:
+    payment = begun(journal)
+    enciphered = replace(APPROVED.request, account=SENT)
+    journal.conclude(payment, ended(payment), AT, Offline(enciphered, "Y1"))
+    (owed,) = journal.advices()
+    assert owed.content.request == enciphered
+    ((sealed,),) = journal._run("SELECT sealed FROM advice").fetchall()
+    clear = Seal(KeyFile(tmp_path / "advice.key"), lambda size: bytes(size)).open_up(sealed, payment)
+    assert PAN.encode() not in clear
+    assert SENT.cryptogram.hex().upper().encode() in clear
 
 
 def test_a_payment_that_is_not_approved_owes_none(journal: Journal) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from protocols.acquirer.account import AccountData, EncipheredAccount
 from protocols.acquirer.dialects import ASCII_1987, BCD_TPDU, Dialect
 from protocols.acquirer.message import Draft, Message, decode, draft, missing
 from protocols.acquirer.mti import Mti, NetworkCode
 from protocols.acquirer.values import OriginalData, PinAlgorithm, PinFormat, SecurityControl, SessionKey
 from protocols.pan import Pan, Track2
+from terminal_agent.emv.de55 import OBJECTS
 from terminal_agent.host.client import AuthorisationRequest, HostClient, OfflineAdvice, PinData, retrieval_reference
 from terminal_agent.host.port import HostGarbled
 from terminal_agent.host.reversal import Reversal, ReversalReason
@@ -20,12 +22,12 @@ from terminal_agent.host.reversal import Reversal, ReversalReason
 AT = datetime(2026, 6, 7, 1, 30, 5, tzinfo=timezone(timedelta(hours=2)))
 PAN = "4000009999990016"
 KSN = bytes.fromhex("FFFF9876543210E00001")
+ACCOUNT = AccountData(Pan(PAN), Track2.from_text(PAN + "D2812201000000001"), "2812")
+SENT = EncipheredAccount(bytes.fromhex("FFFFDA7A000002000001"), "400000******0016", bytes(range(64)))
 REQUEST = AuthorisationRequest(
     amount=4200,
     currency="978",
-    pan=Pan(PAN),
-    track2=Track2.from_text(PAN + "D2812201000000001"),
-    expiry="2812",
+    account=ACCOUNT,
     sequence_number=1,
     icc_data=b"\x9f\x36\x02\x00\x01",
     interface="contactless",
@@ -66,8 +68,26 @@ def test_an_authorisation_request_carries_what_the_issuer_needs(dialect: Dialect
     assert (message.entry_mode, message.processing_code, message.condition_code) == ("071", "000000", "00")
     assert message.security_control == SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH)
     assert (message.pin_block, message.ksn, message.pin_capture) == (bytes(range(8)), KSN, "12")
-    assert (message.pan, message.track2, message.icc) == (REQUEST.pan, REQUEST.track2, REQUEST.icc_data)
+    assert (message.pan, message.track2, message.icc) == (ACCOUNT.pan, ACCOUNT.track2, REQUEST.icc_data)
     assert message.mac == MAC
+
+
+@BOTH
+@pytest.mark.parametrize("pin", [REQUEST.pin, None], ids=["PIN", "no PIN"])
+def test_enciphered_account_data_take_the_place_of_every_clear_element(dialect: Dialect, pin: PinData | None) -> None:
+    octets = client(dialect).authorise(replace(REQUEST, account=SENT, pin=pin), 7, AT).with_mac(MAC)
+    message = decode(octets, dialect).message
+    assert missing(message) == ()
+    assert (message.pan, message.track2, message.expiry, message.account) == (None, None, None, SENT)
+    assert message.security_control is not None
+    assert message.security_control.track_enciphered
+    assert (message.security_control.pin_format is PinFormat.WITH_PAN) == (pin is not None)
+    assert PAN not in octets.decode("latin-1") + octets.hex()
+
+
+def test_no_object_of_the_chips_that_is_sent_names_the_account() -> None:
+    naming = {0x5A, 0x57, 0x56, 0x9F6B, 0x9F1F, 0x9F20, 0x5F20, 0x5F24, 0x9F0B}
+    assert not naming & {int(tag) for tag, _ in OBJECTS}
 
 
 def test_without_a_pin_no_pin_elements() -> None:

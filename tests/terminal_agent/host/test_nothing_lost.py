@@ -13,6 +13,7 @@ import pytest
 
 from device_profiles.twins.acquirer import Host
 from device_profiles.twins.acquirer_script import Fault, Rule, Script
+from protocols.acquirer.account import AccountData
 from protocols.acquirer.message import Draft
 from protocols.pan import Pan
 from terminal_agent.host.client import AuthorisationRequest, HostClient, PinData, Reply
@@ -68,9 +69,7 @@ class Till:
         request = AuthorisationRequest(
             amount=amount,
             currency="978",
-            pan=Pan(TEST_PAN),
-            track2=None,
-            expiry="2812",
+            account=AccountData(Pan(TEST_PAN), None, "2812"),
             sequence_number=1,
             icc_data=self.bench.card.pay(amount),
             interface="contactless",

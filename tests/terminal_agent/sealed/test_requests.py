@@ -11,6 +11,7 @@ from protocols.vault import (
     CancelPin,
     Certify,
     Challenge,
+    Done,
     Encrypt,
     EnterCardPin,
     EnterPin,
@@ -66,6 +67,22 @@ def test_the_gate_keeps_to_the_table(phase: Phase, request_: Request) -> None:
         reply = vault.ask(request_)
         assert isinstance(reply, Refused)
         assert bytes(machine.store_disk.durable) == before
+
+
+def test_a_vault_that_waits_for_keys_says_which_and_what_brings_them() -> None:
+    machine = Machine(needed=("pin", "data"))
+    vault = machine.start()
+    refused = vault.ask(Encrypt(b"x"))
+    words = "no key in slot pin, data: terminal-agent keys load pin"
+    assert isinstance(refused, Refused)
+    assert refused.words == f"the vault is loading: {words}"
+    status = vault.ask(Status())
+    assert isinstance(status, Done)
+    assert f"lacking {words}" in status.words.splitlines()
+    vault.phase = Phase.TAMPERED
+    refused = vault.ask(Encrypt(b"x"))
+    assert isinstance(refused, Refused)
+    assert refused.words == "the vault is tampered"
 
 
 def test_status_tamper_and_stop_are_heard_in_every_phase() -> None:
