@@ -162,12 +162,11 @@ def test_a_stranger_who_files_the_inner_application_first_bars_nobody(stage: Sta
 
 def test_a_technician_s_word_counts_over_that_of_a_key(stage: Stage, tmp_path: Path) -> None:
     stage.enrol()
-    in_use = stage.identity.slot(stage.terminal.standing().record.in_use)
+    stolen = signer_from_pem(stage.identity.slot(stage.terminal.standing().record.in_use).key.read_bytes(), "stolen")
     tess = tmp_path / "tess.pem"
     tess.write_bytes(persons.private_pem("tess"))
     by_technician = stage.terminal.recover(BINDING, "tillguard 1", tess)
     inner = open_document(by_technician, "application").body
-    stolen = signer_from_pem(in_use.key.read_bytes(), "the stolen key")
     by_thief = endorse(inner, stolen)
     filed = stage.run(stage.desk.file(by_thief))
     with pytest.raises(NotDone, match="technician"):
