@@ -21,7 +21,7 @@ from fleet_console.stories import Finding, Stories, Story, keeping
 from protocols.errors import EncodeError
 from protocols.mqtt.session import Message
 from protocols.telemetry.batch import Line
-from protocols.telemetry.envelope import WILL_SEQ
+from protocols.telemetry.envelope import WILL_SEQ, Report
 from protocols.telemetry.events import Lane
 from protocols.telemetry.fields import fit
 from protocols.telemetry.ranges import read_ranges
@@ -66,6 +66,8 @@ class Outcome:
     findings: list[Found] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     dead: Counter[Reason] = field(default_factory=Counter)
+    heard: set[str] = field(default_factory=set)
+    """Terminals that spoke themselves: they are connected."""
 
 
 class _Draft:
@@ -80,7 +82,7 @@ class _Draft:
         """Of the reports that this chunk brings: a second one of the same number is held against the first."""
         self.dead: list[Dead] = []
         self.dropped: list[Row] = []
-        self.latest: dict[str, Row] = {}
+        self.latest: dict[str, Report] = {}
         self.answers: list[Row] = []
         self.boots: dict[tuple[str, int], Boot] = {}
         self.stories: dict[str, Story] = {}
@@ -160,6 +162,7 @@ class Desk:
                 draft.reports.append(_row(line, lane, own, draft.now_ms))
                 counts["wills"] += 1
                 continue
+            draft.outcome.heard.add(one.terminal)
             place, finding = story.add(report, own)
             if place is Place.KNOWN:
                 counts["duplicates"] += 1
@@ -176,7 +179,9 @@ class Desk:
                 self._account(one.terminal, line, story, draft)
             elif one.lane is Lane.ACK and (answer := dispatch.answer(report, draft.now_ms)):
                 draft.answers.append(answer)
-        draft.latest[one.terminal] = presence.row(one.lines[-1].report, story, draft.now_ms)
+        last = one.lines[-1].report
+        if (before := draft.latest.get(one.terminal)) is None or last.boot >= before.boot:
+            draft.latest[one.terminal] = last  # a will of an earlier life may come behind the reports of a later one
         if (ledger := story.boots.get(one.boot)) is not None:
             draft.boots[one.terminal, one.boot] = ledger
         return known
@@ -205,11 +210,12 @@ class Desk:
     def _steps(self, draft: _Draft, receipts: Sequence[Receipt]) -> list[Step]:
         rows = [(one.terminal, one.serial, one.boot, one.upto, one.at_ms) for one in receipts]
         dead = [_dead_row(one, draft.now_ms) for one in draft.dead]
+        latest = [presence.row(last, draft.stories[name], draft.now_ms) for name, last in draft.latest.items()]
         steps: list[Step] = [
             (_REPORT, draft.reports),
             keeping(draft.boots),
             (_DROPPED, draft.dropped),
-            (presence.KEEP, list(draft.latest.values())),
+            (presence.KEEP, latest),
             (_RECEIPT, rows),
             (dispatch.ANSWER, draft.answers),
             (_DEAD, dead),

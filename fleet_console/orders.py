@@ -24,7 +24,10 @@ from tillguard.voice import Fault
 MOST_TRIES = 20  # persons who sign one order in the same moment
 _COLUMNS = "terminal, sequence, id, name, kind, state, envelope, until_s, made_ms, changed_ms, result"
 
-_INSERT = "INSERT INTO orders VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '')"
+_INSERT = (
+    "INSERT INTO orders (terminal, sequence, id, name, kind, state, envelope, until_s, made_ms, changed_ms) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+)
 
 
 class State(StrEnum):

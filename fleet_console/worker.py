@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from fleet_console import findings
 from fleet_console.desk import Desk, Outcome
@@ -98,7 +99,7 @@ class Worker:
         async with self._held() as database:
             tools = self._tools
             desk = Desk(database, await Register.load(database), tools.signer, tools.clock_ms)
-            dispatch = Dispatch(database, lambda shard: shard % self._groups == self._group, tools.clock_ms)
+            dispatch = Dispatch(database, self._group, self._groups, tools.clock_ms)
             feed = Feed(
                 tools.access,
                 client_id(self._group, self._groups),
@@ -110,10 +111,7 @@ class Worker:
             self._waiting.clear()
             self._room.set()
             self._receipts.clear()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(feed))
-                tasks.create_task(self._work(feed, desk, database))
-                tasks.create_task(self._order(feed, dispatch))
+            await _first_of(self._read(feed), self._work(feed, desk, database, dispatch), self._order(feed, dispatch))
 
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[Database]:
@@ -125,11 +123,7 @@ class Worker:
             while not await database.hold(self._group):  # noqa: ASYNC110  # another process lets go of it
                 await asyncio.sleep(POLL_S)
             self._tools.say("holds", {"group": self._group}, f"holds shard group {self._group}")
-            try:
-                yield database
-            except BaseExceptionGroup as faults:
-                # One task's end ends the others; the first that is no cancellation says why.
-                raise faults.exceptions[0] from None
+            yield database
         finally:
             self._tools.counts.connected.pop(self._group, None)
             await database.close()
@@ -158,7 +152,7 @@ class Worker:
                         document = {"group": self._group, "reason": why, "again_s": round(again_s, 3)}
                         tools.say("disconnected", document, f"disconnected: {why}; again in {again_s:.1f} s")
 
-    async def _work(self, feed: Feed, desk: Desk, database: Database) -> None:
+    async def _work(self, feed: Feed, desk: Desk, database: Database, dispatch: Dispatch) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -171,12 +165,18 @@ class Worker:
                 self._count(outcome, time.perf_counter() - began)
                 for message in chunk:
                     feed.done_with(message)
-                self._receipts |= outcome.receipts
+                self._keep_receipts(outcome.receipts)
                 self._send_receipts()
+                dispatch.heard(outcome.heard)
                 for found in outcome.findings:
                     await findings.act(found, database, self._tools.clock_ms(), self._tools.contain, self._tools.say)
                 if outcome.findings:
                     await desk.refresh()
+
+    def _keep_receipts(self, fresh: Mapping[tuple[str, int], bytes]) -> None:
+        for boot, octets in fresh.items():
+            self._receipts.pop(boot, None)  # to the end: a terminal believes no serial below one that it has seen
+            self._receipts[boot] = octets
 
     def _send_receipts(self) -> None:
         """As many as the broker takes now. Of one boot the newest says all, so nothing piles up."""
@@ -191,12 +191,12 @@ class Worker:
         feed.flush()
 
     def _answered(self, answer: Acknowledged, dispatch: Dispatch) -> None:
-        if answer.refused is None:
-            dispatch.taken(answer.packet_id)
+        dispatch.answered(answer.packet_id, taken=answer.refused is None)
         self._send_receipts()
 
     async def _order(self, feed: Feed, dispatch: Dispatch) -> None:
         """Hand out what is ready to be sent."""
+        await dispatch.load()
         while True:
             self._tools.counts.counts["orders"] += await dispatch.send(feed)
             await asyncio.sleep(POLL_S)
@@ -208,3 +208,20 @@ class Worker:
         counts.counts["findings"] += len(outcome.findings)
         counts.dead += outcome.dead
         counts.commit_s += took_s
+
+
+async def _first_of(*doings: Coroutine[Any, Any, None]) -> None:
+    """Run them side by side until one ends, which ends the others; how it ended is how this ends.
+
+    Unlike a task group's, its own cancellation is nothing but a cancellation: a database that is asked to stop half way
+    may say that it is unavailable, and a worker that took that for a fault would live again instead of ending.
+    """
+    tasks = [asyncio.create_task(doing) for doing in doings]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        task.result()

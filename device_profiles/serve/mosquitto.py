@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -25,6 +26,8 @@ from tillguard.voice import Fault
 READY_S = 10.0
 STOP_S = 5.0
 INTRODUCTION_S = 0.5
+FIRST_PORT = 10_000  # below it live services that people know by their port
+PORTS_LEAST = 1_000
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _INSTALL = "install it: apt-get install mosquitto; or take --kind twin"
 
@@ -163,10 +166,16 @@ def must_find() -> str:
 
 
 def free_port() -> int:
-    """A port that is free now; mosquitto cannot choose one itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free now; mosquitto cannot choose one itself.
+
+    None of those that the kernel gives to connections: while a broker is down, whoever tries to reach it could be given
+    its very port, and would then hold it, or even be connected with itself.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    first = FIRST_PORT if lowest > FIRST_PORT + PORTS_LEAST else 1024
+    while not is_free(port := first + secrets.randbelow(max(PORTS_LEAST, lowest - first))):
+        pass
+    return port
 
 
 def is_free(port: int) -> bool:

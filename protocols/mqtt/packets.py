@@ -62,20 +62,25 @@ class PacketReader:
 
     def feed(self, data: bytes) -> list[Packet]:
         """The packets that ``data`` completes; raises :class:`DecodeError`, after which the stream is lost."""
-        self._held += data
+        if self._held:
+            self._held += data
+        held = self._held or data  # mostly nothing is held: then nothing is copied twice
         packets: list[Packet] = []
-        place = 0
-        while (length := self._length(place)) and place + length <= len(self._held):
-            packets.append(read(bytes(self._held[place : place + length])))
+        place, end = 0, len(held)
+        while (length := self._length(held, place)) and place + length <= end:
+            packets.append(read(bytes(held[place : place + length])))
             place += length
-        del self._held[:place]
+        if held is data:
+            self._held += data[place:]
+        else:
+            del self._held[:place]
         return packets
 
-    def _length(self, place: int) -> int:
+    def _length(self, held: bytes | bytearray, place: int) -> int:
         """Octets of the packet that begins at ``place``, zero while its length is not complete (1.5.5)."""
         remaining = shift = 0
-        for index in range(place + 1, min(place + 5, len(self._held))):
-            octet = self._held[index]
+        for index in range(place + 1, min(place + 5, len(held))):
+            octet = held[index]
             remaining |= (octet & 0x7F) << shift
             shift += 7
             if octet < 0x80:
@@ -93,15 +98,18 @@ class PacketReader:
 def read(octets: bytes) -> Packet:
     """One whole packet; raises :class:`DecodeError` for anything else."""
     screen(octets)
-    where = f"MQTT {PacketType(octets[0] >> 4).name}"
     try:
         packet, taken = mqtt5.read(memoryview(octets))
     except (ValueError, IndexError) as fault:
         # The codec's text may end in a value; what stands before the colon names the rule.
-        raise DecodeError(where, str(fault).partition(":")[0].lower()) from None
+        raise DecodeError(_named(octets), str(fault).partition(":")[0].lower()) from None
     if taken != len(octets):
-        raise DecodeError(where, "octets behind the packet")
+        raise DecodeError(_named(octets), "octets behind the packet")
     return packet
+
+
+def _named(octets: bytes) -> str:
+    return f"MQTT {PacketType(octets[0] >> 4).name}"
 
 
 # 2.2.2.2: how the value of each property is written. "u" text, "d" binary, "p" pair of texts, "v" variable integer.
@@ -134,8 +142,10 @@ def _is_plain_publish(octets: bytes) -> bool:
     length = len(octets)
     if length < 8 or octets[0] & 0xF6 != 0x32:
         return False
-    start = 2 if octets[1] < 0x80 else 3 if octets[2] < 0x80 else 4 if octets[3] < 0x80 else 0
-    if not start or sum((octets[place] & 0x7F) << 7 * (place - 1) for place in range(1, start)) != length - start:
+    start, remaining = 2, octets[1]
+    if remaining >= 0x80:  # 1.5.5; of three octets and more: a batch of many reports, which may be walked as well
+        start, remaining = 3, (remaining & 0x7F) | octets[2] << 7
+    if octets[start - 1] >= 0x80 or remaining != length - start:
         return False
     end = start + 2 + (octets[start] << 8 | octets[start + 1])
     if end + 3 > length or octets[end + 2] or not (octets[end] or octets[end + 1]):

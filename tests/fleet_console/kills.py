@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills from a seeded list, and what must hold after them: nothing lost, nothing twice, in order. Holds no test.
 
-Each round tells a few reports of some terminals while one of broker, worker or terminals dies at a point of the list:
-before or after spooling, sending, commit, acknowledgement, receipt, trimming. The dead come back, and the round ends
-when every report has its receipt. At the very end each terminal's chain of hashes is followed through the store, from
-its genesis to the hash that the terminal's own disk names as its last: a report that was lost would break it.
+Each round tells a few reports of some terminals while one dies: broker, worker, console, the terminals of a simulated
+fleet, or the reporter of a real agent. It dies before or after one of these calls, wherever that is made: spool, send
+and trim at the terminals or the agent; commit and acknowledge, receipt and answer in the worker; the commit of an order
+at the console. The dead come back, and the round ends when every report has its receipt. At the very end each
+terminal's chain of hashes is followed through the store, from its genesis to the hash that the terminal's own disk
+names as its last: a report that was lost would break it. The orders of a terminal are numbered without a gap, and the
+audit chain tells of each of them.
 """
 
 import asyncio
@@ -18,45 +21,65 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fleet_console.office_audit import CHAIN
 from fleet_console.store.choose import open_store
+from fleet_console.store.port import Database
+from protocols.audit_chain import verify
 from protocols.telemetry.envelope import decode, genesis, report_hash
 from tests.fleet_console.estate import Estate, command, estate
+from tests.fleet_console.kill_agent import AGENT, OUTBOX
+from tests.fleet_console.test_orders import people
 
 TERMINALS = ("TG000001", "TG000002", "TG000003")
 REPORTS = 4
 ROUND_S = 60.0
-INGEST_POINTS = ("commit", "acknowledge", "receipt", "answer")
-FLEET_POINTS = ("spool", "send", "trim")
+IN_WORKER = ("commit", "acknowledge", "receipt", "answer")
+AT_TERMINALS = ("spool", "send", "trim")
+ORDER = "order"
+VICTIMS = ("broker", "worker", "console", "terminals", "agent")
+HIGHEST = {"terminals": 6, "agent spool": 4, "agent send": 1, "agent trim": 1}
+"""The highest number of a call that surely happens in a round; 3 where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One entry of the list."""
+    """One entry of the list: who dies, and before or after the how manieth of which call."""
 
     victim: str
     call: str
     when: str
     number: int
 
+    @property
+    def caller(self) -> str:
+        """Whose call it is."""
+        if self.call == ORDER:
+            return "console"
+        if self.call in IN_WORKER:
+            return "worker"
+        return "agent" if self.victim == "agent" else "terminals"
 
-def listed(seed: int, count: int, commit: str = "commit") -> list[Kill]:
+
+def points() -> list[tuple[str, str, str]]:
+    """Victim, call, before or after: each of the five everywhere, and what only worker and console do."""
+    calls = [(victim, call) for victim in VICTIMS for call in ("commit", "acknowledge", *AT_TERMINALS)]
+    calls += [("worker", "receipt"), ("worker", "answer"), ("console", ORDER)]
+    return [(victim, call, when) for victim, call in calls for when in ("before", "after")]
+
+
+def listed(seed: int, count: int) -> list[Kill]:
     """The list: every point in turn, the number of the call drawn; so that none is left out by chance."""
     chance = random.Random(seed)
-    calls = [
-        *(("worker", call, when) for call in INGEST_POINTS for when in ("before", "after")),
-        *(("terminals", call, when) for call in FLEET_POINTS for when in ("before", "after")),
-        *(("broker", call, when) for call in ("commit", "acknowledge", "send", "trim") for when in ("before", "after")),
-    ]
-    found = []
+    found: list[Kill] = []
     while len(found) < count:
-        chance.shuffle(calls)
-        for victim, call, when in calls:
-            point = commit if call == "commit" else call
-            found.append(Kill(victim, point, when, chance.randint(1, 3 if victim != "terminals" else 8)))
+        for victim, call, when in chance.sample(points(), len(points())):
+            one = Kill(victim, call, when, 1)
+            highest = HIGHEST.get(f"{one.caller} {call}") or HIGHEST.get(victim, 3)
+            found.append(replace(one, number=chance.randint(1, highest if one.caller != "worker" else 3)))
     return found[:count]
 
 
@@ -66,48 +89,72 @@ class Scene:
 
     there: Estate
     settings: Path
+    store: str
     zygote: asyncio.subprocess.Process
     worker: int = 0
     happened: int = 0
     forgetful: set[int] = field(default_factory=set)
     """Boots during which the broker died: what it had not handed on came later, behind what came after it."""
-    outputs: list[Path] = field(default_factory=list)
 
-    @property
-    def out(self) -> Path:
-        return self.there.folder / "said"
-
-    async def start(self, role: str, words: list[str], kill: Kill | None) -> int:
-        """Fork one; its process number."""
+    async def start(self, role: str, words: list[str], kill: Kill | None = None, victim: int = 0) -> int:
+        """Fork one; its process number. ``victim`` is who dies at the kill's point, 0 itself."""
         assert self.zygote.stdin is not None
         assert self.zygote.stdout is not None
         point = None
         if kill is not None:
-            assert self.there.broker is not None
-            point = [kill.call, kill.when, kill.number, self.there.broker.pid if kill.victim == "broker" else 0]
-        order = {"role": role, "words": words, "out": str(self.out), "point": point}
+            call = f"agent {kill.call}" if role == "agent" else kill.call
+            if "://" in self.store and kill.call in ("commit", ORDER):
+                call += " to PostgreSQL"
+            point = [call, kill.when, kill.number, victim]
+        out = self.there.folder / f"said-{role}"
+        order = {"role": role, "words": words, "out": str(out), "point": point}
         self.zygote.stdin.write(json.dumps(order).encode() + b"\n")
         return int(await self.zygote.stdout.readline())
 
     async def round(self, kill: Kill) -> None:
         """Tell some reports while somebody dies."""
-        async with asyncio.timeout(ROUND_S):
-            in_worker = kill.call in INGEST_POINTS or kill.call.startswith("commit")
-            if in_worker and self.worker:
-                await self.end(self.worker)
-                self.worker = 0
-            if not alive(self.worker):
-                words = ["--settings", str(self.settings), "--json"]
-                self.worker = await self.start("ingest", words, kill if in_worker else None)
-            teller = await self.start("fleet", self.fleet_words(), None if in_worker else kill)
-            killed = False
-            while alive(teller):
-                killed = await self.tend(killed)
-                await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(ROUND_S):
+                await self._round(kill)
+        except TimeoutError:
+            raise AssertionError(f"{kill}: no end within {ROUND_S:g} s; {self.last_words()}") from None
+
+    async def _round(self, kill: Kill) -> None:
+        broker = self.there.broker
+        assert broker is not None
+        pids = {"broker": broker.pid}
+        if kill.caller == "worker":
+            await self.end(self.worker)
+        elif not alive(self.worker):
+            self.worker = await self.start_worker()
+        if kill.victim == "console":
+            own = kill if kill.caller == "console" else None
+            pids["console"] = await self.start("console", self.console_words(), own)
+        told = "agent" if kill.victim == "agent" else "terminals"
+        before = self.ends(told)
+        if kill.caller == "worker":
+            if kill.victim == told:
+                pids[told] = teller = await self.start_teller(told)
+            self.worker = await self.start_worker(kill, 0 if kill.victim == "worker" else pids[kill.victim])
+            if kill.victim != told:
+                teller = await self.start_teller(told)
+        else:
+            pids["worker"] = self.worker
+            armed = kill if kill.caller == told else None
+            teller = await self.start_teller(told, armed, 0 if kill.victim == told else pids[kill.victim])
+        killed = False
+        while alive(teller):
             killed = await self.tend(killed)
-            self.happened += killed or (kill.victim == "terminals")
-            if kill.victim == "broker":
-                self.forgetful |= boots(self.there.folder)
+            await asyncio.sleep(0.01)
+        killed = await self.tend(killed)
+        if kill.victim == told:
+            killed = self.ends(told) == before
+        elif kill.victim == "console":
+            killed = not alive(pids["console"])
+            await self.end(pids["console"])
+        self.happened += killed
+        if kill.victim == "broker":
+            self.forgetful |= boots(self.there.folder)
 
     async def tend(self, killed: bool) -> bool:
         """Whoever has died comes back; whether anybody had."""
@@ -118,19 +165,41 @@ class Scene:
             await self.there.start_broker()
             killed = True
         if not alive(self.worker):
-            self.worker = await self.start("ingest", ["--settings", str(self.settings), "--json"], None)
+            self.worker = await self.start_worker()
             killed = True
         return killed
 
-    def fleet_words(self) -> list[str]:
-        """A life of the terminals."""
-        folder = self.there.folder
-        return [
-            "--terminals", str(len(TERMINALS)), "--broker", f"127.0.0.1:{self.there.port}", "--pki", str(folder),
+    async def start_worker(self, kill: Kill | None = None, victim: int = 0) -> int:
+        """An ingest."""
+        return await self.start("ingest", ["--settings", str(self.settings), "--json"], kill, victim)
+
+    async def start_teller(self, role: str, kill: Kill | None = None, victim: int = 0) -> int:
+        """A life of the terminals, or of the agent."""
+        folder, port = self.there.folder, self.there.port
+        if role == "agent":
+            return await self.start("agent", [str(folder), str(port), str(ROUND_S)], kill, victim)
+        words = [
+            "--terminals", str(len(TERMINALS)), "--broker", f"127.0.0.1:{port}", "--pki", str(folder),
             "--receipt-key", str(folder / "receipt.pub"), "--reports", str(REPORTS), "--over", "0.05",
             "--spool", str(folder / "spool.db"), "--within", str(ROUND_S),
             "--overdue", "0.4", "--json",
         ]  # fmt: skip
+        return await self.start("fleet", words, kill, victim)
+
+    def console_words(self) -> list[str]:
+        """What a person gives with an order."""
+        key = self.there.folder / "Ada.key"
+        return ["--terminal", TERMINALS[0], "--key", str(key), "--settings", str(self.settings), "--json"]
+
+    def ends(self, told: str) -> int:
+        """How many lives of the tellers have come to a good end."""
+        said = self.there.folder / f"said-{'agent' if told == 'agent' else 'fleet'}"
+        return said.read_bytes().count(b'"done"') if said.exists() else 0
+
+    def last_words(self) -> str:
+        """What each role said last."""
+        said = sorted(self.there.folder.glob("said-*"))
+        return "; ".join(f"{one.name}: {one.read_bytes()[-200:]!r}" for one in said)
 
     async def end(self, pid: int) -> None:
         """SIGTERM, and wait."""
@@ -141,10 +210,12 @@ class Scene:
 
 
 def boots(folder: Path) -> set[int]:
-    """The terminals' latest boots."""
-    spool = sqlite3.connect(folder / "spool.db")
-    found = {boot for (boot,) in spool.execute("SELECT boot FROM heads")}
-    spool.close()
+    """The latest boots of the terminals and of the agent."""
+    found: set[int] = set()
+    for file, statement in (("spool.db", "SELECT boot FROM heads"), (OUTBOX, "SELECT boot FROM story")):
+        if (folder / file).exists():
+            with contextlib.closing(sqlite3.connect(folder / file)) as spool:
+                found |= {boot for (boot,) in spool.execute(statement)}
     return found
 
 
@@ -158,8 +229,9 @@ def alive(pid: int) -> bool:
 
 @asynccontextmanager
 async def scene(folder: Path, store: str) -> AsyncIterator[Scene]:
-    """An estate in which things die."""
-    async with estate(folder, *TERMINALS) as there:
+    """An estate in which things die; at its end everybody has told everything."""
+    people(folder)
+    async with estate(folder, *TERMINALS, AGENT) as there:
         settings = there.settings(store)
         settings.write_text(settings.read_text().partition("[audit]")[0])
         await command("terminals", "import", "--certificates", folder, "--settings", settings)
@@ -169,9 +241,15 @@ async def scene(folder: Path, store: str) -> AsyncIterator[Scene]:
         )  # fmt: skip
         assert zygote.stdout is not None
         assert await zygote.stdout.readline() == b"ready\n"
-        made = Scene(there, settings, zygote)
+        made = Scene(there, settings, store, zygote)
         try:
             yield made
+            for told in ("terminals", "agent"):
+                await made.tend(killed=False)
+                teller = await made.start_teller(told)
+                async with asyncio.timeout(ROUND_S):
+                    while alive(teller):
+                        await asyncio.sleep(0.02)
         finally:
             await made.end(made.worker)
             assert zygote.stdin is not None
@@ -179,29 +257,46 @@ async def scene(folder: Path, store: str) -> AsyncIterator[Scene]:
             await zygote.wait()
 
 
-async def faults(made: Scene, store: str) -> list[str]:
-    """What does not hold: for each terminal the store against the terminal's own disk."""
-    folder = made.there.folder
-    spool = sqlite3.connect(folder / "spool.db")
-    heads = dict(spool.execute("SELECT terminal, prev FROM heads").fetchall())
-    left = spool.execute("SELECT count(*) FROM spool").fetchone()[0]
-    spool.close()
+async def faults(made: Scene) -> list[str]:
+    """What does not hold: for each terminal the store against the terminal's own disk; orders against the audit."""
+    folder, store = made.there.folder, made.store
+    with contextlib.closing(sqlite3.connect(folder / "spool.db")) as spool:
+        heads = dict(spool.execute("SELECT terminal, prev FROM heads").fetchall())
+        left = spool.execute("SELECT count(*) FROM spool").fetchone()[0]
+    with contextlib.closing(sqlite3.connect(folder / OUTBOX)) as outbox:
+        heads[AGENT] = outbox.execute("SELECT prev FROM story").fetchone()[0]
+        left += outbox.execute("SELECT count(*) FROM spool").fetchone()[0]
     found = [f"{left} reports without a receipt"] if left else []
     database = await open_store(store if "://" in store else str(folder / store))
     try:
-        for name in TERMINALS:
+        for name in (*TERMINALS, AGENT):
             rows: list[tuple[Any, ...]] = await database.read(
                 "SELECT boot, seq, lane, number, octets FROM reports "
                 "WHERE terminal = $1 AND seq > 0 ORDER BY boot, seq",
                 name,
             )
             found += _faults_of(name, rows, heads[name], made.forgetful)
-        shown = await database.read("SELECT count(*) FROM audit WHERE seq > 1")
-        found += [f"{shown[0][0]} findings of stories that are sound"] if shown[0][0] else []
+        found += await _faults_of_orders(database)
         dead = await database.read("SELECT reason, count(*) FROM dead_letters GROUP BY reason")
         found += [f"{count} dead letters: {reason}" for reason, count in dead]
     finally:
         await database.close()
+    return found
+
+
+async def _faults_of_orders(database: Database) -> list[str]:
+    """Orders are numbered without a gap, each is told of by the audit chain, which is whole; nothing else is told."""
+    orders = await database.read("SELECT sequence, id FROM orders ORDER BY sequence")
+    lines = [bytes(line) for (line,) in await database.read("SELECT line FROM audit ORDER BY seq")]
+    records = verify(CHAIN, lines).records
+    given = [json.loads(line)["fields"]["order"] for line in lines if json.loads(line)["name"] == "order.given"]
+    found = [] if records == len(lines) else ["the audit chain is not whole"]
+    if [sequence for sequence, _ in orders] != list(range(1, len(orders) + 1)):
+        found.append("the orders' numbers have gaps")
+    if [order for _, order in orders] != given:
+        found.append(f"{len(orders)} orders, and the audit chain tells of {len(given)}")
+    if len(given) + 1 != len(lines):
+        found.append(f"{len(lines) - 1 - len(given)} findings of stories that are sound")
     return found
 
 

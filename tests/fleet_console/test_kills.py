@@ -17,12 +17,12 @@ COVERS = ["fleet_console", "protocols/mqtt", "protocols/telemetry", "device_prof
           "device_profiles/serve/fleet_spool.py", "device_profiles/twins/fleet_terminal.py"]  # fmt: skip
 
 
-async def rounds(folder: Path, store: str, seed: int, count: int, commit: str = "commit") -> None:
+async def rounds(folder: Path, store: str, seed: int, count: int) -> None:
     async with scene(folder, store) as made:
-        for kill in listed(seed, count, commit):
+        for kill in listed(seed, count):
             await made.round(kill)
         assert made.happened >= count * 0.9, "most of the listed kills must have happened"
-    assert await faults(made, store) == []
+    assert await faults(made) == []
 
 
 async def test_sixty_kills(tmp_path: Path) -> None:
@@ -41,4 +41,4 @@ async def test_thousands_of_kills(tmp_path: Path) -> None:
 @pytest.mark.long
 async def test_hundreds_of_kills_with_postgresql(tmp_path: Path) -> None:
     with evidence.run("ingest", COVERS, "kills with PostgreSQL", cases=300, seed=SEED), postgres() as server:
-        await rounds(tmp_path, server.fresh(), SEED, 300, "commit to PostgreSQL")
+        await rounds(tmp_path, server.fresh(), SEED, 300)

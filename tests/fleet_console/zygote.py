@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Starts ingests and fleets in milliseconds, and has them die at a point that a test names: real processes, kill -9.
+"""Starts ingests, fleets, agents and consoles in milliseconds, and has them die where a test says: real kill -9.
 
 A process of its own that has everything imported and forks for each order, a line of JSON on its standard input::
 
@@ -26,24 +26,44 @@ import fleet_console.cli
 from device_profiles.serve import fleet_command  # noqa: F401  # imported once, before anybody forks
 from device_profiles.serve.fleet import Member
 from device_profiles.serve.fleet_spool import FleetSpool
-from fleet_console import audit_command, ingest  # noqa: F401
+from fleet_console import audit_command, ingest, orders_command  # noqa: F401
 from fleet_console.feed import Feed
 from fleet_console.store.postgres import PostgresDatabase
 from fleet_console.store.sqlite import SqliteDatabase
+from terminal_agent.report.mqtt import _Client
+from terminal_agent.report.outbox import Outbox
+from tests.fleet_console import kill_agent
 
 POINTS: dict[str, tuple[type, str]] = {
     "commit": (SqliteDatabase, "_write"),
     "commit to PostgreSQL": (PostgresDatabase, "write"),
+    "order": (SqliteDatabase, "_write"),
+    "order to PostgreSQL": (PostgresDatabase, "write"),
     "acknowledge": (Feed, "done_with"),
     "receipt": (Feed, "publish"),
     "answer": (Feed, "flush"),
     "spool": (FleetSpool, "keep"),
     "send": (Member, "publish"),
     "trim": (FleetSpool, "trim"),
+    "agent spool": (Outbox, "put"),
+    "agent send": (_Client, "post"),
+    "agent trim": (Outbox, "receipted"),
 }
+MOST_ORDERS = 50
+
+
+def console(words: list[str]) -> int:
+    """A person at head office who gives orders, one after the other, each by a command of its own."""
+    for _ in range(MOST_ORDERS):
+        fleet_console.cli.main(["orders", "new", "ping", *words])
+    return 0
+
+
 ROLES: dict[str, Callable[[list[str]], int]] = {
     "ingest": lambda words: fleet_console.cli.main(["ingest", *words]),
     "fleet": lambda words: device_profiles.cli.main(["fleet", *words]),
+    "agent": kill_agent.main,
+    "console": console,
 }
 
 
@@ -56,7 +76,7 @@ def arm(call: str, when: str, number: int, victim: int) -> None:
     def strike() -> None:
         os.kill(victim or os.getpid(), signal.SIGKILL)
 
-    if call == "commit to PostgreSQL":
+    if call.endswith("to PostgreSQL"):
 
         async def later(*args: Any, **more: Any) -> Any:
             nonlocal made

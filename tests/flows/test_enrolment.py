@@ -15,8 +15,10 @@ from fleet_console.enrolment import NotDone
 from fleet_console.life_steps import LifeStep
 from protocols.errors import DecodeError, IntegrityError
 from protocols.identity.activation import LIFE_S, TRIES, code_of
+from protocols.identity.documents import endorse, open_document
 from protocols.identity.life import Life, Step
 from protocols.signed import Refused
+from protocols.telemetry.keys import signer_from_pem
 from terminal_agent.errors import AgentError
 from terminal_agent.identity.folder import Folder, IdentityError
 from tests.flows.enrolling import BINDING, TERMINAL, Stage
@@ -140,6 +142,39 @@ def test_a_renewal_that_no_key_in_force_stands_for(stage: Stage) -> None:
     stage.step(Step.FREEZE, "bob")
     with pytest.raises(NotDone, match="frozen renews nothing"):
         stage.run(stage.desk.renew(stage.terminal.renew("tillguard 1")))
+
+
+def test_a_stranger_who_files_the_inner_application_first_bars_nobody(stage: Stage) -> None:
+    stage.enrol()
+    stage.now += timedelta(days=23)
+    endorsed = stage.terminal.renew("tillguard 1")
+    inner = open_document(endorsed, "application").body
+    filed = stage.run(stage.desk.file(inner))
+    with pytest.raises(NotDone, match="no key in force"):
+        stage.run(stage.desk.renew(inner))
+    stage.terminal.take(stage.run(stage.desk.renew(endorsed)))
+    assert stage.terminal.standing().candidate is not None
+    kept = stage.run(stage.desk.records.application(filed.digest))
+    stage.run(stage.desk.file(inner))  # nor does the bare one take the word away again
+    assert kept is not None
+    assert kept.endorsed
+    assert stage.run(stage.desk.records.application(filed.digest)) == kept
+
+
+def test_a_technician_s_word_counts_over_that_of_a_key(stage: Stage, tmp_path: Path) -> None:
+    stage.enrol()
+    stolen = signer_from_pem(stage.identity.slot(stage.terminal.standing().record.in_use).key.read_bytes(), "stolen")
+    tess = tmp_path / "tess.pem"
+    tess.write_bytes(persons.private_pem("tess"))
+    by_technician = stage.terminal.recover(BINDING, "tillguard 1", tess)
+    inner = open_document(by_technician, "application").body
+    by_thief = endorse(inner, stolen)
+    filed = stage.run(stage.desk.file(by_thief))
+    with pytest.raises(NotDone, match="technician"):
+        stage.step(Step.RECOVER, "alice", "bob", application=filed.digest)
+    stage.run(stage.desk.file(by_technician))
+    stage.run(stage.desk.file(by_thief))
+    assert stage.step(Step.RECOVER, "alice", "bob", application=filed.digest).life is Life.INSTALLED
 
 
 def test_bound_anew_by_two_persons_and_a_new_code_the_old_binding_stays_as_history(stage: Stage) -> None:
