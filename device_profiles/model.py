@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from os import major
 
 from protocols.serial.ipp import Dialect
 from protocols.serial.vivotech2 import HIGH_FIRST
 
+PTY_MAJORS = range(136, 144)  # Linux, Documentation/admin-guide/devices.txt: Unix98 PTY slaves
 BAUD_RATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 
 
@@ -99,6 +101,13 @@ class LineSettings:
             raise ValueError(f"baud must be one of {', '.join(map(str, BAUD_RATES))}")
         if self.data_bits not in (7, 8) or self.stop_bits not in (1, 2):
             raise ValueError("data-bits must be 7 or 8, stop-bits 1 or 2")
+
+    def at(self, device: int) -> "LineSettings":
+        """What to ask of a terminal device of that number (``st_rdev``): a pseudo terminal has one shape of character.
+
+        Its kernel driver keeps 8 bits without parity, and the C library may report the rest as an invalid argument.
+        """
+        return LineSettings(self.baud) if major(device) in PTY_MAJORS else self
 
 
 @dataclass(frozen=True, slots=True)
