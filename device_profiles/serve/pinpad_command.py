@@ -3,6 +3,7 @@
 """`device-twin pinpad`: a PIN pad on a pseudo terminal, with a person at its keys. Its options and its run."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -185,6 +186,8 @@ def _check_screen(args: argparse.Namespace) -> None:
 
     if args.json or args.trace:
         raise Fault("--tui: the screen leaves no place for --json or --trace", "drop one of them", Exit.USAGE)
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.__stderr__)):
+        raise Fault("--tui: no terminal is here to show it in", "run it in one, or leave --tui out", Exit.USAGE)
     try:
         import textual  # noqa: F401  # only whether it is there
     except ImportError:
