@@ -12,6 +12,7 @@ from protocols.serial.ipp import Dialect
 from protocols.serial.vivotech2 import HIGH_FIRST
 
 PTY_MAJORS = range(136, 144)  # Linux, Documentation/admin-guide/devices.txt: Unix98 PTY slaves
+LONGEST_NAME = 100  # characters of a line that a person reads
 BAUD_RATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 
 
@@ -85,6 +86,12 @@ _OCTETS = re.compile("([0-9A-F]{2}){1,64}", re.ASCII)
 def _within(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
         raise ValueError(f"{name} must be {least:g} to {most:g}")
+
+
+def _named(model: str, title: str) -> None:
+    for name, text in (("model", model), ("title", title)):
+        if not 0 < len(text) <= LONGEST_NAME or not text.isprintable():
+            raise ValueError(f"{name}: 1 to {LONGEST_NAME} printable characters expected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +250,7 @@ class ReaderProfile:
     """Commands to the reader itself by name, in hexadecimal, such as for its lights and its buzzer."""
 
     def __post_init__(self) -> None:
+        _named(self.model, self.title)
         for number in self.usb:
             if not _USB_NUMBER.fullmatch(number):
                 raise ValueError("usb: vendor and product number in hexadecimal expected, such as 072F:2200")
@@ -328,6 +336,9 @@ class AbecsProfile:
     line: LineSettings
     abecs: AbecsSettings
 
+    def __post_init__(self) -> None:
+        _named(self.model, self.title)
+
 
 @dataclass(frozen=True, slots=True)
 class PinpadProfile:
@@ -339,6 +350,9 @@ class PinpadProfile:
     line: LineSettings
     timers: IppTimers
     dialect: Dialect
+
+    def __post_init__(self) -> None:
+        _named(self.model, self.title)
 
 
 PadProfile = PinpadProfile | AbecsProfile
