@@ -5,6 +5,7 @@
 import difflib
 import fnmatch
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,14 +37,11 @@ def names(kind: str) -> tuple[str, ...]:
 
 def find(kind: str, name_or_path: str) -> Path:
     """The file of a model; a name with a slash or ending in ``.toml`` is a path. :class:`Fault` lists what is known."""
-    if "/" in name_or_path or name_or_path.endswith(".toml"):
+    if _is_path(name_or_path):
         return Path(name_or_path)
     known = names(kind)
     if name_or_path not in known:
-        near = difflib.get_close_matches(name_or_path, known, 1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        listed = f"known here: {', '.join(known) or 'none'}; or give the path of a .toml"
-        raise Fault(f"no model '{name_or_path}' among the {kind}", hint + listed, Exit.USAGE)
+        raise _unknown(name_or_path, kind, known)
     return folder(kind) / f"{name_or_path}.toml"
 
 
@@ -77,3 +75,37 @@ def pinpad(name_or_path: str) -> PadProfile:
     if document.get("protocol") == PinpadProtocol.ABECS.value:
         return parse(document, AbecsProfile, path)
     return parse(document, PinpadProfile, path)
+
+
+def device(name_or_path: str) -> ReaderProfile | PadProfile:
+    """The profile of a reader or a PIN pad: a model of either, or a path whose content says which it is."""
+    known = {name: kind for kind in ("readers", "pinpads") for name in names(kind)}
+    if _is_path(name_or_path):
+        path = Path(name_or_path)
+        kind = kind_of(read(path), path)
+    elif name_or_path in known:
+        kind = known[name_or_path]
+    else:
+        raise _unknown(name_or_path, "readers and pinpads", sorted(known))
+    return pinpad(name_or_path) if kind == "pinpads" else reader(name_or_path)
+
+
+def kind_of(document: Mapping[str, object], path: Path) -> str:
+    """``readers`` or ``pinpads``, by the protocol of a device's profile; :class:`Fault` where it is neither."""
+    known = {one.value: "readers" for one in ReaderProtocol} | {one.value: "pinpads" for one in PinpadProtocol}
+    kind = known.get(str(document.get("protocol")))
+    if kind is None:
+        hint = f"a terminal has [terminal]; a device has protocol = one of: {', '.join(known)}"
+        raise Fault(f"{path}: neither a terminal's profile nor a device's", hint, Exit.USAGE)
+    return kind
+
+
+def _is_path(name_or_path: str) -> bool:
+    return "/" in name_or_path or name_or_path.endswith(".toml")
+
+
+def _unknown(name: str, kind: str, known: Sequence[str]) -> Fault:
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    listed = f"known here: {', '.join(known) or 'none'}; or give the path of a .toml"
+    return Fault(f"no model '{name}' among the {kind}", hint + listed, Exit.USAGE)

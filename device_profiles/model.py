@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from os import major
 
 from protocols.serial.ipp import Dialect
 from protocols.serial.vivotech2 import HIGH_FIRST
 
+PTY_MAJORS = range(136, 144)  # Linux, Documentation/admin-guide/devices.txt: Unix98 PTY slaves
+LONGEST_NAME = 100  # characters of a line that a person reads
 BAUD_RATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 
 
@@ -85,6 +88,12 @@ def _within(name: str, value: float, least: float, most: float) -> None:
         raise ValueError(f"{name} must be {least:g} to {most:g}")
 
 
+def _named(model: str, title: str) -> None:
+    for name, text in (("model", model), ("title", title)):
+        if not 0 < len(text) <= LONGEST_NAME or not text.isprintable():
+            raise ValueError(f"{name}: 1 to {LONGEST_NAME} printable characters expected")
+
+
 @dataclass(frozen=True, slots=True)
 class LineSettings:
     """Speed and shape of a character."""
@@ -99,6 +108,13 @@ class LineSettings:
             raise ValueError(f"baud must be one of {', '.join(map(str, BAUD_RATES))}")
         if self.data_bits not in (7, 8) or self.stop_bits not in (1, 2):
             raise ValueError("data-bits must be 7 or 8, stop-bits 1 or 2")
+
+    def at(self, device: int) -> "LineSettings":
+        """What to ask of a terminal device of that number (``st_rdev``): a pseudo terminal has one shape of character.
+
+        Its kernel driver keeps 8 bits without parity, and the C library may report the rest as an invalid argument.
+        """
+        return LineSettings(self.baud) if major(device) in PTY_MAJORS else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +250,7 @@ class ReaderProfile:
     """Commands to the reader itself by name, in hexadecimal, such as for its lights and its buzzer."""
 
     def __post_init__(self) -> None:
+        _named(self.model, self.title)
         for number in self.usb:
             if not _USB_NUMBER.fullmatch(number):
                 raise ValueError("usb: vendor and product number in hexadecimal expected, such as 072F:2200")
@@ -319,6 +336,9 @@ class AbecsProfile:
     line: LineSettings
     abecs: AbecsSettings
 
+    def __post_init__(self) -> None:
+        _named(self.model, self.title)
+
 
 @dataclass(frozen=True, slots=True)
 class PinpadProfile:
@@ -330,6 +350,9 @@ class PinpadProfile:
     line: LineSettings
     timers: IppTimers
     dialect: Dialect
+
+    def __post_init__(self) -> None:
+        _named(self.model, self.title)
 
 
 PadProfile = PinpadProfile | AbecsProfile

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from device_profiles.catalog import find
+from device_profiles.model import AbecsProfile, PadProfile
 from protocols.dukpt.ksn import TdesKsn
 from protocols.errors import ProtocolError
 from protocols.secret import ClearKey
@@ -102,6 +103,13 @@ class PinpadLoad:
     throttle: ThrottleData = field(default_factory=ThrottleData)
     test_passwords: tuple[str, ...] = field(default=(), repr=False)
     test_identity: ClearKey | None = field(default=None, repr=False)
+
+
+def fitting_load(profile: PadProfile) -> str:
+    """The load of the TEST bank for a pad of that profile: by family, and by the slot of its key for MACs."""
+    if isinstance(profile, AbecsProfile):
+        return "test-bank-abecs"
+    return "test-bank-verifone" if profile.dialect.mac_select else "test-bank"
 
 
 def load_pinpad(name_or_path: str) -> PinpadLoad:

@@ -13,6 +13,7 @@ from device_profiles.twins.activation import Activated
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
+LONGEST_TEXT = 16  # characters of a counter's file
 LAST = 0xFFFF  # EMV 4.3 Book 3, Annex A: tag 9F36 has two octets
 
 
@@ -29,12 +30,15 @@ class CountingCard(Protocol):
 def remembered(path: Path) -> int:
     """The counter in the file, 0 where there is none yet."""
     try:
-        text = path.read_text("ascii")
+        with path.open(encoding="ascii") as file:
+            text = file.read(LONGEST_TEXT + 1)
     except FileNotFoundError:
         return 0
-    except (OSError, UnicodeDecodeError):
+    except OSError as fault:
+        raise Fault(f"{path}: cannot be read: {fault.strerror}", "check --state", Exit.USAGE) from None
+    except UnicodeDecodeError:
         text = ""
-    if not text.strip().isdigit() or int(text) > LAST:
+    if not text.strip().isdigit() or len(text) > LONGEST_TEXT or int(text) > LAST:
         raise Fault(f"{path}: no transaction counter", "remove it to start the card as freshly issued", Exit.INTEGRITY)
     return int(text)
 

@@ -3,6 +3,7 @@
 """`device-twin pinpad`: a PIN pad on a pseudo terminal, with a person at its keys. Its options and its run."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ EPILOG = """examples:
   device-twin pinpad --model ipp-uic --cardholder test-visa-like --link ./pad --state ./pad.state
   device-twin pinpad --cardholder test-visa-like --behaviour wrong-pin --json --trace
   device-twin pinpad --link ./pad --tui
-  device-twin pinpad --model abecs --load test-bank-abecs --cardholder test-visa-contact --card test-visa-contact
+  device-twin pinpad --model abecs --cardholder test-visa-contact --card test-visa-contact
   device-twin pinpad --load test-bank-masters --cardholder test-visa-like --tamper-after 10 --state ./pad.state
 """
 
@@ -33,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
     parser.add_argument("--model", default="ipp-uic", metavar="NAME", help="PIN pad profile (default ipp-uic)")
-    parser.add_argument("--load", default="test-bank", metavar="NAME", help="TEST keys in the pad (default test-bank)")
+    parser.add_argument("--load", metavar="NAME", help="TEST keys in the pad (default: the test bank's for the model)")
     parser.add_argument("--cardholder", metavar="NAME", help="card profile of the person; without it nobody is there")
     parser.add_argument("--card", metavar="NAME", help="contact card that the person puts into the pad's slot (ABECS)")
     parser.add_argument("--behaviour", choices=BEHAVIOURS, default="right-pin", help="what the person does")
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
     from device_profiles import catalog
     from device_profiles.model import AbecsProfile
-    from device_profiles.pinpad_load import load_pinpad
+    from device_profiles.pinpad_load import fitting_load, load_pinpad
     from device_profiles.twins.pinpad_faults import PINPAD_FAULTS
     from tillguard.exits import Exit
     from tillguard.voice import Fault
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         raise Fault(f"--fault: no fault '{args.fault}'", f"one of: {', '.join(PINPAD_FAULTS)}", Exit.USAGE)
     if args.tamper_after is not None and not 0 <= args.tamper_after <= LONGEST_TAMPER_S:
         raise Fault("--tamper-after: out of range", f"0 to {LONGEST_TAMPER_S:.0f} seconds", Exit.USAGE)
-    profile, load = catalog.pinpad(args.model), load_pinpad(args.load)
+    profile = catalog.pinpad(args.model)
+    load = load_pinpad(fitting_load(profile) if args.load is None else args.load)
     if args.card is not None and not isinstance(profile, AbecsProfile):
         raise Fault("--card: pads of the IPP family have no slot", "use --model abecs", Exit.USAGE)
     if args.tui:
@@ -184,6 +186,8 @@ def _check_screen(args: argparse.Namespace) -> None:
 
     if args.json or args.trace:
         raise Fault("--tui: the screen leaves no place for --json or --trace", "drop one of them", Exit.USAGE)
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.__stderr__)):
+        raise Fault("--tui: no terminal is here to show it in", "run it in one, or leave --tui out", Exit.USAGE)
     try:
         import textual  # noqa: F401  # only whether it is there
     except ImportError:

@@ -40,6 +40,10 @@ class PinpadScreen(App[None]):
     #notes { width: 100%; height: 1fr; border-top: solid grey; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "press_key('enter')", "OK"),
+        Binding("escape", "press_key('escape')", "cancel"),
+        Binding("backspace", "press_key('backspace')", "clear"),
+        Binding("s", "press_key('s')", "officers' key"),
         Binding("t", "open_case", "open the case"),
         Binding("ctrl+q", "quit", "leave"),
     ]
@@ -61,7 +65,9 @@ class PinpadScreen(App[None]):
 
     def compose(self) -> ComposeResult:
         """Display, keys, notes."""
-        yield Static("", id="display", markup=False)
+        display = Static("", id="display", markup=False)
+        display.border_title = self.title
+        yield display
         with Grid():
             for key in _PAD:
                 button = Button(_LABELS.get(key, key), id=f"key-{key}")
@@ -76,16 +82,19 @@ class PinpadScreen(App[None]):
         self.look()
 
     def on_key(self, event: events.Key) -> None:
-        """A key of the keyboard that the pad has, too."""
-        if event.key in KEYS:
+        """A digit of the keyboard; its other keys are in :data:`BINDINGS`, which are told at the foot."""
+        if event.key.isdigit() and event.key in KEYS:
             event.stop()
-            self._press(KEYS[event.key])
-            self.look()
+            self.action_press_key(event.key)
+
+    def action_press_key(self, name: str) -> None:
+        """A key that the pad has, too."""
+        self._press(KEYS[name])
+        self.look()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A key of the screen."""
-        self._press(KEYS[(event.button.id or "").removeprefix("key-")])
-        self.look()
+        self.action_press_key((event.button.id or "").removeprefix("key-"))
 
     def action_open_case(self) -> None:
         """The tamper switch."""

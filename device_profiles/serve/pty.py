@@ -109,11 +109,22 @@ class PtyServer:
         self._turn(b"")
 
     def _turn(self, octets: bytes) -> None:
-        try:
-            now = self._loop.time()
+        def answered(now: float) -> bytes:
             if octets and self._watcher is not None:
                 self._watcher(">", octets)
-            answer = self._twin.feed(octets, now) if octets else self._twin.tick(now)
+            return self._twin.feed(octets, now) if octets else self._twin.tick(now)
+
+        self.act(answered)
+
+    def act(self, deed: Callable[[float], bytes]) -> None:
+        """Something happens to the device, such as a key that a person presses; told the time, returns what it says.
+
+        A fault of the twin or watcher ends the server and comes out of :meth:`run`.
+        """
+        if self._ours < 0:
+            return
+        try:
+            answer = deed(self._loop.time())
             if self._watcher is not None:
                 self._watcher("<", answer)
             self.say(answer)
@@ -122,14 +133,6 @@ class PtyServer:
             self._loop.remove_reader(self._ours)
             if not self._failed.done():
                 self._failed.set_exception(fault)
-
-    def act(self, deed: Callable[[float], bytes]) -> None:
-        """Something happens to the device itself, such as a key that a person presses; told the time."""
-        answer = deed(self._loop.time())
-        if self._watcher is not None:
-            self._watcher("<", answer)
-        self.say(answer)
-        self._arm()
 
     def say(self, octets: bytes) -> None:
         """Octets that the device says unasked."""

@@ -7,7 +7,10 @@ thread of their own. Octets go on at once; only what may begin an alteration wai
 """
 
 import asyncio
+import contextlib
+import errno
 import os
+import termios
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +28,7 @@ READ_S = 0.05
 WRITE_S = 2.0
 PAUSE_S = 0.02
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
+_ABSENT = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 _ARROWS = {Side.DEVICE: ">", Side.HOST: "<"}
 
 
@@ -39,20 +43,35 @@ class Recorder:
             raise Fault(f"{path}: exists already", "recordings are not overwritten: choose another name") from None
         except OSError as fault:
             raise Fault(f"{path}: cannot be made: {fault.strerror}", "choose another --record") from None
+        self._path = path
         self._start = time.monotonic()
-        self._write(head_line(model))
+        try:
+            self._write(head_line(model))
+        except Fault:
+            self.discard()
+            raise
 
     def keep(self, to: Side, octets: bytes) -> None:
         """One piece, as it came."""
         self._write(piece_line(Piece(round((time.monotonic() - self._start) * 1000), to, octets)))
 
     def close(self) -> None:
-        """End the file."""
-        self._file.close()
+        """End the file; what could not be written before is not tried again."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def discard(self) -> None:
+        """Take the file away: nothing was recorded."""
+        self.close()
+        self._path.unlink(missing_ok=True)
 
     def _write(self, line: str) -> None:
-        self._file.write(line + "\n")
-        self._file.flush()
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as fault:
+            hint = "what was recorded before is whole up to its last line end; give it room and begin a new one"
+            raise Fault(f"{self._path}: cannot be written: {fault.strerror}", hint) from None
 
 
 class Tap:
@@ -117,15 +136,22 @@ class Tap:
         if (timer := self._timers.pop(to, None)) is not None:
             timer.cancel()
         if middle.holding:
-            self._timers[to] = self._loop.call_later(PAUSE_S, lambda: self._deliver(to, middle.lapse()))
+            self._timers[to] = self._loop.call_later(PAUSE_S, self._lapsed, to)
+
+    def _lapsed(self, to: Side) -> None:
+        self._deliver(to, self._middles[to].lapse())
 
     def _deliver(self, to: Side, octets: bytes) -> None:
         if not octets or self._closed.is_set():
             return
-        if self._recorder is not None:
-            self._recorder.keep(to, octets)
-        if self._watcher is not None:
-            self._watcher(_ARROWS[to], octets)
+        try:
+            if self._recorder is not None:
+                self._recorder.keep(to, octets)
+            if self._watcher is not None:
+                self._watcher(_ARROWS[to], octets)
+        except Exception as fault:  # what cannot be told goes no further, and comes out of :meth:`run`
+            self._end(fault)
+            return
         if to is Side.HOST:
             self.server.say(octets)
             return
@@ -145,8 +171,12 @@ class Tap:
                 self._loop.call_soon_threadsafe(self._from_device, octets)
 
     def _hung_up(self) -> None:
+        self._end(Fault(f"{self._device}: the device hung up", "check its cable, power or server"))
+
+    def _end(self, fault: Exception) -> None:
+        self._closed.set()
         if not self.gone.done():
-            self.gone.set_exception(Fault(f"{self._device}: the device hung up", "check its cable, power or server"))
+            self.gone.set_exception(fault)
 
 
 class _Host:
@@ -167,6 +197,8 @@ class _Host:
 
 def _opened(device: str, settings: LineSettings) -> serial.SerialBase:
     try:
+        if "://" not in device:
+            settings = settings.at(Path(device).stat().st_rdev)
         return serial.serial_for_url(
             device,
             baudrate=settings.baud,
@@ -176,7 +208,15 @@ def _opened(device: str, settings: LineSettings) -> serial.SerialBase:
             timeout=READ_S,
             write_timeout=WRITE_S,
         )
-    except (serial.SerialException, OSError, ValueError) as fault:
-        reason = os.strerror(fault.errno) if isinstance(fault, OSError) and fault.errno else "not a port that is known"
+    except (serial.SerialException, OSError, ValueError, termios.error) as fault:
+        reason, code = _reason(fault)
         hint = "a path, socket://host:port or rfc2217://host:port"
-        raise Fault(f"{device}: cannot be opened: {reason}", hint, Exit.FAILED) from None
+        raise Fault(f"{device}: cannot be opened: {reason}", hint, code) from None
+
+
+def _reason(fault: Exception) -> tuple[str, Exit]:
+    if isinstance(fault, OSError) and fault.errno:
+        return os.strerror(fault.errno), Exit.ABSENT if fault.errno in _ABSENT else Exit.FAILED
+    if isinstance(fault.__context__, OSError):  # pyserial's fault of a connection hides the socket's own
+        return "nobody answers there", Exit.ABSENT
+    return "not a port that is known", Exit.FAILED

@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("device", metavar="A", help="the device's line: a path, socket:// or rfc2217://; a recording")
     parser.add_argument("link", metavar="B", type=Path, help="symbolic link to make: the line for the host")
-    parser.add_argument("--model", required=True, metavar="NAME", help="reader or PIN pad profile: line and words")
+    parser.add_argument("--model", required=True, metavar="NAME", help="reader or PIN pad profile, or its path")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what goes over, byte-exact, to a new file")
     parser.add_argument("--replay", action="store_true", help="A is a recording: play its device")
     parser.add_argument("--alter", type=Path, metavar="FILE", help="be a man in the middle, by these rules (TOML)")
@@ -78,7 +78,12 @@ async def _tap(args: argparse.Namespace, settings: "LineSettings", watcher: "Wat
     stop = until_signalled()
     recorder = Recorder(args.record, args.model) if args.record else None
     try:
-        tap = Tap(args.device, settings, args.link, rules, recorder, watcher)
+        try:
+            tap = Tap(args.device, settings, args.link, rules, recorder, watcher)
+        except BaseException:
+            if recorder is not None:
+                recorder.discard()
+            raise
         _ready(voice, args, tap.server.line)
         await tap.run(stop)
     finally:
@@ -106,13 +111,14 @@ async def _replay(args: argparse.Namespace, watcher: "Watcher | None", voice: "V
 
 
 def _recording(path: Path) -> "Recording":
-    from device_profiles.twins.tap import read_recording
+    from device_profiles.twins.tap import LONGEST_LINE, read_recording
     from protocols.errors import DecodeError
     from tillguard.exits import Exit
     from tillguard.voice import Fault
 
     try:
-        return read_recording(path.read_text(encoding="utf-8").splitlines())
+        with path.open(encoding="utf-8") as file:
+            return read_recording(iter(lambda: file.readline(LONGEST_LINE + 1), ""))
     except OSError as fault:
         raise Fault(f"{path}: cannot be read: {fault.strerror}", "check the path", Exit.USAGE) from None
     except (DecodeError, UnicodeDecodeError) as fault:
@@ -126,22 +132,19 @@ def _ready(voice: "Voice", args: argparse.Namespace, line: str) -> None:
 
 
 def _model(name: str, voice: "Voice") -> "tuple[LineSettings, Watcher]":
-    """Line settings and words of a reader or PIN pad; a path says by its folder or content which it is."""
+    """Line settings and words of a reader or PIN pad."""
     from device_profiles import catalog
+    from device_profiles.model import ReaderProfile
     from device_profiles.serve.wire_words import pad_words, reader_words
     from tillguard.exits import Exit
     from tillguard.voice import Fault
 
-    if name in catalog.names("pinpads"):
-        pad = catalog.pinpad(name)
-        return pad.line, pad_words(pad, voice)
-    if name in catalog.names("readers"):
-        reader = catalog.reader(name)
-        words = reader_words(reader, voice)
-        assert reader.line is not None
-        return reader.line, words
-    known = sorted({*catalog.names("readers"), *catalog.names("pinpads")})
-    raise Fault(f"--model: no model '{name}'", f"known here: {', '.join(known)}", Exit.USAGE)
+    profile = catalog.device(name)
+    if not isinstance(profile, ReaderProfile):
+        return profile.line, pad_words(profile, voice)
+    if profile.line is None:
+        raise Fault(f"--model: {profile.model} is no reader on a serial line", "name one with a [line]", Exit.USAGE)
+    return profile.line, reader_words(profile, voice)
 
 
 def _rules(path: Path) -> "list[Alteration]":

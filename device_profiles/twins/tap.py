@@ -17,6 +17,8 @@ from protocols.errors import DecodeError
 VERSION = 1
 LONGEST_LINE = 1 << 20
 LONGEST_FIND = 4096
+LATEST_MS = 1 << 53  # up to there a float holds every one
+MOST_LINES = 1 << 20  # of one recording: a reader that looks for cards fills a day and a half with them
 
 
 class Side(Enum):
@@ -62,6 +64,8 @@ def read_recording(lines: Iterable[str]) -> Recording:
     pieces: list[Piece] = []
     for number, line in enumerate(lines, start=1):
         where = f"recording, line {number}"
+        if number > MOST_LINES:
+            raise DecodeError(where, f"a recording has no more than {MOST_LINES} lines")
         document = _document(line, where)
         if model is None:
             if document.get("recording") != "serial" or document.get("version") != VERSION:
@@ -88,8 +92,8 @@ def _document(line: str, where: str) -> dict[str, object]:
 
 def _piece(document: dict[str, object], where: str, after_ms: int) -> Piece:
     ms, to, text = document.get("ms"), document.get("to"), document.get("hex")
-    if type(ms) is not int or ms < after_ms:
-        raise DecodeError(where, "ms: a whole number, not before that of the line above, expected")
+    if type(ms) is not int or not after_ms <= ms <= LATEST_MS:
+        raise DecodeError(where, f"ms: a whole number up to {LATEST_MS}, not before that of the line above, expected")
     if to not in ("device", "host"):
         raise DecodeError(where, "to: device or host expected")
     try:

@@ -51,6 +51,8 @@ class PinReason(Enum):
     USED_UP = "used-up"
 
 
+LONGEST_MARKER = 32  # with it and a PAN of 19 digits, Z60 is within the least longest-packet
+DISPLAY_ENVELOPE = 8  # octets: start, Z2, separators, end and LRC
 PIN_REFUSALS: Mapping[str, str] = dict(zip((reason.value for reason in PinReason), "0123456789AEF", strict=True))
 """The codes of UIC pads (PP791, packet 71)."""
 
@@ -101,16 +103,21 @@ class Dialect:
             raise ValueError(f"longest-packet must be 64 to {LARGEST_PACKET}")
         if not 0 <= self.pin_time_unit_s <= 60:
             raise ValueError("pin-time-unit-s must be 0 to 60")
-        if len(self.mac_select) > 1 or (self.mac_select and self.mac_slot):
-            raise ValueError("mac-select is one character, and only where mac-slot is empty")
-        if len(self.mac_slot) > 1 or len(self.mac_last_flag) != 1 or len(self.mac_more_flag) != 1:
-            raise ValueError("mac-slot, mac-last-flag and mac-more-flag are one character each")
+        marker = self.pin_request_marker
+        if len(marker) > LONGEST_MARKER or not (marker.isascii() and marker.isprintable()):
+            raise ValueError(f"pin-request-marker: up to {LONGEST_MARKER} printable ASCII characters expected")
+        if self.mac_select and (self.mac_slot or not _is_code(self.mac_select)):
+            raise ValueError("mac-select is one letter or digit, and only where mac-slot is empty")
+        if not all(map(_is_code, (self.mac_slot or "0", self.mac_last_flag, self.mac_more_flag))):
+            raise ValueError("mac-slot, mac-last-flag and mac-more-flag are one letter or digit each")
+        if not 1 <= self.display_characters <= self.longest_packet - DISPLAY_ENVELOPE:
+            raise ValueError(f"display-characters must be 1 to longest-packet less {DISPLAY_ENVELOPE}")
         if self.mac_last_flag == self.mac_more_flag:
             raise ValueError("mac-last-flag and mac-more-flag must differ")
         if self.custom_pin not in ("", "Z62", "Z63"):
             raise ValueError("custom-pin is Z62 or Z63, or empty")
-        if not all(len(number) in (2, 3) for number in self.closing_eot):
-            raise ValueError("closing-eot lists packet numbers of two or three characters")
+        if not all(len(number) in (2, 3) and number.isascii() and number.isalnum() for number in self.closing_eot):
+            raise ValueError("closing-eot lists packet numbers of two or three letters and digits")
         if not (self.pin_refusals.keys() <= PIN_REFUSALS.keys() and all(map(_is_code, self.pin_refusals.values()))):
             raise ValueError(f"pin-refusals gives one character to some of {', '.join(PIN_REFUSALS)}")
 

@@ -117,7 +117,7 @@ class Demo:
             "keypad", "device-twin", "keypad", "--model", SOFTWARE, "--cardholder", options.card,
             "--behaviour", behaviour, "--link", str(folder / "pad"), "--json",
         ) if software else start(
-            "pad", "device-twin", "pinpad", "--model", options.pad, "--load", PADS[options.pad],
+            "pad", "device-twin", "pinpad", "--model", options.pad,
             "--cardholder", options.card, "--behaviour", behaviour,
             "--fault", "replay" if options.replay else "none", "--link", str(folder / "pad"), "--json",
         )  # fmt: skip

@@ -6,13 +6,7 @@ TERMINAL = "TG000001"
 SOFTWARE = "software"
 CARDS = ("test-visa-like", "test-mastercard-like", "test-visa-fdda", "test-mobile-visa", "test-mobile-mastercard")
 READERS = {"pn532": "PN532", "vivotech2": "ViVOtech2 reader"}
-PADS = {
-    "ipp-uic": "test-bank",
-    "ipp-verifone": "test-bank-verifone",
-    "abecs": "test-bank-abecs",
-    SOFTWARE: "",
-}  # model and what a PIN pad was loaded with
-
+PADS = ("ipp-uic", "ipp-verifone", "abecs", SOFTWARE)
 
 ABECS_IDENTITY = "97A54285930C027A97C2C291D8E91F09BDE9442B2957A35F49C3DFC401DF06C3"  # of the TEST key in that load
 PHONE_TEXT = "consumer-device-cvm = true\nsigned-online = true\n"

@@ -38,15 +38,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0 where nothing differs, 1 where something does."""
+    """Exit code 0 where nothing differs, 1 where something does, 3 where there is no such line."""
     from device_profiles import catalog
+    from device_profiles.model import AbecsProfile
     from terminal_agent.errors import AgentError
+    from terminal_agent.line.port import LineAbsent
     from terminal_agent.pad.inspection import Verdict
 
     voice = Voice("terminal-agent", as_json=options.json)
     profile = catalog.pinpad(options.model)
+    if options.sale and not isinstance(profile, AbecsProfile):
+        raise Fault(f"--sale: {profile.model} sells with no chip by itself", "only pads of ABECS do", Exit.USAGE)
     try:
         findings = asyncio.run(_walk(options, profile, voice))
+    except LineAbsent as fault:
+        raise Fault(fault.what, fault.hint, Exit.ABSENT) from None
     except AgentError as fault:
         raise Fault(fault.what, fault.hint, Exit.FAILED) from None
     sound = all(finding.verdict is not Verdict.DIFFERS for finding in findings)

@@ -82,21 +82,13 @@ def _new(options: argparse.Namespace, voice: Voice) -> int:
 
 def _kind(path: Path) -> str:
     """What a profile is of, by its keys; whatever else is wrong with it is for its own reading to say."""
-    from device_profiles.model import PinpadProtocol, ReaderProtocol
+    from device_profiles.catalog import kind_of
     from tillguard.settings import read
 
     document = read(path)
     if "terminal" in document:
         return "terminal"
-    protocols = {one.value: "reader" for one in ReaderProtocol} | {one.value: "pinpad" for one in PinpadProtocol}
-    kind = protocols.get(str(document.get("protocol")))
-    if kind is None:
-        raise Fault(
-            f"{path}: neither a terminal's profile nor a device's",
-            f"a terminal has [terminal]; a device has protocol = one of: {', '.join(protocols)}",
-            Exit.USAGE,
-        )
-    return kind
+    return "pinpad" if kind_of(document, path) == "pinpads" else "reader"
 
 
 def _terminal(path: Path) -> dict[str, str]:

@@ -15,12 +15,14 @@ import os
 import termios
 from collections import deque
 
-from device_profiles.model import LineSettings, Parity
+from device_profiles.model import PTY_MAJORS, LineSettings, Parity
 from terminal_agent.line.port import LineAbsent, LineBusy, LineError, LineGone
 
 READ_OCTETS = 4096
 HELD_OCTETS = 1 << 16  # unread or unsent octets beyond this: nobody reads, or the device stopped taking them
-PTY_MAJORS = range(136, 144)  # Linux, Documentation/admin-guide/devices.txt: Unix98 PTY slaves
+
+NAME_A_PORT = "name a port such as /dev/ttyUSB0 or socket://host:port"
+CHECK_THE_PATH = "plug the device in, or check the path: terminal-agent line list shows what there is"
 
 _PARITY = {Parity.NONE: 0, Parity.EVEN: termios.PARENB, Parity.ODD: termios.PARENB | termios.PARODD}
 _SIZE = {7: termios.CS7, 8: termios.CS8}
@@ -149,16 +151,18 @@ def claim_tty(path: str, settings: LineSettings) -> tuple[int, bool]:
     descriptor = _opened(path)
     try:
         if not os.isatty(descriptor):
-            raise LineError(f"{path}: not a serial port", "name a port such as /dev/ttyUSB0 or socket://host:port")
+            raise LineError(f"{path}: not a serial port", NAME_A_PORT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise _busy(path) from None
-        exclusive = os.major(os.fstat(descriptor).st_rdev) not in PTY_MAJORS
+        device = os.fstat(descriptor).st_rdev
+        exclusive = os.major(device) not in PTY_MAJORS
         try:
             if exclusive:
                 fcntl.ioctl(descriptor, termios.TIOCEXCL)
-            termios.tcsetattr(descriptor, termios.TCSANOW, _raw(termios.tcgetattr(descriptor), settings))
+            attributes = _raw(termios.tcgetattr(descriptor), settings.at(device))
+            termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
             termios.tcflush(descriptor, termios.TCIOFLUSH)
         except (termios.error, OSError) as fault:  # OSError: pulled out while being opened
             raise LineError(f"{path}: cannot be set to {settings.baud} baud: {fault.args[-1]}") from None
@@ -179,12 +183,14 @@ def _opened(path: str) -> int:
         if fault.errno == errno.EBUSY:
             raise _busy(path) from None
         if fault.errno in _ABSENT:
-            raise LineAbsent(f"{path}: no such port", "plug the device in, or check the path in the profile") from None
+            raise LineAbsent(f"{path or 'no path'}: no such port", CHECK_THE_PATH) from None
         if fault.errno == errno.EACCES:
             raise LineError(
                 f"{path}: permission denied", "add the agent's user to the port's group, often dialout"
             ) from None
-        raise LineError(f"{path}: cannot be opened: {os.strerror(fault.errno or 0)}") from None
+        raise LineError(f"{path}: cannot be opened: {os.strerror(fault.errno or 0)}", NAME_A_PORT) from None
+    except ValueError:  # a zero octet in the path
+        raise LineError("a path with a zero octet: no port", NAME_A_PORT) from None
 
 
 _Attributes = list[int | list[bytes | int]]

@@ -99,17 +99,22 @@ async def claim(spec: str, settings: LineSettings) -> Claimed:
         path = found(spec) if spec.startswith("usb:") else spec
         descriptor, exclusive = claim_tty(path, settings)
         return Claimed(descriptor, path, Kind.EXCLUSIVE_TTY if exclusive else Kind.TTY)
-    parts = urlsplit(spec)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if parts.scheme not in ("socket", "rfc2217") or not parts.hostname or not port or parts.path not in ("", "/"):
-        raise LineError(
-            f"{spec}: not a line that the agent knows",
-            "use a path, usb:VVVV:PPPP, socket://host:port or rfc2217://host:port",
-        )
-    return Claimed(await _connected(spec, parts.hostname, port), spec, Kind(parts.scheme))
+    scheme, host, port = _address(spec)
+    return Claimed(await _connected(spec, host, port), spec, scheme)
+
+
+def _address(spec: str) -> tuple[Kind, str, int]:
+    """What ``socket://host:port`` says."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(spec)
+        host, port = parts.hostname, parts.port
+        if host and port and parts.scheme in (Kind.SOCKET, Kind.RFC2217) and parts.path in ("", "/"):
+            host.encode("idna")  # a label that is empty or too long names no host
+            return Kind(parts.scheme), host, port
+    raise LineError(
+        f"{spec}: not a line that the agent knows",
+        "use a path, usb:VVVV:PPPP, socket://host:port or rfc2217://host:port",
+    )
 
 
 async def adopt(claimed: Claimed, settings: LineSettings) -> Line:

@@ -6,6 +6,7 @@ Each finding is one question to the pad. What cannot be told without a person or
 pad that answers otherwise than its profile says gets the line of the profile to correct.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -79,12 +80,21 @@ async def inspect(
     ]
     if isinstance(pad, AbecsPad):
         found.append(_trust(pad))
+    questions: list[Callable[[], Awaitable[Finding]]] = [
+        lambda: _display(pad, profile),
+        lambda: _mac(pad, profile),
+        lambda: _pin(pad, profile, pin_s),
+    ]
+    if isinstance(pad, AbecsPad) and isinstance(profile, AbecsProfile) and sale is not None:
+        selling, key_index = AbecsSale(pad), profile.abecs.pin_key_index
+        questions.append(lambda: _sale(selling, sale, key_index))
     try:
-        found += await _display(pad, profile)
-        found.append(await _mac(pad, profile))
-        found.append(await _pin(pad, profile, pin_s))
-        if isinstance(pad, AbecsPad) and isinstance(profile, AbecsProfile) and sale is not None:
-            found.append(await _sale(AbecsSale(pad), sale, profile.abecs.pin_key_index))
+        for question in questions:
+            answer = await question()
+            if line.ended:
+                lost = f"the pad was lost when it was asked for: {answer.subject}"
+                return [*found, Finding("line", Verdict.DIFFERS, lost, "check the cable and the pad's power")]
+            found.append(answer)
     except PadAbsent as fault:
         found.append(Finding("line", Verdict.DIFFERS, f"the pad fell silent: {fault.what}", fault.hint))
     finally:
@@ -99,17 +109,19 @@ def _trust(pad: AbecsPad) -> Finding:
     return Finding("proof", Verdict.FITS, f"signs as {pad.identity}: name it as pad.identity, if it is yours")
 
 
-async def _display(pad: PinPad, profile: PadProfile) -> list[Finding]:
+async def _display(pad: PinPad, profile: PadProfile) -> Finding:
     words = TEST_WORDS
     if not isinstance(profile, AbecsProfile):
         if profile.dialect.display is Display.NOTHING:
-            return [Finding("display", Verdict.UNTRIED, "the profile says that a host may show nothing")]
+            return Finding("display", Verdict.UNTRIED, "the profile says that a host may show nothing")
         words = TEST_WORDS[: profile.dialect.display_characters]
     try:
         await pad.show(words)
     except PadRefused as fault:
-        return [Finding("display", Verdict.DIFFERS, fault.what, "correct dialect.display")]
-    return [Finding("display", Verdict.FITS, f"took '{TEST_WORDS}'; look whether it shows it")]
+        return Finding("display", Verdict.DIFFERS, fault.what, "correct dialect.display")
+    except PadError as fault:
+        return Finding("display", Verdict.DIFFERS, fault.what, "compare dialect.display with the pad's manual")
+    return Finding("display", Verdict.FITS, f"took '{words}'; look whether it shows it")
 
 
 async def _mac(pad: PinPad, profile: PadProfile) -> Finding:

@@ -3,6 +3,8 @@
 """Serial wires: decoding a frame beside construct's compiled parsers, and what a driver adds to an exchange."""
 
 import asyncio
+import os
+import select
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +13,7 @@ import construct
 
 from device_profiles import catalog
 from device_profiles.serve.pty import PtyServer
+from device_profiles.twins.reader import ReaderTwin
 from protocols.octets import crc16, lrc
 from protocols.serial.abecs import ETB, SYN
 from protocols.serial.abecs import Packet as AbecsPacket
@@ -22,12 +25,17 @@ from protocols.serial.pn532 import CHIP_TO_HOST, Frame, FrameFramer
 from protocols.serial.vivotech2 import TAG
 from protocols.serial.vivotech2 import Frame as NeoFrame
 from protocols.serial.vivotech2 import FrameFramer as NeoFramer
+from terminal_agent.card.port import ReaderAbsent
+from terminal_agent.card.serial import open_reader
 from terminal_agent.line.tty import open_tty
+from terminal_agent.line.url import open_line
 from terminal_agent.pad.ipp import IppPad, open_pad
 from tests.bench.bench_cards import contactless_rows
 from tests.bench.row import Row, side_by_side
 
 ROUNDS = 1500
+PULLS = 60
+READER = catalog.reader("pn532")
 PROFILE = catalog.pinpad("ipp-uic")
 REQUEST = encode(ReadSerial(), PROFILE.dialect).encode()
 ANSWER = bytes((Control.ACK,)) + encode(SerialNumber("TG0000000001"), PROFILE.dialect).encode()
@@ -75,6 +83,32 @@ async def _exchanges() -> tuple[float, float]:
     await pad.close()
     server.close()
     return raw, driven
+
+
+async def _pulled() -> tuple[float, float]:
+    """Median microseconds from a pulled cable until a driver that waits for a card says so; and of a bare poll(2)."""
+    told, bare = [], []
+    for _ in range(PULLS):
+        server = PtyServer(ReaderTwin(None))
+        reader = await open_reader(READER, await open_line(server.line, READER.line))
+        waiting = asyncio.create_task(reader.wait_for_card(30.0))
+        await asyncio.sleep(0.002)
+        started = time.perf_counter()
+        server.close()
+        await asyncio.wait({waiting})
+        told.append(time.perf_counter() - started)
+        if not isinstance(waiting.exception(), ReaderAbsent):
+            raise RuntimeError("a pulled cable was not noticed")
+        await reader.close()
+        ours, theirs = os.openpty()
+        watch = select.poll()
+        watch.register(theirs, select.POLLIN)
+        started = time.perf_counter()
+        os.close(ours)
+        watch.poll()
+        bare.append(time.perf_counter() - started)
+        os.close(theirs)
+    return statistics.median(told) * 1e6, statistics.median(bare) * 1e6
 
 
 IPP_PARSER = construct.Struct(
@@ -133,4 +167,6 @@ def rows() -> list[Row]:
         found.append(Row(name, own, "us", "construct, compiled", peer, 4.0))
     raw, driven = asyncio.run(_exchanges())
     added = Row("PIN pad driver added to an exchange", driven - raw, "us", "bare PTY exchange", raw, 60.0)
-    return [*found, added, *contactless_rows()]
+    told, bare = asyncio.run(_pulled())
+    pulled = Row("pulled cable told by the driver", told, "us", "poll(2) on a bare port", bare, 50_000.0)
+    return [*found, added, pulled, *contactless_rows()]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from device_profiles import catalog
-from device_profiles.pinpad_load import load_pinpad
+from device_profiles.model import AbecsProfile
+from device_profiles.pinpad_load import fitting_load, load_pinpad
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -32,6 +33,32 @@ def test_an_unknown_model_lists_the_known() -> None:
         catalog.pinpad("x")
 
 
+def test_a_device_of_either_kind(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    for name in ("pn532", "ipp-uic", "abecs"):
+        profile = catalog.device(name)
+        assert profile.model == name
+        own.write_text(catalog.find("readers" if name == "pn532" else "pinpads", name).read_text())
+        assert catalog.device(str(own)) == profile
+    with pytest.raises(Fault, match="no model 'abacs'") as caught:
+        catalog.device("abacs")
+    assert "did you mean 'abecs'?" in caught.value.hint
+    own.write_text('protocol = "morse"\n')
+    with pytest.raises(Fault, match="neither a terminal's profile nor a device's"):
+        catalog.device(str(own))
+
+
+def test_a_load_fits_its_pad() -> None:
+    for name in catalog.names("pinpads"):
+        profile = catalog.pinpad(name)
+        load = load_pinpad(fitting_load(profile))
+        if isinstance(profile, AbecsProfile):
+            slot = f"{profile.abecs.data_key_index:02d}"
+        else:
+            slot = profile.dialect.mac_slot or profile.dialect.mac_select
+        assert slot in load.slots, name
+
+
 def test_a_users_own_file(tmp_path: Path) -> None:
     text = (catalog.folder("readers") / "pn532.toml").read_text()
     own = tmp_path / "mine.toml"
@@ -51,6 +78,8 @@ def test_a_users_own_file(tmp_path: Path) -> None:
         ("pinpads", 'mac-slot = "B"', 'mac-slot = "BB"', "mac-slot"),
         ("pinpads", 'display = "amounts"', 'display = "everything"', "display"),
         ("pinpads", "naks = 3", "nacks = 3", "nacks"),
+        ("pinpads", 'title = "UIC pad', 'title = "\\u001b[2J', "title: 1 to 100 printable"),
+        ("readers", 'model = "pn532"', 'model = ""', "model: 1 to 100 printable"),
     ],
 )
 def test_what_does_not_fit_is_named(kind: str, old: str, new: str, words: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from textual.widgets import RichLog, Static
 from device_profiles.serve.pinpad_screen import PinpadScreen
 from device_profiles.twins.pinpad import TAMPERED_WORDS
 from protocols.serial.abecs_messages import OPEN, PinMethod, PinRequest
+from protocols.serial.framer import Control
 from protocols.serial.ipp import RequestPin, ShowText
 from tests.device_profiles.twins.master_pads import Bench
 from tests.device_profiles.twins.pads import TEST_PAN, abecs_pad
@@ -34,8 +35,13 @@ async def test_a_person_at_the_screen() -> None:
         await pilot.click("#key-9")
         await pilot.click("#key-1")
         assert str(display.content) == "EUR 42.00 ENTER PIN ****"
+        assert display.border_title == "a pad"
         await pilot.press("enter")
         assert said[-1].startswith(b"\x02710FFFF9876543250E00001")
+        assert str(display.content) == "WELCOME"
+        bench.say(RequestPin(TEST_PAN))
+        await pilot.press("7", "escape")
+        assert said[-1] == bytes((Control.EOT,))
         assert str(display.content) == "WELCOME"
         await pilot.press("t")
         assert str(display.content) == TAMPERED_WORDS

@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import resource
 import signal
 import stat
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from device_profiles import catalog
 from device_profiles.serve.pty import PtyServer
 from device_profiles.twins.reader import ReaderTwin
-from terminal_agent.card.port import CardLost
+from terminal_agent.card.port import CardError, CardLost
 from terminal_agent.card.serial import open_reader
 from terminal_agent.line.url import open_line
 from tests.device_profiles.twins.hands import hand
@@ -29,11 +30,18 @@ TWIN = [sys.executable, "-m", "device_profiles.cli"]
 
 
 @asynccontextmanager
-async def tap(*words: str, ends: bool = False) -> AsyncIterator[list[str]]:
-    """`device-twin tap …` for the time of the block, or till it `ends` by itself; what it said stands in the list."""
-    process = await asyncio.create_subprocess_exec(
-        *TWIN, "tap", *words, "--json", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+async def tap(*words: str, ends: bool = False, room: int | None = None) -> AsyncIterator[list[str]]:
+    """`device-twin tap …` for the time of the block, or till it `ends` by itself; what it said stands in the list.
+
+    ``room``: octets that a file of it may have, as on a disk that is full.
+    """
+
+    def confined() -> None:
+        if room is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
+    process = await asyncio.create_subprocess_exec(*TWIN, "tap", *words, "--json", **pipes, preexec_fn=confined)
     assert process.stdout is not None
     ready = json.loads(await process.stdout.readline())
     assert ready["event"] == "ready"
@@ -137,18 +145,59 @@ async def test_a_device_that_hangs_up_ends_the_tap(tmp_path: Path) -> None:
         (["/dev/null", "L", "--model", "pn532", "--alter", "side.toml"], "alter 1: to: not a side"),
         (["/dev/null", "L", "--model", "pn532", "--alter", "hex.toml"], "hexadecimal digits"),
         (["/dev/null", "L", "--model", "pn532", "--alter", "empty.toml"], "find is empty"),
+        (["/dev/null", "L", "--model", "swipe-hid"], "no reader on a serial line"),
+        (["/dev/null", "L", "--model", "ipp-uick"], "did you mean 'ipp-uic'?"),
+        (["/dev/null", "L", "--model", "./missing.toml"], "missing.toml: no such file"),
+        (["/dev/null", "L", "--model", "./side.toml"], "neither a terminal's profile nor a device's"),
+        (["/dev/zero", "L", "--model", "pn532", "--replay"], "recording, line 1: longer than"),
+        (["late.tap", "L", "--model", "pn532", "--replay"], "recording, line 2: ms: a whole number"),
+        (["socket://127.0.0.1:1", "L", "--model", "pn532"], "nobody answers there"),
     ],
 )
 def test_bad_words_have_a_cure(tmp_path: Path, words: list[str], what: str) -> None:
     (tmp_path / "bad.tap").write_text("nonsense\n")
     (tmp_path / "binary.tap").write_bytes(b"\xff\xfe\x00")
+    head = '{"recording": "serial", "version": 1, "model": "pn532"}'
+    (tmp_path / "late.tap").write_text(f'{head}\n{{"ms": 1{"0" * 400}, "to": "host", "hex": "00"}}\n')
     (tmp_path / "side.toml").write_text('[[alter]]\nto = "card"\nfind = "00"\n')
     (tmp_path / "hex.toml").write_text('[[alter]]\nto = "host"\nfind = "0G"\n')
     (tmp_path / "empty.toml").write_text('[[alter]]\nto = "host"\nfind = ""\n')
     done: subprocess.CompletedProcess[Any] = subprocess.run(
         [*TWIN, "tap", *words], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False
     )
-    assert done.returncode in (1, 2), done
+    assert done.returncode in (1, 2, 3), done
     assert what in done.stderr
     assert "hint: " in done.stderr
     assert not (tmp_path / "L").is_symlink()
+
+
+def test_a_tap_that_did_not_begin_leaves_no_recording(tmp_path: Path) -> None:
+    """Else the second try, with the cable in, would be told that the recording exists already."""
+    words = ["/nowhere", "L", "--model", "pn532", "--record", "session.tap"]
+    done = subprocess.run([*TWIN, "tap", *words], cwd=tmp_path, capture_output=True, timeout=20, check=False)
+    assert done.returncode == 3
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_profile_of_ones_own_is_tapped_again_and_again(tmp_path: Path) -> None:
+    """By path; of 7 bits and parity, which the twin's pseudo terminal does not have."""
+    own = tmp_path / "own.toml"
+    own.write_text(catalog.find("pinpads", "ipp-verifone").read_text())
+    server = PtyServer(ReaderTwin(None), None, tmp_path / "pad")
+    for _ in range(2):
+        async with tap(str(tmp_path / "pad"), str(tmp_path / "tapped"), "--model", str(own)) as said:
+            pass
+        assert said[-1] == "0", said
+    server.close()
+
+
+async def test_a_recording_that_finds_no_room_ends_the_tap(tmp_path: Path) -> None:
+    """What goes over is either kept or not passed on: nobody takes a cut recording for a whole one."""
+    recording = tmp_path / "session.tap"
+    words = ("--model", "pn532", "--record", str(recording))
+    async with reader(tmp_path) as line, tap(line, str(tmp_path / "tapped"), *words, ends=True, room=160) as said:
+        with pytest.raises(CardError):
+            await payment(str(tmp_path / "tapped"))
+    assert said[-1] == "1", said
+    assert f"{recording}: cannot be written: File too large" in said[-2]
+    assert "Traceback" not in said[-2]

@@ -202,11 +202,18 @@ def test_a_packet_longer_than_the_pad_takes_is_not_sent() -> None:
         {"mac_last_flag": "7"},
         {"pin_time_unit_s": 61},
         {"closing_eot": ("7",)},
+        {"closing_eot": ("7\x02",)},
+        {"mac_last_flag": "\x02"},
+        {"mac_select": "é"},
+        {"pin_request_marker": "\x03"},
+        {"pin_request_marker": "D" * 33},
+        {"display_characters": 0},
+        {"display_characters": 248},
     ],
     ids=str,
 )
 def test_a_dialect_checks_its_ranges(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"must|one character|lists"):
+    with pytest.raises(ValueError, match=r"must|one letter or digit|lists|printable"):
         dataclasses.replace(UIC, **wrong)  # type: ignore[arg-type]
 
 

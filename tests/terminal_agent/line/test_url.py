@@ -70,7 +70,11 @@ async def test_nobody_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["http://host:1", "socket://", "socket://host", "socket://host:99999", "socket://h:1/x"]
+    "spec",
+    [
+        *("http://host:1", "socket://", "socket://host", "socket://host:99999", "socket://h:1/x"),
+        *("socket://[::1", "socket://[::1]", "socket://a..b:80", f"socket://{'a' * 64}.net:80", "rfc2217://.:80"),
+    ],
 )
 async def test_what_names_no_line(spec: str) -> None:
     with pytest.raises(LineError, match="not a line"):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Invariant: a twin fits its profile, another one differs with a line to correct, no PIN is asked for unbidden."""
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -11,7 +12,7 @@ from device_profiles.model import PadProfile, PinpadProfile
 from device_profiles.twins.pinpad_cardholder import Behaviour
 from protocols.serial.ipp import Display
 from terminal_agent.pad.inspection import Finding, Verdict, inspect
-from tests.device_profiles.twins.pads import ABECS, PROFILE, VERIFONE, any_pad, pad
+from tests.device_profiles.twins.pads import ABECS, PROFILE, VERIFONE, abecs_pad, any_pad, pad, recorded_pad
 from tests.terminal_agent.line.twin_line import TwinLine
 from tests.virtual_time import run
 
@@ -94,3 +95,18 @@ def test_a_pad_that_was_tampered_with() -> None:
     assert finding.verdict is Verdict.DIFFERS
     assert "tampered" in finding.words
     assert "out of service" in finding.cure
+
+
+@pytest.mark.parametrize("profile", [PROFILE, ABECS], ids=lambda profile: profile.model)
+def test_a_cable_that_is_pulled_blames_no_line_of_the_profile(profile: PadProfile) -> None:
+    async def main() -> list[Finding]:
+        twin, _ = abecs_pad(None) if profile is ABECS else recorded_pad(Behaviour.SILENT)
+        line = TwinLine(twin)
+        asyncio.get_running_loop().call_later(5.0, line.unplug)
+        return await inspect(profile, line, pin_s=30.0)
+
+    found = {finding.subject: finding for finding in run(main())}
+    assert "PIN entry" not in found
+    assert found["MAC"].verdict is Verdict.FITS
+    assert found["line"].words == "the pad was lost when it was asked for: PIN entry"
+    assert "cable" in found["line"].cure

@@ -320,7 +320,7 @@ async def test_broker_that_acknowledges_nothing_is_left(pki: Pki, outbox: Outbox
 
 
 async def test_exchange_takes_no_40_ms(pki: Pki, outbox: Outbox, tmp_path: Path) -> None:
-    """Without TCP_NODELAY on both ends each of these would take 40 ms and more."""
+    """Without TCP_NODELAY on both ends each of these would take 40 ms and more: scripts/bench report shows it."""
     async with (
         broker("mosquitto", pki, tmp_path) as running,
         head_office(pki, running.port),
@@ -328,11 +328,13 @@ async def test_exchange_takes_no_40_ms(pki: Pki, outbox: Outbox, tmp_path: Path)
     ):
         put(outbox, 1)
         assert await reporter.drained(5)
-        before = time.monotonic()
+        took = []
         for _ in range(25):
+            before = time.monotonic()
             put(outbox, 1)
             assert await reporter.drained(5)
-        assert time.monotonic() - before < 0.9
+            took.append(time.monotonic() - before)
+        assert min(took) < 0.04, "a busy machine may delay any of them, but not all"
 
 
 async def test_back_off_is_a_random_part_of_a_growing_time(pki: Pki, outbox: Outbox) -> None:
