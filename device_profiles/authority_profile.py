@@ -13,6 +13,7 @@ from tillguard.settings import load
 
 KIND = "authorities"
 EXPONENT = 3  # EMV 4.4 Book 2, Annex B2.1: 3 or 65537
+MODULUS_OCTETS = range(64, 249)  # most: EMV 4.4 Book 2, Annex D1; fewer hold no certificate
 
 
 def _number(text: str, what: str) -> int:
@@ -35,8 +36,11 @@ class TestKeyPair:
 
     def __post_init__(self) -> None:
         p, q = self.primes
-        if not (p - 1) % EXPONENT or not (q - 1) % EXPONENT or (p * q).bit_length() % 8:
-            raise ValueError("test-p and test-q: primes whose product fills its octets and fits exponent 3 expected")
+        bits = (p * q).bit_length()
+        if not (p - 1) % EXPONENT or not (q - 1) % EXPONENT or bits % 8 or bits // 8 not in MODULUS_OCTETS:
+            raise ValueError(
+                "test-p and test-q: primes whose product fills 64 to 248 octets and fits exponent 3 expected"
+            )
 
     @property
     def primes(self) -> tuple[int, int]:

@@ -18,7 +18,9 @@ from protocols.emv.tags import Tag
 from protocols.errors import DecodeError
 from protocols.octets import bcd_encode
 from protocols.pan import Pan
+from tillguard.exits import Exit
 from tillguard.settings import load
+from tillguard.voice import Fault
 
 KIND = "cards"
 
@@ -202,7 +204,8 @@ class Application:
     def __post_init__(self) -> None:
         _octets(self.aid, "aid", 5, 16)
         _octets(self.aip, "aip", 2, 2)
-        _digits(self.expiry, "expiry", 4)
+        if not 1 <= int(_digits(self.expiry, "expiry", 4)[2:]) <= 12:
+            raise ValueError("expiry: YYMM expected")
         _digits(self.service_code, "service-code", 3)
         _digits(self.country, "country", 3)
         if not (self.discretionary.isascii() and self.discretionary.isdigit()) or len(self.discretionary) > 13:
@@ -224,6 +227,9 @@ class Application:
             dol.decode(self.pdol_octets)
         except DecodeError as fault:
             raise ValueError(str(fault)) from None
+        places = [(record.sfi, record.number) for record in self.records]
+        if len(set(places)) != len(places):
+            raise ValueError("records: one of each sfi and number expected")
         for tag in self.answer:
             _octets(tag, "answer", 1, 3)
         for tag, value in self.objects.items():
@@ -314,6 +320,9 @@ class CardProfile:
     def __post_init__(self) -> None:
         if self.contactless is None and self.contact is None:
             raise ValueError("contactless or contact: a card has at least one chip")
+        names = [bytes.fromhex(application.aid) for application in self.applications]
+        if len(set(names)) != len(names):
+            raise ValueError("further: an aid of its own for each application expected")
         if self.contactless is not None:
             _check_contactless(self.application, self.contactless)
         if self.contact is not None:
@@ -334,27 +343,39 @@ def _check_contactless(application: Application, chip: ContactlessChip) -> None:
         return
     if not application.records or not application.objects.get("8C"):
         raise ValueError("application: records and object 8C expected, the card is contactless and Mastercard-like")
+    _check_dols(application, "8C", "9F51")
     if Aip.RELAY_RESISTANCE in Aip.decode(bytes.fromhex(application.aip)) and not chip.relay_times:
         raise ValueError("contactless.relay-times: expected, the aip offers relay resistance")
 
 
 def _check_lists(application: Application) -> None:
-    lists = [application.objects.get(tag, "") for tag in ("8C", "8D")]
-    if not all(lists) or not application.records:
+    if not application.objects.get("8C") or not application.objects.get("8D") or not application.records:
         raise ValueError("application: records and objects 8C and 8D expected, the card has contacts")
-    try:
-        for text in lists:
-            dol.decode(bytes.fromhex(text), where="objects.8C and 8D")
-    except DecodeError as fault:
-        raise ValueError(str(fault)) from None
+    _check_dols(application, "8C", "8D")
+
+
+def _check_dols(application: Application, *tags: str) -> None:
+    """Lists of data objects, where the application has them."""
+    for tag in tags:
+        try:
+            dol.decode(bytes.fromhex(application.objects.get(tag, "")), where=f"objects.{tag}")
+        except DecodeError as fault:
+            raise ValueError(str(fault)) from None
 
 
 def load_card(name_or_path: str) -> CardProfile:
     """A card of this package by name, or of a user's own file by path; Fault where there is none."""
-    profile = load(catalog.find(KIND, name_or_path), CardProfile)
+    path = catalog.find(KIND, name_or_path)
+    profile = load(path, CardProfile)
     named = {one.authentication.authority for one in profile.applications if one.authentication is not None}
     found = {name: load_authority(name) for name in sorted(named - profile.authorities.keys())}
-    return replace(profile, authorities={**profile.authorities, **found})
+    authorities = {**profile.authorities, **found}
+    for one in profile.applications:
+        issuers = authorities[one.authentication.authority].issuers if one.authentication is not None else {}
+        if one.authentication is not None and one.authentication.issuer not in issuers:
+            what = f"{path}: authentication.issuer: none of that name in the authority"
+            raise Fault(what, f"known there: {', '.join(sorted(issuers))}", Exit.USAGE)
+    return replace(profile, authorities=authorities)
 
 
 def card_names() -> tuple[str, ...]:

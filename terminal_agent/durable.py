@@ -11,14 +11,20 @@ OWNER_ONLY = 0o600
 def replace_whole(path: Path, octets: bytes, mode: int = OWNER_ONLY) -> None:
     """Put ``octets`` in the file's place and on the disk; :class:`OSError` where the disk does not take them.
 
-    A kill or a power cut at any point leaves the file as it was or as it shall be.
+    A kill or a power cut at any point leaves the file as it was or as it shall be. Of what does not fit on the disk
+    nothing stays there.
     """
     fresh = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

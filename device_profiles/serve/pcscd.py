@@ -26,6 +26,26 @@ READ_OCTETS = 131_072
 MOST_UNSENT = 1 << 20  # a client that takes nothing is given up
 
 
+def make_folder(folder: Path) -> None:
+    """The folder of a service's socket and files, its owner's alone; :class:`Fault` where it cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as fault:
+        raise Fault(f"--dir {folder}: cannot be made: {fault.strerror}", "give another --dir", Exit.USAGE) from None
+
+
+def _somebody_listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
+        try:
+            client.connect(str(path))
+        except BlockingIOError:
+            return True  # so many wait for it that none more fits
+        except OSError:
+            return False
+    return True
+
+
 class _Connection:
     """One client's socket."""
 
@@ -40,7 +60,7 @@ class PcscdServer:
 
     def __init__(self, folder: Path, readers: tuple[VirtualReader, ...], told: Callable[[str, str], None]) -> None:
         """``told`` hears ``card.removed`` with the reader's name when a card tears itself out."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         self.socket = folder.absolute() / SOCKET
         if len(os.fsencode(self.socket)) > LONGEST_PATH:
             hint = f"the system takes {LONGEST_PATH} octets: give a shorter --dir"
@@ -65,9 +85,11 @@ class PcscdServer:
 
     def start(self) -> None:
         """A new life of the daemon, with what is on the desk."""
-        self.socket.unlink(missing_ok=True)
+        if _somebody_listens(self.socket):
+            raise Fault(f"{self.socket}: a service listens there already", "stop it, or give another --dir")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            self.socket.unlink(missing_ok=True)
             listener.bind(str(self.socket))
             self.socket.chmod(0o600)
             listener.listen(128)
@@ -93,8 +115,10 @@ class PcscdServer:
 
     def close(self) -> None:
         """End for good."""
+        ours = self.runs
         self.kill()
-        self.socket.unlink(missing_ok=True)
+        if ours:
+            self.socket.unlink(missing_ok=True)
 
     # The desk
 

@@ -22,12 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_profiles.serve import namespaces
+from device_profiles.serve.pcscd import LONGEST_PATH, SOCKET, make_folder
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
-SOCKET = "pcscd.comm"
 INSIDE = Path("/run/pcscd")  # where pcscd puts its socket (compiled in)
-LONGEST_PATH = 107  # unix(7): sun_path has 108 octets, the last of them zero
 READY_S = 10.0
 STOP_S = 5.0
 FIRST_PORT = 35963  # vpcd's own default; each entry takes two
@@ -94,14 +93,11 @@ def prepare(folder: Path, names: tuple[str, ...], serial: tuple[SerialReader, ..
     if serial and not _CCIDTWIN.exists():
         raise Fault("the driver of serial CCID readers (libccidtwin) is not installed", _INSTALL_CCID)
     for part in ("run", "readers", "drivers"):
-        (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-    readers = []
-    for number, name in enumerate(names):
-        port = FIRST_PORT + 2 * number
-        _write_entry(folder, f"vpcd{number}", name, f"/dev/null:0x{port:04X}", f"0x{port:04X}", _VPCD)
-        readers.append(VirtualReader(name, f"127.0.0.1:{port}"))
-    for number, reader in enumerate(serial):
-        _write_entry(folder, f"serial{number}", reader.name, f"{reader.line}:{reader.kind}", str(number + 1), _CCIDTWIN)
+        make_folder(folder / part)
+    try:
+        readers = _configured(folder, names, serial)
+    except OSError as fault:
+        raise Fault(f"--dir {folder}: cannot be written: {fault.strerror}", "give another --dir") from None
     namespaces.own_mounts_and_network()
     handle = os.open(folder / "run", os.O_PATH)  # reachable even where /run, emptied next, is above it
     namespaces.empty("/run")
@@ -109,6 +105,17 @@ def prepare(folder: Path, names: tuple[str, ...], serial: tuple[SerialReader, ..
     namespaces.show_at(Path(f"/proc/self/fd/{handle}"), str(INSIDE))
     os.close(handle)
     namespaces.empty(str(_DRIVERS))
+    return readers
+
+
+def _configured(folder: Path, names: tuple[str, ...], serial: tuple[SerialReader, ...]) -> tuple[VirtualReader, ...]:
+    readers = []
+    for number, name in enumerate(names):
+        port = FIRST_PORT + 2 * number
+        _write_entry(folder, f"vpcd{number}", name, f"/dev/null:0x{port:04X}", f"0x{port:04X}", _VPCD)
+        readers.append(VirtualReader(name, f"127.0.0.1:{port}"))
+    for number, reader in enumerate(serial):
+        _write_entry(folder, f"serial{number}", reader.name, f"{reader.line}:{reader.kind}", str(number + 1), _CCIDTWIN)
     return tuple(readers)
 
 

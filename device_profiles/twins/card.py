@@ -8,25 +8,13 @@ everything else does not. Randomness (the identifier of each tap) is an argument
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum, auto
 from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile
-from device_profiles.twins.activation import Activated
-from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused, answered
-from device_profiles.twins.card_cryptogram import CardCryptography
+from device_profiles.twins.application_answers import locator, options_data
+from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused
 from device_profiles.twins.card_rsa import CardRsa, dynamic_signature
-from device_profiles.twins.contact_personalisation import personalise
-from device_profiles.twins.contactless_answers import (
-    activation,
-    asks_for_directory,
-    chip_of,
-    directory,
-    locator,
-    options_data,
-    record,
-    selected,
-)
+from device_profiles.twins.contactless_chip import Allowed, ContactlessChipTwin, State
 from protocols.emv import dol, tlv
 from protocols.emv.apdu import Command, Ins
 from protocols.emv.bits import CryptogramType, Ctq, Ttq
@@ -43,81 +31,21 @@ CVR_FIRST: Mapping[CryptogramType, int] = MappingProxyType(
 """Octet 5 of 9F10: no second cryptogram asked for, and which the first one is."""
 
 
-class State(Enum):
-    """How far a tap has come."""
-
-    OFF = auto()
-    IDLE = auto()
-    DIRECTORY = auto()
-    APPLICATION = auto()
-    PROCESSED = auto()
-
-
-ALLOWED: Mapping[int, tuple[int, frozenset[State]]] = MappingProxyType(
+ALLOWED: Allowed = MappingProxyType(
     {
         Ins.SELECT: (0x00, frozenset({State.IDLE, State.DIRECTORY, State.APPLICATION, State.PROCESSED})),
         Ins.GET_PROCESSING_OPTIONS: (0x80, frozenset({State.APPLICATION})),
         Ins.READ_RECORD: (0x00, frozenset({State.APPLICATION, State.PROCESSED})),
     }
 )
-"""The commands of this card: their class octet, and in which states they are taken (EMV 4.4 Book 3, 6.3.5)."""
 
 
-class CardTwin:
+class CardTwin(ContactlessChipTwin):
     """One card. ``random`` gives octets for the tap's identifier; ``atc`` is the counter of the last payment."""
 
     def __init__(self, profile: CardProfile, random: Callable[[int], bytes], atc: int = 0) -> None:
-        self._chip = chip_of(profile)
-        self.profile = profile
-        self.atc = atc
-        self.state = State.OFF
-        self._random = random
-        self._application = profile.application
-        personalised = personalise(self._application, profile.authorities)
-        self._objects, self._key = dict(personalised.objects), personalised.key
-        self._pdol = dol.decode(self._application.pdol_octets)
-        self._cryptography = CardCryptography(profile)
+        super().__init__(profile, random, atc, ALLOWED, {Ins.GET_PROCESSING_OPTIONS: self._get_processing_options})
         self._offline = 0
-        self._handlers: Mapping[int, Callable[[Command], bytes]] = {
-            Ins.SELECT: self._select,
-            Ins.GET_PROCESSING_OPTIONS: self._get_processing_options,
-            Ins.READ_RECORD: self._read_record,
-        }
-
-    def power_on(self) -> Activated:
-        """The card comes into the field."""
-        self.state = State.IDLE
-        return activation(self._chip, self._random)
-
-    def power_off(self) -> None:
-        """The card leaves the field; only its counter remains."""
-        self.state = State.OFF
-
-    def apdu(self, command: bytes) -> bytes:
-        """Answer one command. Raises :class:`CardTorn` when the card is not in the field, and nothing else."""
-        if self.state is State.OFF:
-            raise CardTorn
-        return answered(self._answer, command)
-
-    def _answer(self, octets: bytes) -> bytes:
-        command = Command.decode(octets)
-        if command.ins not in ALLOWED:
-            raise Refused(Status.INS_NOT_SUPPORTED)
-        cla, states = ALLOWED[command.ins]
-        if command.cla != cla:
-            raise Refused(Status.CLA_NOT_SUPPORTED)
-        if self.state not in states:
-            raise Refused(Status.CONDITIONS_NOT_SATISFIED)
-        return self._handlers[command.ins](command)
-
-    def _select(self, command: Command) -> bytes:
-        """SELECT by name (EMV 4.4 Book 1, 11.3; Contactless Book B 2.10, 3.3.2.2)."""
-        if asks_for_directory(command):
-            self.state = State.DIRECTORY
-            return directory(self._application)
-        answer = selected(self._application, self._pdol, command)
-        self.state = State.APPLICATION
-        return answer
 
     def _get_processing_options(self, command: Command) -> bytes:
         """One payment: its decision, its cryptogram, and where the records are (EMV 4.4 Book 3, 6.5.8)."""
@@ -174,6 +102,3 @@ class CardTwin:
             if able and offered in terminal:
                 return wanted
         raise Refused(Status.REFERENCED_DATA_INVALIDATED)
-
-    def _read_record(self, command: Command) -> bytes:
-        return record(self._application, self._objects, command)

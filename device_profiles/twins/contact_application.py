@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 
 from device_profiles.card_profile import Application, CardProfile, ContactChip
 from device_profiles.twins import card_rsa
+from device_profiles.twins.application_answers import locator, options_data, record
 from device_profiles.twins.card_answer import LAST_ATC, Refused
 from device_profiles.twins.card_cryptogram import CardCryptography, IssuerSays
-from device_profiles.twins.contact_personalisation import personalise, record_content
+from device_profiles.twins.contact_personalisation import personalise
 from device_profiles.twins.contact_results import (
     AUTHENTICATION_MISSING,
     LAST_AUTHENTICATION_FAILED,
@@ -108,16 +109,7 @@ class PaymentApplication:
     # What is only read
 
     def _read_record(self, command: Command) -> bytes:
-        """READ RECORD by number (EMV 4.4 Book 3, 6.5.11)."""
-        if command.p2 & 0x07 != 0x04:
-            raise Refused(Status.INCORRECT_P1_P2)
-        sfi = command.p2 >> 3
-        if all(record.sfi != sfi for record in self.profile.records):
-            raise Refused(Status.FILE_NOT_FOUND)
-        content = record_content(self.profile, {**self._objects, **self.memory.objects}, sfi, command.p1)
-        if content is None:
-            raise Refused(Status.RECORD_NOT_FOUND)
-        return _template(Tag.RECORD_TEMPLATE, content)
+        return record(self.profile, {**self._objects, **self.memory.objects}, command)
 
     def _get_data(self, command: Command) -> bytes:
         """GET DATA: counters (EMV 4.4 Book 3, 6.5.7)."""
@@ -137,23 +129,14 @@ class PaymentApplication:
 
     def _get_processing_options(self, command: Command) -> bytes:
         """A payment begins: profile and file locator (EMV 4.4 Book 3, 6.5.8)."""
-        if command.p1 or command.p2:
-            raise Refused(Status.INCORRECT_P1_P2)
-        outer = tlv.decode(command.data) if command.data[:1] == b"\x83" else tlv.Objects()
-        values = outer.first(Tag.COMMAND_TEMPLATE)
-        if values is None or len(outer) != 1 or len(values) != sum(entry.length for entry in self.pdol):
-            raise Refused(Status.WRONG_DATA)
+        values = options_data(self.pdol, command)
         if self.blocked or self.memory.atc >= LAST_ATC:
             raise Refused(Status.CONDITIONS_NOT_SATISFIED)
         self.memory.atc += 1
         session = self.session
         session.state, session.pdol_data = State.PROCESSED, values
         session.dynamic_number = self._drawn(b"number", DYNAMIC_NUMBER)
-        locator = b"".join(
-            bytes((record.sfi << 3, record.number, record.number, int(record.signed)))
-            for record in self.profile.records
-        )
-        return self._formatted((Tag.AIP, self._objects[Tag.AIP]), (Tag.AFL, locator))
+        return self._formatted((Tag.AIP, self._objects[Tag.AIP]), (Tag.AFL, locator(self.profile)))
 
     def _internal_authenticate(self, command: Command) -> bytes:
         """INTERNAL AUTHENTICATE: the card signs the terminal's data (EMV 4.4 Book 2, 6.5.1)."""
@@ -326,8 +309,3 @@ class PaymentApplication:
         if self._chip.response_format == 1:
             return tlv.encode([(int(Tag.RESPONSE_FORMAT_1), b"".join(value for _, value in objects))])
         return tlv.encode([tlv.template(Tag.RESPONSE_FORMAT_2, *((int(tag), value) for tag, value in objects))])
-
-
-def _template(tag: Tag, content: bytes) -> bytes:
-    size = len(content)
-    return bytes((tag, size)) + content if size < 0x80 else bytes((tag, 0x81, size)) + content

@@ -13,22 +13,10 @@ from types import MappingProxyType
 
 from device_profiles.card_profile import CardProfile
 from device_profiles.twins import card_rsa
-from device_profiles.twins.activation import Activated
-from device_profiles.twins.card import State
-from device_profiles.twins.card_answer import LAST_ATC, CardTorn, Refused, answered
-from device_profiles.twins.card_cryptogram import CardCryptography
-from device_profiles.twins.contact_personalisation import personalise
+from device_profiles.twins.application_answers import locator, options_data
+from device_profiles.twins.card_answer import LAST_ATC, Refused
 from device_profiles.twins.contact_results import M_CDA_FIRST, M_PIN_NOT_PERFORMED, NO_SECOND_YET
-from device_profiles.twins.contactless_answers import (
-    activation,
-    asks_for_directory,
-    chip_of,
-    directory,
-    locator,
-    options_data,
-    record,
-    selected,
-)
+from device_profiles.twins.contactless_chip import Allowed, ContactlessChipTwin, Handlers, State
 from protocols.emv import apdu, dol, tlv
 from protocols.emv.apdu import Command, Ins
 from protocols.emv.bits import Aip, CryptogramType, CvmCode
@@ -40,7 +28,7 @@ DYNAMIC_NUMBER = 8  # octets
 WANTS_HOLDER = bytes.fromhex("000001")  # POS Cardholder Interaction Information: a PIN at the device
 _AAC, _TC, _ARQC = CryptogramType.AAC, CryptogramType.TC, CryptogramType.ARQC
 
-ALLOWED: Mapping[int, tuple[int, frozenset[State]]] = MappingProxyType(
+ALLOWED: Allowed = MappingProxyType(
     {
         Ins.SELECT: (0x00, frozenset({State.IDLE, State.DIRECTORY, State.APPLICATION, State.PROCESSED})),
         Ins.GET_PROCESSING_OPTIONS: (0x80, frozenset({State.APPLICATION})),
@@ -50,7 +38,6 @@ ALLOWED: Mapping[int, tuple[int, frozenset[State]]] = MappingProxyType(
         Ins.GENERATE_AC: (0x80, frozenset({State.PROCESSED})),
     }
 )
-"""The commands of this card: their class octet, and in which states they are taken."""
 
 
 @dataclass(slots=True)
@@ -64,71 +51,26 @@ class Kept:
     answer: bytes = field(default=b"", repr=False)
 
 
-class MChipTwin:
+class MChipTwin(ContactlessChipTwin):
     """One card. ``random`` gives octets; ``atc`` is the counter of the last payment."""
 
     def __init__(self, profile: CardProfile, random: Callable[[int], bytes], atc: int = 0) -> None:
-        self._chip = chip_of(profile)
-        self.profile = profile
-        self.atc = atc
-        self.state = State.OFF
-        self.kept = Kept()
-        self.unlocked = True
-        """Whether the holder of a device has verified himself to it."""
-        self._random = random
-        self._application = profile.application
-        personalised = personalise(self._application, profile.authorities)
-        self._objects, self._key = dict(personalised.objects), personalised.key
-        self._aip = Aip.decode(self._objects[Tag.AIP])
-        self._pdol = dol.decode(self._application.pdol_octets)
-        self._cdol = dol.decode(self._objects[Tag.CDOL_1])
-        self._drdol = dol.decode(self._objects.get(Tag.DRDOL, b""))
-        self._cryptography = CardCryptography(profile)
-        self._pdol_data = b""
-        self._exchanges = 0
-        self._exchanged = b""
-        self._handlers: Mapping[int, Callable[[Command], bytes]] = {
-            Ins.SELECT: self._select,
+        own: Handlers = {
             Ins.GET_PROCESSING_OPTIONS: self._get_processing_options,
             Ins.EXCHANGE_RELAY_RESISTANCE_DATA: self._exchange,
-            Ins.READ_RECORD: lambda command: record(self._application, self._objects, command),
             Ins.RECOVER_AC: self._recover_ac,
             Ins.GENERATE_AC: self._generate_ac,
         }
-
-    def power_on(self) -> Activated:
-        """The card comes into the field."""
-        self.state = State.IDLE
-        return activation(self._chip, self._random)
-
-    def power_off(self) -> None:
-        """The card leaves the field."""
-        self.state = State.OFF
-
-    def apdu(self, command: bytes) -> bytes:
-        """Answer one command. Raises :class:`CardTorn` when the card is not in the field, and nothing else."""
-        if self.state is State.OFF:
-            raise CardTorn
-        return answered(self._answer, command)
-
-    def _answer(self, octets: bytes) -> bytes:
-        command = Command.decode(octets)
-        if command.ins not in ALLOWED:
-            raise Refused(Status.INS_NOT_SUPPORTED)
-        cla, states = ALLOWED[command.ins]
-        if command.cla != cla:
-            raise Refused(Status.CLA_NOT_SUPPORTED)
-        if self.state not in states:
-            raise Refused(Status.CONDITIONS_NOT_SATISFIED)
-        return self._handlers[command.ins](command)
-
-    def _select(self, command: Command) -> bytes:
-        if asks_for_directory(command):
-            self.state = State.DIRECTORY
-            return directory(self._application)
-        answer = selected(self._application, self._pdol, command)
-        self.state = State.APPLICATION
-        return answer
+        super().__init__(profile, random, atc, ALLOWED, own)
+        self.kept = Kept()
+        self.unlocked = True
+        """Whether the holder of a device has verified himself to it."""
+        self._aip = Aip.decode(self._objects[Tag.AIP])
+        self._cdol = dol.decode(self._objects[Tag.CDOL_1])
+        self._drdol = dol.decode(self._objects.get(Tag.DRDOL, b""))
+        self._pdol_data = b""
+        self._exchanges = 0
+        self._exchanged = b""
 
     def _get_processing_options(self, command: Command) -> bytes:
         """A payment begins (EMV 4.4 Book 3, 6.5.8)."""

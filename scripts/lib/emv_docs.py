@@ -7,7 +7,6 @@ The trace is of the TEST card with CDA at a TEST terminal, made in process: a re
 
 import argparse
 import datetime
-import json
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 from device_profiles.ca_keys import load_ca_keys  # noqa: E402  # the line above finds it
 from device_profiles.card_profile import load_card  # noqa: E402
 from device_profiles.twins.contact_card import ContactCardTwin  # noqa: E402
+from terminal_agent.card.recording import Exchange, Recorded, encoded  # noqa: E402
 from terminal_agent.emv import (  # noqa: E402
     Alert,
     Authorities,
@@ -70,7 +70,7 @@ def trace() -> str:
     )
     payment = ContactTransaction(shop, request, 50, Authorities(keys))
     card.power_on()
-    lines = [json.dumps({"trace": "tillguard-card-1", "card": "test-visa-cda", "atr": card.atr.hex().upper()})]
+    exchanges = []
     for machine in (payment.first, lambda: payment.second(None)):
         steps = machine()
         try:
@@ -78,13 +78,13 @@ def trace() -> str:
             while True:
                 if isinstance(wanted, bytes):
                     answer = card.apdu(wanted)
-                    lines.append(json.dumps({"c": wanted.hex().upper(), "r": answer.hex().upper()}))
+                    exchanges.append(Exchange(wanted, answer))
                     wanted = steps.send(answer)
                 else:
                     wanted = steps.send(PinAnswer.ENTERED)
         except StopIteration:
             continue
-    return "\n".join(lines) + "\n"
+    return encoded(Recorded(f"contact card test-visa-cda, ATR {card.atr.hex().upper()}", True, tuple(exchanges)))
 
 
 def page(text: str) -> str:

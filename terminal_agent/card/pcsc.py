@@ -137,7 +137,7 @@ class PcscReader:
             said += f" with serial number {serial}"
         if len(found) == 1:
             return found[0]
-        cure = "give a part of one name in the profile's line, enough to tell it from the others"
+        cure = "give a part of one name, enough to tell it from the others, as --reader or in the profile's line"
         if found:
             more = f"{cure}, or add {SERIAL}NUMBER"
             raise ReaderAbsent(f"{len(found)} readers match {said}: {_listed(found)}", more)

@@ -19,6 +19,7 @@ from protocols.errors import DecodeError
 MOST_APPLICATIONS = 16
 MOST_RECORDS = 64  # of one application
 MOST_DIRECTORY = 10  # records of the directory (EMV 4.4 Book 1, 12.2.3)
+AID_OCTETS = range(5, 17)  # ISO/IEC 7816-4:2020, 12.2.3
 COUNTERS = (0x9F36, 0x9F13, 0x9F17, 0x9F4F)  # ATC, last online ATC, PIN tries left, log format
 COMMON_AIDS = tuple(
     bytes.fromhex(aid)
@@ -93,7 +94,7 @@ def _listed(selected: Section) -> Generator[bytes, bytes, tuple[list[Section], l
                 break
             sections.append(section)
             aids += [value for tag, value in section.objects.leaves() if tag == Tag.AID_CARD]
-    return sections, [aid for aid in dict.fromkeys(aids) if 5 <= len(aid) <= 16]
+    return sections, [aid for aid in dict.fromkeys(aids) if len(aid) in AID_OCTETS]
 
 
 def _application(selected: Section) -> Generator[bytes, bytes, tuple[Section, ...]]:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from protocols.emv.masking import account_numbers, masked_command, masked_response
 from protocols.errors import DecodeError
 from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, converse
+from terminal_agent.durable import replace_whole
 
 T = TypeVar("T")
 MOST_EXCHANGES = 10_000  # a payment has fewer than 60; a card that never ends must not fill the disk
@@ -41,8 +42,10 @@ class Recorded:
     identity: str
     """The card in words, such as its answer to reset."""
     exact: bool
-    """Octets as they were: a TEST card's. Else account data are masked."""
+    """Octets as they were: a TEST card's. Else account data are masked, or nobody said whether they are."""
     exchanges: tuple[Exchange, ...]
+    masked: bool = False
+    """Account data are written over."""
 
 
 class Recording:
@@ -92,7 +95,7 @@ class Recording:
         seen = {number for one in self._kept for number in account_numbers(one.response)}
         exact = bool(seen) and seen <= set(test_accounts)
         kept = self._kept if exact else [masked(one) for one in self._kept]
-        return Recorded(self._identity, exact, tuple(kept))
+        return Recorded(self._identity, exact, tuple(kept), not exact)
 
     def _heard(self, turns: Generator[bytes, bytes, T]) -> Generator[bytes, bytes, T]:
         try:
@@ -149,12 +152,16 @@ class Played:
         """Nothing to give up."""
 
 
-def write(recorded: Recorded, path: Path) -> None:
-    """Write a recording, readable by its owner alone. Raises :class:`OSError`."""
+def encoded(recorded: Recorded) -> str:
+    """The lines of a recording's file."""
     first = {"recording": FORMAT, "card": recorded.identity, "exact": recorded.exact}
     lines = [first, *(_line(one) for one in recorded.exchanges)]
-    path.touch(mode=0o600)
-    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+def write(recorded: Recorded, path: Path) -> None:
+    """Write a recording, readable by its owner alone: whole, or :class:`OSError` and not at all."""
+    replace_whole(path, encoded(recorded).encode())
 
 
 def _line(one: Exchange) -> dict[str, object]:
@@ -164,14 +171,19 @@ def _line(one: Exchange) -> dict[str, object]:
 
 def read(path: Path) -> Recorded:
     """Read a recording; :class:`DecodeError` says which line is none. Files without a first line count as masked."""
-    if path.stat().st_size > LARGEST_FILE:
-        raise DecodeError(str(path), f"larger than {LARGEST_FILE >> 20} MiB: no recording")
-    return decoded(path.read_text("utf-8").splitlines())
+    with path.open("rb") as file:
+        octets = file.read(LARGEST_FILE + 1)  # a device says that it is empty and never ends
+    if len(octets) > LARGEST_FILE:
+        raise DecodeError("recording", f"larger than {LARGEST_FILE >> 20} MiB: no recording")
+    try:
+        return decoded(octets.decode("utf-8").splitlines())
+    except UnicodeDecodeError:
+        raise DecodeError("recording", "not UTF-8 text: no recording") from None
 
 
 def decoded(lines: Iterable[str]) -> Recorded:
-    """The recording that these lines hold."""
-    identity, exact = "a recorded card", False
+    """The recording that these lines hold: at least one exchange, a first line perhaps, and empty ones."""
+    identity, exact, hidden = "a recorded card", False, False
     exchanges: list[Exchange] = []
     for number, text in enumerate(lines, 1):
         if not text.strip():
@@ -181,18 +193,21 @@ def decoded(lines: Iterable[str]) -> Recorded:
             if line["recording"] != FORMAT:
                 raise DecodeError("recording, line 1", f"format {line['recording']}, {FORMAT} expected")
             identity, exact = str(line.get("card", identity)), line.get("exact") is True
+            hidden = not exact
             continue
         if len(exchanges) >= MOST_EXCHANGES:
             raise DecodeError(f"recording, line {number}", f"more than {MOST_EXCHANGES} exchanges")
-        command, response = _octets(line, "c", number), _octets(line, "r", number)
+        command, response = _octets(line, "c", 4, number), _octets(line, "r", 2, number)
         exchanges.append(Exchange(command, response, line.get("typed") is True))
-    return Recorded(identity, exact, tuple(exchanges))
+    if not exchanges:
+        raise DecodeError("recording", "no exchange is in it")
+    return Recorded(identity, exact, tuple(exchanges), hidden)
 
 
 def _object(text: str, number: int) -> Mapping[str, object]:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         line = None
     if not isinstance(line, dict):
         raise DecodeError(
@@ -201,9 +216,12 @@ def _object(text: str, number: int) -> Mapping[str, object]:
     return line
 
 
-def _octets(line: Mapping[str, object], key: str, number: int) -> bytes:
+def _octets(line: Mapping[str, object], key: str, least: int, number: int) -> bytes:
     value = line.get(key)
     try:
-        return bytes.fromhex(value) if isinstance(value, str) else bytes.fromhex("?")
+        octets = bytes.fromhex(value) if isinstance(value, str) else b""
     except ValueError:
-        raise DecodeError(f"recording, line {number}", f"'{key}': octets in hexadecimal expected") from None
+        octets = b""
+    if len(octets) < least:
+        raise DecodeError(f"recording, line {number}", f"'{key}': {least} octets or more in hexadecimal expected")
+    return octets

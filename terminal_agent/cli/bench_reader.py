@@ -23,7 +23,9 @@ from tillguard.voice import Fault
 
 T = TypeVar("T")
 REPLAY = "replay:"
+MEANT = 'a line for each exchange such as {"c": "00A40400…", "r": "6F…9000"}'
 WAIT_S = 15.0
+LONGEST_WAIT_S = 86_400.0  # a day: nobody means more
 
 
 def add_reader_options(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +43,13 @@ def add_reader_options(parser: argparse.ArgumentParser) -> None:
 
 def test_accounts() -> frozenset[str]:
     """Account numbers of the TEST cards that come with this distribution."""
-    return frozenset(load_card(name).application.pan for name in catalog.names(KIND))
+    return frozenset(one.pan for name in catalog.names(KIND) for one in load_card(name).applications)
 
 
 def with_card(options: argparse.Namespace, work: Callable[[Recording, CardPresence], Awaitable[T]]) -> T:
     """Wait for a card, do ``work`` with it, power it down. Faults of reader and card come out as :class:`Fault`."""
+    if not 0 <= options.wait <= LONGEST_WAIT_S:
+        raise Fault(f"--wait: 0 to {LONGEST_WAIT_S:g} seconds expected", f"for example: --wait {WAIT_S:g}", Exit.USAGE)
     try:
         return asyncio.run(_with_card(options, work))
     except ReaderAbsent as absent:
@@ -88,10 +92,12 @@ def read_recording(path: Path) -> recording.Recorded:
         return recording.read(path)
     except FileNotFoundError:
         raise Fault(f"{path}: no such file", "check the path", Exit.USAGE) from None
-    except (OSError, UnicodeDecodeError):
-        raise Fault(f"{path}: cannot be read", "check the file's type and rights", Exit.USAGE) from None
+    except OSError as fault:
+        what = f"{path}: cannot be read: {fault.strerror}"
+        raise Fault(what, "check the file's type and rights", Exit.USAGE) from None
     except DecodeError as fault:
-        raise Fault(f"{path}: {fault}", "record with: terminal-agent card trace --record FILE", Exit.USAGE) from None
+        hint = f"{MEANT} expected; record with: terminal-agent card trace --record FILE"
+        raise Fault(f"{path}: {fault}", hint, Exit.USAGE) from None
 
 
 def chained(recorder: Recording) -> Chaining:

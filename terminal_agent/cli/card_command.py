@@ -3,6 +3,7 @@
 """``terminal-agent card``: look into a card on the bench, send it commands, record and replay. Pays nothing."""
 
 import argparse
+import asyncio
 from pathlib import Path
 
 from protocols.emv import status
@@ -12,8 +13,8 @@ from protocols.emv.redaction import redacted_response, shown_value
 from protocols.emv.telling import lines, name_of, words_of
 from protocols.errors import DecodeError
 from terminal_agent.card import recording
-from terminal_agent.card.port import CardPresence, converse
-from terminal_agent.card.reading import COMMON_AIDS, Card, Section, read_card
+from terminal_agent.card.port import CardError, CardPresence, converse
+from terminal_agent.card.reading import AID_OCTETS, COMMON_AIDS, Card, Section, read_card
 from terminal_agent.card.recording import Exchange, Recording, masked
 from terminal_agent.cli import card_trial
 from terminal_agent.cli.bench_reader import add_reader_options, chained, read_recording, test_accounts, with_card
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _read(options: argparse.Namespace) -> int:
-    aids = [_octets(aid, "--aid") for aid in options.aid or ()] or list(COMMON_AIDS)
+    aids = [_aid(text) for text in options.aid or ()] or list(COMMON_AIDS)
 
     async def work(recorder: Recording, presence: CardPresence) -> tuple[str, Card]:
         return presence.identity, await converse(chained(recorder), read_card(aids))
@@ -149,27 +150,38 @@ def _record(options: argparse.Namespace) -> int:
         raise Fault("--profile: only with --amount", "add --amount 42.00", Exit.USAGE)
 
     request = None if options.amount is None else card_trial.request_of(options.amount, options.currency)
+    voice, accounts = Voice("terminal-agent", as_json=options.json), test_accounts()
 
     async def work(recorder: Recording, presence: CardPresence) -> tuple[recording.Recorded, EmvOutcome | None]:
         outcome = None
-        if request is None:
-            await converse(chained(recorder), read_card())
-        else:
-            outcome = await card_trial.run(chained(recorder), recorder.typed, options.profile, request)
-        return recorder.result(test_accounts()), outcome
+        try:
+            if request is None:
+                await converse(chained(recorder), read_card())
+            else:
+                outcome = await card_trial.run(chained(recorder), recorder.typed, options.profile, request)
+        except (CardError, asyncio.CancelledError):  # how far it came is what a person wants to look at
+            until = recorder.result(accounts)
+            if until.exchanges:
+                _write(until, path)
+                voice.tell(f"{path}: {len(until.exchanges)} exchanges, up to here")
+            raise
+        return recorder.result(accounts), outcome
 
     kept, outcome = with_card(options, work)
-    try:
-        recording.write(kept, path)
-    except OSError as fault:
-        raise Fault(f"{path}: cannot be written: {fault.strerror}", "choose another place") from None
+    _write(kept, path)
     how = "octets as they were: a TEST card" if kept.exact else "account data masked: not one of our TEST cards"
     document = {"file": str(path), "exchanges": len(kept.exchanges), "exact": kept.exact, "card": kept.identity}
-    voice = Voice("terminal-agent", as_json=options.json)
     if outcome is not None:
         voice.answer(card_trial.document(outcome), "\n".join(card_trial.lines(outcome)))
     voice.answer(document, f"{path}: {len(kept.exchanges)} exchanges, {how}")
     return 0
+
+
+def _write(kept: recording.Recorded, path: Path) -> None:
+    try:
+        recording.write(kept, path)
+    except OSError as fault:
+        raise Fault(f"{path}: cannot be written: {fault.strerror}", "choose another place") from None
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -204,6 +216,8 @@ def _tell(options: argparse.Namespace) -> int:
     voice = Voice("terminal-agent", as_json=options.json)
     for text in options.objects:
         tag, _, value = text.partition("=")
+        if not tag or not value:
+            raise Fault("TAG=HEX expected: a tag, and its value behind it", "such as 95=0480008000", Exit.USAGE)
         number, octets = int.from_bytes(_octets(tag, "TAG"), "big"), _octets(value, "HEX")
         said = words_of(number, octets)
         document = {
@@ -218,6 +232,13 @@ def _tell(options: argparse.Namespace) -> int:
 
 def _is_test(one: Exchange, accounts: frozenset[str]) -> bool:
     return account_numbers(one.response) <= accounts
+
+
+def _aid(text: str) -> bytes:
+    octets = _octets(text, "--aid")
+    if len(octets) not in AID_OCTETS:
+        raise Fault("--aid: 5 to 16 octets in hexadecimal expected", "such as A0000000031010", Exit.USAGE)
+    return octets
 
 
 def _octets(text: str, what: str) -> bytes:

@@ -3,14 +3,11 @@
 """``terminal-agent explain``: a recorded contact payment, decision by decision. Reaches no card and no agent."""
 
 import argparse
-import json
 from pathlib import Path
 
+from terminal_agent.cli.bench_reader import MEANT, read_recording
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
-
-LARGEST = 1 << 20  # octets: a payment's trace has some ten thousand
-MEANT = "a line for each exchange such as " + '{"c": "00A40400...", "r": "6F...9000"}'
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
     from terminal_agent.emv.replay import explain
     from terminal_agent.processes.profile import authorities, load
 
-    recorded = _read(options.trace)
+    voice = Voice("terminal-agent", as_json=options.json)
+    recorded = read_recording(options.trace)
     if options.profile is not None:
         terminal, place = load(options.profile).emv, options.profile
     else:
@@ -40,12 +38,14 @@ def run(options: argparse.Namespace) -> int:
         terminal, place = EmvTerminal("276", "978", "TRACE001", (plain,)), Path("explain.toml")
     keys = authorities(tuple(options.ca_keys or terminal.ca_keys), place)
     try:
-        found = explain(recorded, terminal, keys)
+        found = explain(((one.command, one.response) for one in recorded.exchanges), terminal, keys)
     except DecodeError as fault:
         hint = "record from the first SELECT to the last cryptogram: terminal-agent card trace --record FILE"
         raise Fault(f"{options.trace}: {fault}", hint, Exit.USAGE) from None
     outcome = found.outcome
-    Voice("terminal-agent", as_json=options.json).answer(
+    if recorded.masked:
+        voice.tell(f"{options.trace}: account data are masked: what was signed over them fails here, and did not then")
+    voice.answer(
         {
             "trace": str(options.trace),
             "exchanges": found.exchanges,
@@ -70,36 +70,3 @@ def _text(notes: tuple[object, ...], differences: tuple[str, ...], alerts: list[
         lines += ["", "where this terminal would have gone another way than the recorded one:"]
         lines += [f"  {said}" for said in differences]
     return "\n".join(lines)
-
-
-def _read(path: Path) -> list[tuple[bytes, bytes]]:
-    """Commands and answers of a trace file."""
-    try:
-        if path.stat().st_size > LARGEST:
-            raise Fault(f"{path}: larger than 1 MiB", "is this the right file?", Exit.USAGE)
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise Fault(f"{path}: no such file", "check the path", Exit.USAGE) from None
-    except (OSError, UnicodeDecodeError):
-        raise Fault(f"{path}: cannot be read", "check the file's type and rights", Exit.USAGE) from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            if not isinstance(entry, dict):
-                raise ValueError
-            if "c" in entry or "r" in entry:
-                found.append((_octets(entry["c"], 4), _octets(entry["r"], 2)))
-        except (ValueError, KeyError, TypeError):
-            hint = f"{MEANT} expected; a redacted trace cannot be replayed: record with a TEST card"
-            raise Fault(f"{path}, line {number}: not an exchange", hint, Exit.USAGE) from None
-    return found
-
-
-def _octets(text: str, least: int) -> bytes:
-    octets = bytes.fromhex(text)
-    if len(octets) < least:
-        raise ValueError
-    return octets

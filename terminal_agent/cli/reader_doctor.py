@@ -10,8 +10,10 @@ import io
 import json
 import os
 import platform
+import re
 import stat
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,11 +23,14 @@ from terminal_agent.card.pcsc_service import PcscService
 from terminal_agent.card.port import CardError
 from terminal_agent.card.scard import must_be_installed
 from terminal_agent.cli.reader_command import describe, facts, first_table
+from terminal_agent.durable import replace_whole
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
 SOCKET = "/run/pcscd/pcscd.comm"
 COMPETITORS = ("scdaemon", "gnome-keyring-daemon", "pkcs11_eventmgr", "card_eventmgr")
+LEAST_TELLING = 4  # characters: a shorter serial number is found in words that are none
+_IN_A_NAME = re.compile(r"\(([^()]+)\)(?: [0-9A-F]{2})*$")  # libccid's names: model [interface] (serial number) numbers
 KERNEL_DRIVERS = ("pn533_usb", "pn533", "nfc")  # they take ACR122 and its like away from pcscd
 
 
@@ -41,6 +46,8 @@ class Finding:
 
 def run(voice: Voice, capture: Path | None) -> int:
     """Exit code 1 where a check failed."""
+    if capture is not None and capture.exists():
+        raise Fault(f"{capture}: exists already", "choose another name, or remove it", Exit.USAGE)
     findings, readers = asyncio.run(examine())
     report: dict[str, object] = {
         "machine": {
@@ -158,26 +165,45 @@ def _version(package: str) -> str:
 
 
 def _capture(path: Path, report: dict[str, object]) -> None:
-    """One report in a bundle, without serial numbers."""
+    """One report in a bundle, without serial numbers: whole, or not there."""
     text = json.dumps(without_serials(report), indent=2, ensure_ascii=False).encode()
-    if path.exists():
-        raise Fault(f"{path}: exists already", "choose another name, or remove it", Exit.USAGE)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as bundle:
+        entry = tarfile.TarInfo("report.json")
+        entry.size = len(text)
+        bundle.addfile(entry, io.BytesIO(text))
     try:
-        path.touch(mode=0o600)
-        with tarfile.open(path, "w:gz") as bundle:
-            entry = tarfile.TarInfo("report.json")
-            entry.size = len(text)
-            bundle.addfile(entry, io.BytesIO(text))
+        replace_whole(path, packed.getvalue())
     except OSError as fault:
         raise Fault(f"{path}: cannot be written: {fault.strerror}", "choose another place") from None
 
 
 def without_serials(report: dict[str, object]) -> dict[str, object]:
-    """The report with every serial number written over, wherever it stands: it is in readers' names too."""
+    """The report with every serial number written over, wherever it stands, in a reader's own name above all.
+
+    A reader that could not be asked has told no number, and its driver has written one into its name all the same.
+    """
     readers = report["readers"]
     assert isinstance(readers, list)  # made above
-    text = json.dumps(report)
-    for number, serial in enumerate(sorted({str(reader["serial"]) for reader in readers if reader["serial"]}), 1):
-        text = text.replace(json.dumps(serial)[1:-1], f"serial-{number}")
-    told: dict[str, object] = json.loads(text)
+    serials = {str(reader["serial"]) for reader in readers}
+    serials |= {number for reader in readers for number in _IN_A_NAME.findall(str(reader["name"]))}
+    written_over = {serial: f"serial-{number}" for number, serial in enumerate(sorted(serials - {""}), 1)}
+    told = _replaced(report, written_over)
+    assert isinstance(told, dict)  # as it was
     return told
+
+
+def _replaced(value: object, written_over: Mapping[str, str]) -> object:
+    if isinstance(value, dict):
+        return {name: _replaced(item, written_over) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, written_over) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value in written_over:
+        return written_over[value]
+    for serial, word in written_over.items():
+        value = value.replace(f"({serial})", f"({word})")
+        if len(serial) >= LEAST_TELLING:
+            value = value.replace(serial, word)
+    return value

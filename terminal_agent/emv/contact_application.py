@@ -5,28 +5,15 @@
 from dataclasses import dataclass
 
 from protocols.emv import dol
-from protocols.emv.bits import Tvr
 from protocols.errors import DecodeError
+from terminal_agent.emv.application_settings import ApplicationSettings, hexadecimal
 
-LARGEST_AMOUNT = 999_999_999_999  # 9F02 is n 12
-_AID_OCTETS = range(5, 17)  # ISO/IEC 7816-5
 ROLLS = range(1, 100)
 """EMV 4.4 Book 3, 10.6.2: random selection compares a number from 1 to 99 with a percentage."""
 
 
-def _octets(text: str, octets: range, what: str) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) not in octets or len(text) != 2 * len(value):
-        least, most = 2 * octets[0], 2 * octets[-1]
-        raise ValueError(f"{what}: {f'{least}' if least == most else f'{least} to {most}'} hexadecimal digits expected")
-    return value
-
-
 @dataclass(frozen=True, slots=True)
-class ContactApplication:
+class ContactApplication(ApplicationSettings):
     """An application, its limits in minor units, and the acquirer's action codes (EMV 4.4 Book 4, 10.2, table 6).
 
     The action codes default to the strictest that still lets anything be approved: never declined by the terminal
@@ -52,41 +39,15 @@ class ContactApplication:
     """Whether a card proven by DDA may be approved offline. CDA alone binds the proof to the payment (house rule)."""
 
     def __post_init__(self) -> None:
-        _octets(self.aid, _AID_OCTETS, "aid")
-        _octets(self.application_version, range(2, 3), "application-version")
-        for name in ("tac_denial", "tac_online", "tac_default"):
-            _octets(getattr(self, name), range(5, 6), name.replace("_", "-"))
-        for name in ("floor_limit", "cvm_limit", "random_threshold"):
-            if not 0 <= getattr(self, name) <= LARGEST_AMOUNT:
-                raise ValueError(f"{name.replace('_', '-')}: 0 to {LARGEST_AMOUNT} minor units expected")
+        self.check("floor_limit", "cvm_limit", "random_threshold")
         if not 0 <= self.random_percent <= self.random_most_percent <= 99:
             raise ValueError("random-percent: 0 to random-most-percent, and that to 99 expected")
         if self.random_threshold > self.floor_limit:
             raise ValueError("random-threshold: no more than the floor limit expected")
         try:
-            dol.decode(_octets(self.default_tdol, range(253), "default-tdol"), where="default-tdol")
+            dol.decode(hexadecimal(self.default_tdol, range(253), "default-tdol"), where="default-tdol")
         except DecodeError as fault:
             raise ValueError(str(fault)) from None
-
-    @property
-    def name(self) -> bytes:
-        """The application identifier, or the beginning of one."""
-        return bytes.fromhex(self.aid)
-
-    @property
-    def denial(self) -> Tvr:
-        """The acquirer's findings that decline at once."""
-        return Tvr.decode(bytes.fromhex(self.tac_denial))
-
-    @property
-    def online(self) -> Tvr:
-        """The acquirer's findings that send a payment online."""
-        return Tvr.decode(bytes.fromhex(self.tac_online))
-
-    @property
-    def default(self) -> Tvr:
-        """The acquirer's findings that decline what cannot go online."""
-        return Tvr.decode(bytes.fromhex(self.tac_default))
 
     def takes(self, name: bytes) -> bool:
         """Whether a card's application of that name is this one (Book 1, 12.3.1)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from protocols.emv.tags import Tag
 from protocols.octets import bcd_encode
-from terminal_agent.emv.combination import LARGEST_AMOUNT
+from terminal_agent.emv.application_settings import LARGEST_AMOUNT
 from terminal_agent.emv.terminal import EmvTerminal
 
 PURCHASE = 0x00  # 9C: the first two digits of ISO 8583 data element 3

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from protocols.currency import BY_NUMERIC
 from protocols.emv.bits import Ttq
-from terminal_agent.emv.combination import Combination, hexadecimal
+from terminal_agent.emv.application_settings import hexadecimal
+from terminal_agent.emv.combination import Combination
 from terminal_agent.emv.contact_application import ContactApplication
 from terminal_agent.emv.relay import RelayTimes
 

@@ -55,6 +55,28 @@ def test_stops_cleanly_and_leaves_nothing(number: signal.Signals, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", [(), ("--kind", "real")])
+def test_a_folder_that_cannot_be_says_so(kind: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in ("/proc/nowhere", str(tmp_path / "file")):
+        argv = [TWIN, "pcscd", *kind, "--dir", folder]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "hint: give another --dir" in done.stderr
+
+
+def test_a_second_service_leaves_the_first_alone(tmp_path: Path) -> None:
+    with TwinPcscd("--reader", "One", folder=tmp_path / "p") as twin:
+        argv = [TWIN, "pcscd", "--dir", str(tmp_path / "p")]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 1, done.stderr
+        assert "a service listens there already" in done.stderr
+        assert "One 00 00" in twin.client(AGENT, "reader", "list").stdout
+        twin.kill()
+        twin.start()
+        assert "One 00 00" in twin.client(AGENT, "reader", "list").stdout
+
+
 def test_orders(tmp_path: Path) -> None:
     with TwinPcscd("--reader", "One", folder=tmp_path / "p") as twin:
         said = [

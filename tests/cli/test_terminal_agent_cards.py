@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``terminal-agent reader`` and ``terminal-agent card`` as a bench engineer types them, on our own service."""
 
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from scripts.lib.stations import command
+from terminal_agent.cli import main
 from tests.flows.lab_stage import planted_contact_card
 from tests.secrets.twins import planted_profiles
 from tests.twin_pcscd import TwinPcscd
@@ -88,8 +90,9 @@ def test_doctor_finds_nothing_wrong(twin: TwinPcscd, tmp_path: Path) -> None:
         held = packed.extractfile(entry)
         assert held is not None
         report = held.read().decode()
+    assert "70D7E2EE" not in report
     assert [one["name"] for one in json.loads(report)["readers"]] == [
-        "Gemalto PC Twin Reader (70D7E2EE) 00 00",
+        "Gemalto PC Twin Reader (serial-1) 00 00",
         "Till Pad 01 00",
     ]
     assert bundle.stat().st_mode & 0o777 == 0o600
@@ -187,9 +190,39 @@ def test_no_card_and_no_such_reader(twin: TwinPcscd, tmp_path: Path) -> None:
     assert "no reader matches 'ACR'" in agent(twin, "card", "read", "--reader", "ACR", code=3)
     assert "no such file" in agent(twin, "card", "read", "--reader", "replay:/nowhere", code=2)
     bad = tmp_path / "bad.jsonl"
-    bad.write_text('{"c": "00"}\n')
-    assert "line 1: 'r': octets" in agent(twin, "card", "read", "--reader", f"replay:{bad}", code=2)
+    bad.write_text('{"c": "00A40400"}\n')
+    assert "line 1: 'r': 2 octets" in agent(twin, "card", "read", "--reader", f"replay:{bad}", code=2)
     assert "not a PC/SC reader" in agent(twin, "card", "read", "--model", "pn532", code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("read", "--wait", "nan"), "--wait: 0 to 86400 seconds"),
+        (("read", "--wait", "-1"), "--wait: 0 to 86400 seconds"),
+        (("read", "--wait", "soon"), "a number expected"),
+        (("read", "--aid", "00" * 300), "--aid: 5 to 16 octets"),
+        (("read", "--reader", "replay:/dev/zero"), "larger than 64 MiB"),
+        (("read", "--reader", "replay:/"), "cannot be read"),
+        (("trace", "--replay", "/dev/null"), "no exchange is in it"),
+        (("tell", "95"), "TAG=HEX expected"),
+        (("tell", "=00"), "TAG=HEX expected"),
+    ],
+)
+def test_what_is_not_understood(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):  # the parser's way to end
+        assert main(["card", *words]) == 2
+    fault = capsys.readouterr().err
+    assert said in fault
+    assert "hint:" in fault
+
+
+def test_a_card_that_leaves_is_recorded_up_to_there(twin: TwinPcscd, tmp_path: Path) -> None:
+    twin.order("insert Till Pad=test-visa-contact;fault=torn-at-command-4")
+    path = tmp_path / "torn.jsonl"
+    words = ("card", "trace", "--reader", "Pad", "--record", str(path))
+    assert "3 exchanges, up to here" in agent(twin, *words, code=1)
+    assert len(path.read_text().splitlines()) == 4
 
 
 def test_lights_and_buzzers(tmp_path: Path) -> None:

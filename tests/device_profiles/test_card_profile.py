@@ -70,6 +70,7 @@ def test_the_cards_carry_the_pvv_of_their_pin(name: str) -> None:
         ('test-mk-ac = "38', 'test-mk-ac = "', "test-mk-ac: 16 to 16 octets"),
         ('label = "TEST CREDIT"', 'label = ""', "label: 1 to 16"),
         ("priority = 1", "prioriti = 1", "unknown key"),
+        ('expiry = "2812"', 'expiry = "2813"', "expiry: YYMM"),
     ],
 )
 def test_a_mistake_names_its_place_and_no_secret(tmp_path: Path, line: str, change: str, said: str) -> None:
@@ -95,7 +96,7 @@ def test_a_mistake_names_its_place_and_no_secret(tmp_path: Path, line: str, chan
         ("offline-limit = 0", 'language = "e"', "language: one to four"),
         ("[contact]", "[contactless]", "unknown key"),
         ('8D = "8A02', '8F = "8A02', "records and objects 8C and 8D expected"),
-        ('8C = "9F0206', '8C = "9F02', "objects.8C and 8D"),
+        ('8C = "9F0206', '8C = "9F02', "objects.8C"),
     ],
 )
 def test_a_mistake_in_a_contact_card(tmp_path: Path, line: str, change: str, said: str) -> None:
@@ -106,6 +107,29 @@ def test_a_mistake_in_a_contact_card(tmp_path: Path, line: str, change: str, sai
     with pytest.raises(Fault) as caught:
         load_card(str(path))
     assert said in caught.value.what
+    path.unlink()  # a folder of the suite keeps no account data
+
+
+@pytest.mark.parametrize(
+    ("card", "line", "change", "said"),
+    [
+        ("test-visa-cda", 'issuer = "visa-like"', 'issuer = "nobody"', "authentication.issuer: none of that name"),
+        ("test-visa-cda", 'test-p = "', 'test-p = "' + "FF" * 200, "64 to 248 octets"),
+        ("test-visa-cda", "number = 2", "number = 1", "records: one of each"),
+        ("test-mastercard-like", '8C = "9F02', '8C = "9F', "objects.8C"),
+        ("test-mastercard-like", '9F51 = "', '9F51 = "00', "objects.9F51"),
+        ("test-multi-application", 'aid = "A0000000041010"', 'aid = "a0000000031010"', "an aid of its own"),
+    ],
+)
+def test_a_mistake_in_a_card_that_signs(tmp_path: Path, card: str, line: str, change: str, said: str) -> None:
+    text = catalog.find("cards", card).read_text(encoding="utf-8")
+    assert line in text
+    path = tmp_path / "card.toml"
+    path.write_text(text.replace(line, change))
+    with pytest.raises(Fault) as caught:
+        load_card(str(path))
+    assert said in caught.value.what
+    assert caught.value.hint
     path.unlink()  # a folder of the suite keeps no account data
 
 

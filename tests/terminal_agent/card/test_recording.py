@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings: exact for TEST cards alone, masked for all others, read back as written, refused where they are none."""
 
+import errno
 import json
 from collections.abc import Generator
 from pathlib import Path
@@ -14,7 +15,7 @@ from protocols.emv import apdu
 from protocols.emv.masking import account_numbers, masked_command, masked_response
 from protocols.errors import DecodeError
 from terminal_agent.card.port import CardError, CardLost, CardPresence, converse, pin_entry
-from terminal_agent.card.recording import MOST_EXCHANGES, Exchange, Played, Recording, decoded, read, write
+from terminal_agent.card.recording import MOST_EXCHANGES, Exchange, Played, Recorded, Recording, decoded, read, write
 
 PAN = "4000009999990057"
 RECORD = bytes.fromhex("7022" + "5A08" + PAN + "57104000009999990057D2812201117130005F2003412F42") + b"\x90\x00"
@@ -63,6 +64,7 @@ async def test_a_test_card_is_kept_as_it_was(tmp_path: Path) -> None:
 async def test_any_other_card_is_masked() -> None:
     kept = (await recorded(SELECT, VERIFY)).result({"4000009999990016"})
     assert not kept.exact
+    assert kept.masked
     select, verify = kept.exchanges
     assert select.command == SELECT
     assert verify.command == VERIFY[:5] + bytes(8)
@@ -128,7 +130,12 @@ async def test_a_recording_in_place_of_a_reader() -> None:
     [
         (["nothing"], "line 1: a JSON object"),
         (['{"recording": 2}'], "format 2"),
-        (['{"recording": 1}', '{"c": "00"}'], "line 2: 'r'"),
+        (['{"recording": 1}', '{"c": "00A40400"}'], "line 2: 'r'"),
+        (['{"recording": 1}'], "no exchange is in it"),
+        ([], "no exchange is in it"),
+        (['{"c": "00A404", "r": "9000"}'], "line 1: 'c': 4 octets"),
+        (['{"c": "00A40400", "r": "90"}'], "line 1: 'r': 2 octets"),
+        (["[" * 100_000], "line 1: a JSON object"),
         (['{"c": "0", "r": "9000"}'], "line 1: 'c'"),
         (['{"c": 5, "r": "9000"}'], "line 1: 'c'"),
     ],
@@ -142,12 +149,31 @@ def test_plain_lines_are_a_recording_too(tmp_path: Path, monkeypatch: pytest.Mon
     plain = decoded(["", json.dumps({"c": SELECT.hex(), "r": "9000"})])
     assert (plain.exact, plain.exchanges) == (False, (Exchange(SELECT, b"\x90\x00"),))
     with pytest.raises(DecodeError, match="more than"):
-        decoded([json.dumps({"c": "00", "r": "9000"})] * (MOST_EXCHANGES + 1))
+        decoded([json.dumps({"c": "00A40400", "r": "9000"})] * (MOST_EXCHANGES + 1))
     monkeypatch.setattr("terminal_agent.card.recording.LARGEST_FILE", 10)
     large = tmp_path / "large"
     large.write_bytes(bytes(11))
-    with pytest.raises(DecodeError, match="larger than"):
-        read(large)
+    for endless in (large, Path("/dev/zero")):
+        with pytest.raises(DecodeError, match="larger than"):
+            read(endless)
+
+
+def test_octets_are_no_recording(tmp_path: Path) -> None:
+    path = tmp_path / "octets"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(DecodeError, match="not UTF-8"):
+        read(path)
+
+
+def test_a_recording_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept = Recorded("a card", True, (Exchange(SELECT, RECORD),))
+    monkeypatch.setattr("terminal_agent.durable.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(kept, tmp_path / "card.jsonl")
+    assert list(tmp_path.iterdir()) == []
 
 
 @given(st.binary(max_size=300))

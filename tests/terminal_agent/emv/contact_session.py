@@ -227,3 +227,8 @@ class StubCard:
         if self.template == "80":
             return tlv.encode([(0x80, cid + atc + value + issuer)])
         return tlv.encode([tlv.template(0x77, (0x9F27, cid), (0x9F36, atc), (0x9F26, value), (0x9F10, issuer))])
+
+
+def said(outcome: EmvOutcome, subject: str = "offline authentication") -> list[str]:
+    """What was noted of a subject, in order."""
+    return [note.words for note in outcome.notes if note.subject == subject]

@@ -32,6 +32,7 @@ from tests.terminal_agent.emv.contact_session import (
     authorities,
     drive,
     request,
+    said,
     sent,
     terminal,
 )
@@ -74,10 +75,6 @@ def through(name: str, *faults: Callable[..., bytes]) -> Answer:
     card = FaultyContactCard(ContactCardTwin(load_card(name)), *faults)
     card.power_on()
     return card.apdu
-
-
-def said(outcome: EmvOutcome, subject: str = "offline authentication") -> list[str]:
-    return [note.words for note in outcome.notes if note.subject == subject]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from terminal_agent.emv import (
     PinAtReader,
     PinToEncipher,
 )
-from tests.terminal_agent.emv.contact_session import application, authorities, drive, request, sent, terminal
+from tests.terminal_agent.emv.contact_session import application, authorities, drive, request, said, sent, terminal
 
 KEYS = authorities()
 RIGHT, WRONG = "7391", "1111"
@@ -84,10 +84,6 @@ def powered(name: str = "test-visa-dda") -> ContactCardTwin:
     twin = ContactCardTwin(load_card(name))
     twin.power_on()
     return twin
-
-
-def said(outcome: EmvOutcome, subject: str) -> list[str]:
-    return [note.words for note in outcome.notes if note.subject == subject]
 
 
 @pytest.mark.parametrize("name", ["test-visa-dda", "test-visa-cda", "test-mastercard-cda"])

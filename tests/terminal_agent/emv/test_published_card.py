@@ -35,6 +35,7 @@ from terminal_agent.emv import (
 )
 from tests.protocols.emv.contact_traces import transaction
 from tests.protocols.emv.oda_samples import TEST_CA, TEST_CARD, TEST_SCHEME
+from tests.terminal_agent.emv.contact_session import said
 
 CHECKSUM = hashlib.sha1(
     TEST_SCHEME.rid + bytes((TEST_SCHEME.index,)) + TEST_CA.modulus.to_bytes(TEST_CA.octets, "big") + b"\x03"
@@ -133,10 +134,6 @@ def hand(wanted: object, card: RecordedCard) -> bytes | PinAnswer:
         number = pow(int.from_bytes(text, "big"), wanted.key.exponent, wanted.key.modulus)
         return number.to_bytes(wanted.key.octets, "big")
     return PinAnswer.ENTERED
-
-
-def said(outcome: EmvOutcome, subject: str) -> list[str]:
-    return [note.words for note in outcome.notes if note.subject == subject]
 
 
 @pytest.mark.parametrize(

@@ -170,12 +170,13 @@ def test_other_keys_may_be_given(capsys: pytest.CaptureFixture[str]) -> None:
     ("text", "said"),
     [
         (None, "no such file"),
-        ('{"c": "00A4"', "line 1: not an exchange"),
-        ('{"c": "00A40400", "r": "9000"}\n{"c": "00B2010C", "r": "5A08**"}', "line 2: not an exchange"),
-        ('{"c": "00A40400"}', "line 1: not an exchange"),
-        ("[1]", "line 1: not an exchange"),
-        ("", "no application is selected in it"),
-        ("x" * (1 << 20) + "y", "larger than 1 MiB"),
+        ('{"c": "00A4"', "line 1: a JSON object"),
+        ('{"c": "00A40400", "r": "9000"}\n{"c": "00B2010C", "r": "5A08**"}', "line 2: 'r': 2 octets"),
+        ('{"c": "00A40400"}', "line 1: 'r': 2 octets"),
+        ("[1]", "line 1: a JSON object"),
+        ("[" * 100_000, "line 1: a JSON object"),
+        ("", "no exchange is in it"),
+        ('{"c": "00A40400", "r": "9000"}', "no application is selected in it"),
     ],
 )
 def test_a_file_that_is_no_trace(
@@ -188,6 +189,15 @@ def test_a_file_that_is_no_trace(
     fault = capsys.readouterr().err
     assert said in fault
     assert "hint:" in fault
+
+
+def test_a_masked_recording_says_that_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, *exchanges = emv_docs.TRACE.read_text("utf-8").splitlines()
+    assert '"exact": true' in first
+    path = tmp_path / "masked.jsonl"
+    path.write_text("\n".join([first.replace("true", "false"), *exchanges]), "utf-8")
+    assert main(["explain", str(path)]) == 0
+    assert "account data are masked" in capsys.readouterr().err
 
 
 def test_the_page_shows_todays_machine() -> None:
