@@ -271,7 +271,7 @@ class Host:
         refusal, check = self._bindings.judge(message)
         checks |= {"binding": check} if check else {}
         if refusal:
-            return self._not_bound(entry, refusal, checks, key)
+            return self._refused(entry, "58", refusal, checks, key)
         entry.reference = message.reference or _reference(now, self._ledger.next_number())
         try:
             opened = yield from self._accounts.opened(message)

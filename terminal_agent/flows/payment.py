@@ -9,8 +9,7 @@ owed back (books.py). The PIN is typed at the pad and enciphered there; this pro
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 
 from protocols.acquirer.account import AccountData, EncipheredAccount
 from protocols.currency import Currency
