@@ -24,6 +24,8 @@ from protocols.errors import DecodeError
 from protocols.telemetry.seal import Algorithm, Sealed, Signer, key_id
 
 _ES256 = ec.ECDSA(SHA256())
+ENCIPHERED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+"""How the PEM of an enciphered key begins (RFC 7468, 11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,16 @@ def from_public_pem(pem: bytes, where: str) -> PublicKey:
     return _public(key, where)
 
 
-def signer_from_pem(pem: bytes, where: str) -> Signer:
-    """What signs with the private key in an unenciphered PEM. The key stays inside; what is returned prints none."""
+def signer_from_pem(pem: bytes, where: str, passphrase: bytes | None = None) -> Signer:
+    """What signs with the private key in a PEM. The key stays inside; what is returned prints none.
+
+    The PEM is enciphered under ``passphrase``, or not at all where there is none.
+    """
     try:
-        key = load_pem_private_key(pem, None)
+        key = load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise DecodeError(where, "a private key in PEM that is not enciphered expected") from None
+        expected = "that is not enciphered" if passphrase is None else "under the passphrase that was given"
+        raise DecodeError(where, f"a private key in PEM {expected} expected") from None
     if isinstance(key, Ed25519PrivateKey):
         return Signer(Algorithm.ED25519, _public(key.public_key(), where).key_id, key.sign)
     if isinstance(key, ec.EllipticCurvePrivateKey):

@@ -82,7 +82,7 @@ class Enrolment:
         record = self.folder.read()
         if record.binding is None or not record.in_use:
             raise IdentityError("no certificate is in use", "apply first: terminal-agent identity apply")
-        endorser = _signer(self.folder.slot(record.in_use).key)
+        endorser = self._own(record.in_use)
         return documents.endorse(self._ask(record, record.binding, model), endorser)
 
     @_alone
@@ -92,7 +92,7 @@ class Enrolment:
         if not record.in_use:
             raise IdentityError("no certificate is in use", "apply first: terminal-agent identity apply")
         _sound(binding)
-        endorser = _signer(self.folder.slot(record.in_use).key)
+        endorser = self._own(record.in_use)
         return documents.endorse(self._ask(record, binding, model), endorser)
 
     @_alone
@@ -119,7 +119,7 @@ class Enrolment:
         if not record.waiting:
             raise IdentityError("no application waits for a code", "apply first: terminal-agent identity apply")
         activation = Activation(self._terminal, record.waiting, self._now_ms(), proof_of(code, record.waiting))
-        return documents.encode_activation(activation, _signer(self._waiting_key(record)))
+        return documents.encode_activation(activation, self._own(self.folder.free(record)))
 
     def standing(self) -> Standing:
         """Where it stands."""
@@ -158,9 +158,9 @@ class Enrolment:
         application = documents.read_application(
             documents.open_document(self.folder.application.read_bytes(), "application")
         )
-        key = self._waiting_key(record)
         pem = issue.certificate.encode("ascii", "replace")
-        public = certificates.public_of(key.read_bytes(), key.name)
+        name = self.folder.free(record)
+        public = certificates.public_of(self.folder.key(name), str(self.folder.slot(name).key))
         found = certificates.accept(pem, self._authority, public, self._terminal)
         bound = record.bound(application.binding, issue.binding, self._now_ms())
         after = self.folder.issued(replace(bound, life=Life.ACTIVE), pem)
@@ -175,8 +175,9 @@ class Enrolment:
             raise IntegrityError("the answer is to another application than the one that waits")
         return record
 
-    def _waiting_key(self, record: Record) -> Path:
-        return self.folder.slot(self.folder.free(record)).key
+    def _own(self, name: str) -> Signer:
+        """What signs with the key of a slot."""
+        return signer_from_pem(self.folder.key(name), str(self.folder.slot(name).key))
 
     def _certificate(self, name: str) -> Certificate | None:
         if not name:

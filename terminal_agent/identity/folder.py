@@ -5,6 +5,7 @@
 =============== ==============================================================================================
 identity.json   where it stands in its life, its binding and those before, which slot is in use, which is tried
 a/ and b/       ``key.pem`` and ``certificate.pem``; one is in use, the other empty, waiting or on trial
+guard           what a TPM or token made of the passphrase of both keys, where the profile names one
 application     the sealed application that waits for its answer
 =============== ==============================================================================================
 
@@ -16,7 +17,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,21 @@ from protocols.identity.life import Life
 from protocols.strict_json import strict_object
 from terminal_agent.durable import replace_whole, sync_folder
 from terminal_agent.errors import AgentError
+from terminal_agent.identity.private import clear_key, enciphered_key
 
 SLOTS = ("a", "b")
 MOST_HISTORY = 1_000
+Passphrase = Callable[[], bytes | None]
+"""What the private keys are enciphered under; None where they lie in clear. Raises :class:`IdentityError`."""
 _NAMES = frozenset({"v", "terminal", "life", "binding", "version", "history", "in_use", "candidate", "waiting"})
 
 
 class IdentityError(AgentError):
     """The identity cannot be read or kept, or a step does not fit to where it stands."""
+
+
+def in_clear() -> None:
+    """No passphrase: the keys are as safe as the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,9 @@ class Slot:
 class Folder:
     """The identity of one terminal; agent and commands change it one at a time (:meth:`alone`)."""
 
-    def __init__(self, path: Path, terminal: str) -> None:
+    def __init__(self, path: Path, terminal: str, passphrase: Passphrase = in_clear) -> None:
         self.path = path
+        self.passphrase = passphrase
         self._terminal = terminal
         self._inside = False
 
@@ -138,17 +147,31 @@ class Folder:
         """Paths of a slot."""
         return Slot(self.path / name / "key.pem", self.path / name / "certificate.pem")
 
+    def key(self, name: str) -> bytes:
+        """The private key of a slot, PKCS #8 in PEM, in clear; :class:`IdentityError` where it does not open."""
+        path = self.slot(name).key
+        try:
+            return clear_key(path.read_bytes(), self.passphrase)
+        except OSError as fault:
+            raise IdentityError(f"{path}: {fault.strerror}", "restore it, or enrol the terminal anew") from None
+        except ValueError:
+            raise IdentityError(
+                f"{path}: enciphered under another passphrase than this profile's",
+                "name the TPM or token that it was made with in [identity], or have the terminal recovered",
+            ) from None
+
     def free(self, record: Record) -> str:
         """The slot that is not in use."""
         return next(name for name in SLOTS if name != record.in_use)
 
     def prepare(self, record: Record, key: bytes, application: bytes, digest: str) -> Record:
         """Put a new key into the free slot and keep its application; what waited before is given up."""
+        stored = enciphered_key(key, self.passphrase())  # first: where that fails, nothing has changed
         bare = replace(record, candidate="", waiting="")
         self.write(bare)  # first: a record never names a slot that is half filled
         name = self.free(bare)
         self.empty(name)
-        self._put(self.slot(name).key, key)
+        self._put(self.slot(name).key, stored)
         self._put(self.application, application)
         after = replace(bare, waiting=digest)
         self.write(after)

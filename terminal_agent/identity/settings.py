@@ -23,6 +23,11 @@ class IdentitySettings:
     location: str
     """Where it stands: latitude and longitude as in +52.5200+013.4050 (ISO 6709)."""
 
+    tpm: str = ""
+    """``/dev/tpmrm0``, or the path of a TPM simulator's socket: it keeps the passphrase of the terminal's keys."""
+    token: Path | None = None
+    """A TOML that names a PKCS#11 token, as in [vault]; it does the same where there is no TPM."""
+
     def __post_init__(self) -> None:
         for name, words in self.binding("M").faults().items():
             raise ValueError(f"{name}: {words}")

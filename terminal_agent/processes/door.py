@@ -50,11 +50,7 @@ def doorkeeper(
         record = folder.read()
         if not record.in_use:
             raise IdentityError("no certificate is in use", "a code needs its key: enrol the terminal first")
-        path = folder.slot(record.in_use).key
-        try:
-            return path.read_bytes()
-        except OSError as fault:
-            raise IdentityError(f"{path}: {fault.strerror}", "restore it, or enrol the terminal anew") from None
+        return folder.key(record.in_use)
 
     return Doorkeeper(technicians, record, key)
 

@@ -12,6 +12,7 @@ from terminal_agent.clock import Clock, GuardedClock, SystemClock, TimeFile
 from terminal_agent.flows.enrolment import Enrolment
 from terminal_agent.identity.folder import Folder, IdentityError
 from terminal_agent.identity.settings import IdentitySettings
+from terminal_agent.processes.key_guard import guard_of
 from terminal_agent.processes.profile import TerminalProfile, load
 from tillguard.exits import Exit
 from tillguard.voice import Fault
@@ -28,7 +29,8 @@ class Applicant:
 
 def folder_of(terminal: TerminalProfile) -> Folder:
     """Where a terminal's identity lies."""
-    return Folder(terminal.terminal.state / "identity", terminal.terminal.id)
+    path = terminal.terminal.state / "identity"
+    return Folder(path, terminal.terminal.id, guard_of(terminal.identity, path / "guard"))
 
 
 def clock_of(terminal: TerminalProfile) -> GuardedClock:

@@ -4,7 +4,7 @@
 
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from terminal_agent.orders.profile_store import ProfileStore
 from terminal_agent.processes.identity import folder_of
 from terminal_agent.processes.persons import at_rest, by_profile, ledger_path
 from terminal_agent.processes.profile import TerminalProfile, load_text
+from terminal_agent.report.keys import report_keys
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
 from terminal_agent.usb.trust import load_trust
@@ -95,9 +96,12 @@ class HeadOffice:
 
         settings, terminal = self._profile.report, self._profile.terminal.id
         chance = lambda: secrets.randbelow(1 << 53) / (1 << 53)  # noqa: E731
-        self.reporter = Reporter(settings, terminal, self._outbox, self._clock, connect, chance, trace)
+        folder = folder_of(self._profile)
+        dial = partial(connect, passphrase=folder.passphrase)
+        keys = partial(report_keys, passphrase=folder.passphrase)
+        self.reporter = Reporter(settings, terminal, self._outbox, self._clock, dial, chance, trace, keys=keys)
         self.reporter.on_order, self.reporter.on_doubt = self._orders.take, self._orders.doubt
-        trial = Trial(folder_of(self._profile), self._recorder.note)
+        trial = Trial(folder, self._recorder.note)
         self.reporter.choose, self.reporter.on_receipt, self.reporter.on_end = trial.settings, trial.heard, trial.ended
         return self.reporter
 

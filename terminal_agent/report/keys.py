@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from protocols.errors import DecodeError
-from protocols.telemetry.keys import PublicKey, from_public_pem, signer_from_pem, valid_ms
+from protocols.telemetry.keys import ENCIPHERED, PublicKey, from_public_pem, signer_from_pem, valid_ms
 from protocols.telemetry.seal import Signer
 from terminal_agent.report.settings import ReportError, ReportSettings
 
@@ -14,10 +14,17 @@ Keys = Callable[[ReportSettings], tuple[Signer, PublicKey | None]]
 """What signs this terminal's reports, and head office's key for receipts; raises :class:`ReportError`."""
 
 
-def report_keys(settings: ReportSettings) -> tuple[Signer, PublicKey | None]:
-    """Read anew for each connection, as TLS does its files; :class:`ReportError` where one is unusable."""
+def report_keys(
+    settings: ReportSettings, passphrase: Callable[[], bytes | None] = lambda: None
+) -> tuple[Signer, PublicKey | None]:
+    """Read anew for each connection, as TLS does its files; :class:`ReportError` where one is unusable.
+
+    ``passphrase``: of an enciphered key; asked for only where the key is.
+    """
     try:
-        signer = signer_from_pem(settings.key.read_bytes(), str(settings.key))
+        octets = settings.key.read_bytes()
+        opened = passphrase() if octets.startswith(ENCIPHERED) else None
+        signer = signer_from_pem(octets, str(settings.key), opened)
         named = settings.receipt_key
         return signer, from_public_pem(named.read_bytes(), str(named)) if named is not None else None
     except OSError as fault:

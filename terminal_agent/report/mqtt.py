@@ -37,8 +37,13 @@ _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: OpenSSL asks the wall cl
 
 
 @contextlib.asynccontextmanager
-async def connect(dialling: Dialling) -> AsyncIterator["_Client"]:
-    """Connect, listen to the topics, and leave in good order; raises :class:`ReportError` for whatever goes wrong."""
+async def connect(
+    dialling: Dialling, passphrase: Callable[[], bytes | None] = lambda: None
+) -> AsyncIterator["_Client"]:
+    """Connect, listen to the topics, and leave in good order; raises :class:`ReportError` for whatever goes wrong.
+
+    ``passphrase``: of an enciphered key; asked for only where the key is.
+    """
     settings = dialling.settings
     client = _Client(
         take=dialling.take,
@@ -52,7 +57,7 @@ async def connect(dialling: Dialling) -> AsyncIterator["_Client"]:
         will=aiomqtt.Will(dialling.will_topic, dialling.will, qos=1),
         keepalive=settings.keep_alive_s,
         timeout=settings.answer_s,
-        tls=tls_context(settings),
+        tls=tls_context(settings, passphrase),
         max_inflight_messages=MOST_ON_THEIR_WAY,
         socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
     )
@@ -66,14 +71,14 @@ async def connect(dialling: Dialling) -> AsyncIterator["_Client"]:
         await client.leave()
 
 
-def tls_context(settings: ReportSettings) -> ssl.SSLContext:
+def tls_context(settings: ReportSettings, passphrase: Callable[[], bytes | None] = lambda: None) -> ssl.SSLContext:
     """TLS 1.3, the profile's one authority, our certificate; raises :class:`ReportError` where a file is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and name
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_flags |= _NO_CHECK_TIME
     try:
         context.load_verify_locations(settings.ca)
-        context.load_cert_chain(settings.certificate, settings.key)
+        context.load_cert_chain(settings.certificate, settings.key, lambda: passphrase() or b"")
     except OSError as fault:  # ssl.SSLError is one
         reason = getattr(fault, "reason", None) or fault.strerror or type(fault).__name__
         raise ReportError(

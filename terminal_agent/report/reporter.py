@@ -24,6 +24,7 @@ from protocols.telemetry.keys import PublicKey
 from protocols.telemetry.seal import Signer
 from protocols.telemetry.topics import order_topic, receipt_topic, report_topic
 from terminal_agent.clock import SignedClock
+from terminal_agent.errors import AgentError
 from terminal_agent.report.batching import Flight, Turn, fitting
 from terminal_agent.report.keys import Keys, explained, report_keys
 from terminal_agent.report.outbox import NOWHERE, Outbox, Place, Row
@@ -109,7 +110,7 @@ class Reporter:
         while True:
             try:
                 await self._over_one_connection()
-            except (ReportError, OSError) as fault:
+            except (AgentError, OSError) as fault:
                 self.on_end(str(fault))
                 self.status = ReportStatus(False, fit(explained(fault, self._settings, self._clock.judged_ms)))
                 self._trace("mqtt", "<", self.status.words)

@@ -17,6 +17,7 @@ from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.sealed.keys.source import Head, Kind
 from terminal_agent.sealed.keys.store import HEAD_OCTETS
 from tests.terminal_agent.sealed.vaults import PASSPHRASE, component_files, load_all, made, running
+from tests.tokens import soft_token
 from tests.tpms import SoftTpm, soft_tpm
 from tillguard.voice import Fault
 
@@ -122,21 +123,7 @@ def test_an_index_that_is_taken_is_refused(tpm: SoftTpm, tmp_path: Path) -> None
 
 @pytest.fixture
 def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A SoftHSM2 token and the file that names it."""
-    module = next(
-        path
-        for path in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
-        if Path(path).exists()
-    )
-    (tmp_path / "tokens").mkdir()
-    (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nlog.level = ERROR\n")
-    monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))
-    words = ("--init-token", "--free", "--label", "vault", "--so-pin", "24681357", "--pin", "13572468")
-    subprocess.run(["softhsm2-util", *words], check=True, capture_output=True)
-    (tmp_path / "token-pin").write_text("13572468\n")
-    path = tmp_path / "token.toml"
-    path.write_text(f'module = "{module}"\ntoken = "vault"\nkey = "tillguard-vault"\npin-file = "token-pin"\n')
-    return path
+    return soft_token(tmp_path, monkeypatch)
 
 
 def test_a_token_unwraps_in_a_process_of_its_own(token: Path, tmp_path: Path) -> None:
