@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds profiles: by model name among the data of this package, or by path of a user's own file. Interprets nothing."""
 
-import difflib
 import fnmatch
 import re
 from pathlib import Path
@@ -40,7 +39,9 @@ def find(kind: str, name_or_path: str) -> Path:
         return Path(name_or_path)
     known = names(kind)
     if name_or_path not in known:
-        near = difflib.get_close_matches(name_or_path, known, 1)
+        from difflib import get_close_matches  # for a fault, which a daemon has none of
+
+        near = get_close_matches(name_or_path, known, 1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         listed = f"known here: {', '.join(known) or 'none'}; or give the path of a .toml"
         raise Fault(f"no model '{name_or_path}' among the {kind}", hint + listed, Exit.USAGE)
