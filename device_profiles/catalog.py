@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds profiles: by model name among the data of this package, or by path of a user's own file. Interprets nothing."""
 
-import difflib
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
@@ -105,7 +104,9 @@ def _is_path(name_or_path: str) -> bool:
 
 
 def _unknown(name: str, kind: str, known: Sequence[str]) -> Fault:
-    near = difflib.get_close_matches(name, known, 1)
+    from difflib import get_close_matches  # for a fault, which a daemon has none of
+
+    near = get_close_matches(name, known, 1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     listed = f"known here: {', '.join(known) or 'none'}; or give the path of a .toml"
     return Fault(f"no model '{name}' among the {kind}", hint + listed, Exit.USAGE)

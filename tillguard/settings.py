@@ -7,7 +7,6 @@ be bool, int, float, str, Path (relative paths are taken from the file's folder)
 dataclass, a tuple of these, a mapping of str to these, or one of them ``| None`` where absence is meant.
 """
 
-import difflib
 import enum
 import tomllib
 from collections.abc import Mapping
@@ -80,7 +79,9 @@ def _table(value: object, shape: Any, path: Path, key: str) -> Any:
     for name, item in value.items():
         here = f"{key}.{name}" if key else name
         if name not in known:
-            near = difflib.get_close_matches(name, names, 1)
+            from difflib import get_close_matches  # for a fault, which a daemon has none of
+
+            near = get_close_matches(name, names, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(names))}"
             raise _fault(path, here, "unknown key", hint)
         if known[name].name in taken:

@@ -14,6 +14,7 @@ from device_profiles.serve.signals import until_signalled
 from device_profiles.twins.broker_access import Trespass
 from protocols.mqtt.words import plain
 from tillguard.exits import Exit
+from tillguard.version import installed
 from tillguard.voice import Fault, Voice
 
 EXAMPLES = """examples:
@@ -56,8 +57,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _twin(args: argparse.Namespace, context: ssl.SSLContext, voice: Voice) -> int:
-    from importlib.metadata import version
-
     try:
         from device_profiles.serve.mqtt import BrokerServer
     except ModuleNotFoundError as fault:
@@ -68,7 +67,7 @@ async def _twin(args: argparse.Namespace, context: ssl.SSLContext, voice: Voice)
         port = await server.start(args.port)
     except OSError as fault:
         raise Fault(f"cannot listen on port {args.port}: {fault.strerror}", "take --port 0") from None
-    _say_ready(voice, port, "twin", version("tillguard"))
+    _say_ready(voice, port, "twin", installed())
     await stop.wait()
     await server.close()
     return 0

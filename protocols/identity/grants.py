@@ -24,6 +24,7 @@ KIND = "technician-grant"
 LONGEST_S = 30 * 24 * 3600
 KEY_OCTETS = 32
 LARGEST_BOX = 512
+LARGEST_GRANT = 16_384  # octets, signatures included
 _PERSON = re.compile(r"[\w.'-]{1,32}( [\w.'-]{1,32}){0,3}")
 _NAMES = frozenset({"person", "actions", "key", "totp"})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protocols.errors import ProtocolError
-from protocols.identity.grants import WORDS, Action, to_be_answered
+from protocols.identity.grants import LARGEST_GRANT, WORDS, Action, to_be_answered
 from terminal_agent.cli.client import AgentClient, add_socket_option, socket_path
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
@@ -30,7 +30,6 @@ examples:
 
 No line to head office is needed, and there is no password. Whoever is let in stands in the terminal's audit log.
 """
-LARGEST = 16_384
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +131,7 @@ def _code(options: argparse.Namespace) -> str:
 def _octets(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(LARGEST + 1)
+            return file.read(LARGEST_GRANT + 1)
     except OSError as fault:
         raise Fault(f"{path}: {fault.strerror}", "name the file that holds it", Exit.USAGE) from None
 

@@ -3,14 +3,14 @@
 """Renewal of the terminal's certificate by order: apply, take what came of it, and say in time that it is due.
 
 The key in use stands for the application, which goes to head office as a report; the issuing authority seals the
-answer, which comes back in an order. So each way checks what it always checks, and persons stand for both. Loaded where
-a profile has [identity], only.
+answer, which comes back in an order. So each way checks what it always checks, and persons stand for both.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC
+from typing import TYPE_CHECKING
 
 from protocols.errors import ProtocolError
 from protocols.telemetry.events import Event
@@ -18,12 +18,14 @@ from protocols.telemetry.fields import document_octets, document_text
 from protocols.telemetry.orders import Order
 from terminal_agent.clock import Clock
 from terminal_agent.errors import AgentError
-from terminal_agent.flows.enrolment import Enrolment
 from terminal_agent.flows.reporting import Recorder
+
+if TYPE_CHECKING:
+    from terminal_agent.flows.enrolment import Enrolment
 
 LOOK_S = 3_600.0
 TELL_AGAIN_MS = 86_400_000
-Enrolled = Callable[[], Enrolment]
+Enrolled = Callable[[], "Enrolment"]
 """The terminal's enrolment, made when it is first needed; raises :class:`AgentError` where it cannot be."""
 
 

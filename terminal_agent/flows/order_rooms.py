@@ -6,7 +6,7 @@ A room for which this terminal has nothing is not here; its orders are refused a
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from protocols.errors import DecodeError
 from protocols.signed import Envelope, read
@@ -14,13 +14,15 @@ from protocols.telemetry.events import fit
 from protocols.telemetry.orders import Order
 from terminal_agent.clock import Clock
 from terminal_agent.errors import AgentError
-from terminal_agent.flows.keys import KeyOffice
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
 from terminal_agent.orders.standing import Standing, bar, step
 from terminal_agent.report.outbox import Outbox
 from tillguard.voice import Fault
+
+if TYPE_CHECKING:
+    from terminal_agent.flows.keys import KeyOffice
 
 LONGEST_RESEND = 100_000
 
@@ -111,7 +113,7 @@ class ProfileRoom:
 class VaultRoom:
     """A new key for one of the vault's slots. The vault judges it; no order stands for its custodians."""
 
-    def __init__(self, keys: KeyOffice) -> None:
+    def __init__(self, keys: "KeyOffice") -> None:
         self._keys = keys
 
     async def __call__(self, order: Order) -> str:

@@ -18,9 +18,9 @@ Prove = Callable[[bytes], Awaitable[bytes]]
 
 
 class Prover:
-    """Proofs of one terminal. ``prove`` is None where it has no vault."""
+    """Proofs of one terminal that has a vault."""
 
-    def __init__(self, record: Callable[[], Record], prove: Prove | None, entropy: Callable[[int], bytes]) -> None:
+    def __init__(self, record: Callable[[], Record], prove: Prove, entropy: Callable[[int], bytes]) -> None:
         self._record = record
         self._prove = prove
         self._entropy = entropy
@@ -31,7 +31,7 @@ class Prover:
         Raises :class:`~terminal_agent.errors.AgentError` where the vault or the identity cannot be asked.
         """
         record = self._record()
-        if record.binding is None or self._prove is None:
+        if record.binding is None:
             return ""
         factor = self._entropy(FACTOR_OCTETS)
         try:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.twofactor import InvalidToken
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from protocols.errors import DecodeError
-from protocols.identity.grants import KIND, Action, Grant, box_context, read_grant, to_be_answered
+from protocols.identity.grants import KIND, LARGEST_GRANT, Action, Grant, box_context, read_grant, to_be_answered
 from protocols.identity.sealed_box import open_box
 from protocols.signed import Refused, Trust, Verify, believe, key_id, read
 from protocols.strict_json import strict_object
@@ -31,7 +31,6 @@ FREE_TRIES = 5
 FIRST_LOCK_MS = 60_000
 LONGEST_LOCK_MS = 86_400_000
 CHALLENGE_OCTETS = 32
-LARGEST_GRANT = 16_384
 MOST_GRANTS = 64
 
 

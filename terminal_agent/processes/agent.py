@@ -9,8 +9,8 @@ import secrets
 import signal
 from collections.abc import Awaitable, Callable
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protocols.audit_chain import Head, genesis
 from protocols.currency import currency as by_code
@@ -28,9 +28,7 @@ from terminal_agent.emv.unpredictable import UnpredictableNumbers
 from terminal_agent.errors import AgentError
 from terminal_agent.flows.books import Books
 from terminal_agent.flows.clerk import Clerk, Underway
-from terminal_agent.flows.doorkeeping import Doorkeeper
 from terminal_agent.flows.lockdown import ANCHORED, Lockdown
-from terminal_agent.flows.proving import Prover
 from terminal_agent.flows.questions import NotAsked, Questions
 from terminal_agent.flows.reporting import Recorder
 from terminal_agent.flows.timekeeping import Timekeeper
@@ -44,14 +42,17 @@ from terminal_agent.processes.identity import folder_of
 from terminal_agent.processes.mouth import Mouth
 from terminal_agent.processes.office import HeadOffice, ordered
 from terminal_agent.processes.profile import Keypad, Models, TerminalProfile, load, load_text, models, vault_settings
-from terminal_agent.processes.vault_alarm import destroy_keys
-from terminal_agent.processes.vault_keeper import VaultKeeper
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.processes.worker_child import SourceChild
-from terminal_agent.processes.workers import Lent, Workers, line_lender, seal_key_lender
+from terminal_agent.processes.workers import Lent, Workers, line_lender, seal_key_lender, unproven, unrecorded
 from terminal_agent.report.outbox import Outbox
 from tillguard.exits import Exit
+from tillguard.version import installed
 from tillguard.voice import Fault
+
+if TYPE_CHECKING:
+    from terminal_agent.flows.doorkeeping import Doorkeeper
+    from terminal_agent.processes.vault_keeper import VaultKeeper
 
 Trace = Callable[[str, str, str], None]
 DRAIN_S = 1.0  # a stop waits so long for its own last report to be heard
@@ -92,6 +93,8 @@ def _served(profile: TerminalProfile, profile_path: Path, source: SourceChild, *
         asyncio.run(agent.run())
     except AuditBroken as fault:
         if own is not None and "audit" in own.tamper_on:
+            from terminal_agent.processes.vault_alarm import destroy_keys
+
             gone = destroy_keys(own, "integrity alarm: audit log")
             mouth.tell(f"the vault's keys are {'destroyed' if gone else 'NOT destroyed: it did not answer'}")
         raise Fault(fault.what, fault.hint, Exit.INTEGRITY) from None
@@ -137,11 +140,8 @@ class Agent:
         )
         self._recorder = Recorder(self._log, self._outbox, self._clock, mouth.tell)
         self._recorder.listen(mouth.event)
-        self._keeper, self._keypad = None, found.pad if isinstance(found.pad, Keypad) else None
-        if vault is not None:
-            codes = {"keys": self._keypad.codes} if self._keypad is not None else {}
-            self._keeper = VaultKeeper(vault, codes, self._recorder, trace)
-            self._recorder.listen(self._keeper.heard)
+        self._keypad = found.pad if isinstance(found.pad, Keypad) else None
+        self._keeper = self._vault(vault, trace) if vault is not None else None
         self._journal = Journal.open(state / "journal.db")
         self._books = Books(self._journal, self._recorder, self._clock, mouth.tell)
         self._timekeeper = Timekeeper(self._clock, time_file, self._recorder)
@@ -159,7 +159,7 @@ class Agent:
             self._books,
             self._clock,
             Questions(self._recorder, profile.timeouts.answer),
-            self._prover().proof,
+            self._proof(),
             mouth.tell,
             trace or (lambda *said: None),
         )
@@ -223,7 +223,7 @@ class Agent:
 
     def _started(self) -> None:
         self._recorder.note(
-            "agent.started", version=version("tillguard"), reader=self.profile.reader.model, pad=self.profile.pad.model
+            "agent.started", version=installed(), reader=self.profile.reader.model, pad=self.profile.pad.model
         )
 
     def _stop_now(self) -> None:
@@ -284,12 +284,23 @@ class Agent:
             lenders["vault"] = self._keeper.lend
         return lenders
 
-    def _prover(self) -> Prover:
-        prove = self._keeper.office.prove if self._keeper is not None else None
-        return Prover(folder_of(self.profile).read, prove, secrets.token_bytes)
+    def _vault(self, settings: VaultSettings, trace: Trace | None) -> "VaultKeeper":
+        from terminal_agent.processes.vault_keeper import VaultKeeper
+
+        codes = {"keys": self._keypad.codes} if self._keypad is not None else {}
+        keeper = VaultKeeper(settings, codes, self._recorder, trace)
+        self._recorder.listen(keeper.heard)
+        return keeper
+
+    def _proof(self) -> Callable[[], Awaitable[str]]:
+        if self._keeper is None:
+            return unproven
+        from terminal_agent.flows.proving import Prover
+
+        return Prover(folder_of(self.profile).read, self._keeper.office.prove, secrets.token_bytes).proof
 
     def _methods(self) -> dict[str, Method]:
-        def door() -> Doorkeeper:
+        def door() -> "Doorkeeper":
             return doorkeeper(self.profile, self._office.persons, self._recorder.record, self._clock)
 
         return {
@@ -322,7 +333,7 @@ class Agent:
         report = self.reporter.status
         reader, pad = self._workers.parts.values()
         return {
-            "version": version("tillguard"),
+            "version": installed(),
             "terminal": self.profile.terminal.id,
             "parts": {
                 "reader": part(reader.up, f"{self.profile.reader.model}: {reader.words or 'present'}"),
@@ -335,7 +346,7 @@ class Agent:
     def _diagnostics(self) -> dict[str, str]:
         """How everything but reporting stands, in words without card data."""
         reader, pad = (one.words or "present" for one in self._workers.parts.values())
-        return {"version": version("tillguard"), "reader": reader, "pad": pad, "acquirer": self._signed_on}
+        return {"version": installed(), "reader": reader, "pad": pad, "acquirer": self._signed_on}
 
     @property
     def _signed_on(self) -> str:
@@ -362,7 +373,7 @@ class Agent:
         if payment.finished is None:
             why = payment.fault.what if payment.fault is not None else "a fault of the agent; see what it printed"
             self._mouth.tell(f"payment not recorded: {fit(why)}")
-            self._api.publish(_unrecorded(payment, why, self._clock.now_ms()))
+            self._api.publish(unrecorded(payment, why, self._clock.now_ms()))
 
     async def _payment_status(self, payment: str) -> object:
         current = self._workers.current
@@ -384,12 +395,3 @@ class Agent:
 
     async def _subscribed(self) -> object:
         return {"subscribed": True}
-
-
-def _unrecorded(payment: Underway, why: str, at_ms: int) -> dict[str, object]:
-    """What listeners hear of a payment whose end could not be recorded: it failed, whatever else happened."""
-    fields = {
-        "payment": payment.identifier, "outcome": "failed", "reason": fit(why),
-        "amount": payment.amount, "currency": payment.currency, "ms": 0,
-    }  # fmt: skip
-    return {"name": "payment.finished", "at_ms": at_ms, "fields": fields}

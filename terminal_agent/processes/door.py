@@ -9,10 +9,10 @@ import os
 from binascii import Error as BinasciiError
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocols.ed25519 import verify
-from protocols.identity.grants import Action, Grant
+from protocols.identity.grants import LARGEST_GRANT, Action, Grant
 from protocols.signed import Trust
 from protocols.telemetry.events import make
 from terminal_agent.api.methods import Method, Methods, Parameter
@@ -20,14 +20,16 @@ from terminal_agent.api.rpc import INVALID_PARAMS, REFUSED, Request, RpcError
 from terminal_agent.audit import AuditLog
 from terminal_agent.clock import Clock
 from terminal_agent.errors import AgentError
-from terminal_agent.flows.doorkeeping import Doorkeeper, Record
 from terminal_agent.identity.folder import IdentityError
-from terminal_agent.identity.technicians import LARGEST_GRANT, Admission, Technicians
 from terminal_agent.processes.identity import clock_of, folder_of, settings_of
 from terminal_agent.processes.persons import at_rest
 from terminal_agent.processes.profile import TerminalProfile, load
 from tillguard.exits import Exit
 from tillguard.voice import Fault
+
+if TYPE_CHECKING:
+    from terminal_agent.flows.doorkeeping import Doorkeeper, Record
+    from terminal_agent.identity.technicians import Admission
 
 Call = Callable[..., Awaitable[Any]]
 """Method and parameters in, its result out."""
@@ -36,9 +38,12 @@ _ACTION = Parameter(str, 16)
 
 
 def doorkeeper(
-    terminal: TerminalProfile, trust: Callable[[], Trust | None], record: Record, clock: Clock
-) -> Doorkeeper:
+    terminal: TerminalProfile, trust: Callable[[], Trust | None], record: "Record", clock: Clock
+) -> "Doorkeeper":
     """The door of one terminal. ``trust``: whose grants count now, the same persons as for its orders."""
+    from terminal_agent.flows.doorkeeping import Doorkeeper  # 3 MB that an agent has no use for until somebody comes
+    from terminal_agent.identity.technicians import Technicians
+
     if terminal.identity is None:
         raise IdentityError("this terminal lets nobody in: its profile has no [identity]", "see docs/identity.md")
     folder = folder_of(terminal)
@@ -55,7 +60,7 @@ def doorkeeper(
     return Doorkeeper(technicians, record, key)
 
 
-def door_methods(door: Callable[[], Doorkeeper]) -> Mapping[str, Method]:
+def door_methods(door: Callable[[], "Doorkeeper"]) -> Mapping[str, Method]:
     """The technicians' methods of the local socket; ``door`` is asked for at their use, as most of them never are."""
 
     async def take(grant: str) -> object:
@@ -154,5 +159,5 @@ def _grant(grant: Grant) -> dict[str, object]:
     return {"person": grant.person, "actions": list(grant.actions), "by": "key" if grant.key else "code"}
 
 
-def _admission(admission: Admission) -> dict[str, object]:
+def _admission(admission: "Admission") -> dict[str, object]:
     return {"person": admission.person, "action": admission.action, "granted_by": list(admission.signed)}

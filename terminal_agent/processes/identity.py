@@ -5,11 +5,11 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protocols.errors import DecodeError
 from protocols.identity.binding import Binding
 from terminal_agent.clock import Clock, GuardedClock, SystemClock, TimeFile
-from terminal_agent.flows.enrolment import Enrolment
 from terminal_agent.identity.folder import Folder, IdentityError
 from terminal_agent.identity.settings import IdentitySettings
 from terminal_agent.processes.key_guard import guard_of
@@ -17,12 +17,15 @@ from terminal_agent.processes.profile import TerminalProfile, load
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
+if TYPE_CHECKING:
+    from terminal_agent.flows.enrolment import Enrolment
+
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
     """A terminal's enrolment, and what it applies with."""
 
-    enrolment: Enrolment
+    enrolment: "Enrolment"
     contract: Binding
     model: str
 
@@ -56,8 +59,10 @@ def applicant(path: Path) -> Applicant:
     return Applicant(enrolment, settings.binding(found.terminal.merchant), found.pad.model)
 
 
-def enrolment_of(terminal: TerminalProfile, settings: IdentitySettings, clock: Clock) -> Enrolment:
+def enrolment_of(terminal: TerminalProfile, settings: IdentitySettings, clock: Clock) -> "Enrolment":
     """A terminal's enrolment; :class:`IdentityError` where the authority cannot be read."""
+    from terminal_agent.flows.enrolment import Enrolment  # certificates: 2 MB that an agent can mostly do without
+
     try:
         authority = settings.authority.read_bytes()
         return Enrolment(folder_of(terminal), terminal.terminal.id, authority, clock.now_ms, os.urandom)

@@ -14,7 +14,7 @@ from protocols.telemetry.orders import Room
 from terminal_agent.audit import AuditLog
 from terminal_agent.clock import GuardedClock
 from terminal_agent.flows.books import Books
-from terminal_agent.flows.keys import KeyOffice
+from terminal_agent.flows.order_identity import IdentityRoom, Renewals
 from terminal_agent.flows.order_rooms import AgentRoom, ProfileRoom, ReportRoom, TillRoom, VaultRoom
 from terminal_agent.flows.ordering import Act, Ordering
 from terminal_agent.flows.presence import Presence
@@ -22,7 +22,7 @@ from terminal_agent.flows.reporting import Recorder
 from terminal_agent.flows.trial import Trial
 from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
-from terminal_agent.processes.identity import folder_of
+from terminal_agent.processes.identity import enrolment_of, folder_of
 from terminal_agent.processes.persons import at_rest, by_profile, ledger_path
 from terminal_agent.processes.profile import TerminalProfile, load_text
 from terminal_agent.report.keys import report_keys
@@ -33,7 +33,7 @@ from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 if TYPE_CHECKING:
-    from terminal_agent.flows.order_identity import Renewals
+    from terminal_agent.flows.keys import KeyOffice
 
 Trace = Callable[[str, str, str], None]
 
@@ -52,7 +52,7 @@ class HeadOffice:
         recorder: Recorder,
         clock: GuardedClock,
         parts: Callable[[], Mapping[str, str]],
-        keys: KeyOffice | None,
+        keys: "KeyOffice | None",
     ) -> None:
         """``parts``: how everything else stands, in words, for diagnostics. ``keys``: of a vault, if there is one."""
         self._profile = profile
@@ -148,9 +148,6 @@ class HeadOffice:
         settings = self._profile.identity
         if settings is None:
             return {}
-        from terminal_agent.flows.order_identity import IdentityRoom, Renewals  # certificates, for those who have one
-        from terminal_agent.processes.identity import enrolment_of
-
         enrolment = cache(lambda: enrolment_of(self._profile, settings, self._clock))
         self._renewals = Renewals(enrolment, self._recorder.note, self._clock)
         model = self._profile.pad.model

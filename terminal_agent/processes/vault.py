@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from protocols.errors import ProtocolError
 from protocols.tpm2 import LARGEST_RESPONSE, Sealed
 from terminal_agent.processes.footprint import code_in_memory, settle
+from terminal_agent.processes.vault_environment import token_environment
 from terminal_agent.processes.vault_inputs import complain, open_keypad, open_tamper
 from terminal_agent.sealed.arena import Arena, open_arena
 from terminal_agent.sealed.fences import Kernel, LinuxKernel, raise_all
@@ -197,11 +198,6 @@ def ask_token(path: str, verb: str, given: memoryview, outcome: memoryview) -> i
     if os.waitstatus_to_exitcode(status) or not size:
         raise CannotOpen(f"the token of {path} does not give this store's key: see the line above")
     return size
-
-
-def token_environment() -> dict[str, str]:
-    """Where a token's library looks for its own settings."""
-    return {name: os.environ[name] for name in ("SOFTHSM2_CONF",) if name in os.environ}
 
 
 def read_component(path: str, arena: Arena) -> bytearray:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from terminal_agent.processes.vault import token_environment
+from terminal_agent.processes.vault_environment import token_environment
 from terminal_agent.processes.vault_settings import VaultSettings
 
 STOP_WITHIN_S = 2.0

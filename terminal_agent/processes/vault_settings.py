@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from terminal_agent.sealed.keys.slots import MAC_MASTER, PIN, SLOTS
-
 _GPIO = re.compile(r"/[^:=]+:[0-9]{1,4}=[01]")
 ALARMS = ("pad", "audit", "rollback")
 """A PIN pad that says it was opened; an audit log that does not hold; a store older than the counter kept elsewhere."""
+
+
+def _needed() -> tuple[str, ...]:
+    from terminal_agent.sealed.keys.slots import MAC_MASTER, PIN  # for terminals that have a vault
+
+    return PIN, MAC_MASTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class VaultSettings:
     """What else is a tamper input: see :data:`ALARMS`."""
     custodians: tuple[Path, ...] = ()
     """Ed25519 public keys (PEM); with two or more, two sign whatever is done to keys."""
-    needed: tuple[str, ...] = field(default=(PIN, MAC_MASTER))
+    needed: tuple[str, ...] = field(default_factory=_needed)
     """Slots that must hold a key before payments are served."""
     pin_format: int = 0
     pin_interval: float = 30.0
@@ -52,6 +56,8 @@ class VaultSettings:
     """Whether a PIN may be enciphered for a card that checks it; whose key that is, the vault cannot check."""
 
     def __post_init__(self) -> None:
+        from terminal_agent.sealed.keys.slots import SLOTS
+
         if self.pin_format not in (0, 3, 4):
             raise ValueError("pin-format: 0, 3 or 4 expected: the formats that are bound to an account (ISO 9564-1)")
         if not 0 < self.pin_interval <= 3_600 or not 1 <= self.pin_burst <= 1_000:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from device_profiles.model import LineSettings
 from protocols.currency import Currency
 from protocols.errors import ProtocolError
+from protocols.telemetry.events import fit
 from protocols.worker_pipe import NO_ANSWER, Question, Values, Verb
 from terminal_agent.clock import Clock
 from terminal_agent.durable import sync_folder
@@ -339,6 +340,20 @@ class Workers:
             case Verb.BUG:
                 self._reason = "a fault of the agent; see what it printed"
                 self._tell(f"bug: {values['kind']} in a worker\n{values['places']}")
+
+
+def unrecorded(payment: Underway, why: str, at_ms: int) -> dict[str, object]:
+    """What listeners hear of a payment whose end could not be recorded: it failed, whatever else happened."""
+    fields = {
+        "payment": payment.identifier, "outcome": "failed", "reason": fit(why),
+        "amount": payment.amount, "currency": payment.currency, "ms": 0,
+    }  # fmt: skip
+    return {"name": "payment.finished", "at_ms": at_ms, "fields": fields}
+
+
+async def unproven() -> str:
+    """No proof of the binding: of a terminal that has no vault to make one."""
+    return ""
 
 
 def line_lender(spec: str, settings: LineSettings) -> Callable[[], Awaitable[Lent]]:

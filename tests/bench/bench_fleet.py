@@ -27,6 +27,7 @@ from protocols.telemetry.envelope import Report, encode, genesis, report_hash
 from protocols.telemetry.events import Lane, make
 from protocols.telemetry.keys import from_certificate, signer_from_pem
 from protocols.telemetry.topics import report_topic
+from tests.bench.fleet_terminal import terminal_rows
 from tests.bench.row import Row, cpu_us
 from tests.fleet_console.estate import Estate, command, estate, ingest
 from tests.postgres import postgres
@@ -56,7 +57,7 @@ class Rate:
 
 def rows() -> list[Row]:
     """All rows of the area."""
-    return asyncio.run(_rows())
+    return [*asyncio.run(_rows()), *terminal_rows()]
 
 
 async def _rows() -> list[Row]:

@@ -26,7 +26,6 @@ from terminal_agent.report.mqtt import connect, tls_context
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
 from terminal_agent.report.settings import ReportSettings
-from tests.bench.fleet_terminal import terminal_rows
 from tests.bench.row import Row, cpu_us
 from tests.brokers import Pki, broker, make_pki
 
@@ -54,7 +53,7 @@ EVENT = make(
 def rows() -> list[Row]:
     """All rows of the area, each with its peer or floor from this run."""
     with tempfile.TemporaryDirectory(prefix="tillguard-bench-") as folder:
-        return [*_codecs(), *_disk(Path(folder)), *asyncio.run(_wire(Path(folder))), *_process(), *terminal_rows()]
+        return [*_codecs(), *_disk(Path(folder)), *asyncio.run(_wire(Path(folder))), *_process()]
 
 
 def _codecs() -> list[Row]:

@@ -205,7 +205,8 @@ class Wire:
         self.told: list[Question] = []
         self._on_question = on_question
         self._on_told: Callable[[Question], None] | None = None
-        self._answer: Answer | Fault | None = None
+        self._answers: dict[int, Answer | Fault] = {}
+        self._number = 0
 
     # The worker's
 
@@ -215,15 +216,27 @@ class Wire:
             on_told(question)
 
     def ask(self, verb: Verb, **values: Any) -> Any:
-        self._answer = None
-        question = decode(encode(Question(1, verb, values)))
+        return self._answered(verb, self._asked(verb, values))
+
+    async def wait(self, verb: Verb, **values: Any) -> Any:
+        number = self._asked(verb, values)
+        while number not in self._answers:
+            await asyncio.sleep(0)
+        return self._answered(verb, number)
+
+    def _asked(self, verb: Verb, values: Values) -> int:
+        self._number += 1
+        question = decode(encode(Question(self._number, verb, values)))
         assert isinstance(question, Question)
         self._on_question(question)
-        match self._answer:
+        return self._number
+
+    def _answered(self, verb: Verb, number: int) -> Any:
+        match self._answers.pop(number, None):
             case Fault(_, kind, what, hint):
                 raise made(kind, what, hint)
-            case Answer():
-                return checked_answer(verb, self._answer)
+            case Answer() as answer:
+                return checked_answer(verb, answer)
         raise AssertionError(f"no answer to {verb}")
 
     def tell(self, verb: Verb, **values: Any) -> None:
@@ -247,13 +260,13 @@ class Wire:
     def answer(self, number: int, values: Values) -> None:
         answer = decode(encode(Answer(number, values)))
         assert isinstance(answer, Answer)
-        self._answer = answer
+        self._answers[number] = answer
 
     def lend(self, number: int, values: Values, descriptor: int) -> None:
         raise AssertionError(values)
 
     def refuse(self, number: int, kind: str, what: str, hint: str) -> None:
-        self._answer = Fault(number, kind, what, hint)
+        self._answers[number] = Fault(number, kind, what, hint)
 
     def end(self) -> None:
         self.gone.set()

@@ -77,9 +77,8 @@ async def test_each_proof_is_of_this_machine_and_new() -> None:
     assert {one.version for one in proofs} == {3}
 
 
-async def test_without_a_binding_a_vault_or_a_key_there_is_none() -> None:
+async def test_without_a_binding_or_a_key_there_is_none() -> None:
     machine = Machine()
-    assert await Prover(lambda: machine.record, None, machine.entropy).proof() == ""
     machine.fault = KeysRefused(Refused(Refusal.NO_KEY, "no key in slot binding"))
     assert await machine.prover().proof() == ""
     machine.record = Record(TERMINAL)

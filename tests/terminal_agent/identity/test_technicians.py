@@ -13,10 +13,19 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from protocols.ed25519 import verify
 from protocols.errors import DecodeError, EncodeError, IntegrityError
-from protocols.identity.grants import KIND, LONGEST_S, Action, Grant, box_context, read_grant, to_be_answered
+from protocols.identity.grants import (
+    KIND,
+    LARGEST_GRANT,
+    LONGEST_S,
+    Action,
+    Grant,
+    box_context,
+    read_grant,
+    to_be_answered,
+)
 from protocols.identity.sealed_box import close, open_box
 from protocols.signed import Trust
-from terminal_agent.identity.technicians import FREE_TRIES, LARGEST_GRANT, NotLetIn, Technicians
+from terminal_agent.identity.technicians import FREE_TRIES, NotLetIn, Technicians
 from tests.protocols import persons
 
 TERMINAL = "TG000001"
