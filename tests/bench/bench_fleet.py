@@ -73,7 +73,7 @@ async def _rows() -> list[Row]:
             ends: dict[str, str] = {}
             single = await _ours(there, settings, BOOT, SINGLE, 1, ends)
             batched = await _ours(there, settings, BOOT + 1, BATCHED, 32, ends)
-            with postgres() as server:
+            with postgres(durable=True) as server:
                 alone = await _workers(there, server.fresh(), 1, BOOT + 2, ends)
                 two = await _workers(there, server.fresh(), 2, BOOT + 3, ends)
             isolated = await _isolated(there)
