@@ -47,7 +47,8 @@ ATTACK = Attack(
     "with one at head office an order that takes two",
     soft="a terminal, or a list of persons, that takes one signature",
     defence="a policy or a grave order counts when as many different persons as the terminal's list says have signed "
-    "this very text; the folder is not believed, so every reading verifies again, and what does not hold is told and passed over",
+    "this very text; the folder is not believed, so every reading verifies again, and what does not hold is told and "
+    "passed over",
     cases=(
         Case("a policy of his own", _LAX, till(), a_policy_of_his_own, ALARM, TOLD),
         Case("two keys of one person", _LAX, till(), two_keys_of_one_person, ALARM, TOLD),
