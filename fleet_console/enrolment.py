@@ -69,6 +69,8 @@ class StepTaken:
     life: Life
     answer: bytes = b""
     code: str = field(default="", repr=False)
+    barred: bool = False
+    """Whether it leaves nothing usable: the broker is to be told."""
 
 
 class EnrolmentDesk:
@@ -130,7 +132,7 @@ class EnrolmentDesk:
             writes += more
         await self._write([*writes, *self._moved(terminal, standing, wanted.step, transition.after, version, octets,
                                                  believed.persons)])  # fmt: skip
-        return StepTaken(terminal, transition.after, answer, code)
+        return StepTaken(terminal, transition.after, answer, code, barred=wanted.step in ENDS_ALL)
 
     async def activate(self, octets: bytes) -> bytes:
         """The certificate for a terminal whose merchant's code is right, sealed; the same again if asked again."""

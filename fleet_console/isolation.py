@@ -23,6 +23,7 @@ from pathlib import Path
 from fleet_console.authority import Authority
 from fleet_console.containment import Control
 from fleet_console.persons import octets_of
+from fleet_console.register import State
 from fleet_console.settings import OfficeSettings
 from fleet_console.store.port import Database
 from protocols.errors import DecodeError
@@ -89,6 +90,17 @@ class Barrier:
         listed = await self._listed(database)
         await self.control.release(terminal)
         return listed
+
+    async def follow(self, terminal: str, database: Database) -> None:
+        """Bring broker and list into step with what the register says of a terminal; a stranger stays one."""
+        found = await database.read("SELECT state FROM terminals WHERE terminal = $1", terminal)
+        if not found:
+            return
+        if found[0][0] == State.ACTIVE:
+            await self.control.admit([terminal])
+            await self.lift(terminal, database)
+        else:
+            await self.bar(terminal, database)
 
     async def _listed(self, database: Database) -> bool:
         return self.revoked is not None and await self.revoked.publish(database)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from fleet_console import register
 from fleet_console.authority import serial_of
 from fleet_console.isolation import Barrier
 from fleet_console.line import line
@@ -181,3 +182,28 @@ async def test_release_and_isolation_speak_to_the_same_list(tmp_path: Path) -> N
         assert listed(tmp_path) == {serial(there, OTHER)}
         await gets_in(there, NAME)
         await gets_in(there, OTHER, expected=False)
+
+
+async def test_the_broker_follows_what_a_terminal_becomes(tmp_path: Path) -> None:
+    async with estate(tmp_path, NAME, OTHER) as there:
+        settings = there.settings("fleet.db")
+        await add(there, settings, NAME)
+        barrier = Barrier.of(load(settings))
+        assert barrier is not None
+        database = await open_store(str(tmp_path / "fleet.db"))
+        async with there.terminal(NAME) as talk:
+            await barrier.follow("TG000077", database)  # a stranger
+            assert talk.ended is None
+            await database.write(register.change(NAME, register.State.RETIRED, "retire", 1))
+            await barrier.follow(NAME, database)
+            assert await talk.goes()
+        await gets_in(there, NAME, expected=False)
+        assert listed(tmp_path) == {serial(there, NAME)}
+        await database.write(register.change(NAME, register.State.ACTIVE, "", 2))
+        await barrier.follow(NAME, database)
+        await gets_in(there, NAME)
+        told = Teller(NAME)
+        async with there.terminal(NAME) as back:
+            message = told.message(told.tell())
+            assert await back.publish(message.topic, message.payload) != "not authorized"
+        await database.close()
