@@ -64,6 +64,14 @@ class Issued:
     ends: datetime
 
 
+def serial_of(pem: bytes) -> str:
+    """A certificate's serial number in hexadecimal (RFC 5280, 4.1.2.2); :class:`DecodeError` where it is none."""
+    try:
+        return f"{x509.load_pem_x509_certificate(pem).serial_number:x}"
+    except ValueError:
+        raise DecodeError("certificate", "a certificate in PEM expected") from None
+
+
 class Authority:
     """The issuing authority, from certificate and private key in PEM; :class:`DecodeError` where they do not fit."""
 

@@ -10,6 +10,7 @@ not here: see register.py.
 """
 
 import json
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -97,7 +98,7 @@ class Control:
                 await talk.subscribe([ANSWERS])
                 yield talk
         except (OSError, TimeoutError) as fault:
-            words = (getattr(fault, "strerror", None) or "no answer").lower()
+            words = os.strerror(fault.errno).lower() if fault.errno else "no answer"
             raise Fault(f"{where}: {words}", "is the broker running there?", Exit.UNREACHABLE) from None
 
     async def _tell(self, talk: Line, commands: Sequence[Command], harmless: tuple[str, ...]) -> None:

@@ -147,7 +147,7 @@ class Desk:
                 draft.outcome.findings.append(Found(terminal, number, seq, Finding.CONFLICT))
         while story.ask:
             boot, prev = story.ask.pop()
-            if await self._stories.heard(terminal, prev):
+            if await self._stories.rolled_back(terminal, boot, prev):
                 draft.outcome.findings.append(Found(terminal, boot, 1, Finding.ROLLED_BACK))
 
     def _lines(self, one: Accepted, story: Story, draft: _Draft) -> list[tuple[int, bytes]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from fleet_console.arguments import common
 from fleet_console.authority import Authority
 from fleet_console.enrolment import EnrolmentDesk, StepTaken
+from fleet_console.isolation import Barrier
 from fleet_console.life_steps import GRAVE, LONGEST_S, LifeStep
 from fleet_console.persons import add_key, octets_of, signing_key, trust_of
 from fleet_console.renewals import Renewals
@@ -19,6 +20,7 @@ from fleet_console.settings import load, needed
 from fleet_console.store.choose import open_store
 from protocols.ed25519 import SigningKey, verify
 from protocols.errors import DecodeError, ProtocolError
+from protocols.identity.documents import open_document, read_activation
 from protocols.identity.life import Step
 from protocols.signed import Envelope, read
 from protocols.telemetry.topics import is_terminal_name
@@ -40,7 +42,8 @@ examples:
   fleet-console enrol show TG000001
   fleet-console enrol crl --out revoked.pem
 """
-Body = Callable[[EnrolmentDesk, argparse.Namespace, Voice], Awaitable[None]]
+Body = Callable[[EnrolmentDesk, argparse.Namespace, Voice], Awaitable[str | None]]
+"""Does what a verb says; gives the terminal where the broker is to be told of it."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -110,8 +113,14 @@ async def _within(args: argparse.Namespace, voice: Voice) -> None:
         desk = EnrolmentDesk(database, authority, trust, verify, _now_ms, os.urandom)
         if args.verb == "renew" and args.reported:
             await _renew_reported(Renewals(database, desk, trust, _by_orders(args), _now_ms), voice)
-        else:
-            await _VERBS[args.verb](desk, args, voice)
+            return
+        terminal = await _VERBS[args.verb](desk, args, voice)
+        if terminal is not None and (barrier := Barrier.of(settings)) is not None:
+            try:
+                await barrier.follow(terminal, database)
+            except Fault as fault:
+                what = f"{terminal}: this is done, but the broker was not told: {fault.what}"
+                raise Fault(what, "fleet-console broker sync", fault.exit_code) from None
     finally:
         await database.close()
 
@@ -156,7 +165,7 @@ async def _file(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> 
     voice.answer(document, f"{filed.terminal}: application {filed.digest}{faults}")
 
 
-async def _step(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+async def _step(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> str | None:
     if (args.step is None) == (args.file is None):
         raise Fault("enrol step: a step, or --file expected", "fleet-console enrol step --help", Exit.USAGE)
     if args.step in (Step.ACCEPT, Step.CORRECT) and args.answer is None:
@@ -170,8 +179,10 @@ async def _step(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> 
             raise Fault(f"to {step} takes two persons", "--out FILE leaves it for the second one", Exit.USAGE)
         _put(args.out, signed.encode())
         voice.answer({"written": str(args.out)}, f"{args.out}: signed once; enrol step --file it, by another person")
-        return
-    _told(await desk.step(signed.encode()), args, voice)
+        return None
+    taken = await desk.step(signed.encode())
+    _told(taken, args, voice)
+    return taken.terminal if taken.barred else None
 
 
 async def _drafted(desk: EnrolmentDesk, args: argparse.Namespace) -> Envelope:
@@ -198,9 +209,11 @@ def _told(taken: StepTaken, args: argparse.Namespace, voice: Voice) -> None:
     voice.answer(document, words)
 
 
-async def _activate(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
-    _put(args.answer, await desk.activate(octets_of(args.document)))
+async def _activate(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> str | None:
+    document = octets_of(args.document)
+    _put(args.answer, await desk.activate(document))
     voice.answer({"answer": str(args.answer)}, f"{args.answer}: the certificate; terminal-agent identity take it")
+    return read_activation(open_document(document, "activation")).terminal
 
 
 async def _renew(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from fleet_console.authority import Authority, Requested
 from fleet_console.enrolment_records import Kept, Records, Standing, read_applied
+from fleet_console.isolation import RevocationList
 from fleet_console.life_steps import GRAVE, GRAVE_KIND, KIND, LifeStep, read_step
 from fleet_console.register import State, addition, change
 from fleet_console.store.port import Database, Taken
@@ -68,6 +69,8 @@ class StepTaken:
     life: Life
     answer: bytes = b""
     code: str = field(default="", repr=False)
+    barred: bool = False
+    """Whether it leaves nothing usable: the broker is to be told."""
 
 
 class EnrolmentDesk:
@@ -129,7 +132,7 @@ class EnrolmentDesk:
             writes += more
         await self._write([*writes, *self._moved(terminal, standing, wanted.step, transition.after, version, octets,
                                                  believed.persons)])  # fmt: skip
-        return StepTaken(terminal, transition.after, answer, code)
+        return StepTaken(terminal, transition.after, answer, code, barred=wanted.step in ENDS_ALL)
 
     async def activate(self, octets: bytes) -> bytes:
         """The certificate for a terminal whose merchant's code is right, sealed; the same again if asked again."""
@@ -181,9 +184,7 @@ class EnrolmentDesk:
 
     async def revocation_list(self) -> bytes:
         """The list of withdrawn certificates, in PEM."""
-        return self._authority.revocation_list(
-            [(serial, _time(at_ms)) for serial, at_ms in await self.records.revoked()], _time(self._now_ms())
-        )
+        return await RevocationList(self._authority, now_ms=self._now_ms).made(self._database)
 
     async def _faults(self, application: Application, requested: Requested) -> dict[str, str]:
         """What a machine finds: the shape of each element, the request's agreement, a machine bound elsewhere."""

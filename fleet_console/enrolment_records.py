@@ -117,11 +117,6 @@ class Records:
         rows = await self._database.read("SELECT count(*) FROM activation_tries WHERE application = $1", digest)
         return int(rows[0][0])
 
-    async def revoked(self) -> list[tuple[str, int]]:
-        """Serial numbers of withdrawn certificates, and since when."""
-        rows = await self._database.read("SELECT serial, at_ms FROM revocations ORDER BY at_ms, serial")
-        return [(serial, int(at_ms)) for serial, at_ms in rows]
-
     async def everybody(self) -> list[Row]:
         """Terminal, life, version of the binding, serial number; of every terminal, by name."""
         return await self._database.read("SELECT terminal, life, version, serial FROM enrolments ORDER BY terminal")

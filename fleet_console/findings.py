@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from fleet_console import office_audit, register
 from fleet_console.desk import Found
 from fleet_console.register import State
-from fleet_console.store.port import Database
+from fleet_console.store.port import Database, Unavailable
+from tillguard.voice import Fault
 
 Say = Callable[[str, Mapping[str, object], str], None]
 """An event's name, its fields, and words for a person."""
-Contain = Callable[[str], Awaitable[None]]
-"""Bars a terminal at the broker."""
+Contain = Callable[[str, Database], Awaitable[bool]]
+"""Bars a terminal at the broker; whether its certificates are on the broker's list."""
 
 
 async def act(found: Found, database: Database, now_ms: int, contain: Contain | None, say: Say) -> None:
@@ -29,5 +30,13 @@ async def act(found: Found, database: Database, now_ms: int, contain: Contain | 
     await office_audit.append(database, now_ms, "terminal.isolated" if isolate else "terminal.finding", fields, steps)
     say("finding", fields, f"{found.terminal}: {found.finding.value} at boot {found.boot}, {found.seq}")
     if isolate and contain is not None:
-        await contain(found.terminal)
         say("isolated", {"terminal": found.terminal, "reason": reason}, f"{found.terminal} isolated: {reason}")
+        try:
+            await contain(found.terminal, database)
+        except Unavailable:
+            raise
+        except (
+            Fault
+        ) as fault:  # nothing of it is taken any more; that it may still talk to the broker is no reason to end
+            document = {"terminal": found.terminal, "reason": fault.what, "hint": fault.hint}
+            say("not barred", document, f"{found.terminal} is isolated, but not at the broker: {fault.what}")

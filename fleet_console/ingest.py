@@ -10,16 +10,16 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from fleet_console import metrics
 from fleet_console.arguments import common
 from fleet_console.audit_command import once, signing_key_of
-from fleet_console.containment import Control
-from fleet_console.findings import Say
-from fleet_console.settings import BrokerAccess, IngestSettings, OfficeSettings, load, needed
+from fleet_console.findings import Contain, Say
+from fleet_console.isolation import Barrier
+from fleet_console.settings import IngestSettings, OfficeSettings, load, needed
 from fleet_console.store.choose import open_store
 from fleet_console.worker import Tools, Worker
 from tillguard.exits import Exit
@@ -68,7 +68,7 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
             randomness=random.random,
             counts=counts,
             say=_speaker(voice),
-            contain=_containment(broker.access, wanted),
+            contain=_containment(settings, wanted),
         )
         address = await _metrics(counts, wanted.metrics_port, open_things)
         if 0 in wanted.group and (settings.audit.key or settings.audit.tsa):
@@ -137,10 +137,9 @@ async def _metrics(counts: metrics.Counts, port: int | None, open_things: AsyncE
     return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def _containment(access: BrokerAccess, wanted: IngestSettings) -> Callable[[str], Awaitable[None]] | None:
-    if not wanted.isolate_clones:
-        return None
-    return Control(access).isolate
+def _containment(settings: OfficeSettings, wanted: IngestSettings) -> Contain | None:
+    barrier = Barrier.of(settings)
+    return barrier.bar if barrier is not None and wanted.isolate_clones else None
 
 
 def _speaker(voice: Voice) -> Say:

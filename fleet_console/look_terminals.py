@@ -11,7 +11,9 @@ from typing import Any
 
 from fleet_console import office_audit, presence, register
 from fleet_console.arguments import common
+from fleet_console.authority import serial_of
 from fleet_console.containment import Control
+from fleet_console.isolation import Barrier
 from fleet_console.register import State
 from fleet_console.settings import OfficeSettings, load
 from fleet_console.store.choose import open_store
@@ -88,10 +90,10 @@ async def _show(database: Database, _: OfficeSettings, args: argparse.Namespace,
 
 
 async def _add(database: Database, settings: OfficeSettings, args: argparse.Namespace, voice: Voice) -> None:
-    keys = _keys(args)
-    now = _now_ms()
+    keys, now = _keys(args), _now_ms()
+    serials = (serial_of(args.certificate.read_bytes()),) if args.certificate is not None else ()
     fields = {"terminal": args.name, "keys": ", ".join(key.key_id for key in keys)}
-    await office_audit.append(database, now, "terminal.added", fields, register.addition(args.name, keys, now))
+    await office_audit.append(database, now, "terminal.added", fields, register.addition(args.name, keys, now, serials))
     at_broker = settings.broker is not None
     if settings.broker is not None:
         await Control(settings.broker.access).admit([args.name])
@@ -108,7 +110,8 @@ async def _import(database: Database, settings: OfficeSettings, args: argparse.N
     steps: list[Step] = []
     for path in paths:
         try:
-            steps += register.addition(path.stem, (from_certificate(path.read_bytes(), str(path)),), now)
+            pem = path.read_bytes()
+            steps += register.addition(path.stem, (from_certificate(pem, str(path)),), now, (serial_of(pem),))
         except DecodeError as fault:
             raise Fault(str(fault), "P-256 or Ed25519, in PEM", Exit.USAGE) from None
     await office_audit.append(database, now, "terminals.imported", {"terminals": len(paths)}, steps)
@@ -117,12 +120,12 @@ async def _import(database: Database, settings: OfficeSettings, args: argparse.N
 
 async def _isolate(database: Database, settings: OfficeSettings, args: argparse.Namespace, voice: Voice) -> None:
     await _change(database, args, State.ISOLATED)
-    await _at_broker(settings, args.name, voice, lambda control: control.isolate(args.name), "isolated")
+    await _at_broker(settings, args.name, voice, lambda barrier: barrier.bar(args.name, database), "isolated")
 
 
 async def _release(database: Database, settings: OfficeSettings, args: argparse.Namespace, voice: Voice) -> None:
     await _change(database, args, State.ACTIVE)
-    await _at_broker(settings, args.name, voice, lambda control: control.release(args.name), "released")
+    await _at_broker(settings, args.name, voice, lambda barrier: barrier.lift(args.name, database), "released")
 
 
 async def _change(database: Database, args: argparse.Namespace, state: State) -> None:
@@ -135,19 +138,21 @@ async def _change(database: Database, args: argparse.Namespace, state: State) ->
 
 
 async def _at_broker(
-    settings: OfficeSettings, name: str, voice: Voice, act: Callable[[Control], Awaitable[None]], done: str
+    settings: OfficeSettings, name: str, voice: Voice, act: Callable[[Barrier], Awaitable[bool]], done: str
 ) -> None:
-    if settings.broker is None:
-        voice.answer({"event": done, "terminal": name, "at_broker": False}, f"{name} {done} at the ingest alone")
+    barrier = Barrier.of(settings)
+    if barrier is None:
+        document = {"event": done, "terminal": name, "at_broker": False, "listed": False}
+        voice.answer(document, f"{name} {done} at the ingest alone")
         return
     try:
-        await act(Control(settings.broker.access))
+        listed = await act(barrier)
     except Fault as fault:
         what = f"{name} is {done} at the ingest, but the broker was not told: {fault.what}"
         raise Fault(what, fault.hint, fault.exit_code) from None
-    voice.answer(
-        {"event": done, "terminal": name, "at_broker": True}, f"{name} {done}, at the ingest and at the broker"
-    )
+    document = {"event": done, "terminal": name, "at_broker": True, "listed": listed}
+    words = "and on its list of withdrawn certificates" if done == "isolated" else "and taken off its list"
+    voice.answer(document, f"{name} {done}, at the ingest, at the broker{f' {words}' if listed else ''}")
 
 
 async def _row(database: Database, name: str) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from fleet_console.store.port import Database, Step
 from protocols.telemetry.keys import PublicKey, from_public_pem
 from protocols.telemetry.topics import shard
 
+_SHOWN = "INSERT INTO shown_certificates VALUES ($1, $2) ON CONFLICT (terminal, serial) DO NOTHING"
 _CHANGED: Step = ("UPDATE register SET version = version + 1", [()])
 
 
@@ -65,8 +66,11 @@ class Register:
         return cls(version, found)
 
 
-def addition(terminal: str, keys: tuple[PublicKey, ...], at_ms: int) -> list[Step]:
-    """What adds an active terminal, or further keys to one; a state that it has stays."""
+def addition(terminal: str, keys: tuple[PublicKey, ...], at_ms: int, serials: tuple[str, ...] = ()) -> list[Step]:
+    """What adds an active terminal, or further keys to one; a state that it has stays.
+
+    ``serials``: of certificates that it showed, in hexadecimal, which are to be withdrawn when it is isolated.
+    """
     return [
         (
             "INSERT INTO terminals VALUES ($1, $2, $3, '', $4) ON CONFLICT (terminal) DO NOTHING",
@@ -76,6 +80,7 @@ def addition(terminal: str, keys: tuple[PublicKey, ...], at_ms: int) -> list[Ste
             "INSERT INTO report_keys VALUES ($1, $2, $3, $4) ON CONFLICT (terminal, key_id) DO NOTHING",
             [(terminal, key.key_id, _pem(key.der), at_ms) for key in keys],
         ),
+        *([(_SHOWN, [(terminal, serial) for serial in serials])] if serials else []),
         _CHANGED,
     ]
 

@@ -59,6 +59,10 @@ class BrokerSettings:
     ca: Path
     certificate: Path
     key: Path
+    crl: Path | None = None
+    """The list of withdrawn certificates that the broker reads: written here when a terminal is isolated."""
+    reload: tuple[str, ...] = ()
+    """A command and its words that has the broker read that list anew."""
 
     @property
     def access(self) -> BrokerAccess:

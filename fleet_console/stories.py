@@ -45,7 +45,10 @@ class Story:
     every_s: int = 0
     latest_boot: int = 0
     ask: list[tuple[int, bytes]] = field(default_factory=list)
-    """Boots whose first report names a hash that no end in memory has: the store knows whether it was ever heard."""
+    """Boots whose first report names a hash that the end before it in memory has not: the store knows what it is.
+
+    Memory holds some boots only, and late ones come in any order: the one before may not be there.
+    """
 
     def add(self, report: Report, own: bytes) -> tuple[Place, Finding | None]:
         """Enter one report, whose octets have the hash ``own``."""
@@ -103,9 +106,14 @@ class Stories:
         for terminal in terminals:
             self._known.pop(terminal, None)
 
-    async def heard(self, terminal: str, own: bytes) -> bool:
-        """Whether a report of that hash was ever committed."""
-        return bool(await self._database.read("SELECT 1 FROM reports WHERE terminal = $1 AND hash = $2", terminal, own))
+    async def rolled_back(self, terminal: str, boot: int, prev: bytes) -> bool:
+        """Whether a boot follows a committed report behind which there are others from before that boot."""
+        for before, seq in await self._database.read(
+            "SELECT boot, seq FROM reports WHERE terminal = $1 AND hash = $2", terminal, prev
+        ):
+            if await self._database.read(_BETWEEN, terminal, before, seq, boot):
+                return True
+        return False
 
     async def committed(self, terminal: str, boot: int, seq: int) -> bytes | None:
         """The hash of the report that stands under this number; None where the number was dropped."""
@@ -138,6 +146,10 @@ class Stories:
         return found
 
 
+_BETWEEN = (
+    "SELECT 1 FROM reports WHERE terminal = $1 AND seq > 0 "
+    "AND ((boot = $2 AND seq > $3) OR (boot > $2 AND boot < $4)) LIMIT 1"
+)
 _BOOTS = "SELECT boot, upto, first_prev, last_hash FROM stories WHERE terminal = $1"
 
 

@@ -20,7 +20,7 @@ from fleet_console import findings
 from fleet_console.desk import Desk, Outcome
 from fleet_console.dispatch import Dispatch
 from fleet_console.feed import Feed, Joined, Parted
-from fleet_console.findings import Say
+from fleet_console.findings import Contain, Say
 from fleet_console.metrics import Counts
 from fleet_console.register import Register
 from fleet_console.settings import BrokerAccess
@@ -48,7 +48,7 @@ class Tools:
     randomness: Callable[[], float]
     counts: Counts
     say: Say
-    contain: Callable[[str], Awaitable[None]] | None
+    contain: Contain | None
     """Bars a terminal at the broker; None: what shows to be a copy is reported only."""
 
 

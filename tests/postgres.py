@@ -20,15 +20,17 @@ from pathlib import Path
 from device_profiles.serve.mosquitto import free_port
 
 BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-START_S = 30.0
+START_S = 120.0
 
 
 class Postgres:
     """One server on a Unix socket of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool) -> None:
+        """``durable``: over a power cut too, as measurements want it; a kill needs no more than the kernel's memory."""
         assert BIN, "PostgreSQL is not installed: apt-get install postgresql"
         self._folder = folder
+        self._durable = durable
         self._bin = BIN[-1]
         self._port = free_port()  # names the socket only: it listens on no address
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -40,8 +42,9 @@ class Postgres:
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = f"-p {self._port} -k {self._folder} -c listen_addresses= -c max_connections=40 -c shared_buffers=32MB"
-        log = str(self._folder / "log")
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-l", log, "-t", "30", "-w", "-o", options, "start")
+        options += "" if self._durable else " -c fsync=off"
+        words = ["-l", str(self._folder / "log"), "-t", f"{START_S:.0f}", "-w", "-o", options]
+        self._run("pg_ctl", "-D", str(self._folder / "data"), *words, "start")
 
     def stop(self, how: str = "fast") -> None:
         """Stop it; ``immediate`` is a crash."""
@@ -76,12 +79,12 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(*, durable: bool = False) -> Iterator[Postgres]:
     """A server for the length of a block. Its folder has a short path, as a socket's must be."""
     folder = Path(tempfile.mkdtemp(prefix="tg-pg-", dir="/tmp"))
     folder.chmod(0o755)
     try:
-        server = Postgres(folder)
+        server = Postgres(folder, durable=durable)
         server.start()
         try:
             yield server

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws a terminal's life into docs/identity.md from its table; with ``--check`` says whether it is up to date."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -10,9 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from protocols.identity.life import PERMITTED, TABLE, Duty, Life  # noqa: E402  # the line above finds it
-
-PAGE = ROOT / "docs" / "identity.md"
-START, END = "<!-- life -->\n", "<!-- /life -->\n"
+from scripts.lib.drawn import Drawn  # noqa: E402
 
 
 def diagram() -> str:
@@ -27,25 +24,7 @@ def diagram() -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(text: str) -> str:
-    """The page with the present diagram in it."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return before + START + diagram() + END + after
-
-
-def main() -> int:
-    """Exit code 1 where ``--check`` finds an old one."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing")
-    options = parser.parse_args()
-    old = PAGE.read_text()
-    new = page(old)
-    if options.check:
-        return int(old != new)
-    PAGE.write_text(new)
-    return 0
-
+PAGE = Drawn(ROOT / "docs" / "identity.md", "life", diagram)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(PAGE.main(str(__doc__)))

@@ -78,8 +78,9 @@ class Ingest:
             self._alerts.append("head office: isolated")
 
 
-async def _at_broker(_: str) -> None:
+async def _at_broker(_: str, __: Database) -> bool:
     """The broker was told as well."""
+    return True
 
 
 @asynccontextmanager

@@ -126,6 +126,25 @@ def test_from_application_to_the_list_of_withdrawn_certificates(ends: Ends) -> N
     assert "verify OK" in listed.stderr
 
 
+def test_a_step_that_the_broker_was_not_told_of_is_done_and_says_so(ends: Ends) -> None:
+    ends.enrol()
+    ends.step("suspend")
+    ends.step("retire", "--out", "retire.step")
+    broker = """
+[broker]
+address = "127.0.0.1:1"
+ca = "authority.pem"
+certificate = "authority.pem"
+key = "authority.key"
+"""
+    (ends.folder / "office.toml").write_text(OFFICE + broker)
+    done = ends.run("fleet-console", "enrol", "step", "--file", "retire.step", "--key", "ben.key")
+    assert done.returncode == 5
+    assert "TG000001: this is done, but the broker was not told: 127.0.0.1:1: connection refused" in done.stderr
+    assert "fleet-console broker sync" in done.stderr
+    assert ends.office("enrol", "show", "TG000001")["life"] == "retired"
+
+
 def test_an_answer_that_was_lost_is_written_again(ends: Ends) -> None:
     ends.terminal("identity", "apply", "--out", "application")
     digest = ends.office("enrol", "file", "application")["application"]

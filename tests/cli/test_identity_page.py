@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from fleet_console.settings import OfficeSettings
-from scripts.lib.life_diagram import PAGE, page
+from scripts.lib.life_diagram import PAGE
 from terminal_agent.identity.settings import IdentitySettings
 from tests.cli.test_enrolment import Ends
 from tillguard.settings import load
 
-TEXT = PAGE.read_text()
+TEXT = PAGE.page.read_text()
 BLOCKS = re.findall(r"```toml\n(.*?)```", TEXT, re.S)
 COMMANDS = sorted(
     set(re.findall(r"(?:terminal-agent (?:identity|technician)|fleet-console (?:enrol|grant))(?: [a-z]+)?", TEXT))
@@ -22,7 +22,7 @@ COMMANDS = sorted(
 
 
 def test_the_life_is_drawn_from_its_table() -> None:
-    assert page(TEXT) == TEXT, "run: .venv/bin/python scripts/lib/life_diagram.py"
+    assert PAGE.whole(TEXT) == TEXT, "run: .venv/bin/python scripts/lib/life_diagram.py"
 
 
 def test_the_settings_are_taken(tmp_path: Path) -> None:

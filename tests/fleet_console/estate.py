@@ -20,6 +20,7 @@ from typing import Any
 
 from device_profiles.serve.mosquitto import Mosquitto, free_port, must_find
 from device_profiles.twins.pki import Authority, Credential
+from fleet_console.authority import Authority as Issuing
 from fleet_console.broker_access import Plan, configuration, dynamic_security
 from fleet_console.line import Line, line
 from fleet_console.settings import BrokerAccess
@@ -32,6 +33,7 @@ from tests.protocols.telemetry.report_keys import private_pem, public_pem
 PLUGIN = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
 COMMAND = [sys.executable, "-m", "fleet_console.cli"]
 ANSWER_S = 60.0
+CRL = "revoked.pem"
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Estate:
     async def start_broker(self) -> None:
         """mosquitto, with what it has been told kept from its life before."""
         self.broker = await Mosquitto.start(must_find(), self.folder / "mosquitto.conf", self.log.append)
+        (self.folder / "mosquitto.pid").write_text(str(self.broker.pid))
         await self.broker.ready(self.office_port)
 
     def access(self, name: str, *, office: bool = False, certificate: str | None = None) -> BrokerAccess:
@@ -68,6 +71,8 @@ class Estate:
         path.write_text(
             f'store = "{store}"\ntrust = "trust.json"\n[broker]\naddress = "127.0.0.1:{self.office_port}"\n'
             'ca = "ca.pem"\ncertificate = "head-office.pem"\nkey = "head-office.key"\n'
+            f'crl = "{CRL}"\nreload = ["sh", "-c", "kill -HUP $(cat {self.folder}/mosquitto.pid)"]\n'
+            '[enrolment]\ncertificate = "ca.pem"\nkey = "ca.key"\n'
             f'[ingest]\nreceipt-key = "receipt.key"\n{listed}\n[audit]\nkey = "audit.key"\n'
         )
         return path
@@ -97,10 +102,12 @@ def make_estate(folder: Path, *terminals: str) -> Estate:
     estate = Estate(folder, free_port(), free_port(), terminals)
     plan = Plan(
         folder, PLUGIN, f"{estate.port} 127.0.0.1", f"{estate.office_port} 127.0.0.1", folder / "ca.pem",
-        folder / "office-ca.pem", folder / "broker.pem", folder / "broker.key",
+        folder / "office-ca.pem", folder / "broker.pem", folder / "broker.key", folder / CRL,
         user="root" if os.geteuid() == 0 else None,
     )  # fmt: skip
     (folder / "mosquitto.conf").write_text(configuration(plan))
+    issuing = Issuing(authority.credential.certificate, authority.credential.key)
+    (folder / CRL).write_bytes(issuing.revocation_list((), now))
     (folder / "dynamic-security.json").write_text(dynamic_security(terminals))
     return estate
 

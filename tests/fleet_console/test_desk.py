@@ -21,7 +21,7 @@ from fleet_console.judge import Reason
 from fleet_console.register import Register, State
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database
-from fleet_console.stories import Finding
+from fleet_console.stories import BOOTS_KEPT, Finding
 from protocols.mqtt.session import Message
 from protocols.telemetry.batch import encode_batch
 from protocols.telemetry.events import Lane
@@ -251,6 +251,34 @@ async def test_a_copy_shows_by_one_number_with_two_contents(office: Office, apar
         outcome = await office.take(*messages)
     assert [found.finding for found in outcome.findings] == [Finding.CONFLICT]
     assert await office.numbers(NAMES[0]) == [1]
+
+
+async def test_first_reports_that_come_late_are_no_disk_put_back(office: Office) -> None:
+    """Lanes overtake each other over many short lives, and memory holds the latest only: the store knows the rest."""
+    told = [Teller(NAMES[0])]
+    while len(told) <= BOOTS_KEPT + 4:
+        lives = [told[-1].message(told[-1].tell()), told[-1].message(told[-1].tell(Lane.ALERT), lane=Lane.ALERT)]
+        if len(told) == 1:
+            first = lives[0]
+        if len(told) == 3:
+            late = lives.pop(0)
+        assert not (await office.take(*lives)).findings
+        told.append(told[-1].again())
+    await office.open()
+    outcome = await office.take(first, late)
+    assert outcome.counts == Counter(reports=1, duplicates=1)
+    assert not outcome.findings
+
+
+async def test_a_disk_put_back_over_lives_that_memory_forgot_shows(office: Office) -> None:
+    told = [Teller(NAMES[0])]
+    while len(told) <= BOOTS_KEPT + 4:
+        await office.take(told[-1].message(told[-1].tell()))
+        told.append(told[-1].again())
+    await office.open()
+    back = Teller(NAMES[0], told[-1].boot, told[1].first_prev)
+    outcome = await office.take(back.message(back.tell()))
+    assert [found.finding for found in outcome.findings] == [Finding.ROLLED_BACK]
 
 
 async def test_a_disk_put_back_and_a_broken_link_show(office: Office) -> None:

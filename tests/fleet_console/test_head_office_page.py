@@ -11,6 +11,7 @@ from pathlib import Path
 
 from device_profiles.serve.mosquitto import Mosquitto, free_port, must_find
 from fleet_console.cli import COMMANDS
+from fleet_console.settings import load
 from tests.fleet_console.test_orders import people
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "head-office.md"
@@ -66,6 +67,18 @@ async def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
             os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
     finally:
         await broker.stop()
+
+
+def test_every_setting_of_the_page_is_taken(tmp_path: Path) -> None:
+    first, more = blocks(PAGE.read_text(), "toml")
+    file = tmp_path / "office.toml"
+    file.write_text(first)
+    assert load(file).ingest is not None
+    crl, enrolment = more.split("\n\n")
+    file.write_text(first.replace("[broker]", crl) + enrolment)
+    broker = load(file).broker
+    assert broker is not None
+    assert broker.reload == ("systemctl", "reload", "mosquitto")
 
 
 def test_the_page_names_every_command() -> None:

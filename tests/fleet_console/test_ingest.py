@@ -11,7 +11,7 @@ import pytest
 from mqtt5 import QoS
 from prometheus_client.parser import text_string_to_metric_families
 
-from fleet_console.line import Line, line
+from fleet_console.line import Line
 from protocols.mqtt.session import Will
 from protocols.telemetry.events import Lane
 from tests.fleet_console.estate import Estate, Ingest, command, estate, ingest, make_estate, receipts, until
@@ -144,32 +144,6 @@ async def test_a_database_that_dies_is_waited_for(tmp_path: Path, server: Postgr
             await running.says("unavailable")
             server.start()
             await upto(talk, NAME, 1)
-
-
-async def test_isolation_ends_the_line_and_nothing_is_taken_any_more(tmp_path: Path) -> None:
-    async with estate(tmp_path, NAME, OTHER) as there:
-        settings = there.settings("fleet.db")
-        await add(there, settings, NAME, OTHER)
-        told, other = Teller(NAME), Teller(OTHER)
-        async with ingest(settings), there.terminal(NAME) as talk, there.terminal(OTHER) as bystander:
-            first = told.message(told.tell())
-            await talk.publish(first.topic, first.payload)
-            await upto(talk, NAME, 1)
-            await command("terminals", "isolate", NAME, "--reason", "stolen", "--settings", settings)
-            assert await talk.goes()
-            async with line(there.access(NAME), NAME) as again:
-                assert await again.open()
-                late = told.message(told.tell())
-                assert await again.publish(late.topic, late.payload) == "not authorized"
-            message = other.message(other.tell())
-            await bystander.publish(message.topic, message.payload)
-            await upto(bystander, OTHER, 1)
-            events = await command("events", "--settings", settings)
-            assert [(one["terminal"], one["seq"]) for one in events] == [(NAME, 1), (OTHER, 1)]
-            await command("terminals", "release", NAME, "--reason", "found", "--settings", settings)
-            async with there.terminal(NAME) as back:
-                await back.publish(late.topic, late.payload)
-                await upto(back, NAME, 2)
 
 
 async def test_a_copy_is_seen_said_and_isolated(tmp_path: Path) -> None:

@@ -7,14 +7,22 @@ from pathlib import Path
 import pytest
 
 from tests import evidence
-from tests.fleet_console.kills import faults, listed, scene
+from tests.fleet_console.kills import VICTIMS, faults, listed, points, scene
 from tests.postgres import postgres
 
 IN_CI = 60
 LONG = 3_000
 SEED = 12
-COVERS = ["fleet_console", "protocols/mqtt", "protocols/telemetry", "device_profiles/serve/fleet.py",
-          "device_profiles/serve/fleet_spool.py", "device_profiles/twins/fleet_terminal.py"]  # fmt: skip
+LONG_POSTGRES = 300
+AREA = "ingest"
+KILLS, KILLS_POSTGRES = "kills", "kills with PostgreSQL"
+OFFICE = ("desk", "dispatch", "feed", "findings", "ingest", "judge", "ledger", "office_audit", "orders", "presence",
+          "register", "stories", "worker")  # fmt: skip
+COVERS = [
+    *(f"fleet_console/{name}.py" for name in OFFICE), "fleet_console/store", "protocols/audit_chain.py",
+    "protocols/mqtt", "protocols/telemetry", "terminal_agent/report", "device_profiles/serve/fleet.py",
+    "device_profiles/serve/fleet_spool.py", "device_profiles/twins/fleet_terminal.py",
+]  # fmt: skip
 
 
 async def rounds(folder: Path, store: str, seed: int, count: int) -> None:
@@ -25,13 +33,30 @@ async def rounds(folder: Path, store: str, seed: int, count: int) -> None:
     assert await faults(made) == []
 
 
+def test_the_list_holds_every_victim_and_every_call_before_and_behind_it() -> None:
+    assert {(one.victim, one.call, one.when) for one in listed(SEED, IN_CI)} == set(points())
+    assert {victim for victim, _, _ in points()} == {"broker", "worker", "console", "terminals", "agent"}
+    for victim in VICTIMS:
+        assert {call for one, call, _ in points() if one == victim} >= {
+            "spool",
+            "send",
+            "commit",
+            "acknowledge",
+            "trim",
+        }
+
+
+def test_the_evidence_is_whole_and_of_this_code() -> None:
+    assert evidence.faults(AREA, {KILLS: LONG, KILLS_POSTGRES: LONG_POSTGRES}) == []
+
+
 async def test_sixty_kills(tmp_path: Path) -> None:
     await rounds(tmp_path, "fleet.db", SEED, IN_CI)
 
 
 @pytest.mark.long
 async def test_thousands_of_kills(tmp_path: Path) -> None:
-    with evidence.run("ingest", COVERS, "kills", cases=LONG, seed=SEED):
+    with evidence.run(AREA, COVERS, KILLS, cases=LONG, seed=SEED):
         for part in range(10):
             folder = tmp_path / str(part)
             folder.mkdir()
@@ -40,5 +65,5 @@ async def test_thousands_of_kills(tmp_path: Path) -> None:
 
 @pytest.mark.long
 async def test_hundreds_of_kills_with_postgresql(tmp_path: Path) -> None:
-    with evidence.run("ingest", COVERS, "kills with PostgreSQL", cases=300, seed=SEED), postgres() as server:
-        await rounds(tmp_path, server.fresh(), SEED, 300)
+    with evidence.run(AREA, COVERS, KILLS_POSTGRES, cases=LONG_POSTGRES, seed=SEED), postgres() as server:
+        await rounds(tmp_path, server.fresh(), SEED, LONG_POSTGRES)

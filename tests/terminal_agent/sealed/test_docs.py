@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.phase_diagram import PAGE, page
+from scripts.lib.phase_diagram import PAGE
 from terminal_agent.cli import keys_command
 from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.sealed.keys.slots import SLOTS
 from tillguard.settings import parse
 
-TEXT = PAGE.read_text("utf-8")
+TEXT = PAGE.page.read_text("utf-8")
 COMMANDS = re.findall(r"^terminal-agent keys (.+)$", TEXT, re.MULTILINE)
 
 
 def test_the_diagram_is_drawn_from_the_table() -> None:
-    assert page(TEXT) == TEXT, "run: .venv/bin/python scripts/lib/phase_diagram.py"
+    assert PAGE.whole(TEXT) == TEXT, "run: .venv/bin/python scripts/lib/phase_diagram.py"
 
 
 def test_the_profile_is_one_and_so_is_every_line_that_is_commented_out() -> None:
