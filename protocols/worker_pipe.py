@@ -121,7 +121,8 @@ FIELDS: Mapping[Verb, Mapping[str, Kind]] = MappingProxyType(
         Verb.TELL: {"text": _W},
         Verb.BUG: {"kind": _W, "places": _W},
         Verb.HELLO: {
-            "first": _F, "reader": _F, "pad": _F, "key": _O, "check_value": _W, "pause_ms": _N, "visit": _N,
+            "first": _F, "reader": _F, "reader_lost": _W, "pad": _F, "pad_lost": _W,
+            "key": _O, "check_value": _W, "pause_ms": _N, "visit": _N,
         },
         Verb.BEGIN: {"payment": _W, "amount": _N, "currency": _W, "online": _F, "earlier": _N},
         Verb.OWING: {},

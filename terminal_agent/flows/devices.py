@@ -45,17 +45,19 @@ class Attached(Generic[Driver]):
         changed: Callable[[], None] = lambda: None,
         *,
         was_there: bool = True,
+        reason: str = "not opened yet",
     ) -> None:
         """``ended`` says whether the line of the driver that was opened last is known to have gone.
 
-        ``changed`` is called whenever the device came or went. ``was_there`` False: its loss was told before.
+        ``changed`` is called whenever the device came or went. ``was_there`` False: its loss was told before, with
+        this ``reason``.
         """
         self.name = name
         self._opener = opener
         self._ended = ended
         self._recorder = recorder
         self._driver: Driver | None = None
-        self._reason = "not opened yet"
+        self._reason = reason
         self._was_there = was_there  # so that the first failure to open is told as a loss
         self._changed = changed
 

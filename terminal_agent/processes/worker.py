@@ -106,9 +106,16 @@ class Worker:
             lambda: self._ended("reader"),
             self._tell_parts,
             was_there=hello["reader"],
+            reason=hello["reader_lost"],
         )
         self._pad = Attached[PinPad](
-            "pad", self._open_pad, notes, lambda: self._ended("pad"), self._tell_parts, was_there=hello["pad"]
+            "pad",
+            self._open_pad,
+            notes,
+            lambda: self._ended("pad"),
+            self._tell_parts,
+            was_there=hello["pad"],
+            reason=hello["pad_lost"],
         )
         endpoint = profile.acquirer.endpoint()
         self._acquiring = Acquiring(

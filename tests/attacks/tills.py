@@ -15,8 +15,10 @@ from pathlib import Path
 from scripts.lib.stations import Station
 from tests.flows.memories import Process, held, processes
 from tests.flows.stage import TERMINAL, Stage
+from tests.flows.vault_stage import VaultStage
 from tests.secrets.planted import PAN
 from tests.secrets.scanner import Marked
+from tests.terminal_agent.wardens import STICK, Shop
 
 SOFT = Path(__file__).parent / "soft" / "terminal.py"
 ACCOUNT = (Marked.digits("PAN", PAN),)
@@ -40,15 +42,16 @@ class SoftStage(Stage):
 
 
 class TillTarget:
-    """One terminal that takes payments."""
+    """One terminal that takes payments. ``beside``: processes of it that the agent has not started."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *beside: Process) -> None:
         self.stage = stage
+        self._beside = beside
 
     @property
     def processes(self) -> list[Process]:
-        """The agent and whatever it has started."""
-        return processes(self.stage.stations["agent"].process.pid)
+        """The agent, whatever it has started, and what runs beside it."""
+        return [*processes(self.stage.stations["agent"].process.pid), *self._beside]
 
     async def pay(self) -> str:
         """A payment's outcome."""
@@ -97,9 +100,30 @@ class Debugger:
 
 
 @asynccontextmanager
-async def till(folder: Path, *, soft: bool = False) -> AsyncIterator[TillTarget]:
-    """A terminal for a ``with``."""
-    stage = SoftStage(folder) if soft else Stage(folder)
-    with stage:
+async def till(folder: Path) -> AsyncIterator[TillTarget]:
+    """A terminal with everything that it can have, for a ``with``: workers, a vault, a warden."""
+    (folder / "w").mkdir()
+    ports = Shop(folder / "w")
+    ports.plug("1-1", STICK)
+    with contextlib.closing(ports), VaultStage(folder, warden=folder / "w" / "sock") as stage:
+        await asyncio.to_thread(_open, ports, stage)
+        assert ports.process is not None
+        yield TillTarget(stage, Process("warden", ports.process.pid))
+
+
+def _open(ports: Shop, stage: VaultStage) -> None:
+    ports.start()
+    stage.load()
+    stage.reader()
+    stage.keypad()
+    stage.acquirer()
+    stage.broker()
+    stage.agent()
+
+
+@asynccontextmanager
+async def soft_till(folder: Path) -> AsyncIterator[TillTarget]:
+    """A terminal without workers, for a ``with``."""
+    with SoftStage(folder) as stage:
         await asyncio.to_thread(stage.everything)
         yield TillTarget(stage)

@@ -34,6 +34,7 @@ def test_the_banks_keys_are_the_test_keys_under_the_test_lmk() -> None:
         (keys.zone_pin, "ZPK", "001"),
         (keys.pin_verification, "PVK", "002"),
         (keys.card_master, "MK-AC", "109"),
+        (keys.data_bdk, "BDK-DATA", "009"),
     ):
         wrapped = lmk.wrap(ClearKey(test_key(name)), key_type(kind), KeyScheme.DOUBLE)
         assert text == "U" + wrapped.cryptogram.hex().upper()

@@ -59,8 +59,10 @@ server-name = "localhost"
 class Stage:
     """Start what a test needs; everything is stopped at its end, and what each process printed is kept on disk."""
 
-    def __init__(self, folder: Path, planted: PlantedProfiles | None = None) -> None:
+    def __init__(self, folder: Path, planted: PlantedProfiles | None = None, *, warden: Path | None = None) -> None:
+        """``warden``: the socket of one that runs beside the agent."""
         self.folder = folder
+        self.warden = warden
         self.planted = planted or planted_profiles()
         self.stations: dict[str, Station] = {}
         self.values: dict[str, Any] = {
@@ -158,7 +160,8 @@ class Stage:
     def profile(self) -> Path:
         """Write the terminal profile."""
         path = self.folder / "terminal.toml"
-        path.write_text(PROFILE.format(**self.values))
+        beside = f'warden = "{self.warden}"\n' if self.warden else ""
+        path.write_text(beside + PROFILE.format(**self.values))
         return path
 
     def agent(self) -> Station:

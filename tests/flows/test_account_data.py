@@ -6,6 +6,7 @@ The real processes, as root reads them. The same scan finds the account number i
 in a terminal that has no worker (tests/attacks/catalogue/a34_memory_scraping.py), so it would find it here.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from tests.flows.stage import Stage
 from tests.flows.vault_stage import VaultStage
 from tests.secrets.planted import PAN, PLANTED
 from tests.secrets.scanner import Marked, Scanner
+from tests.terminal_agent.wardens import STICK, Shop
 
 ALL = Scanner(PLANTED)
 ACCOUNT = (Marked.digits("PAN", PAN),)
@@ -150,8 +152,11 @@ def test_a_workers_fences_as_the_kernel_sees_them(stage: Stage) -> None:
     assert not [line for line in stage.stations["agent"].talk if "WARNING: fence" in line]
 
 
-def test_with_a_vault_neither_holds_what_is_the_others(tmp_path: Path) -> None:
-    with VaultStage(tmp_path) as stage:
+def test_with_a_vault_and_a_warden_nobody_holds_anything_and_no_file_does(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    ports = Shop(tmp_path / "w")
+    ports.plug("1-1", STICK)
+    with contextlib.closing(ports.start()), VaultStage(tmp_path, enciphers=True, warden=ports.folder / "sock") as stage:
         stage.load()
         stage.reader()
         stage.keypad()
@@ -160,8 +165,14 @@ def test_with_a_vault_neither_holds_what_is_the_others(tmp_path: Path) -> None:
         used = worker(stage)
         assert stage.pay()["outcome"] == "approved"
         worker(stage, other_than=used.pid)
-        assert {one.name for one in of(stage)} == {"agent", "source", "vault", "worker"}
-        for process in of(stage):
+        assert ports.process is not None
+        everybody = [*of(stage), Process("warden", ports.process.pid)]
+        assert {one.name for one in everybody} == {"agent", "source", "vault", "warden", "worker"}
+        for process in everybody:
             assert held(process.memory()) == [], process.name
             assert process.status("VmSwap") == "0 kB"
+            assert process.limit("Max core file size") == "0", process.name
         assert json.loads(stage.run("status").stdout)["parts"]["pad"]["up"]
+        for folder in ("state", "vault", "elsewhere", "w"):
+            for path in filter(Path.is_file, (tmp_path / folder).rglob("*")):
+                assert ALL.scan(path.read_bytes()) == [], path.name

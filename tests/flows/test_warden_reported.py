@@ -14,19 +14,6 @@ from tests.flows.stage import TERMINAL, Stage
 from tests.terminal_agent.wardens import STICK, Shop, until
 
 
-class WithWarden(Stage):
-    """A stage whose agent listens to a warden."""
-
-    def __init__(self, folder: Path, socket: Path) -> None:
-        super().__init__(folder)
-        self._socket = socket
-
-    def profile(self) -> Path:
-        path = super().profile()
-        path.write_text(f'warden = "{self._socket}"\n{path.read_text()}')
-        return path
-
-
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     (tmp_path / "w").mkdir()
@@ -44,7 +31,7 @@ def test_a_refusal_is_an_event_of_the_agent_and_the_chain_is_anchored(shop: Shop
     shop.plug("1-1", STICK)
     shop.start()
     until(lambda: shop.verdicts("1-1"))
-    with WithWarden(tmp_path, shop.folder / "sock") as stage:
+    with Stage(tmp_path, warden=shop.folder / "sock") as stage:
         agent = stage.agent()
         blocked = until(lambda: [one for one in of(agent, "usb.blocked") if one["port"] == "1-1"])
         assert [(one["rule"], one["device"]) for one in blocked] == [("implicit", "0781:5567 Cruzer")]

@@ -32,8 +32,10 @@ def initial(name: str, ksn: str) -> bytes:
 class VaultStage(Stage):
     """A terminal with a vault: in place of a PIN pad, or ``beside`` one; ``enciphers``: account data as well."""
 
-    def __init__(self, folder: Path, *, beside: bool = False, enciphers: bool = False) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: Path, *, beside: bool = False, enciphers: bool = False, warden: Path | None = None
+    ) -> None:
+        super().__init__(folder, warden=warden)
         self.beside = beside
         self.enciphers = enciphers
 

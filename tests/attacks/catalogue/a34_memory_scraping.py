@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A34: a program with root's rights on the terminal reads account numbers out of the memory of payment software."""
 
-from functools import partial
-
 from tests.attacks.harness import Attack, Case
-from tests.attacks.tills import Debugger, TillTarget, till
+from tests.attacks.tills import Debugger, TillTarget, soft_till, till
 
 PAYS = ("worker", "agent")  # which process makes payments: a worker where there is one
 
 
 async def look_on_as_a_debugger(target: TillTarget) -> bool:
-    """Attach to the process that makes the payment, let a customer pay, and read everybody's memory afterwards."""
+    """Attach to the process that makes the payment, let a customer pay, and read everybody's memory afterwards.
+
+    Everybody is agent, source of workers and worker, and with them, where they are, vault and warden.
+    """
     named = {process.name: process.pid for process in target.processes}
     with Debugger(next(named[name] for name in PAYS if name in named)):
         await target.pay()
@@ -31,7 +32,7 @@ ATTACK = Attack(
     cases=(
         Case(
             "debugger at the payment's process",
-            soft=partial(till, soft=True),
+            soft=soft_till,
             hardened=till,
             strike=look_on_as_a_debugger,
             alert="payment.alert",

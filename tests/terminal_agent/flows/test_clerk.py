@@ -48,8 +48,12 @@ class Agency:
         self.recorder = Recorder(self.log, self.outbox, self.clock, lambda text: None)
         self.books = Books(self.journal, self.recorder, self.clock, lambda text: None)
         self.books.open()
-        numbers = UnpredictableNumbers(lambda octets: bytes(octets))
-        self.clerk = Clerk(self.journal, self.books, self.recorder, self.clock, numbers, FallbackGuard())
+        self._watched = UnpredictableNumbers(lambda octets: bytes(octets)), FallbackGuard()
+        self.clerk = self.another_clerk()
+
+    def another_clerk(self) -> Clerk:
+        """For another worker of the same agent."""
+        return Clerk(self.journal, self.books, self.recorder, self.clock, *self._watched)
 
     def give(self) -> str:
         identifier = self.books.begin(4200, BY_ALPHA["EUR"])
