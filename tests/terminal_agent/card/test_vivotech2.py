@@ -4,6 +4,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from device_profiles import catalog
 from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
 from protocols.serial.vivotech2 import Frame, request_octets
+from protocols.serial.vivotech2_display import LcdMessage
 from protocols.serial.vivotech2_messages import Polling, SetPolling, request_frame
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent
 from terminal_agent.card.serial import open_reader
@@ -50,6 +52,25 @@ def test_two_payments(carriage: Carriage) -> None:
             assert not twin.lit
         assert card.commands == [SELECT, SELECT]
         await reader.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("lcd", [True, False])
+def test_its_display_leads_the_person(lcd: bool) -> None:
+    """In the reader's own words, where the profile says that it has a display."""
+    profile = dataclasses.replace(PROFILE, vivotech2=dataclasses.replace(PROFILE.vivotech2, lcd=lcd))
+
+    async def main() -> None:
+        twin = Vivotech2ReaderTwin(hand()[0])
+        reader = await open_reader(profile, TwinLine(twin))
+        assert await reader.wait_for_card(5.0) is not None
+        during = list(twin.shown)
+        await reader.release()
+        led = [LcdMessage.WELCOME, LcdMessage.PRESENT_CARD]
+        assert during == (led if lcd else led[:1])
+        assert twin.shown == ([*led, LcdMessage.WELCOME] if lcd else led[:1])
+        assert not twin.lit
 
     run(main())
 
