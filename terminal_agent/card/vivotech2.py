@@ -39,12 +39,18 @@ from protocols.serial.vivotech2_messages import (
     request_frame,
     status_words,
 )
-from terminal_agent.card.port import CardError, CardLost, CardPresence, ReaderAbsent, Trace
+from terminal_agent.card.port import (
+    CHECK_THE_READER,
+    IS_IT_THIS,
+    CardError,
+    CardLost,
+    CardPresence,
+    ReaderAbsent,
+    Trace,
+)
 from terminal_agent.line.hearing import Hearing
 from terminal_agent.line.port import Line
 
-CHECK_THE_READER = "check the reader's cable, power and line settings"
-IS_IT_THIS = "is this the reader of the profile?"
 SHORTEST_POLL_S = 0.02
 _GONE = frozenset((Status.TIMEOUT, Status.FAILED))
 
