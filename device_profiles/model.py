@@ -159,6 +159,8 @@ class Vivotech2Settings:
     """Short beeps when a card was found; 0 for none."""
     leds: bool = False
     """Whether all its lights go on while a card is being read."""
+    lcd: bool = False
+    """Whether it has a display, for its own messages: present card, try again, welcome."""
     crc_high_first: tuple[int, ...] = tuple(sorted(HIGH_FIRST))
     """Commands whose requests carry the CRC high octet first."""
 

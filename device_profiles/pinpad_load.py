@@ -16,6 +16,7 @@ from tillguard.settings import load
 from tillguard.voice import Fault
 
 KEY_OCTETS = 16
+LONGEST_SERIAL = 32
 SEED_OCTETS = 32  # RFC 8032, 5.1.5
 OFFICERS = 2
 PASSWORD_DIGITS = range(7, 13)
@@ -81,9 +82,9 @@ class LoadData:
     """Seed of the Ed25519 key with which an ABECS pad signs; empty: it has none."""
 
     def __post_init__(self) -> None:
-        if not self.serial.isalnum():
-            raise ValueError("serial must be letters and digits")
-        if not all(len(one.slot) in (1, 2) and one.slot.isalnum() for one in self.master_keys):
+        if not (_is_plain(self.serial) and len(self.serial) <= LONGEST_SERIAL):
+            raise ValueError(f"serial must be up to {LONGEST_SERIAL} letters and digits")
+        if not all(len(one.slot) in (1, 2) and _is_plain(one.slot) for one in self.master_keys):
             raise ValueError("a slot is one or two letters or digits")
         if len({one.slot for one in self.master_keys}) != len(self.master_keys):
             raise ValueError("a slot holds one key")
@@ -127,6 +128,10 @@ def load_pinpad(name_or_path: str) -> PinpadLoad:
         data.test_passwords,
         _key(data.test_identity_key, path, SEED_OCTETS) if data.test_identity_key else None,
     )
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isalnum()
 
 
 def _is_password(digits: str) -> bool:

@@ -16,6 +16,7 @@ from device_profiles.twins.card import CardTorn
 from device_profiles.twins.reader import Hand
 from protocols.errors import DecodeError
 from protocols.serial.vivotech2 import HIGH_FIRST, LONGEST_DATA, Frame, FrameFramer
+from protocols.serial.vivotech2_display import POWER_LED, LcdMessage, ShowMessage
 from protocols.serial.vivotech2_messages import (
     ALL_LEDS,
     LEDS,
@@ -61,6 +62,8 @@ class Vivotech2ReaderTwin:
     def __init__(self, hand: Hand | None, high_first: Collection[int] = HIGH_FIRST) -> None:
         self.lit: set[int] = set()
         self.beeps = 0
+        self.shown = [LcdMessage.WELCOME]
+        """What its display has shown, in order."""
         self._hand = hand
         self._framer = FrameFramer(high_first)
         self._waiting: deque[Frame] = deque()
@@ -154,12 +157,25 @@ class Vivotech2ReaderTwin:
             case Exchange(apdu):
                 return self._exchanged(request, apdu)
             case SetLed(led, on):
-                changed = set(LEDS) - {ALL_LEDS} if led == ALL_LEDS else {led}
-                self.lit = self.lit | changed if on else self.lit - changed
+                self._light(led, on)
                 return _said(request)
             case Beep(times):
                 self.beeps += times
                 return _said(request)
+            case ShowMessage() if self._through:
+                return _said(request, Status.COMMAND_NOT_ALLOWED)
+            case ShowMessage(message, beeps, led, on):
+                if message is not LcdMessage.NONE:
+                    self.shown.append(message)
+                self.beeps += beeps
+                self._light(led, on)
+                return _said(request)
+
+    def _light(self, led: int, on: bool) -> None:
+        changed = set(LEDS) - {ALL_LEDS} if led == ALL_LEDS else {led}
+        if not self._through:
+            changed -= {POWER_LED}
+        self.lit = self.lit | changed if on else self.lit - changed
 
     def _await_card(self, now: float) -> None:
         if not self._present and self._hand is not None and self._arrival is None:

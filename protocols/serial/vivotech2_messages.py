@@ -16,6 +16,7 @@ from protocols.emv.redaction import redacted_command, redacted_response
 from protocols.errors import DecodeError, EncodeError
 from protocols.serial.framer import Damaged
 from protocols.serial.vivotech2 import LONGEST_DATA, Event, Frame
+from protocols.serial.vivotech2_display import MESSAGES, SHORT_BEEPS, LcdMessage, ShowMessage, message_words
 
 POLL_STEP_S = 0.01
 LONGEST_POLL_S = 255.0
@@ -198,7 +199,7 @@ class Beep:
         return bytes((self.times,))
 
 
-Request = Ping | GetVersion | SetPolling | PassThrough | PollForToken | Exchange | SetLed | Beep
+Request = Ping | GetVersion | SetPolling | PassThrough | PollForToken | Exchange | SetLed | Beep | ShowMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +324,13 @@ def _beep(data: bytes) -> Request:
     return Beep(times)
 
 
+def _show_message(data: bytes) -> Request:
+    message, beeps, led, status = _parameter(data, 4)
+    if message not in MESSAGES or beeps not in SHORT_BEEPS or led not in LEDS:
+        raise RefusedError("a message, 0 to 4 beeps and a LED expected", Status.PARAMETER_NOT_SUPPORTED)
+    return ShowMessage(LcdMessage(message), beeps, led, _flag(status))
+
+
 _REQUESTS: dict[tuple[int, int], Callable[[bytes], Request]] = {
     Ping.name: _ping,
     GetVersion.name: _get_version,
@@ -332,6 +340,7 @@ _REQUESTS: dict[tuple[int, int], Callable[[bytes], Request]] = {
     Exchange.name: _exchange,
     SetLed.name: _set_led,
     Beep.name: _beep,
+    ShowMessage.name: _show_message,
 }
 _REQUEST_WORDS: dict[tuple[int, int], Callable[[bytes], str]] = {
     Ping.name: lambda _: "ping",
@@ -341,6 +350,7 @@ _REQUEST_WORDS: dict[tuple[int, int], Callable[[bytes], str]] = {
     PollForToken.name: lambda _: "poll for a card",
     SetLed.name: lambda data: f"LED {data.hex()}" if len(data) == 2 else "LED",
     Beep.name: lambda data: f"beep {data.hex()}" if len(data) == 1 else "beep",
+    ShowMessage.name: message_words,
 }
 
 

@@ -11,6 +11,9 @@ from terminal_agent.errors import AgentError
 
 T = TypeVar("T")
 
+CHECK_THE_READER = "check the reader's cable, power and line settings"
+IS_IT_THIS = "is this the reader of the profile?"
+
 Trace = Callable[[str, str, str], None]
 """Takes the wire, ``>`` to the device or ``<`` from it, and what went over it in words that are already redacted."""
 

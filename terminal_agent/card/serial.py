@@ -40,7 +40,16 @@ from protocols.serial.pn532_messages import (
     command_frame,
     status_words,
 )
-from terminal_agent.card.port import CardError, CardLost, CardPresence, CardReader, ReaderAbsent, Trace
+from terminal_agent.card.port import (
+    CHECK_THE_READER,
+    IS_IT_THIS,
+    CardError,
+    CardLost,
+    CardPresence,
+    CardReader,
+    ReaderAbsent,
+    Trace,
+)
 from terminal_agent.card.vivotech2 import Vivotech2Reader
 from terminal_agent.line.hearing import Hearing
 from terminal_agent.line.port import Line
@@ -49,7 +58,6 @@ MOST_PIECES = 1024  # a card that gives a response octet by octet only wants to 
 LARGEST_RESPONSE = 65_538  # ISO/IEC 7816-4:2020, 5.1: 65,536 octets of data and the status
 _KINDS = ((Modulation.TYPE_A_106, b""), (Modulation.TYPE_B_106, b"\x00"))
 """Looked for in turns (EMV Contactless Book D 2.6, 9.2); AFI 00 asks for any family (ISO/IEC 14443-3:2018, 7.7.3)."""
-CHECK_THE_READER = "check the reader's cable, power and line settings"
 
 
 async def open_reader(profile: ReaderProfile, line: Line, trace: Trace | None = None) -> CardReader:
@@ -213,7 +221,7 @@ class Pn532Reader:
         deadline = self._hearing.now() + patience
         while (event := await self._hearing.event(deadline)) is not None:
             if event is Signal.SYNTAX_ERROR:
-                raise CardError("the reader does not know the command", "is this the reader of the profile?")
+                raise CardError("the reader does not know the command", IS_IT_THIS)
             if isinstance(event, Frame) and _answers(event, frame):
                 self._told("<", event, continued)
                 return _decoded(event)
@@ -243,7 +251,7 @@ def _decoded(event: Frame) -> Reply:
     try:
         return decode_reply(event)
     except DecodeError as fault:
-        raise CardError(f"the reader's reply cannot be read: {fault}", "is this the reader of the profile?") from None
+        raise CardError(f"the reader's reply cannot be read: {fault}", IS_IT_THIS) from None
 
 
 def _identity(target: Target) -> str:

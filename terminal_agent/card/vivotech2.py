@@ -15,6 +15,7 @@ from device_profiles.model import ReaderProfile
 from protocols.errors import DecodeError
 from protocols.serial.framer import Damaged
 from protocols.serial.vivotech2 import Event, Frame, FrameFramer, request_octets
+from protocols.serial.vivotech2_display import LcdMessage, ShowMessage
 from protocols.serial.vivotech2_messages import (
     ALL_LEDS,
     SPEAKS_ISO_DEP,
@@ -38,12 +39,18 @@ from protocols.serial.vivotech2_messages import (
     request_frame,
     status_words,
 )
-from terminal_agent.card.port import CardError, CardLost, CardPresence, ReaderAbsent, Trace
+from terminal_agent.card.port import (
+    CHECK_THE_READER,
+    IS_IT_THIS,
+    CardError,
+    CardLost,
+    CardPresence,
+    ReaderAbsent,
+    Trace,
+)
 from terminal_agent.line.hearing import Hearing
 from terminal_agent.line.port import Line
 
-CHECK_THE_READER = "check the reader's cable, power and line settings"
-IS_IT_THIS = "is this the reader of the profile?"
 SHORTEST_POLL_S = 0.02
 _GONE = frozenset((Status.TIMEOUT, Status.FAILED))
 
@@ -79,6 +86,7 @@ class Vivotech2Reader:
             deadline = self._hearing.now() + timeout_s
             while (left := deadline - self._hearing.now()) > SHORTEST_POLL_S:
                 if not self._through:
+                    await self._show(LcdMessage.PRESENT_CARD)
                     await self._ask(PassThrough(True))
                     self._through = True
                 token = await self._polled(min(left, self._settings.poll_s))
@@ -88,7 +96,7 @@ class Vivotech2Reader:
                     return CardPresence("contactless", _identity(token))
                 if token.kind is not CardType.NONE:
                     # A card of another sort lies there: without the field it can be looked for anew.
-                    await self._leave()
+                    await self._leave(LcdMessage.TRY_AGAIN)
                     await asyncio.sleep(min(self._settings.again_s, max(deadline - self._hearing.now(), 0.0)))
             return None
 
@@ -109,17 +117,23 @@ class Vivotech2Reader:
         """See :class:`terminal_agent.card.port.CardReader`."""
         async with self._lock:
             self._activated = False
-            await self._leave()
+            await self._leave(LcdMessage.WELCOME)
 
     async def close(self) -> None:
         """See :class:`terminal_agent.card.port.CardReader`."""
         await self._line.close()
 
-    async def _leave(self) -> None:
+    async def _leave(self, shown: LcdMessage) -> None:
         if self._through and self._settings.leds:
             await self._ask(SetLed(ALL_LEDS, False))
         self._through = False
         await self._ask(PassThrough(False))
+        await self._show(shown)
+
+    async def _show(self, message: LcdMessage) -> None:
+        """On its display, if it has one; outside of pass-through mode, where the display is the reader's."""
+        if self._settings.lcd:
+            await self._ask(ShowMessage(message))
 
     async def _polled(self, seconds: float) -> Token:
         """What one search found; a reply that came damaged found nothing, and the ping before the next tells why."""

@@ -169,6 +169,10 @@ class Rfc2217Line:
         self._line.write(self._client.hello())
         while not self._client.settled:
             self._early += await self._heard()
+            if len(self._early) > HELD_OCTETS:
+                raise LineError(
+                    f"{self.name}: the server sends on and on, and sets no port", "is it an RFC 2217 server?"
+                )
             if self._client.refused:
                 raise LineError(f"{self.name}: {self._client.refused}", "correct [line] in the device's profile")
 

@@ -52,6 +52,7 @@ from protocols.serial.abecs_turns import Exchange, Limits, State
 from terminal_agent.line.hearing import Hearing
 from terminal_agent.line.port import Line
 from terminal_agent.pad.abecs_session import LineAltered, Session, altered
+from terminal_agent.pad.exchange import Exchanges
 from terminal_agent.pad.port import (
     PadAbsent,
     PadError,
@@ -67,7 +68,6 @@ T = TypeVar("T")
 LINE_CHARACTERS = 16
 ANY_IDENTITY = "*"
 _ENDING = (State.CANCELLING, State.EXPIRING)
-CHECK_THE_PAD = "check the pad's cable, power and line settings"
 IS_IT_THIS = "does the profile fit this pad?"
 
 
@@ -96,8 +96,7 @@ class AbecsPad:
         self._trace = trace
         self._hearing: Hearing[Event] = Hearing(line, PacketFramer(), profile.abecs.octet_s, PadAbsent, self._heard)
         self._lock = asyncio.Lock()
-        self._exchange: Exchange | None = None
-        self._unsettled = True
+        self._exchanges = Exchanges(line.name, self._hearing, self._put, bytes((Control.CAN,)))
 
     async def start(self) -> None:
         """End what the pad was doing, open a session and ask who it is."""
@@ -224,15 +223,13 @@ class AbecsPad:
 
     async def cancel(self) -> None:
         """See :class:`terminal_agent.pad.port.PinPad`."""
-        if self._exchange is not None:
-            self._put(self._exchange.cancel(self._hearing.now()))
-            self._hearing.reschedule(self._exchange.deadline)
+        self._exchanges.cancel()
         async with self._lock:
             return
 
     async def close(self) -> None:
         """See :class:`terminal_agent.pad.port.PinPad`. Ends the session where the pad still listens."""
-        if not self._line.ended and not self._lock.locked() and not self._unsettled:
+        if not self._line.ended and not self._lock.locked() and not self._exchanges.unsettled:
             with contextlib.suppress(PadAbsent):
                 self._put(self._session.outgoing(close().packet()).encode())
         self._session.forget()
@@ -267,40 +264,24 @@ class AbecsPad:
 
     async def _run(self, command: Command, start: State, person_s: float = 0.0) -> Exchange:
         """One command to its end, after an earlier one that was broken off has been ended at the pad."""
-        if self._unsettled:
+        if self._exchanges.unsettled:
             await self._drive(State.CANCELLING, b"", "")
-            self._unsettled = False
         packet = command.packet() if command.name == OPEN.name else self._session.outgoing(command.packet())
         return await self._drive(start, packet.encode(), command.name, person_s)
 
     async def _drive(self, start: State, packet: bytes, name: str, person_s: float = 0.0) -> Exchange:
         settings = self._settings
-        now = self._hearing.now
-        self._hearing.clear()
         limits = Limits(settings.ack_s, settings.reply_s, settings.sends)
-        exchange = Exchange(start, packet, name, limits, now(), person_s)
-        self._exchange = exchange
-        try:
-            self._put(exchange.outgoing)
-            while not exchange.over:
-                event = await self._hearing.event(exchange.deadline)
-                if isinstance(event, Packet) and exchange.state not in _ENDING:
-                    event = self._session.incoming(event)
-                    self._noticed(event)
-                self._put(exchange.hear(event, now()) if event is not None else exchange.silence(now()))
-        except (asyncio.CancelledError, LineAltered):
-            # Nobody will wait for the answer: tell the pad now, hear it when the next command begins.
-            self._unsettled = True
-            with contextlib.suppress(PadAbsent):
-                self._put(bytes((Control.CAN,)))
-            raise
-        finally:
-            self._exchange = None
-        self._unsettled = exchange.state in (State.SILENT, State.GARBLED)
-        if exchange.state is State.SILENT:
-            raise PadAbsent(f"{self._line.name}: the pad does not answer", CHECK_THE_PAD)
-        if exchange.state is State.GARBLED:
-            raise PadAbsent(f"{self._line.name}: the pad cannot be understood, or does not understand", CHECK_THE_PAD)
+        exchange = Exchange(start, packet, name, limits, self._hearing.now(), person_s)
+
+        def read(event: Event) -> Event:
+            if not isinstance(event, Packet) or exchange.state in _ENDING:
+                return event
+            clear = self._session.incoming(event)
+            self._noticed(clear)
+            return clear
+
+        await self._exchanges.drive(exchange, read)
         return exchange
 
     def _noticed(self, packet: Packet) -> None:
@@ -311,7 +292,8 @@ class AbecsPad:
             self.notice(decode_notification(decode_response(packet)))
 
     def _heard(self, event: Event) -> None:
-        self._told("<", redacted_response(self._readable(event)))
+        if self._trace is not None:
+            self._trace("pad", "<", redacted_response(self._readable(event)))
 
     def _readable(self, event: Event) -> Event:
         """The same in clear, for the trace."""
@@ -324,12 +306,8 @@ class AbecsPad:
             return
         if self._trace is not None:
             for event in PacketFramer().feed(octets):
-                self._told(">", redacted_command(self._readable(event)))
+                self._trace("pad", ">", redacted_command(self._readable(event)))
         self._hearing.put(octets)
-
-    def _told(self, direction: str, words: str) -> None:
-        if self._trace is not None:
-            self._trace("pad", direction, words)
 
 
 def _decoded(decode: Callable[[], T]) -> T:

@@ -9,7 +9,6 @@ PIN that nobody waits for.
 """
 
 import asyncio
-import contextlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -55,6 +54,7 @@ from protocols.serial.ipp_keys import (
 from protocols.serial.turns import Exchange, Limits, State
 from terminal_agent.line.hearing import Hearing
 from terminal_agent.line.port import Line
+from terminal_agent.pad.exchange import Exchanges
 from terminal_agent.pad.port import (
     TAMPERED,
     PadAbsent,
@@ -70,7 +70,6 @@ from terminal_agent.pad.port import (
 
 MAC_BLOCK = 8
 LONGEST_TIME_UNITS = 9
-CHECK_THE_PAD = "check the pad's cable, power and line settings"
 _AMOUNT = re.compile(r"(?:[A-Z]{3} )?[0-9][0-9.,]*")
 
 
@@ -97,8 +96,7 @@ class IppPad:
         framer = PacketFramer(profile.dialect.longest_packet)
         self._hearing: Hearing[Event] = Hearing(line, framer, profile.timers.octet_s, PadAbsent, self._heard)
         self._lock = asyncio.Lock()
-        self._exchange: Exchange | None = None
-        self._unsettled = True
+        self._exchanges = Exchanges(line.name, self._hearing, self._put, encode(Cancel(), profile.dialect).encode())
 
     async def start(self) -> None:
         """End whatever the pad was doing for someone before us, and ask who it is."""
@@ -218,9 +216,7 @@ class IppPad:
 
     async def cancel(self) -> None:
         """See :class:`terminal_agent.pad.port.PinPad`."""
-        if self._exchange is not None:
-            self._put(self._exchange.cancel(self._hearing.now()))
-            self._hearing.reschedule(self._exchange.deadline)
+        self._exchanges.cancel()
         async with self._lock:
             return
 
@@ -281,47 +277,25 @@ class IppPad:
         reply_s: float | None = None,
     ) -> Exchange:
         """One exchange to its end, after an earlier one that was broken off has been ended at the pad."""
-        if self._unsettled:
+        if self._exchanges.unsettled:
             await self._drive(State.CANCELLING, Cancel(), set(), None)
-            self._unsettled = False
         try:
             return await self._drive(start, message, expects or set(), reply_s)
         except EncodeError as fault:
             raise PadError(f"the pad cannot be asked that: {fault}") from None
 
     async def _drive(self, start: State, message: Message, expects: set[str], reply_s: float | None) -> Exchange:
-        timers = self._timers
-        cancel = encode(Cancel(), self._dialect).encode()
-        now = self._hearing.now
-        self._hearing.clear()
+        timers, dialect = self._timers, self._dialect
         exchange = Exchange(
             start,
-            encode(message, self._dialect).encode(),
-            cancel=cancel,
+            encode(message, dialect).encode(),
+            cancel=encode(Cancel(), dialect).encode(),
             limits=Limits(timers.ack_s, reply_s or timers.reply_s, timers.close_s, timers.naks),
-            now=now(),
+            now=self._hearing.now(),
             expects=expects,
-            closing=set(self._dialect.closing_eot),
+            closing=set(dialect.closing_eot),
         )
-        self._exchange = exchange
-        try:
-            self._put(exchange.outgoing)
-            while not exchange.over:
-                event = await self._hearing.event(exchange.deadline)
-                self._put(exchange.hear(event, now()) if event is not None else exchange.silence(now()))
-        except asyncio.CancelledError:
-            # Nobody will wait for the answer: tell the pad now, hear it when the next exchange begins.
-            self._unsettled = True
-            with contextlib.suppress(PadAbsent):
-                self._put(cancel)
-            raise
-        finally:
-            self._exchange = None
-        self._unsettled = exchange.state in (State.SILENT, State.GARBLED)
-        if exchange.state is State.SILENT:
-            raise PadAbsent(f"{self._line.name}: the pad does not answer", CHECK_THE_PAD)
-        if exchange.state is State.GARBLED:
-            raise PadAbsent(f"{self._line.name}: the pad cannot be understood, or does not understand", CHECK_THE_PAD)
+        await self._exchanges.drive(exchange)
         return exchange
 
     def _heard(self, event: Event) -> None:

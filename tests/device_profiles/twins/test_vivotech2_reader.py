@@ -10,6 +10,7 @@ import pytest
 
 from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
 from protocols.serial.vivotech2 import Frame, FrameFramer, request_octets
+from protocols.serial.vivotech2_display import LcdMessage, ShowMessage
 from protocols.serial.vivotech2_messages import (
     Beep,
     CardType,
@@ -86,6 +87,16 @@ def test_lights_and_sounds() -> None:
     asked(twin, PassThrough(True), SetLed(255, True), SetLed(2, False), Beep(3))
     assert twin.lit == {0, 1, 3}
     assert twin.beeps == 3
+
+
+def test_messages_are_shown_outside_of_pass_through_mode() -> None:
+    twin = Vivotech2ReaderTwin(None)
+    show = ShowMessage(LcdMessage.PRESENT_CARD, 2, 255, True)
+    assert [one.detail for one in asked(twin, show, ShowMessage(LcdMessage.NONE))] == [Status.OK] * 2
+    assert twin.shown == [LcdMessage.WELCOME, LcdMessage.PRESENT_CARD]
+    assert (twin.beeps, twin.lit) == (2, {1, 2, 3})
+    assert asked(twin, PassThrough(True), show)[1].detail == Status.COMMAND_NOT_ALLOWED
+    assert twin.shown[-1] is LcdMessage.PRESENT_CARD
 
 
 def test_damaged_and_unknown_requests() -> None:

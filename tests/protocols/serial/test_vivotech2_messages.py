@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protocols.errors import DecodeError, EncodeError
 from protocols.serial.framer import Damaged
 from protocols.serial.vivotech2 import Frame
+from protocols.serial.vivotech2_display import LcdMessage, ShowMessage
 from protocols.serial.vivotech2_messages import (
     Beep,
     CardType,
@@ -48,6 +49,8 @@ REQUESTS: list[Request] = [
     SetLed(3, True),
     SetLed(255, False),
     Beep(4),
+    ShowMessage(LcdMessage.PRESENT_CARD),
+    ShowMessage(LcdMessage.NONE, 4, 255, False),
 ]
 
 
@@ -147,3 +150,18 @@ def test_words_of_a_trace() -> None:
     assert "99999900" not in redacted_reply(Frame(0x2C, 0, record), to=Exchange.name)
     assert redacted_reply(Frame(0x2C, 0, record)) == "2C success, 20 octets"
     assert redacted_request(Frame(0x77, 0x01, b"4000009999990016")) == "77-01, 16 octets"
+
+
+@pytest.mark.parametrize("data", ["06000001", "01050001", "01000401", "01000002"])
+def test_a_message_that_no_display_knows_is_refused(data: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        decode_request(Frame(0x01, 0x02, bytes.fromhex(data)))
+    assert refused.value.status in (Status.PARAMETER_NOT_SUPPORTED, Status.INCORRECT_PARAMETER)
+    with pytest.raises(EncodeError):
+        ShowMessage(LcdMessage.WAIT, beeps=5).data()
+
+
+def test_a_message_is_told_by_its_name() -> None:
+    assert redacted_request(request_frame(ShowMessage(LcdMessage.TRY_AGAIN))) == "display TRY_AGAIN"
+    assert redacted_request(Frame(0x01, 0x02, bytes.fromhex("77000001"))) == "display message 77"
+    assert redacted_request(Frame(0x01, 0x02, b"")) == "display"

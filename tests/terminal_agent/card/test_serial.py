@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Invariant: an APDU reaches the card at most once, and its answer arrives unchanged or the card is reported lost."""
 
-import asyncio
-import contextlib
 from typing import Any
 
 import pytest
@@ -14,8 +12,8 @@ from protocols.serial.pn532 import Signal
 from protocols.serial.pn532_messages import DataExchanged
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent
 from terminal_agent.card.serial import Pn532Reader, open_reader
-from tests.device_profiles.twins.hands import EchoCard, EchoCardB, hand
-from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, Spoil, TwinLine, flip, lose
+from tests.device_profiles.twins.hands import EchoCardB, hand
+from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, TwinLine
 from tests.virtual_time import run
 
 PROFILE = catalog.reader("pn532")
@@ -27,26 +25,6 @@ async def opened(line: TwinLine) -> Pn532Reader:
     driver = await open_reader(PROFILE, line)
     assert isinstance(driver, Pn532Reader)
     return driver
-
-
-@CARRIAGES
-def test_two_payments(carriage: Carriage) -> None:
-    async def main() -> None:
-        person, card = hand()
-        reader = await opened(TwinLine(ReaderTwin(person), carriage))
-        assert reader.firmware == "PN532 firmware 1.6"
-        for _ in range(2):
-            presence = await reader.wait_for_card(5.0)
-            assert presence is not None
-            assert presence.interface == "contactless"
-            assert "08112233" not in presence.identity
-            assert await reader.transmit(SELECT) == SELECT + b"\x90\x00"
-            await reader.release()
-            assert card.powered == 0
-        assert card.commands == [SELECT, SELECT]
-        await reader.close()
-
-    run(main())
 
 
 @CARRIAGES
@@ -64,41 +42,6 @@ def test_long_commands_and_responses_are_chained(size: int, carriage: Carriage) 
     run(main())
 
 
-@pytest.mark.parametrize("somebody", [True, False])
-def test_nobody_came(somebody: bool) -> None:
-    async def main() -> None:
-        person, _ = hand(after_s=60.0)
-        reader = await opened(TwinLine(ReaderTwin(person if somebody else None)))
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        assert await reader.wait_for_card(3.0) is None
-        assert loop.time() - started == pytest.approx(3.0)
-        with pytest.raises(CardLost):
-            await reader.transmit(SELECT)
-        await reader.release()
-
-    run(main())
-
-
-def test_a_late_card_is_found() -> None:
-    async def main() -> None:
-        person, _ = hand(after_s=9.0)
-        reader = await opened(TwinLine(ReaderTwin(person)))
-        assert await reader.wait_for_card(10.0) is not None
-
-    run(main())
-
-
-def test_a_card_without_iso_dep_is_not_a_payment_card() -> None:
-    async def main() -> None:
-        person, card = hand(sak=0x08)
-        reader = await opened(TwinLine(ReaderTwin(person)))
-        assert await reader.wait_for_card(1.0) is None
-        assert card.commands == []
-
-    run(main())
-
-
 @CARRIAGES
 def test_a_card_of_type_b_is_found_and_paid_with(carriage: Carriage) -> None:
     async def main() -> None:
@@ -112,102 +55,6 @@ def test_a_card_of_type_b_is_found_and_paid_with(carriage: Carriage) -> None:
         assert card.powered == 0
 
     run(main())
-
-
-def test_a_torn_card_is_lost_and_the_next_tap_works() -> None:
-    async def main() -> None:
-        person, _ = hand(torn_at=1)
-        reader = await opened(TwinLine(ReaderTwin(person)))
-        await reader.wait_for_card(5.0)
-        await reader.transmit(SELECT)
-        with pytest.raises(CardLost, match="did not answer in time") as caught:
-            await reader.transmit(SELECT)
-        assert caught.value.hint
-        with pytest.raises(CardLost):
-            await reader.transmit(SELECT)
-        await reader.release()
-        assert await reader.wait_for_card(5.0) is not None
-        assert await reader.transmit(SELECT)
-
-    run(main())
-
-
-@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.5, 2.0])
-def test_a_task_that_is_cancelled_leaves_a_reader_that_works(after_s: float) -> None:
-    async def main() -> None:
-        person, _ = hand(after_s=4.0)
-        reader = await opened(TwinLine(ReaderTwin(person), DELAYED))
-        waiting = asyncio.create_task(reader.wait_for_card(60.0))
-        await asyncio.sleep(after_s)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert await reader.wait_for_card(60.0) is not None
-        assert await reader.transmit(SELECT) == SELECT + b"\x90\x00"
-
-    run(main())
-
-
-@pytest.mark.parametrize("at", range(0, 150, 7))
-def test_a_cable_pulled_at_any_moment(at: int) -> None:
-    async def main() -> None:
-        person, _ = hand()
-        line = TwinLine(ReaderTwin(person))
-
-        def spoil(direction: str, place: int, octet: int) -> int:
-            if place == at and direction == "<":
-                asyncio.get_running_loop().call_soon(line.unplug)
-            return octet
-
-        line.carriage = Carriage(cut=1, delay_s=0.001, spoil=spoil)
-        with contextlib.suppress(ReaderAbsent):
-            reader = await opened(line)
-            await reader.wait_for_card(5.0)
-            assert await reader.transmit(SELECT) == SELECT + b"\x90\x00"
-            await reader.release()
-            await reader.close()
-        assert not line.plugged
-
-    run(main())
-
-
-def session(spoil: Spoil | None = None) -> tuple[bytes | CardError, EchoCard, TwinLine]:
-    """One tap and one APDU over a line that is spoiled only after the reader was opened."""
-
-    async def main() -> tuple[bytes | CardError, EchoCard, TwinLine]:
-        person, card = hand()
-        line = TwinLine(ReaderTwin(person))
-        reader = await opened(line)
-        line.carriage = Carriage(spoil=spoil)
-        line._counts = {">": 0, "<": 0}
-        line.sent.clear()
-        line.said.clear()
-        try:
-            assert await reader.wait_for_card(20.0) is not None
-            return await reader.transmit(SELECT), card, line
-        except CardError as fault:
-            return fault, card, line
-
-    return run(main())
-
-
-@pytest.mark.parametrize("direction", [">", "<"])
-@pytest.mark.parametrize("kind", [flip, lose], ids=["flipped", "lost"])
-def test_a_lossy_line(direction: str, kind: Any) -> None:
-    """Each octet of a session in turn is spoiled: the right response comes or the card is lost."""
-    _, _, line = session()
-    total = len(line.sent if direction == ">" else line.said)
-    good = 0
-    for place in range(total):
-        result, card, _ = session(kind(direction, place))
-        assert len(card.commands) <= 1, "an APDU was sent twice"
-        if isinstance(result, bytes):
-            assert result == SELECT + b"\x90\x00", place
-            good += 1
-        else:
-            assert isinstance(result, CardLost), place
-    # A command APDU that was damaged on its way out is not repeated; everything else is.
-    assert good >= total - 30, f"{good} of {total}"
 
 
 class Parrot:

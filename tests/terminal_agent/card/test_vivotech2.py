@@ -3,20 +3,20 @@
 """Invariant: an APDU reaches the card at most once, and its answer arrives unchanged or the card is reported lost."""
 
 import asyncio
-import contextlib
-from typing import Any
+import dataclasses
 
 import pytest
 
 from device_profiles import catalog
 from device_profiles.twins.vivotech2_reader import Vivotech2ReaderTwin
 from protocols.serial.vivotech2 import Frame, request_octets
+from protocols.serial.vivotech2_display import LcdMessage
 from protocols.serial.vivotech2_messages import Polling, SetPolling, request_frame
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent
 from terminal_agent.card.serial import open_reader
 from terminal_agent.card.vivotech2 import Vivotech2Reader
-from tests.device_profiles.twins.hands import EchoCard, hand
-from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, Spoil, TwinLine, flip, lose
+from tests.device_profiles.twins.hands import hand
+from tests.terminal_agent.line.twin_line import DELAYED, OCTET_BY_OCTET, WHOLE, Carriage, TwinLine
 from tests.virtual_time import run
 
 PROFILE = catalog.reader("vivotech2")
@@ -50,6 +50,25 @@ def test_two_payments(carriage: Carriage) -> None:
             assert not twin.lit
         assert card.commands == [SELECT, SELECT]
         await reader.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("lcd", [True, False])
+def test_its_display_leads_the_person(lcd: bool) -> None:
+    """In the reader's own words, where the profile says that it has a display."""
+    profile = dataclasses.replace(PROFILE, vivotech2=dataclasses.replace(PROFILE.vivotech2, lcd=lcd))
+
+    async def main() -> None:
+        twin = Vivotech2ReaderTwin(hand()[0])
+        reader = await open_reader(profile, TwinLine(twin))
+        assert await reader.wait_for_card(5.0) is not None
+        during = list(twin.shown)
+        await reader.release()
+        led = [LcdMessage.WELCOME, LcdMessage.PRESENT_CARD]
+        assert during == (led if lcd else led[:1])
+        assert twin.shown == ([*led, LcdMessage.WELCOME] if lcd else led[:1])
+        assert not twin.lit
 
     run(main())
 
@@ -90,77 +109,6 @@ def test_long_commands_and_responses(size: int, carriage: Carriage) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("somebody", [True, False])
-def test_nobody_came(somebody: bool) -> None:
-    async def main() -> None:
-        person, _ = hand(after_s=60.0)
-        reader = await opened(TwinLine(Vivotech2ReaderTwin(person if somebody else None)))
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        assert await reader.wait_for_card(3.0) is None
-        assert loop.time() - started == pytest.approx(3.0, abs=0.05)
-        with pytest.raises(CardLost):
-            await reader.transmit(SELECT)
-        await reader.release()
-
-    run(main())
-
-
-def test_a_late_card_is_found() -> None:
-    async def main() -> None:
-        person, _ = hand(after_s=9.0)
-        reader = await opened(TwinLine(Vivotech2ReaderTwin(person)))
-        assert await reader.wait_for_card(10.0) is not None
-
-    run(main())
-
-
-def test_a_card_without_iso_dep_is_not_a_payment_card() -> None:
-    async def main() -> None:
-        person, card = hand(sak=0x08)
-        line = TwinLine(Vivotech2ReaderTwin(person))
-        reader = await opened(line)
-        assert await reader.wait_for_card(1.0) is None
-        assert card.commands == []
-        assert len(line.sent) < 1500, "the reader was asked without pause"
-
-    run(main())
-
-
-def test_a_torn_card_is_lost_and_the_next_tap_works() -> None:
-    async def main() -> None:
-        person, _ = hand(torn_at=1)
-        reader = await opened(TwinLine(Vivotech2ReaderTwin(person)))
-        await reader.wait_for_card(5.0)
-        await reader.transmit(SELECT)
-        with pytest.raises(CardLost, match="the time was up") as caught:
-            await reader.transmit(SELECT)
-        assert caught.value.hint
-        with pytest.raises(CardLost):
-            await reader.transmit(SELECT)
-        await reader.release()
-        assert await reader.wait_for_card(5.0) is not None
-        assert await reader.transmit(SELECT)
-
-    run(main())
-
-
-@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.5, 2.0])
-def test_a_task_that_is_cancelled_leaves_a_reader_that_works(after_s: float) -> None:
-    async def main() -> None:
-        person, _ = hand(after_s=4.0)
-        reader = await opened(TwinLine(Vivotech2ReaderTwin(person), DELAYED))
-        waiting = asyncio.create_task(reader.wait_for_card(60.0))
-        await asyncio.sleep(after_s)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert await reader.wait_for_card(60.0) is not None
-        assert await reader.transmit(SELECT) == SELECT + b"\x90\x00"
-
-    run(main())
-
-
 @pytest.mark.parametrize("delay_s", [0.0, 0.3])
 def test_an_exchange_that_is_cancelled_answers_nobody_else(delay_s: float) -> None:
     """The reply to the first APDU arrives after its task is gone: it must not be taken for that to the second."""
@@ -184,68 +132,6 @@ def test_an_exchange_that_is_cancelled_answers_nobody_else(delay_s: float) -> No
         assert len(card.commands) <= 2
 
     run(main())
-
-
-@pytest.mark.parametrize("at", range(0, 150, 7))
-def test_a_cable_pulled_at_any_moment(at: int) -> None:
-    async def main() -> None:
-        person, _ = hand()
-        line = TwinLine(Vivotech2ReaderTwin(person))
-
-        def spoil(direction: str, place: int, octet: int) -> int:
-            if place == at and direction == "<":
-                asyncio.get_running_loop().call_soon(line.unplug)
-            return octet
-
-        line.carriage = Carriage(cut=1, delay_s=0.001, spoil=spoil)
-        with contextlib.suppress(ReaderAbsent):
-            reader = await opened(line)
-            await reader.wait_for_card(5.0)
-            assert await reader.transmit(SELECT) == SELECT + b"\x90\x00"
-            await reader.release()
-            await reader.close()
-        assert not line.plugged
-
-    run(main())
-
-
-def session(spoil: Spoil | None = None) -> tuple[bytes | CardError, EchoCard, TwinLine]:
-    """One tap and one APDU over a line that is spoiled only after the reader was opened."""
-
-    async def main() -> tuple[bytes | CardError, EchoCard, TwinLine]:
-        person, card = hand()
-        line = TwinLine(Vivotech2ReaderTwin(person))
-        reader = await opened(line)
-        line.carriage = Carriage(spoil=spoil)
-        line._counts = {">": 0, "<": 0}
-        line.sent.clear()
-        line.said.clear()
-        try:
-            assert await reader.wait_for_card(20.0) is not None
-            return await reader.transmit(SELECT), card, line
-        except CardError as fault:
-            return fault, card, line
-
-    return run(main())
-
-
-@pytest.mark.parametrize("direction", [">", "<"])
-@pytest.mark.parametrize("kind", [flip, lose], ids=["flipped", "lost"])
-def test_a_lossy_line(direction: str, kind: Any) -> None:
-    """Each octet of a session in turn is spoiled: the right response comes, or the card or the reader is lost."""
-    _, _, line = session()
-    exchanged = len(SELECT) + 16 + 2  # a frame around the APDU or its answer
-    total = len(line.sent if direction == ">" else line.said)
-    good = 0
-    for place in range(total):
-        result, card, _ = session(kind(direction, place))
-        assert len(card.commands) <= 1, "an APDU was sent twice"
-        if isinstance(result, bytes):
-            assert result == SELECT + b"\x90\x00", place
-            good += 1
-        else:
-            assert isinstance(result, CardLost | ReaderAbsent | CardError), place
-    assert good >= total - exchanged, f"{good} of {total}"
 
 
 class Parrot:

@@ -120,6 +120,7 @@ async def test_a_server_of_another_kind_is_told() -> None:
     assert "binary" in (await peer(b"\xff\xfc\x00")).what
     assert "baud to 9600, 19200 was asked for" in (await peer(b"\xff\xfa\x2c\x65\x00\x00\x25\x80\xff\xf0")).what
     assert "subnegotiation" in (await peer(b"\xff\xfa" + b"x" * 100)).what
+    assert "sends on and on" in (await peer(b"x" * 200_000)).what
 
 
 async def test_nobody_there() -> None:
