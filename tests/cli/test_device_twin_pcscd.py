@@ -37,7 +37,7 @@ def test_needs_no_rights_at_all(tmp_path: Path) -> None:
         station.wait_ready()
         environment = os.environ | {"PCSCLITE_CSOCK_NAME": station.ready["socket"]}
         argv = ["opensc-tool", "-a"]
-        said = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=20, check=False)
+        said = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert said.stdout.strip() == "3b:e0:00:00:81:31:fe:45:eb"
     finally:
         station.stop()
@@ -51,7 +51,7 @@ def test_stops_cleanly_and_leaves_nothing(number: signal.Signals, tmp_path: Path
         assert b"ready" in process.stdout.readline()
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_says_so(kind: tuple[str, ...], tmp_path: Path) 
     (tmp_path / "file").touch()
     for folder in ("/proc/nowhere", str(tmp_path / "file")):
         argv = [TWIN, "pcscd", *kind, "--dir", folder]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 2, done.stderr
         assert "hint: give another --dir" in done.stderr
 
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_says_so(kind: tuple[str, ...], tmp_path: Path) 
 def test_a_second_service_leaves_the_first_alone(tmp_path: Path) -> None:
     with TwinPcscd("--reader", "One", folder=tmp_path / "p") as twin:
         argv = [TWIN, "pcscd", "--dir", str(tmp_path / "p")]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 1, done.stderr
         assert "a service listens there already" in done.stderr
         assert "One 00 00" in twin.client(AGENT, "reader", "list").stdout
@@ -135,7 +135,7 @@ def test_orders_that_are_refused(order: str, why: str, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_words_are_usage_errors(words: list[str], what: str) -> None:
-    done = subprocess.run([TWIN, "pcscd", *words], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([TWIN, "pcscd", *words], capture_output=True, text=True, timeout=60, check=False)
     with contextlib.suppress(OSError):
         Path("/tmp/" + "long" * 40).rmdir()
     assert done.returncode == 2, done.stderr

@@ -78,7 +78,7 @@ def test_reader_watch(twin: TwinPcscd) -> None:
         twin.start()
         assert said(3) == ["service.back", "reader.came", "reader.came"]
         watch.send_signal(signal.SIGINT)
-        assert watch.wait(5) == 0
+        assert watch.wait(30) == 0
 
 
 def test_doctor_finds_nothing_wrong(twin: TwinPcscd, tmp_path: Path) -> None:
@@ -256,15 +256,15 @@ def test_a_payment_on_the_bench(twin: TwinPcscd, tmp_path: Path) -> None:
 
 def test_a_data_object_in_words() -> None:
     done = subprocess.run(
-        [AGENT, "card", "tell", "95=0480008000"], capture_output=True, text=True, timeout=20, check=False
+        [AGENT, "card", "tell", "95=0480008000"], capture_output=True, text=True, timeout=60, check=False
     )
     assert "    combined data authentication failed" in done.stdout
-    done = subprocess.run([AGENT, "card", "tell", "95=04x"], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([AGENT, "card", "tell", "95=04x"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
 
 
 @pytest.mark.parametrize("noun", ["reader", "card"])
 def test_help_shows_examples(noun: str) -> None:
-    done = subprocess.run([AGENT, noun, "--help"], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([AGENT, noun, "--help"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
     assert "examples:" in done.stdout
