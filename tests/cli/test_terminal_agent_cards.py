@@ -225,6 +225,23 @@ def test_a_card_that_leaves_is_recorded_up_to_there(twin: TwinPcscd, tmp_path: P
     assert len(path.read_text().splitlines()) == 4
 
 
+def test_interrupted_while_a_pin_is_typed(tmp_path: Path) -> None:
+    path = tmp_path / "payment.jsonl"
+    argv = [AGENT, "card", "trace", "--record", str(path), "--amount", "42.00"]
+    words = ("--trace", "--behaviour", "silent", "--keypad", "Till Pad=test-visa-cda")
+    with TwinPcscd(*words, folder=tmp_path / "p") as twin:
+        environment = os.environ | {"PCSCLITE_CSOCK_NAME": twin.socket}
+        with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as payment:
+            while "GET DATA" not in twin.until("traffic")["text"]:  # the PIN's tries: the last question before it
+                assert payment.poll() is None
+            payment.send_signal(signal.SIGINT)
+            assert payment.stderr is not None
+            talk = payment.stderr.read()
+    assert payment.returncode == 130
+    assert talk.endswith("exchanges, up to here\nterminal-agent: interrupted\n"), talk
+    assert path.exists()
+
+
 def test_lights_and_buzzers(tmp_path: Path) -> None:
     with TwinPcscd("--reader", "ACS ACR122U PICC Interface", "--reader", "Plain", folder=tmp_path / "p") as twin:
         (said,) = documents(agent(twin, "reader", "signal", "buzzer-off", "--reader", "ACR122", "--json"))
