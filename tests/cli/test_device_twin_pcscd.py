@@ -77,6 +77,16 @@ def test_a_second_service_leaves_the_first_alone(tmp_path: Path) -> None:
         assert "One 00 00" in twin.client(AGENT, "reader", "list").stdout
 
 
+def test_orders_in_a_file(tmp_path: Path) -> None:
+    orders = tmp_path / "orders"
+    orders.write_text("insert One=test-visa-cda\nremove One\nstop")
+    with orders.open() as file:
+        argv = [TWIN, "pcscd", "--reader", "One"]
+        done = subprocess.run(argv, stdin=file, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["card.inserted One", "card.removed One"]
+
+
 def test_orders(tmp_path: Path) -> None:
     with TwinPcscd("--reader", "One", folder=tmp_path / "p") as twin:
         said = [
