@@ -5,10 +5,12 @@
 Only virtual cards are certified by it. The keys' names say TEST; no payment system knows them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from device_profiles import catalog
+from device_profiles.hexadecimal import octets
 from tillguard.settings import load
 
 KIND = "authorities"
@@ -60,8 +62,7 @@ class TestIssuer:
     def __post_init__(self) -> None:
         if not (3 <= len(self.identifier) <= 8 and self.identifier.isascii() and self.identifier.isdigit()):
             raise ValueError("identifier: 3 to 8 digits expected")
-        if len(bytes.fromhex(self.serial)) != 3:
-            raise ValueError("serial: 3 octets expected")
+        octets(self.serial, "serial", 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,10 @@ class TestAuthority:
     issuers: Mapping[str, TestIssuer]
 
     def __post_init__(self) -> None:
-        if len(bytes.fromhex(self.index)) != 1 or any(len(bytes.fromhex(rid)) != 5 for rid in self.rids):
-            raise ValueError("index of 1 octet and rids of 5 expected")
-        if len(self.expires) != 4 or not self.expires.isdigit() or not 1 <= int(self.expires[:2]) <= 12:
+        octets(self.index, "index", 1)
+        for rid in self.rids:
+            octets(rid, "rids", 5)
+        if not re.fullmatch(r"(0[1-9]|1[0-2])[0-9]{2}", self.expires):
             raise ValueError("expires: MMYY expected")
 
 

@@ -11,12 +11,14 @@ from datetime import date
 from enum import StrEnum
 
 from device_profiles import catalog
+from device_profiles.hexadecimal import octets
 from protocols.emv.oda import CaKey, PublicKey
 from protocols.errors import ProtocolError
 from tillguard.settings import load
 
 KIND = "ca-keys"
 RID_OCTETS, SERIAL_OCTETS, CHECKSUM_OCTETS = 5, 3, 20
+MOST_MODULUS, MOST_EXPONENT = 248, 3  # EMV 4.4 Book 2, Annex D1 and B2.1
 
 
 class Use(StrEnum):
@@ -24,16 +26,6 @@ class Use(StrEnum):
 
     LIVE = "live"
     TEST = "test"
-
-
-def _octets(text: str, what: str, count: int | None = None) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if not value or (count is not None and len(value) != count):
-        raise ValueError(f"{what}: {'' if count is None else f'{count} '}octets as hexadecimal digits expected")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +45,20 @@ class ListedKey:
         except ProtocolError as fault:
             raise ValueError(str(fault)) from None
         if self.expires:
-            date.fromisoformat(self.expires)  # its ValueError says what is wrong with it
+            try:
+                date.fromisoformat(self.expires)
+            except ValueError:
+                raise ValueError("expires: a day as YYYY-MM-DD expected") from None
 
     def ca_key(self) -> CaKey:
         """The key as the mathematics takes it."""
         return CaKey(
-            _octets(self.rid, "rid", RID_OCTETS),
-            _octets(self.index, "index", 1)[0],
-            PublicKey.of(_octets(self.modulus, "modulus"), _octets(self.exponent, "exponent")),
-            _octets(self.checksum, "checksum", CHECKSUM_OCTETS),
+            octets(self.rid, "rid", RID_OCTETS),
+            octets(self.index, "index", 1)[0],
+            PublicKey.of(
+                octets(self.modulus, "modulus", 1, MOST_MODULUS), octets(self.exponent, "exponent", 1, MOST_EXPONENT)
+            ),
+            octets(self.checksum, "checksum", CHECKSUM_OCTETS),
         )
 
     @property
@@ -83,8 +80,8 @@ class ListedWithdrawal:
 
     def octets(self) -> tuple[bytes, int, bytes]:
         """The three as octets."""
-        rid, index = _octets(self.rid, "rid", RID_OCTETS), _octets(self.index, "index", 1)[0]
-        return rid, index, _octets(self.serial, "serial", SERIAL_OCTETS)
+        rid, index = octets(self.rid, "rid", RID_OCTETS), octets(self.index, "index", 1)[0]
+        return rid, index, octets(self.serial, "serial", SERIAL_OCTETS)
 
 
 @dataclass(frozen=True, slots=True)

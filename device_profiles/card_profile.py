@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from device_profiles import catalog
 from device_profiles.authority_profile import TestAuthority, TestKeyPair, load_authority
+from device_profiles.hexadecimal import octets
 from protocols.emv import dol
 from protocols.emv.bits import Aip
 from protocols.emv.cryptogram import MASTERCARD_VERSIONS, VERSIONS, Version
@@ -23,16 +24,6 @@ from tillguard.settings import load
 from tillguard.voice import Fault
 
 KIND = "cards"
-
-
-def _octets(text: str, what: str, least: int, most: int) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        raise ValueError(f"{what}: hexadecimal digits expected") from None
-    if not least <= len(value) <= most:
-        raise ValueError(f"{what}: {least} to {most} octets expected")
-    return value
 
 
 def _digits(text: str, what: str, count: int) -> str:
@@ -70,8 +61,8 @@ class ContactlessChip:
             self._check_a()
 
     def _check_a(self) -> None:
-        _octets(self.atqa, "atqa", 2, 2)
-        ats = _octets(self.ats, "ats", 1, 20)
+        octets(self.atqa, "atqa", 2)
+        ats = octets(self.ats, "ats", 1, 20)
         if ats[0] != len(ats):
             raise ValueError("ats: its first octet must be its length")
         if not 0 <= self.sak <= 0xFF or not self.sak & 0x20:
@@ -80,8 +71,8 @@ class ContactlessChip:
             raise ValueError("application-data: only for a card of type B, which has protocol-info too")
 
     def _check_b(self) -> None:
-        _octets(self.application_data, "application-data", 4, 4)
-        info = _octets(self.protocol_info, "protocol-info", 3, 3)
+        octets(self.application_data, "application-data", 4)
+        info = octets(self.protocol_info, "protocol-info", 3)
         if not info[1] & 0x01:
             raise ValueError("protocol-info: bit 1 of its second octet must be set, the card speaks ISO/IEC 14443-4")
         if self.atqa or self.sak or self.ats:
@@ -110,7 +101,7 @@ class ContactChip:
 
     def __post_init__(self) -> None:
         for what, text in (("atr", self.atr), ("atr-t0", self.atr_t0)):
-            _octets(text, what, 2, 33)  # ISO/IEC 7816-3:2006, 8.2: TS and at most 32 more
+            octets(text, what, 2, 33)  # ISO/IEC 7816-3:2006, 8.2: TS and at most 32 more
         if self.response_format not in (1, 2):
             raise ValueError("response-format: 1 or 2 expected")
         if not 0 <= self.offline_limit <= 255:
@@ -133,7 +124,7 @@ class Record:
         if not 1 <= self.sfi <= 10 or not 1 <= self.number <= 16 or not self.tags:
             raise ValueError("records: sfi 1 to 10, number 1 to 16 and at least one tag expected")
         for tag in self.tags:
-            _octets(tag, "records.tags", 1, 3)
+            octets(tag, "records.tags", 1, 3)
 
 
 class Scheme(StrEnum):
@@ -161,8 +152,8 @@ class Authentication:
     """The data authentication code of SDA."""
 
     def __post_init__(self) -> None:
-        _octets(self.serial, "serial", 3, 3)
-        _octets(self.code, "code", 2, 2)
+        octets(self.serial, "serial", 3)
+        octets(self.code, "code", 2)
         _digits(self.expires, "expires", 4)
 
 
@@ -202,8 +193,8 @@ class Application:
     authentication: Authentication | None = None
 
     def __post_init__(self) -> None:
-        _octets(self.aid, "aid", 5, 16)
-        _octets(self.aip, "aip", 2, 2)
+        octets(self.aid, "aid", 5, 16)
+        octets(self.aip, "aip", 2)
         if not 1 <= int(_digits(self.expiry, "expiry", 4)[2:]) <= 12:
             raise ValueError("expiry: YYMM expected")
         _digits(self.service_code, "service-code", 3)
@@ -231,10 +222,10 @@ class Application:
         if len(set(places)) != len(places):
             raise ValueError("records: one of each sfi and number expected")
         for tag in self.answer:
-            _octets(tag, "answer", 1, 3)
+            octets(tag, "answer", 1, 3)
         for tag, value in self.objects.items():
-            _octets(tag, "objects", 1, 3)
-            _octets(value, f"objects.{tag}", 1, 252)
+            octets(tag, "objects", 1, 3)
+            octets(value, f"objects.{tag}", 1, 252)
 
     @property
     def _versions(self) -> Mapping[int, Version]:
@@ -248,7 +239,7 @@ class Application:
     @property
     def pdol_octets(self) -> bytes:
         """9F38."""
-        return _octets(self.pdol, "pdol", 0, 252)
+        return octets(self.pdol, "pdol", 0, 252)
 
     def static_objects(self) -> dict[int, bytes]:
         """The data objects that never change, by tag."""
@@ -284,9 +275,9 @@ class CardKeys:
     test_mk_smc: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        _octets(self.test_mk_ac, "test-mk-ac", 16, 16)
+        octets(self.test_mk_ac, "test-mk-ac", 16)
         for name, text in (("test-mk-smi", self.test_mk_smi), ("test-mk-smc", self.test_mk_smc)):
-            _octets(text, name, 16 if text else 0, 16)
+            octets(text, name, 16 if text else 0, 16)
 
 
 @dataclass(frozen=True, slots=True)

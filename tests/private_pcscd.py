@@ -48,7 +48,7 @@ class Twin(Station):
 
     def until(self, event: str) -> dict[str, Any]:
         """The next line of that event."""
-        while (line := self.next_line(5)) is not None:
+        while (line := self.next_line(30)) is not None:
             if line.get("event") == event:
                 return line
         raise AssertionError(f"{self.name} did not say {event}: {self.lines[-3:]}")
@@ -109,7 +109,7 @@ class PrivatePcscd:
     def client(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """An independent PC/SC program, against this daemon."""
         environment = os.environ | {"PCSCLITE_CSOCK_NAME": self.socket}
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
     def _start(self, name: str, *argv: str) -> Twin:
         station = Twin(name, [command("device-twin"), *argv, "--json"], self._heard)

@@ -62,7 +62,7 @@ class TwinPcscd:
     def order(self, words: str) -> dict[str, Any]:
         """Tell the person at the desk; the answer."""
         self.station.order(words)
-        while (line := self.station.next_line(5)) is not None:
+        while (line := self.station.next_line(30)) is not None:
             if line.get("event") != "traffic":
                 return line
         raise AssertionError(f"no answer to the order '{words}': {self.station.talk}")
@@ -91,12 +91,12 @@ class TwinPcscd:
 
     def until(self, event: str) -> dict[str, Any]:
         """The next line of that event."""
-        while (line := self.station.next_line(5)) is not None:
+        while (line := self.station.next_line(30)) is not None:
             if line.get("event") == event:
                 return line
         raise AssertionError(f"the desk did not say {event}")
 
-    def client(self, *argv: str, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
+    def client(self, *argv: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """An independent PC/SC program, against this service."""
         environment = os.environ | {"PCSCLITE_CSOCK_NAME": self.socket}
         return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
@@ -139,7 +139,7 @@ class Desk:
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="desk")
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(30)
         if self._folder == _FOLDER / "run":
             os.environ["PCSCLITE_CSOCK_NAME"] = str(self.server.socket)
         return self
@@ -168,7 +168,7 @@ class Desk:
         async def done() -> T:
             return work(self.server)
 
-        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(5)
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(30)
 
     def insert(self, card: ContactCard | None, reader: int = 0) -> None:
         """Put a card in; None is one the wrong way round."""

@@ -31,6 +31,8 @@ class Orders:
             self._loop.add_signal_handler(number, self.give, word)
         if self._from is not None:
             self._loop.add_reader(self._from, self._read)
+        else:
+            self._take(_file())
 
     async def next(self) -> str:
         """The next order."""
@@ -51,6 +53,9 @@ class Orders:
         octets = os.read(self._from, LARGEST_LINE)
         if not octets:
             self.close()
+        self._take(octets)
+
+    def _take(self, octets: bytes) -> None:
         *lines, rest = (self._line + octets).split(b"\n")
         self._line = rest[-LARGEST_LINE:]
         for line in lines:
@@ -60,10 +65,17 @@ class Orders:
 
 
 def _stdin() -> int | None:
-    """Its descriptor where the event loop can wait for it: a pipe, a socket or a terminal; a file never ends."""
+    """Its descriptor where the event loop can wait for it: a pipe, a socket or a terminal."""
     if sys.stdin is None:
         return None
     descriptor = sys.stdin.fileno()
     kind = os.fstat(descriptor).st_mode
     can_wait = stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or os.isatty(descriptor)
     return descriptor if can_wait else None
+
+
+def _file() -> bytes:
+    """Orders in a file that stdin is, which the event loop cannot wait for: all at once."""
+    if sys.stdin is None or not stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
+        return b""
+    return os.read(sys.stdin.fileno(), LARGEST_LINE * WAITING) + b"\n"

@@ -60,11 +60,11 @@ class PcscdServer:
 
     def __init__(self, folder: Path, readers: tuple[VirtualReader, ...], told: Callable[[str, str], None]) -> None:
         """``told`` hears ``card.removed`` with the reader's name when a card tears itself out."""
-        make_folder(folder)
         self.socket = folder.absolute() / SOCKET
         if len(os.fsencode(self.socket)) > LONGEST_PATH:
             hint = f"the system takes {LONGEST_PATH} octets: give a shorter --dir"
             raise Fault(f"{self.socket}: too long for a socket", hint, Exit.USAGE)
+        make_folder(folder)
         self.readers = list(readers)
         self._told = told
         self._loop = asyncio.get_running_loop()

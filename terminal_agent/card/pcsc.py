@@ -229,7 +229,7 @@ class PcscReader:
                 if done:
                     return future.result()
                 if self._loop.time() - self._hold.since >= patience_s:
-                    self._give_up()
+                    self._give_up(future)
                     what = f"the reader did not answer within {patience_s:g} s"
                     raise ReaderAbsent(what, "unplug the reader and plug it in again")
         except PcscFault as fault:
@@ -241,11 +241,13 @@ class PcscReader:
         except Abandoned:
             raise CardLost("the conversation with the card was given up") from None
         except asyncio.CancelledError:
-            self._give_up()
+            self._give_up(future)
             self._worker.post(self._hold.let_go)
             raise
 
-    def _give_up(self) -> None:
+    def _give_up(self, future: "asyncio.Future[T]") -> None:
+        """What still comes of it, nobody wants to know."""
+        future.cancel()
         self._connected = False
         self._hold.abandon()
 

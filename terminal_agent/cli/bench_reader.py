@@ -4,6 +4,7 @@
 
 import argparse
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +68,8 @@ async def _with_card(options: argparse.Namespace, work: Callable[[Recording, Car
             raise CardError(f"no card came within {options.wait:g} s", "insert one, or wait longer: --wait 60")
         return await work(recorder, presence)
     finally:
-        await driver.release()
+        with contextlib.suppress(CardError):  # what went wrong was said before, and what was read is read
+            await driver.release()
         await driver.close()
 
 

@@ -44,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
         raise Fault(f"{options.trace}: {fault}", hint, Exit.USAGE) from None
     outcome = found.outcome
     if recorded.masked:
-        voice.tell(f"{options.trace}: account data are masked: what was signed over them fails here, and did not then")
+        voice.tell(
+            f"{options.trace}: account data are masked: what was signed over them fails here, whatever it did then"
+        )
     voice.answer(
         {
             "trace": str(options.trace),

@@ -22,7 +22,7 @@ REAL = ("pcscd", "--kind", "real", "--json")
 
 def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [TWIN, *argv], env=os.environ | environment, capture_output=True, text=True, timeout=30, check=False
+        [TWIN, *argv], env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -58,7 +58,7 @@ def test_stops_cleanly_and_leaves_nothing(number: signal.Signals, tmp_path: Path
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     assert not Path(f"/proc/{ready['daemon']}").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -71,11 +71,11 @@ def test_the_daemon_dies_with_it(tmp_path: Path) -> None:
         assert process.stdout is not None
         daemon = Path(f"/proc/{json.loads(process.stdout.readline())['daemon']}")
         process.kill()
-        process.wait(10)
+        process.wait(30)
     assert gone(daemon)
 
 
-def gone(process: Path, within_s: float = 5.0) -> bool:
+def gone(process: Path, within_s: float = 30.0) -> bool:
     """Whether it ended; a zombie that nobody reaps has ended too."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -93,7 +93,7 @@ def test_a_daemon_that_ends_by_itself_is_a_fault() -> None:
     with process:
         assert process.stdout is not None
         os.kill(json.loads(process.stdout.readline())["daemon"], signal.SIGKILL)
-        _, talk = process.communicate(timeout=10)
+        _, talk = process.communicate(timeout=60)
         assert process.returncode == 1
     assert "device-twin: error: pcscd ended" in talk
 
@@ -115,7 +115,7 @@ def test_orders_on_stdin(tmp_path: Path) -> None:
             said.append(json.loads(process.stdout.readline()))
         process.stdin.write("stop\n")
         process.stdin.flush()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     assert [line["event"] for line in said] == ["ready", "daemon.killed", "daemon.started"]
     assert said[0]["daemon"] != said[2]["daemon"]
 
@@ -141,13 +141,13 @@ def test_card_says_ready_and_obeys() -> None:
         card.remove()
         card.insert()
         card.process.terminate()
-        assert card.process.wait(5) == 0
+        assert card.process.wait(30) == 0
 
 
 def test_card_traces_are_masked() -> None:
     with PrivatePcscd() as pcscd:
         card = pcscd.card("--trace")
-        waiting = time.monotonic() + 20
+        waiting = time.monotonic() + 60
         while "Yes" not in pcscd.client("opensc-tool", "-l").stdout:
             assert time.monotonic() < waiting
         aid = "00:A4:04:00:07:A0:00:00:00:03:10:10:00"
@@ -202,7 +202,7 @@ def test_nothing_installed_says_the_cure() -> None:
         "sys.exit(main(['pcscd', '--kind', 'real']))"
     )
     python = str(Path(TWIN).with_name("python"))
-    done = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "apt-get install --no-install-recommends pcscd vsmartcard-vpcd" in done.stderr
 
@@ -231,7 +231,7 @@ def test_a_user_without_rights_gets_a_namespace_of_his_own() -> None:
         )
         assert "Tillguard Contact 00 00" in listed.stdout
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 REFUSED = """
@@ -249,7 +249,7 @@ sys.exit(main(["pcscd", "--kind", "real"]))
 
 def test_refused_namespaces_say_the_cure() -> None:
     python = str(Path(TWIN).with_name("python"))
-    done = subprocess.run([python, "-c", REFUSED], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([python, "-c", REFUSED], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 4
     assert "the system refuses private mounts and network: Operation not permitted" in done.stderr
     assert "CAP_SYS_ADMIN" in done.stderr

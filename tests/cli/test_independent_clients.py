@@ -31,7 +31,7 @@ LIBRARY = "-Dsun.security.smartcardio.library="
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     with PrivatePcscd() if request.param == "real" else TwinPcscd() as made:
         made.card()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while "Yes" not in made.client("opensc-tool", "-l").stdout:  # the real one looks every 0.4 s
             assert time.monotonic() < deadline
         yield made

@@ -74,10 +74,10 @@ def test_an_own_list(tmp_path: Path) -> None:
         ({"checksum": "00" * 20}, "does not match"),
         ({"checksum": "00"}, "checksum: 20 octets"),
         ({"rid": "A0"}, "rid: 5 octets"),
-        ({"modulus": "xyz"}, "modulus: octets"),
+        ({"modulus": "xyz"}, "modulus: hexadecimal digits expected"),
         ({"modulus": "02"}, "an odd one of 1 to 248"),
         ({"exponent": "11"}, "exponent 3 or 65537"),
-        ({"expires": "12/30"}, "Invalid isoformat"),
+        ({"expires": "12/30"}, "expires: a day as YYYY-MM-DD"),
     ],
 )
 def test_a_wrong_key_is_refused(changes: dict[str, str], said: str, tmp_path: Path) -> None:
@@ -91,8 +91,9 @@ def test_a_wrong_key_is_refused(changes: dict[str, str], said: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("line", "change", "said"),
     [
-        ('index = "E7"', 'index = "E7E7"', "index of 1 octet"),
+        ('index = "E7"', 'index = "E7E7"', "index: 1 octet expected"),
         ('expires = "1235"', 'expires = "1335"', "expires: MMYY"),
+        ('index = "E7"', 'index = "zz"', "index: hexadecimal digits"),
         ('identifier = "400000"', 'identifier = "40"', "identifier: 3 to 8 digits"),
         ('serial = "00001A"', 'serial = "1A"', "serial: 3 octets"),
     ],

@@ -52,7 +52,7 @@ def test_the_cards_carry_the_pvv_of_their_pin(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "change", "said"),
     [
-        ('atqa = "0004"', 'atqa = "04"', "atqa: 2 to 2 octets"),
+        ('atqa = "0004"', 'atqa = "04"', "atqa: 2 octets"),
         ("sak = 0x20", "sak = 0x08", "sak: bit 6"),
         ('ats = "0578807002"', 'ats = "0678807002"', "ats: its first octet"),
         ('aid = "A0000000031010"', 'aid = "A0"', "aid: 5 to 16 octets"),
@@ -67,7 +67,7 @@ def test_the_cards_carry_the_pvv_of_their_pin(name: str) -> None:
         ("sfi = 2", "sfi = 11", "sfi 1 to 10"),
         ('9F07 = "FF00"', '9F07 = "FX"', "objects.9F07: hexadecimal"),
         ('test-pin = "7391"', 'test-pin = "739"', "test-pin: 4 to 12"),
-        ('test-mk-ac = "38', 'test-mk-ac = "', "test-mk-ac: 16 to 16 octets"),
+        ('test-mk-ac = "38', 'test-mk-ac = "', "test-mk-ac: 16 octets"),
         ('label = "TEST CREDIT"', 'label = ""', "label: 1 to 16"),
         ("priority = 1", "prioriti = 1", "unknown key"),
         ('expiry = "2812"', 'expiry = "2813"', "expiry: YYMM"),

@@ -59,7 +59,7 @@ class Reader:
         self.port: int = self.server.sockets[0].getsockname()[1]
 
     async def inserted(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             return await self.cards.get()
 
 
@@ -74,12 +74,12 @@ async def ask(ends: Ends, body: bytes, *, piecewise: bool = False) -> bytes:
         await writer.drain()
         if piecewise:
             await asyncio.sleep(0)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
 
 
 async def left(ends: Ends) -> bool:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         with contextlib.suppress(ConnectionError):
             return await ends[0].read(1) == b""
         return True
@@ -135,7 +135,7 @@ async def test_answers_that_the_line_cannot_hold_wait(reader: Reader) -> None:
         stream, writer = await reader.inserted()
         for _ in range(count):
             writer.write(framed(command))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             for _ in range(count):
                 assert await stream.readexactly(2 + len(command) + 2) == framed(command + b"\x90\x00")
 
@@ -197,7 +197,7 @@ async def test_a_bug_of_the_card_comes_out(reader: Reader) -> None:
     running = asyncio.create_task(made.run())
     (await reader.inserted())[1].write(framed(SELECT))
     with pytest.raises(ZeroDivisionError):
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             await running
 
 

@@ -5,7 +5,6 @@
 import asyncio
 import dataclasses
 import threading
-import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -51,11 +50,11 @@ async def reader(service: Service) -> AsyncIterator[PcscReader]:
 async def test_a_mute_card_is_told_once_and_has_to_leave(service: Service, reader: PcscReader) -> None:
     service.put_in(READER, mute=True)
     with pytest.raises(CardError, match="does not answer the reset") as caught:
-        await reader.wait_for_card(1)
+        await reader.wait_for_card(30)
     assert "chip first" in caught.value.hint
     service.take_out(READER)
     service.put_in(READER)
-    assert await reader.wait_for_card(1) is not None
+    assert await reader.wait_for_card(30) is not None
 
 
 @pytest.mark.parametrize("code", sorted(CARD_MUTE))
@@ -63,28 +62,33 @@ async def test_a_card_that_cannot_be_connected(service: Service, reader: PcscRea
     service.put_in(READER)
     service.connect_code = code
     with pytest.raises(CardError):
-        await reader.wait_for_card(1)
+        await reader.wait_for_card(30)
 
 
 async def test_a_card_that_comes_loose_again_and_again(service: Service, reader: PcscReader) -> None:
     service.put_in(READER)
     service.connect_code = Code.REMOVED_CARD
     with pytest.raises(CardLost):
-        await reader.wait_for_card(5)
+        await reader.wait_for_card(30)
     service.connect_code = Code.SUCCESS
-    assert await reader.wait_for_card(1) is not None
+    assert await reader.wait_for_card(30) is not None
 
 
 async def test_a_driver_that_hangs(service: Service, reader: PcscReader) -> None:
-    released = threading.Event()
-    service.transmit = lambda command: b"\x90\x00" if released.wait(10) else b""
+    released, returned = threading.Event(), threading.Event()
+
+    def hang(command: bytes) -> bytes:
+        released.wait(60)
+        returned.set()
+        return b"\x90\x00"
+
+    service.transmit = hang
     service.put_in(READER)
-    assert await reader.wait_for_card(1) is not None
+    assert await reader.wait_for_card(30) is not None
     with pytest.raises(ReaderAbsent, match="did not answer within"):
         await reader.transmit(b"\x00\xa4\x04\x00")
-    began = time.monotonic()
     await reader.close()
-    assert time.monotonic() - began < 3
+    assert not returned.is_set()  # nobody waited for the driver
     released.set()
 
 
@@ -92,7 +96,7 @@ async def test_a_driver_that_hangs(service: Service, reader: PcscReader) -> None
 async def test_an_answer_without_status(service: Service, reader: PcscReader, answer: bytes) -> None:
     service.transmit = lambda command: answer
     service.put_in(READER)
-    await reader.wait_for_card(1)
+    await reader.wait_for_card(30)
     with pytest.raises(CardLost, match="no status"):
         await reader.transmit(b"\x00\xa4\x04\x00")
     with pytest.raises(CardLost, match="no card"):
@@ -106,7 +110,7 @@ async def test_every_code_of_an_exchange(service: Service, reader: PcscReader, c
 
     service.transmit = fail
     service.put_in(READER)
-    await reader.wait_for_card(1)
+    await reader.wait_for_card(30)
     expected = CardLost if code in CARD_GONE else ReaderAbsent if code in READER_GONE | SERVICE_GONE else CardError
     with pytest.raises(CardError) as caught:
         await reader.transmit(b"\x00\xa4\x04\x00")
@@ -121,13 +125,13 @@ async def test_a_cancelled_command_lets_the_card_go(service: Service) -> None:
 
     def slowly(command: bytes) -> bytes:
         began.set()
-        released.wait(10)
+        released.wait(60)
         return b"\x90\x00"
 
     service.transmit = slowly
     service.put_in(READER)
     reader = made(service, PcscSettings())
-    await reader.wait_for_card(1)
+    await reader.wait_for_card(30)
     asked = asyncio.create_task(reader.transmit(b"\x00\xa4\x04\x00"))
     await asyncio.to_thread(began.wait)
     asked.cancel()
@@ -142,7 +146,7 @@ async def test_a_cancelled_command_lets_the_card_go(service: Service) -> None:
 async def test_nothing_is_held_after_close(service: Service) -> None:
     service.put_in(READER)
     reader = made(service)
-    await reader.wait_for_card(1)
+    await reader.wait_for_card(30)
     assert service.cards_held == 1
     await reader.close()
     assert service.cards_held == 0
@@ -151,15 +155,15 @@ async def test_nothing_is_held_after_close(service: Service) -> None:
 async def test_after_close_nothing_waits(service: Service) -> None:
     service.put_in(READER)
     reader = made(service)
-    await reader.wait_for_card(1)
+    await reader.wait_for_card(30)
     await reader.close()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         await reader.release()
         await reader.close()
         with pytest.raises(CardLost):
             await reader.transmit(b"\x00\xa4\x04\x00")
         with pytest.raises(ReaderAbsent, match="given up"):
-            await reader.wait_for_card(10)
+            await reader.wait_for_card(30)
 
 
 async def test_closed_while_a_card_is_waited_for(service: Service) -> None:
@@ -168,7 +172,7 @@ async def test_closed_while_a_card_is_waited_for(service: Service) -> None:
     await asyncio.sleep(0.01)
     await reader.close()
     with pytest.raises(ReaderAbsent, match="given up"):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             await waiting
 
 
@@ -177,19 +181,19 @@ async def test_closed_while_a_command_is_under_way(service: Service) -> None:
 
     def slowly(command: bytes) -> bytes:
         began.set()
-        released.wait(10)
+        released.wait(60)
         return b"\x90\x00"
 
     service.transmit = slowly
     service.put_in(READER)
     reader = made(service, PcscSettings())
-    await reader.wait_for_card(1)
+    await reader.wait_for_card(30)
     asked = asyncio.create_task(reader.transmit(b"\x00\xa4\x04\x00"))
     await asyncio.to_thread(began.wait)
     closing = asyncio.create_task(reader.close())
     await asyncio.sleep(0)
     released.set()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         await closing
         assert await asked == b"\x90\x00"
     assert service.cards_held == 0
@@ -198,14 +202,14 @@ async def test_closed_while_a_command_is_under_way(service: Service) -> None:
 async def test_a_contactless_reader_says_so(service: Service) -> None:
     service.put_in(READER)
     reader = made(service, PcscSettings(interface=CardInterface.CONTACTLESS))
-    presence = await reader.wait_for_card(1)
+    presence = await reader.wait_for_card(30)
     assert presence is not None
     assert presence.interface == "contactless"
     await reader.close()
 
 
 async def test_unplugged_while_a_card_is_waited_for(service: Service, reader: PcscReader) -> None:
-    waiting = asyncio.create_task(reader.wait_for_card(10))
+    waiting = asyncio.create_task(reader.wait_for_card(30))
     await asyncio.sleep(0)
     service.unplug(READER)
     with pytest.raises(ReaderAbsent, match="no reader matches 'box'"):
@@ -215,7 +219,7 @@ async def test_unplugged_while_a_card_is_waited_for(service: Service, reader: Pc
 async def test_many_readers_are_named_in_part() -> None:
     reader = made(Service(*(f"Other {number:02} 00" for number in range(9))))
     with pytest.raises(ReaderAbsent) as caught:
-        await reader.wait_for_card(5)
+        await reader.wait_for_card(30)
     assert caught.value.what.endswith("'Other 03 00' and 5 more")
     await reader.close()
 
@@ -223,7 +227,7 @@ async def test_many_readers_are_named_in_part() -> None:
 async def test_no_reader_is_plugged_in() -> None:
     reader = made(Service())
     with pytest.raises(ReaderAbsent, match="none is present"):
-        await reader.wait_for_card(5)
+        await reader.wait_for_card(30)
     await reader.close()
 
 

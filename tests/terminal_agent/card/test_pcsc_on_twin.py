@@ -39,7 +39,7 @@ def three(answers: list[bytes]) -> Generator[bytes, bytes, str]:
 async def test_a_conversation_is_one_hop(desk: Desk) -> None:
     desk.insert(chosen("test-visa-contact"))
     async with opened() as reader:
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         threads: set[str] = set()
 
         def turns() -> Generator[bytes, bytes, int]:
@@ -59,7 +59,7 @@ async def test_chaining_is_inside_the_conversation(desk: Desk) -> None:
         return (yield SELECT_PSE)
 
     async with opened() as reader:
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         assert (await converse(Chaining(reader), turns()))[-2:] == b"\x90\x00"
 
 
@@ -71,7 +71,7 @@ async def test_an_error_in_the_turns_leaves_the_card(desk: Desk) -> None:
         raise RuntimeError("the machine's own fault")
 
     async with opened() as reader:
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         with pytest.raises(RuntimeError, match="own fault"):
             await reader.converse(turns())
         assert await reader.transmit(SELECT_PSE) == b"\x90\x00"
@@ -79,13 +79,20 @@ async def test_an_error_in_the_turns_leaves_the_card(desk: Desk) -> None:
 
 async def test_a_cancelled_conversation_sends_nothing_more() -> None:
     card = PlainCard()
-    with Desk(VirtualReader(READER, card_delay_s=0.1)) as desk:
+    begun = threading.Event()
+
+    def two() -> Generator[bytes, bytes, None]:
+        begun.set()
+        yield SELECT_PSE
+        yield SELECT_PSE
+
+    with Desk(VirtualReader(READER, card_delay_s=0.5)) as desk:
         desk.insert(card)
         async with opened() as reader:
-            assert await reader.wait_for_card(3) is not None
-            turns = three([])
+            assert await reader.wait_for_card(30) is not None
+            turns = two()
             talking = asyncio.create_task(reader.converse(turns))
-            await asyncio.sleep(0.05)
+            await asyncio.to_thread(begun.wait)
             talking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await talking
@@ -104,7 +111,7 @@ async def test_the_card_goes_in_mid_conversation(desk: Desk) -> None:
         yield SELECT_PSE
 
     async with opened() as reader:
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         with pytest.raises(CardLost, match="the exchange with the card failed"):
             await reader.converse(turns())
         with pytest.raises(CardLost, match="no card"):
@@ -118,7 +125,7 @@ async def test_the_card_goes_in_mid_conversation(desk: Desk) -> None:
 async def test_a_card_without_end(desk: Desk) -> None:
     desk.insert(PlainCard(answer=bytes(16) + b"\x61\x10"))
     async with opened() as reader:
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         with pytest.raises(CardLost, match="has no end"):
             await Chaining(reader).transmit(SELECT_PSE)
 
@@ -127,7 +134,7 @@ async def test_a_card_that_always_wants_another_length(desk: Desk) -> None:
     card = PlainCard(answer=b"\x6c\x10")
     desk.insert(card)
     async with opened() as reader:
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         with pytest.raises(CardLost, match="has no end"):
             await Chaining(reader).transmit(SELECT_PSE)
         assert len(card.told) <= 25
@@ -137,10 +144,10 @@ async def test_a_mute_card(desk: Desk) -> None:
     desk.insert(None)
     async with opened() as reader:
         with pytest.raises(CardError, match="does not answer the reset"):
-            await reader.wait_for_card(3)
+            await reader.wait_for_card(30)
         await done(desk.remove)
         desk.insert(PlainCard())
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
 
 
 @pytest.mark.parametrize("answer", ["", "3B", "0000", "3BF0", "3B" + "80" * 20])
@@ -148,7 +155,7 @@ async def test_answers_to_reset_that_are_none(desk: Desk, answer: str) -> None:
     desk.insert(PlainCard(atr=bytes.fromhex(answer)))
     async with opened() as reader:
         with pytest.raises(CardError, match="does not answer the reset"):
-            await reader.wait_for_card(3)
+            await reader.wait_for_card(30)
 
 
 async def test_an_answer_to_reset_that_emv_refuses(desk: Desk) -> None:
@@ -156,12 +163,12 @@ async def test_an_answer_to_reset_that_emv_refuses(desk: Desk) -> None:
     desk.insert(card)
     async with opened() as reader:
         with pytest.raises(CardError, match="not one that EMV takes: ") as caught:
-            await reader.wait_for_card(3)
+            await reader.wait_for_card(30)
         assert "atr-rules" in caught.value.hint
         resets = card.resets
         assert resets >= 2  # a warm one was tried
     async with opened(atr_rules=AtrRules.ISO) as reader:
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
 
 
 class Warms(PlainCard):
@@ -176,7 +183,7 @@ async def test_a_warm_reset_is_judged_more_leniently(desk: Desk) -> None:
     card = Warms(atr=bytes.fromhex("3B2025"))
     desk.insert(card)
     async with opened() as reader:
-        presence = await reader.wait_for_card(3)
+        presence = await reader.wait_for_card(30)
         assert presence is not None
         assert "T=0" in presence.identity
         assert card.resets == 2
@@ -187,19 +194,19 @@ async def test_extended_commands_and_answers(desk: Desk) -> None:
     desk.insert(card)
     command = bytes.fromhex("00CB3FFF00FDE8") + bytes(65_000) + b"\0\0"
     async with opened() as reader:
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         assert len(await reader.transmit(command)) == 65_002
         assert card.told == [command]
 
 
 async def test_a_slow_card_is_waited_for_and_a_silent_one_given_up() -> None:
-    with Desk(VirtualReader(READER, card_delay_s=0.2)) as desk:
+    with Desk(VirtualReader(READER, card_delay_s=0.8)) as desk:
         desk.insert(PlainCard())
-        async with opened(exchange_s=2.0) as reader:
-            assert await reader.wait_for_card(3) is not None
+        async with opened(exchange_s=20.0) as reader:
+            assert await reader.wait_for_card(30) is not None
             assert await reader.transmit(SELECT_PSE) == b"\x90\x00"
         async with opened(exchange_s=0.05) as reader:
-            assert await reader.wait_for_card(3) is not None
+            assert await reader.wait_for_card(30) is not None
             with pytest.raises(ReaderAbsent, match="did not answer within"):
                 await reader.transmit(SELECT_PSE)
 
@@ -223,7 +230,7 @@ async def test_a_pin_goes_from_the_keys_to_the_card(behaviour: Behaviour, status
             keypad = pin_entry(Chaining(driver))
             assert keypad is not None
             assert await keypad.takes_pins()
-            assert await driver.wait_for_card(3) is not None
+            assert await driver.wait_for_card(30) is not None
             asked = dataclasses.replace(VERIFY, timeout_s=1) if behaviour is Behaviour.SILENT else VERIFY
             assert (await keypad.enter_pin(asked)).hex() == status
     typed = [bytes.fromhex("00200080082527418FFFFFFFFF")] if behaviour is Behaviour.RIGHT_PIN else []
@@ -235,7 +242,7 @@ async def test_a_pin_is_changed_at_the_keys() -> None:
     with Desk(pad(Behaviour.RIGHT_PIN)) as desk:
         desk.insert(card)
         async with opened("pcsc:Pad") as driver:
-            assert await driver.wait_for_card(3) is not None
+            assert await driver.wait_for_card(30) is not None
             form = PinForm(bcd=False, left_aligned=True, position=0, block_size=8)
             assert (await driver.change_pin(PinModify(bytes.fromhex("0024000010") + bytes(16), form))).hex() == "9000"
     assert card.told == [bytes.fromhex("0024000010" + "3237343138000000" * 2)]
@@ -247,13 +254,13 @@ async def test_a_card_torn_at_every_command(desk: Desk, number: int) -> None:
     card = TearsAt(number)
     desk.insert(card)
     async with opened() as reader:
-        assert await reader.wait_for_card(3) is not None
-        async with asyncio.timeout(3):
+        assert await reader.wait_for_card(30) is not None
+        async with asyncio.timeout(30):
             with pytest.raises(CardLost):
                 await converse(Chaining(reader), read_card())
         card.left = 10_000
         desk.insert(card)
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         assert (await converse(Chaining(reader), read_card())).applications
 
 
@@ -281,6 +288,6 @@ async def test_a_reader_without_keys(desk: Desk) -> None:
         assert not await reader.takes_pins()
         with pytest.raises(CardLost, match="no card"):
             await reader.enter_pin(VERIFY)
-        assert await reader.wait_for_card(3) is not None
+        assert await reader.wait_for_card(30) is not None
         with pytest.raises(CardError, match="no such feature"):
             await reader.enter_pin(VERIFY)

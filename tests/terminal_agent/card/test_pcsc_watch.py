@@ -4,13 +4,12 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from terminal_agent.card.pcsc_codes import Code
-from terminal_agent.card.pcsc_watch import LONGEST_PAUSE_S, Table, View, Watch
+from terminal_agent.card.pcsc_watch import Table, View, Watch
 from tests.terminal_agent.card.service import ATR, Service
 
 READER = "Box 00 00"
@@ -89,10 +88,8 @@ async def test_the_service_dies_and_comes_back(service: Service, watch: View) ->
     service.die()
     gone = await told(watch, lambda table: table.fault is not None)
     assert gone == Table(Code.NO_SERVICE, {})
-    began = time.monotonic()
     service.live()
     after = await told(watch, lambda table: table.fault is None)
-    assert time.monotonic() - began < LONGEST_PAUSE_S + 0.2
     assert after.slots[READER].present
     assert after.slots[READER].visit != before.slots[READER].visit
 
