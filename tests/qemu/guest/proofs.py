@@ -150,7 +150,7 @@ def _eight_more(witness: Witness, came: int) -> int:
     """Eight devices into the ports of the virtual controller and out again; how many there were in all."""
     plugs = [Plug(UsbFunction(EVIL, Typist([])), port) for port in range(8)]
     wanted = came + len(plugs)
-    until(lambda: len(witness.came()) >= wanted, 60)
+    until(lambda: len(witness.came()) >= wanted)
     for one in plugs:
         one.pull()
     until(lambda: not by_id("dead", "beef"))
