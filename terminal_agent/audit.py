@@ -13,12 +13,15 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protocols.audit_chain import LONGEST_LINE, ChainError, Damage, Head, Record, Summary, link, parse, verify
 from protocols.errors import DecodeError
-from protocols.telemetry.events import Event
 from terminal_agent.durable import sync_folder
 from terminal_agent.errors import AgentError
+
+if TYPE_CHECKING:  # the warden opens its chain at power on, and nobody waits there for all kinds of events
+    from protocols.telemetry.events import Event
 
 SUFFIX = ".audit.jsonl"
 SUFFIXES = {"agent": SUFFIX, "warden": ".warden.jsonl"}
@@ -70,7 +73,7 @@ class AuditLog:
             raise
         return cls(path, descriptor, summary, torn)
 
-    def append(self, event: Event) -> Head:
+    def append(self, event: "Event") -> Head:
         """Commit one event: on return it is on disk. Raises :class:`AuditError`; then nothing of it is kept."""
         record = link(self.head, event.at_ms, event.name, event.fields)
         try:
@@ -93,11 +96,13 @@ class AuditLog:
         self.head = record.head
         return record.head
 
-    def after(self, head: Head) -> Iterator[tuple[Event, Head]]:
+    def after(self, head: Head) -> Iterator[tuple["Event", Head]]:
         """The records behind ``head``, which somebody who follows this log remembers; each with its own head.
 
         Raises :class:`AuditBroken` where this log does not contain ``head``: its tail was cut, or it was made anew.
         """
+        from protocols.telemetry.events import Event
+
         start = max(head.seq - 1, 0)
         with self.path.open("rb") as lines:
             behind = (self._record(line) for line in islice(lines, start, self.head.seq))
@@ -110,7 +115,7 @@ class AuditLog:
             for record in behind:
                 yield Event(record.name, record.at_ms, record.fields), record.head
 
-    def holds(self, event: Event) -> bool:
+    def holds(self, event: "Event") -> bool:
         """Whether this very event is in the log: for whoever died between committing it and noting that he had."""
         text = link(self.head, event.at_ms, event.name, event.fields).line
         mark = text[text.index(b',"at_ms":') : text.rindex(b',"prev":') + 1]

@@ -60,7 +60,7 @@ class Tree:
     def _write(self, port: str, one: Plugged) -> None:
         folder = self._folder(port)
         model = one.model
-        for old in folder.glob(f"{port}:*"):
+        for old in folder.glob(f"{_stem(port)}:*"):
             shutil.rmtree(old)
         (folder / "port").mkdir(parents=True, exist_ok=True)
         fresh = port not in self._shown
@@ -89,7 +89,12 @@ class Tree:
 
 
 def _interface(folder: Path, port: str, number: int) -> Path:
-    return folder / f"{port}:1.{number}"
+    return folder / f"{_stem(port)}:1.{number}"
+
+
+def _stem(port: str) -> str:
+    """What the kernel's names of a device's interfaces begin with: of a root hub its bus and 0."""
+    return f"{port.removeprefix('usb')}-0" if port.startswith("usb") else port
 
 
 def _write_interface(folder: Path, number: int, shown: Shown, lives: bool) -> None:

@@ -25,7 +25,6 @@ SUBMIT, UNLINK, RETURNED, UNLINKED = 1, 2, 3, 4
 FULL_SPEED = 2
 STALL, UNLINKED_STATUS = -32, -104  # -EPIPE, -ECONNRESET
 FREE = "004"  # VDEV_ST_NULL in the table of ports
-LOOK_S = 0.001  # how often a device with transfers waiting is asked whether something is due
 _HEAD = struct.Struct(">IIIII")
 _SUBMIT = struct.Struct(">IiIII8s")
 _RETURN = struct.Struct(">IIIIIiiiii8x")
@@ -64,7 +63,8 @@ class Plug:
     def _serve(self) -> None:
         with contextlib.suppress(EOFError, OSError):
             while True:
-                if select.select([self._link], [], [], LOOK_S if self._waiting else None)[0]:
+                due_in = self._device.function.due_in(self._clock()) if self._waiting else None
+                if select.select([self._link], [], [], due_in)[0]:
                     self._take()
                 self._send_due()
 

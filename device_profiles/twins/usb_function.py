@@ -37,6 +37,10 @@ class Function(Protocol):
         """What the device has to send on an endpoint now; nothing yet is None."""
         ...
 
+    def due_in(self, now: float) -> float | None:
+        """In how many seconds it will send something by itself; None while it waits to be spoken to."""
+        ...
+
 
 class UsbFunction:
     """A device: its model, and what it does."""
@@ -74,25 +78,40 @@ class Typist:
         self._strokes = iter(strokes)
         self._waiting: list[bytes] = []
         self._due = 0.0
+        self._taken: float | None = None
+        self._asked = True
         self.typed = 0
         """Reports that the host has taken; half of them are presses."""
+        self.asked_after: list[float] = []
+        """When the host asked for the next report after it had taken a press: by then it had read the press."""
 
     def out(self, endpoint: int, data: bytes, now: float) -> None:
         """Lamps; it has none."""
 
     def next(self, endpoint: int, now: float) -> bytes | None:
         """Its next report, once it is due."""
+        if not self._asked:
+            self._asked = True
+            if self.typed % 2:
+                self.asked_after.append(now)
         if not self._waiting:
             stroke = next(self._strokes, None)
             if stroke is None:
                 return None
             gap, usage = stroke
-            self._due = (self._due or now) + gap
+            self._due = now if self._taken is None else self._taken + gap
             self._waiting = [bytes((0, 0, usage, 0, 0, 0, 0, 0)), NOTHING_PRESSED]
         if self._due > now:
             return None
         self.typed += 1
+        self._asked = False
+        if self.typed % 2:
+            self._taken = now
         return self._waiting.pop(0)
+
+    def due_in(self, now: float) -> float | None:
+        """Until its next report, once it has been asked for it."""
+        return max(0.0, self._due - now) if self._waiting else None
 
 
 class UsbCcid:
@@ -117,6 +136,10 @@ class UsbCcid:
         if endpoint != self.BULK_IN & 0x0F or not self._waiting:
             return None
         return self._waiting.pop(0)
+
+    def due_in(self, now: float) -> float | None:
+        """It speaks only when it is spoken to."""
+        return None
 
 
 def ccid_model(vendor: str, product: str, name: str, serial: str) -> Model:

@@ -56,14 +56,14 @@ class UsbBus:
         self.devices[port] = Plugged(port, model, connect_type)
         if self.authorized_default:
             self.authorise(port, True)
-        return self._event("add", port)
+        return self._event("add", self.path(port))
 
     def unplug(self, port: str) -> list[bytes]:
         """A device goes, and with a hub all that hangs from it; the events, children first."""
         gone = [name for name in self.devices if name == port or name.startswith(f"{port}.")]
         for name in gone:
             del self.devices[name]
-        return [self._event("remove", name) for name in sorted(gone, key=len, reverse=True)]
+        return [self._event("remove", self.path(name)) for name in sorted(gone, key=len, reverse=True)]
 
     def change(self, port: str, model: Model) -> list[bytes]:
         """A device enumerates anew as something else, without being touched: what it was allowed it keeps."""
@@ -74,7 +74,11 @@ class UsbBus:
         if one.authorized:
             fresh = self.interface_authorized_default
             one.interfaces = {number: one.interfaces.get(number, fresh) for number in range(len(model.interfaces))}
-        return [self._event("change", port)]
+        return [self._event("change", self.path(port))]
+
+    def interface_event(self, port: str, name: str) -> bytes:
+        """The kernel's event about a new interface of a device, which it sends whenever it configures one."""
+        return self._event("add", f"{self.path(port)}/{name}", "usb_interface")
 
     def lose(self) -> None:
         """An event that nobody got to see."""
@@ -119,9 +123,8 @@ class UsbBus:
     def _count(self, base: int) -> int:
         return sum(shown[0] == base for one in self.devices.values() for shown in one.live())
 
-    def _event(self, action: str, port: str) -> bytes:
+    def _event(self, action: str, path: str, kind: str = "usb_device") -> bytes:
         self._sequence += 1
-        path = self.path(port)
-        texts = (f"{action}@{path}", f"ACTION={action}", f"DEVPATH={path}", "SUBSYSTEM=usb", "DEVTYPE=usb_device",
+        texts = (f"{action}@{path}", f"ACTION={action}", f"DEVPATH={path}", "SUBSYSTEM=usb", f"DEVTYPE={kind}",
                  f"SEQNUM={self._sequence}")  # fmt: skip
         return "".join(f"{text}\0" for text in texts).encode()

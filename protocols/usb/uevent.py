@@ -35,6 +35,11 @@ class Uevent:
         return self.keys.get("SUBSYSTEM") == "usb" and self.keys.get("DEVTYPE") == "usb_device"
 
     @property
+    def is_usb_interface(self) -> bool:
+        """Whether it is about one interface of a USB device, whose name is then its own: ``1-4:1.0``."""
+        return self.keys.get("SUBSYSTEM") == "usb" and self.keys.get("DEVTYPE") == "usb_interface"
+
+    @property
     def port(self) -> str:
         """The device's name in sysfs: ``1-4``."""
         return self.path.rpartition("/")[2]

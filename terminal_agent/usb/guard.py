@@ -22,6 +22,9 @@ from terminal_agent.usb.describe import Raw, describe, describe_all, parent_port
 from terminal_agent.usb.policy import Now, Policy
 from terminal_agent.usb.storms import MOST_APPEARANCES, OFF_S, STORM, WITHIN_S, Storm, StormWatch
 
+Places = Sequence[tuple[int, int]]
+"""Configuration and number of interfaces."""
+
 
 class Duty(StrEnum):
     """What some verdicts ask for beyond writing to sysfs."""
@@ -38,8 +41,9 @@ class Bus(Protocol):
     def lock_roots(self) -> Sequence[str]: ...
     def lock_root(self, port: str) -> Sequence[str]: ...
     def authorise(self, port: str, allowed: bool) -> None: ...
-    def interfaces(self, port: str) -> Sequence[tuple[int, int]]: ...
+    def interfaces(self, port: str) -> Places: ...
     def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool, probe: bool = True) -> None: ...
+    def interface_lives(self, port: str, place: tuple[int, int]) -> bool: ...
     def remove(self, port: str) -> None: ...
     def disable_port(self, port: str, off: bool) -> None: ...
 
@@ -50,6 +54,7 @@ class Probation(Protocol):
     def over(self, port: str) -> bool: ...
     def hold(self, port: str) -> None: ...
     def end(self, port: str) -> None: ...
+    def release(self, port: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Guard:
         self._storms = StormWatch()
         self._watch = SequenceWatch()
         self._hashes: dict[str, str] = {}
+        self._dead: dict[str, frozenset[tuple[int, int]]] = {}
+        """Port to the interfaces that its verdict left dead."""
         self.policy = policy
         self.open_roots: tuple[str, ...] = ()
         """What could not be locked at start, in words: there a new device lives until it is judged. An alarm."""
@@ -102,6 +109,8 @@ class Guard:
         if event.action == "remove":  # who goes need not say what it was: that a port of ours is named is enough
             self._forget(event.port)
             return []
+        if event.is_usb_interface and event.action == "add":
+            return self._interface_came(event.port, now)
         if not event.is_usb_device or event.action not in ("add", "change"):
             return []
         if event.port.startswith("usb"):  # a host controller that came late
@@ -131,6 +140,25 @@ class Guard:
         self.policy.forget(port)
         return self.look(port, now)
 
+    def _interface_came(self, name: str, now: Now) -> list[Outcome]:
+        """An interface of a device that may live came to be after the verdict was carried out: it is carried out again.
+
+        The kernel tells of a device before it configures it. Where the verdict is quicker than that, or somebody
+        configures it anew, what was authorised (or held) is gone, and these are new interfaces.
+        """
+        port, _, tail = name.partition(":")
+        if port.endswith("-0"):  # a root hub's own interface: 1-0:1.0 is of usb1
+            port = f"usb{port.removesuffix('-0')}"
+        configuration, _, number = tail.partition(".")
+        if port not in self.policy.memory.allowed or not (configuration.isdecimal() and number.isdecimal()):
+            return []
+        place = int(configuration), int(number)
+        if place in self._dead.get(port, ()) or self._bus.interface_lives(port, place):
+            return []
+        if self._probation is not None:
+            self._probation.release(port)
+        return self.look(port, now)
+
     def storms_over(self, now: Now) -> list[str]:
         """Switch ports on again whose storm is over; which."""
         found = self._storms.over(now.steady_s)
@@ -156,6 +184,7 @@ class Guard:
         """A device is gone, and with a hub all that hung from it."""
         for known in [one for one in self._hashes if one == port or one.startswith(f"{port}.")]:
             self._hashes.pop(known)
+            self._dead.pop(known, None)
             self.policy.forget(known)
 
     def _carry_out(self, verdict: Verdict) -> Outcome:
@@ -176,7 +205,7 @@ class Guard:
             else:
                 if self._probation is not None and verdict.authorises:
                     self._probation.end(port)  # a new policy may ask for none
-                _WRITES[verdict.target](self._bus, verdict)
+                self._dead[port] = frozenset(_WRITES[verdict.target](self._bus, verdict))
         except AgentError as fault:
             self.policy.forget(port)
             if verdict.authorises:  # half a verdict is none
@@ -193,39 +222,45 @@ class Guard:
         probation.hold(port)
 
 
-def _allow(bus: Bus, verdict: Verdict) -> None:
+def _allow(bus: Bus, verdict: Verdict) -> Places:
     port = verdict.device.port
     bus.authorise(port, True)
     for place in bus.interfaces(port):
         bus.authorise_interface(port, place, True)
+    return ()
 
 
-def _allow_interfaces(bus: Bus, verdict: Verdict) -> None:
+def _allow_interfaces(bus: Bus, verdict: Verdict) -> Places:
     port = verdict.device.port
     live = {
         place for place, lives in zip(verdict.device.places, verdict.live or (), strict=True) if lives
     }  # what the kernel shows beyond the descriptors stays dead
     bus.authorise(port, True)
-    for place in bus.interfaces(port):
+    places = bus.interfaces(port)
+    for place in places:
         bus.authorise_interface(port, place, place in live)
+    return [place for place in places if place not in live]
 
 
-def _block(bus: Bus, verdict: Verdict) -> None:
+def _block(bus: Bus, verdict: Verdict) -> Places:
     if (
         not verdict.device.is_root or verdict.rule is not None
     ):  # the machine's own controllers stay, unless a rule says no
         bus.authorise(verdict.device.port, False)
+    return ()
 
 
-def _reject(bus: Bus, verdict: Verdict) -> None:
+def _reject(bus: Bus, verdict: Verdict) -> Places:
     if not verdict.device.is_root:
         bus.authorise(verdict.device.port, False)
         bus.remove(verdict.device.port)
+    return ()
 
 
-_WRITES: dict[Target, Callable[[Bus, Verdict], None]] = {
+_WRITES: dict[Target, Callable[[Bus, Verdict], Places]] = {
     Target.ALLOW: _allow,
     Target.ALLOW_INTERFACE: _allow_interfaces,
     Target.BLOCK: _block,
     Target.REJECT: _reject,
 }
+"""What each verdict writes; the interfaces that it leaves dead."""

@@ -100,17 +100,21 @@ class Sysfs:
         for name in self._names(self._folder(port)):
             head, colon, tail = name.partition(":")
             configuration, dot, number = tail.partition(".")
-            if head == port and colon and dot and configuration.isdecimal() and number.isdecimal():
+            if head == _stem(port) and colon and dot and configuration.isdecimal() and number.isdecimal():
                 found.append((int(configuration), int(number)))
         return sorted(found)
 
     def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool, probe: bool = True) -> None:
         """One interface lives or not; when it does, and ``probe``, the kernel is asked to look for its driver."""
-        name = f"{port}:{place[0]}.{place[1]}"
+        name = f"{_stem(port)}:{place[0]}.{place[1]}"
         self._write(f"{self._folder(port)}/{name}/authorized", "1" if allowed else "0")
         drivers = f"{self._root}/bus/usb/drivers_probe"
         if allowed and probe and os.path.exists(drivers):  # noqa: PTH110 - text, see above
             self._write(drivers, name, kept=False)
+
+    def interface_lives(self, port: str, place: tuple[int, int]) -> bool:
+        """Whether an interface is there and may have a driver."""
+        return self._text(f"{self._folder(port)}/{_stem(port)}:{place[0]}.{place[1]}/authorized") == "1"
 
     def remove(self, port: str) -> None:
         """The device is cut off until it is plugged anew."""
@@ -194,3 +198,8 @@ class Sysfs:
             raise SysfsError(f"{path}: {fault.strerror}", "is the device still there, and is this root?") from None
         if kept and self._text(path) != text:
             raise SysfsError(f"{path}: does not keep what was written", "the kernel refused; see its log")
+
+
+def _stem(port: str) -> str:
+    """What the names of a device's interfaces begin with: of a root hub its bus and 0 (usb_set_configuration)."""
+    return f"{port.removeprefix('usb')}-0" if port.startswith("usb") else port

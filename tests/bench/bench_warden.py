@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The warden's cost: a device's wait on a real kernel beside usbguard-daemon's, its memory, its start.
 
-The wait and the memory are measured inside the emulated machine of tests/qemu, the two programs in turn, so a busy
-moment meets both. The start is measured on this machine, beside a bare interpreter's.
+The wait and the memory are measured inside the emulated machine of tests/qemu, the two programs in turn. Its clock
+counts what its one core executes, 2 ns each, so how busy this machine is changes nothing. The start is measured on this
+machine, beside a bare interpreter's.
 """
 
 import statistics

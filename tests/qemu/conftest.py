@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHIN_S = 900.0
+WITHIN_S = 1800.0
 KEY: pytest.StashKey["subprocess.Popen[bytes]"] = pytest.StashKey()
 
 

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The long run of the warden on a real kernel: what it covers, what it is called, how many plugs and boots it has."""
+"""The long run of the warden on a real kernel: what it covers, its boots by name, how many plugs each has."""
+
+from tests.qemu.guest.sizes import PLUGS_A_BOOT
 
 AREA = "warden"
 COVERS = (
@@ -14,5 +16,6 @@ COVERS = (
     "terminal_agent/usb/sysfs.py",
 )
 PLUGS, BOOTS = 1_000, 20
-PLUGGED = "unlisted devices plugged in, none of them live for a moment"
-BOOTED = "boots with a keyboard plugged in, which never lives"
+RUNS = {f"boot {number:02}: plugs of unlisted devices, none live for a moment": PLUGS_A_BOOT
+        for number in range(1, BOOTS + 1)}  # fmt: skip
+"""Each is an evidence run of its own, so a run that was broken off goes on where it was."""

@@ -140,17 +140,23 @@ def many(host: Host) -> Mapping[str, Any]:
     with guarded(MOUSE_RULE) as warden, Witness() as witness:
         came = 0
         while came < PLUGS_A_BOOT:
-            came = _eight_more(witness, came)
-        verdicts = [one["fields"] for one in warden.records() if one["fields"].get("id") == "dead:beef"]
+            came = _eight_more(witness, came, warden)
         live = [one for one in witness.live() if "vhci" in one]
-        return {"came": came, "live": live, "barred": sum(one["target"] == "block" for one in verdicts)}
+        return {"came": came, "live": live, "barred": _barred(warden)}
 
 
-def _eight_more(witness: Witness, came: int) -> int:
-    """Eight devices into the ports of the virtual controller and out again; how many there were in all."""
+def _barred(warden: Warden) -> int:
+    verdicts = [one["fields"] for one in warden.records() if one["fields"].get("id") == "dead:beef"]
+    return sum(one["target"] == "block" and one["done"] for one in verdicts)
+
+
+def _eight_more(witness: Witness, came: int, judged_by: Warden | None = None) -> int:
+    """Eight devices into the ports of the virtual controller and out again, each once it was judged where that is asked
+    for; how many there were in all.
+    """
     plugs = [Plug(UsbFunction(EVIL, Typist([])), port) for port in range(8)]
     wanted = came + len(plugs)
-    until(lambda: len(witness.came()) >= wanted, 60)
+    until(lambda: len(witness.came()) >= wanted and (judged_by is None or _barred(judged_by) >= wanted))
     for one in plugs:
         one.pull()
     until(lambda: not by_id("dead", "beef"))

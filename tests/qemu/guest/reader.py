@@ -13,7 +13,7 @@ from device_profiles.serve.usbip import Plug, free_port
 from device_profiles.twins.ccid_reader import CcidReader, Kind
 from device_profiles.twins.usb_function import UsbCcid, UsbFunction, ccid_model
 from tests.qemu.guest import stage
-from tests.qemu.guest.stage import Host, by_id, guarded, until
+from tests.qemu.guest.stage import PATIENCE_S, Host, by_id, guarded, until
 
 IDS = ("08e6", "3437")
 RULE = 'allow id 08e6:3437 serial "R0001" with-interface 0b:00:00 label "reader"\n'
@@ -35,7 +35,7 @@ def to_an_apdu(host: Host) -> Mapping[str, Any]:
             port = until(lambda: by_id(*IDS))[0]
             until(lambda: warden.verdicts(port))
             judged_s = time.monotonic() - began
-            said = until(_answered, 60)
+            said = until(_answered)
             return {
                 "verdict": warden.verdicts(port), "judged_s": round(judged_s, 2), "said": said,
                 "exchanges": function.exchanges, "seconds": round(time.monotonic() - began, 2),
@@ -50,9 +50,9 @@ def _answered() -> str:
     try:
         time.sleep(2)
         asked = ["/usr/bin/opensc-tool", "--send-apdu", SELECT]
-        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
         print(done.stdout, done.stderr, flush=True)
         return done.stdout if "Received" in done.stdout else ""
     finally:
         service.terminate()
-        service.wait(10)
+        service.wait(PATIENCE_S)

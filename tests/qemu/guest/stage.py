@@ -30,7 +30,8 @@ MODULES = Path("/run/modules")
 HOMES = Path("/run/warden")
 TERMINAL = "TG000001"
 ROOTS = 'allow id 1d6b:* with-interface 09:00:00 label "roots"\n'
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
+"""How long a proof waits for what must come. A machine that is emulated beside others takes its time."""
 
 
 class Host:
@@ -73,13 +74,19 @@ def _write(descriptor: int, octets: bytes) -> None:
         octets = octets[os.write(descriptor, octets) :]
 
 
+def kernel_events() -> socket.socket:
+    """A socket on which the kernel says all that it says of devices."""
+    found = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 15)
+    found.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE: a witness must not miss anything
+    found.bind((0, 1))
+    return found
+
+
 class Witness:
     """Hears all that the kernel says of devices, beside the warden and independent of it."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 15)
-        self._socket.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE: a witness must not miss anything
-        self._socket.bind((0, 1))
+        self._socket = kernel_events()
         self.heard: list[tuple[float, Uevent]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -120,7 +127,7 @@ def until(true: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
     end = time.monotonic() + within_s
     while not (found := true()):
         assert time.monotonic() < end, f"in vain for {within_s} s"
-        time.sleep(0.05)
+        time.sleep(0.1)
     return found
 
 

@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that come and go too fast, ports that are switched, host controllers that come late."""
+"""Devices that come and go too fast, ports that are switched, controllers and interfaces that come late."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from protocols.usb.uevent import Uevent
+from device_profiles.twins.usb_descriptors import Model
+from protocols.usb.uevent import Uevent, decode
 from terminal_agent.usb.storms import MOST_APPEARANCES, OFF_S
 from terminal_agent.usb.sysfs import Sysfs, SysfsError
 from tests.terminal_agent.usb.test_guard import NOW, STICK, Machine, policy
@@ -90,3 +91,41 @@ def test_a_late_host_controller_is_locked_before_it_is_judged(tmp_path: Path) ->
     (hub / "authorized_default").unlink()
     machine.guard.event(Uevent("add", machine.bus.path("usb1"), {**keys, "SEQNUM": "2"}), NOW)
     assert any("authorized_default" in one for one in machine.guard.open_roots)
+
+
+def interface_came(machine: Machine, port: str, name: str) -> list[str]:
+    outcomes = machine.guard.event(decode(machine.bus.interface_event(port, name)), NOW)
+    return [f"{one.verdict.target} {one.carried_out}" for one in outcomes]
+
+
+@pytest.mark.parametrize(("port", "name"), [("1-1", "1-1:1.0"), ("usb1", "1-0:1.0")])
+def test_a_device_that_is_configured_after_its_verdict_lives_all_the_same(port: str, name: str, tmp_path: Path) -> None:
+    machine = Machine(tmp_path, policy(ALLOW))
+    machine.guard.start(NOW)
+    machine.plug("1-1", STICK)
+    authorized = tmp_path / machine.bus.path(port).lstrip("/") / name / "authorized"
+    assert authorized.read_text().strip() == "1"
+    assert interface_came(machine, port, name) == []  # as it was left: the event of the interface that was authorised
+    authorized.write_text("0")  # a new one of the same name
+    assert interface_came(machine, port, name) == ["allow True"]
+    assert authorized.read_text().strip() == "1"
+
+
+def test_an_interface_that_was_left_dead_stays_dead_whenever_it_comes(tmp_path: Path) -> None:
+    disk_and_keyboard = Model("0781", "5567", (((8, 6, 0x50),), ((3, 1, 1),)), "Cruzer", "4C53")
+    machine = Machine(tmp_path, policy('allow-interface id 0781:5567 with-interface 08:06:50 label "disk"\n'))
+    machine.guard.start(NOW)
+    machine.plug("1-1", disk_and_keyboard)
+    folder = tmp_path / machine.bus.path("1-1").lstrip("/")
+    assert interface_came(machine, "1-1", "1-1:1.1") == []
+    (folder / "1-1:1.0/authorized").write_text("0")
+    assert interface_came(machine, "1-1", "1-1:1.0") == ["allow-interface True"]
+    assert [(folder / f"1-1:1.{number}/authorized").read_text().strip() for number in (0, 1)] == ["1", "0"]
+
+
+@pytest.mark.parametrize("name", ["1-1:1.0", "1-1", "1-1:1", "1-1:x.y", "1-1:1.0.0", "0-0:1.0", ""])
+def test_interfaces_of_what_may_not_live_change_nothing(name: str, tmp_path: Path) -> None:
+    machine = Machine(tmp_path, policy(""))
+    machine.guard.start(NOW)
+    machine.plug("1-1", STICK)
+    assert interface_came(machine, "1-1", name) == []

@@ -11,6 +11,7 @@ import pytest
 from device_profiles.serve.sysfs import Tree
 from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usbbus import UsbBus
+from protocols.usb.uevent import decode
 from terminal_agent.usb.cadence import JUDGED_AFTER
 from terminal_agent.usb.guard import Duty, Guard
 from terminal_agent.usb.keyboards import EVENT, CannotHold, Keyboards
@@ -93,7 +94,7 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     found = Bench(tmp_path, policy(ON_PROBATION))
     found.guard.start(NOW)
-    assert found.probe.read_text() == "usb1:1.0"  # the root hub's own, and nothing of the keyboard
+    assert found.probe.read_text() == "1-0:1.0"  # the root hub's own, and nothing of the keyboard
     found.probe.write_text("")
     return found
 
@@ -160,6 +161,15 @@ def test_one_that_is_plugged_in_anew_begins_anew(bench: Bench, tmp_path: Path) -
     assert bench.judged() == ["allow True"]
     assert len(bench.made) == 2
     assert bench.keyboards.held["1-4"].watch.presses == 0
+
+
+def test_one_that_is_configured_after_it_was_claimed_is_claimed_again(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "sys/bus/usb/devices/1-4/1-4:1.0/authorized").write_text("0")  # the kernel made its interface anew
+    (outcome,) = bench.guard.event(decode(bench.bus.interface_event("1-4", "1-4:1.0")), NOW)
+    assert outcome.carried_out
+    assert [one.closed for one in bench.made] == [True, False]
+    assert bench.made[1].claimed == [0]
+    assert bench.probe.read_text() == ""  # still no driver
 
 
 def test_one_that_is_gone_is_let_go_of(bench: Bench) -> None:
