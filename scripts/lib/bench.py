@@ -50,7 +50,11 @@ def main() -> int:
     for area in options.area or areas():
         rows: list[Row] = importlib.import_module(f"tests.bench.bench_{area}").rows()
         if not options.json:
-            print(f"\n{area:<44}{'value':>10} {'unit':<8}{'peer or floor':<28}{'its':>9}{'ratio':>8}{'target':>9}  met")
+            wide = max(map(len, (area, *(row.name for row in rows))))
+            print(
+                f"\n{area:<{wide}}{'value':>10} {'unit':<8}{'peer or floor':<28}{'its':>9}"
+                f"{'ratio':>10}{'target':>9}  met"
+            )
         for row in rows:
             missed += row.met is False
             if options.json:
@@ -58,8 +62,8 @@ def main() -> int:
                 continue
             met = {True: "yes", False: "NO", None: ""}[row.met]
             print(
-                f"{row.name:<44}{number(row.value):>10} {row.unit:<8}{row.peer:<28}{number(row.peer_value):>9}"
-                f"{number(row.ratio):>8}{number(row.target):>9}  {met}"
+                f"{row.name:<{wide}}{number(row.value):>10} {row.unit:<8}{row.peer:<28}{number(row.peer_value):>9}"
+                f"{number(row.ratio):>10}{number(row.target):>9}  {met}"
             )
     return int(bool(missed))
 

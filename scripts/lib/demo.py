@@ -98,14 +98,7 @@ class Demo:
         """Start every process; what does not depend on another starts side by side."""
         start, folder, options = self.stations.start, self.folder, self.options
         trace = ["--trace"] if options.trace else []
-        with uninterrupted():
-            pki = self.pki = subprocess.Popen(
-                [command("device-twin"), "pki", "--dir", str(folder / "pki"), "--terminal", TERMINAL, "--json"],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                preexec_fn=die_with_parent,
-            )
+        self._begin_pki(TERMINAL)
         hsm = start("hsm-sim", "hsm-sim", "serve", "--port", "0", "--json", *trace)
         reader = start(
             "reader", "device-twin", "reader", "--model", options.reader, "--card", options.card,
@@ -121,14 +114,7 @@ class Demo:
             "--cardholder", options.card, "--behaviour", behaviour,
             "--fault", "replay" if options.replay else "none", "--link", str(folder / "pad"), "--json",
         )  # fmt: skip
-        try:
-            talk = pki.communicate()[1]
-        except BaseException:
-            pki.kill()
-            pki.wait()
-            raise
-        if pki.returncode:
-            raise StationFailed(f"pki:\n{talk.strip()}")
+        self._end_pki()
         broker = start("broker", "device-twin", "broker", *self._pki("broker"), "--port", "0", "--json")
         acquirer = start(
             "acquirer", "device-twin", "acquirer", "--hsm", hsm.wait_ready()["address"], "--port", "0",
@@ -171,6 +157,30 @@ class Demo:
         if self.options.torn:
             return "torn-at-cryptogram"
         return "tampered-arqc" if self.options.tampered_arqc else "none"
+
+    def _begin_pki(self, *terminals: str) -> None:
+        """Certificates for everybody, made beside other work."""
+        words = [word for name in terminals for word in ("--terminal", name)]
+        with uninterrupted():
+            self.pki = subprocess.Popen(
+                [command("device-twin"), "pki", "--dir", str(self.folder / "pki"), *words, "--json"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=die_with_parent,
+            )
+
+    def _end_pki(self) -> None:
+        """Wait for them; whoever is interrupted here leaves nobody who writes on."""
+        assert self.pki is not None  # begun before
+        try:
+            talk = self.pki.communicate()[1]
+        except BaseException:
+            self.pki.kill()
+            self.pki.wait()
+            raise
+        if self.pki.returncode:
+            raise StationFailed(f"pki:\n{talk.strip()}")
 
     def _pki(self, name: str) -> list[str]:
         pki = self.folder / "pki"

@@ -100,11 +100,8 @@ class Lab(Demo):
         """Start every process; what does not depend on another starts side by side."""
         start, folder, options = self.stations.start, self.folder, self.options
         trace = ["--trace"] if options.trace else []
-        argv = [command("device-twin"), "pki", "--dir", str(folder / "pki")]
-        argv += ["--terminal", TERMINAL, "--terminal", OTHER_TERMINAL]
-        made = subprocess.run(argv, capture_output=True, text=True, check=False)
-        if made.returncode:
-            raise StationFailed(f"pki:\n{made.stderr.strip()}")
+        self._begin_pki(TERMINAL, OTHER_TERMINAL)
+        self._end_pki()
         pcscd = start(
             "pcscd",
             "device-twin",

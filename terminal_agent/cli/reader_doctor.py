@@ -188,6 +188,8 @@ def without_serials(report: dict[str, object]) -> dict[str, object]:
     serials = {str(reader["serial"]) for reader in readers}
     serials |= {number for reader in readers for number in _IN_A_NAME.findall(str(reader["name"]))}
     written_over = {serial: f"serial-{number}" for number, serial in enumerate(sorted(serials - {""}), 1)}
+    if home := os.environ.get("HOME"):
+        written_over[home] = "~"  # who the user is, is nobody's business either
     told = _replaced(report, written_over)
     assert isinstance(told, dict)  # as it was
     return told

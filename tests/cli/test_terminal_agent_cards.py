@@ -16,6 +16,7 @@ import pytest
 
 from scripts.lib.stations import command
 from terminal_agent.cli import main
+from terminal_agent.cli.reader_doctor import without_serials
 from tests.flows.lab_stage import planted_contact_card
 from tests.secrets.twins import planted_profiles
 from tests.twin_pcscd import TwinPcscd
@@ -98,6 +99,23 @@ def test_doctor_finds_nothing_wrong(twin: TwinPcscd, tmp_path: Path) -> None:
     assert bundle.stat().st_mode & 0o777 == 0o600
     again = agent(twin, "reader", "doctor", "--capture", str(bundle), code=2)
     assert "exists already" in again
+
+
+def test_no_serial_number_is_left_in_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    reader = {"name": "Gem (Contact) [x] (70D7E2EE) 00 1F", "serial": "", "problem": "Gem (70D7E2EE) is held"}
+    short = {"name": "Other 01 00", "serial": "0", "fine": True}
+    report: dict[str, object] = {"readers": [reader, short], "findings": ["/home/somebody/pcscd.comm: not there"]}
+    told = json.dumps(without_serials(report))
+    assert "70D7E2EE" not in told
+    assert "somebody" not in told
+    assert json.loads(told) == {
+        "readers": [
+            {"name": "Gem (Contact) [x] (serial-2) 00 1F", "serial": "", "problem": "Gem (serial-2) is held"},
+            {"name": "Other 01 00", "serial": "serial-1", "fine": True},
+        ],
+        "findings": ["~/pcscd.comm: not there"],
+    }
 
 
 def test_doctor_names_the_cure(twin: TwinPcscd) -> None:

@@ -24,7 +24,7 @@ def environment(folder: Path) -> dict[str, str]:
     return os.environ | {"TMPDIR": str(folder), "NO_COLOR": "1"}
 
 
-def nothing_stays(folder: Path, within_s: float = 3.0) -> bool:
+def nothing_stays(folder: Path, within_s: float = 60.0) -> bool:
     """Whether all has ended; a process caught at its very start is ended by the system, not by the lab."""
     deadline = time.monotonic() + within_s
     while left_running(folder) and time.monotonic() < deadline:
@@ -125,7 +125,7 @@ def test_kept_running_the_customer_comes_again(tmp_path: Path) -> None:
         try:
             comes_again(process)
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
+            process.communicate(timeout=90)
             assert process.returncode == 0
         finally:
             process.terminate()
@@ -175,7 +175,7 @@ def test_interrupted_at_any_stage_nothing_stays(tmp_path: Path, stage: str, numb
             if stage in line:
                 break
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=90)
     assert process.returncode in (0, 130)
     assert nothing_stays(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -188,8 +188,8 @@ def test_killed_outright_nothing_stays_running(tmp_path: Path) -> None:
         if "asks for the PIN" in line:
             break
     process.kill()
-    process.communicate(timeout=20)
-    assert nothing_stays(tmp_path, within_s=5.0)
+    process.communicate(timeout=90)
+    assert nothing_stays(tmp_path)
 
 
 def test_a_station_that_cannot_start_says_why(tmp_path: Path) -> None:
