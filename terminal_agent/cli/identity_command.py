@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from terminal_agent.processes.identity import applicant
 
     voice = Voice("terminal-agent", as_json=options.json)
+    _must_have_room(getattr(options, "out", None))
     try:
         _VERBS[options.verb](options, applicant(options.profile), voice)
     except AgentError as fault:
@@ -108,13 +109,19 @@ def _take(options: argparse.Namespace, terminal: "Applicant", voice: Voice) -> N
 
 
 def _activate(options: argparse.Namespace, terminal: "Applicant", voice: Voice) -> None:
+    from protocols.errors import DecodeError
+
     if options.code_file is not None:
         typed = _octets(options.code_file, 256).decode("utf-8", "replace").strip()
     else:
         sys.stderr.write("activation code: ")
         sys.stderr.flush()
         typed = sys.stdin.readline().strip()
-    _put(options.out, terminal.enrolment.activate(typed), voice, "fleet-console enrol activate")
+    try:
+        activation = terminal.enrolment.activate(typed)
+    except DecodeError as fault:
+        raise Fault(str(fault), "as the merchant got it, such as P7J4-KB2C-344X-N660", Exit.INTEGRITY) from None
+    _put(options.out, activation, voice, "fleet-console enrol activate")
 
 
 def _renew(options: argparse.Namespace, terminal: "Applicant", voice: Voice) -> None:
@@ -126,8 +133,21 @@ def _rebind(options: argparse.Namespace, terminal: "Applicant", voice: Voice) ->
 
 
 def _recover(options: argparse.Namespace, terminal: "Applicant", voice: Voice) -> None:
-    octets = terminal.enrolment.recover(terminal.contract, terminal.model, options.technician)
+    from protocols.errors import DecodeError
+
+    try:
+        octets = terminal.enrolment.recover(terminal.contract, terminal.model, options.technician)
+    except DecodeError as fault:
+        raise Fault(
+            str(fault), "the technician's private key: openssl genpkey -algorithm ed25519", Exit.USAGE
+        ) from None
     _put(options.out, octets, voice, "fleet-console enrol file")
+
+
+def _must_have_room(out: Path | None) -> None:
+    """Before anything is done: keys must not be given up for a document that nobody can write."""
+    if out is not None and not os.access(out.absolute().parent, os.W_OK | os.X_OK):
+        raise Fault(f"{out}: its folder cannot be written to", "name another file with --out", Exit.USAGE)
 
 
 def _put(path: Path, octets: bytes, voice: Voice, next_command: str) -> None:

@@ -92,10 +92,13 @@ def _kind(path: Path) -> str:
 
 
 def _terminal(path: Path) -> dict[str, str]:
+    from terminal_agent.processes.persons import by_profile, usb_persons
     from terminal_agent.processes.profile import load, models
 
     profile = load(path)
     found = models(profile, path)
+    by_profile(profile)
+    usb_persons(profile)
     return {
         "terminal": profile.terminal.id,
         "reader": f"{found.reader.title} on {profile.reader.line}",

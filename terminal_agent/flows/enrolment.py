@@ -171,7 +171,9 @@ class Enrolment:
         record = self.folder.read()
         if terminal != self._terminal:
             raise IntegrityError(f"the answer is for {terminal}, not for {self._terminal}")
-        if not record.waiting or application != record.waiting:
+        if not record.waiting:
+            raise IntegrityError("no application waits for an answer: was it taken already?")
+        if application != record.waiting:
             raise IntegrityError("the answer is to another application than the one that waits")
         return record
 

@@ -23,12 +23,11 @@ from terminal_agent.flows.trial import Trial
 from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
 from terminal_agent.processes.identity import enrolment_of, folder_of
-from terminal_agent.processes.persons import at_rest, by_profile, ledger_path
+from terminal_agent.processes.persons import at_rest, by_profile, ledger_path, usb_persons
 from terminal_agent.processes.profile import TerminalProfile, load_text
 from terminal_agent.report.keys import report_keys
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
-from terminal_agent.usb.trust import load_trust
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -154,14 +153,14 @@ class HeadOffice:
         return {Room.IDENTITY: IdentityRoom(enrolment, model, self._recorder, lambda: self.reporter.reconnect())}
 
     def _usb(self) -> dict[Room, Act]:
-        orders = self._profile.orders
-        if orders is None or orders.usb is None or orders.usb_trust is None:
+        orders, trust = self._profile.orders, usb_persons(self._profile)
+        if orders is None or orders.usb is None or trust is None:
             return {}
         from terminal_agent.flows.order_usb import UsbRoom  # a language of rules, for those who want it
         from terminal_agent.usb.store import Store
 
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        store = Store(orders.usb, self._profile.terminal.id, load_trust(orders.usb_trust), verify, boot)
+        store = Store(orders.usb, self._profile.terminal.id, trust, verify, boot)
         return {Room.USB: UsbRoom(store, self._clock)}
 
 

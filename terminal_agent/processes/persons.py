@@ -32,6 +32,12 @@ def by_profile(profile: TerminalProfile) -> Trust | None:
     return trust
 
 
+def usb_persons(profile: TerminalProfile) -> Trust | None:
+    """Who signs policies of the USB ports, where orders may bring them; :class:`Fault` as above."""
+    orders = profile.orders
+    return load_trust(orders.usb_trust) if orders is not None and orders.usb_trust is not None else None
+
+
 def at_rest(profile: TerminalProfile) -> Trust | None:
     """The list that counts, of a terminal whose agent is not running; :class:`Fault` where it runs."""
     path = ledger_path(profile)

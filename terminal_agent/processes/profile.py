@@ -144,8 +144,9 @@ def _files(profile: TerminalProfile) -> tuple[Path, ...]:
     revoked = (tls.revoked,) if tls and tls.revoked else ()
     own = (report.ca, report.certificate, report.key, *((report.receipt_key,) if report.receipt_key else ()))
     orders = profile.orders
+    named = (profile.identity.authority,) if profile.identity else ()
     obeyed = (orders.trust, *((orders.usb_trust,) if orders.usb_trust else ())) if orders else ()
-    return (*own, *obeyed, *((tls.ca, tls.certificate, tls.key) if tls else ()), *revoked)
+    return (*own, *named, *obeyed, *((tls.ca, tls.certificate, tls.key) if tls else ()), *revoked)
 
 
 def models(profile: TerminalProfile, path: Path) -> Models:

@@ -13,6 +13,7 @@ exchange costs 40 ms.
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -66,9 +67,14 @@ async def connect(
         await client.listen(dialling.listen)
         yield client
     except (aiomqtt.MqttError, OSError) as fault:
-        raise ReportError(fit(str(fault) or type(fault).__name__)) from None
+        raise ReportError(fit(f"{settings.broker}: {_plain(fault)}")) from None
     finally:
         await client.leave()
+
+
+def _plain(fault: Exception) -> str:
+    """A fault's words, without the number that the system knows it by."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(fault)) or type(fault).__name__
 
 
 def tls_context(settings: ReportSettings, passphrase: Callable[[], bytes | None] = lambda: None) -> ssl.SSLContext:

@@ -79,7 +79,7 @@ class ReportSettings:
             ("longest_wait_s", self.longest_wait_s, (1, 3_600)),
         ):
             if not bounds[0] <= value <= bounds[1]:
-                raise ValueError(f"{name}: {bounds[0]} to {bounds[1]} expected")
+                raise ValueError(f"{name.replace('_', '-')}: {bounds[0]} to {bounds[1]} expected")
 
     @property
     def address(self) -> tuple[str, int]:

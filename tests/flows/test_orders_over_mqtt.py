@@ -27,7 +27,7 @@ from tests.receipts import Office, office, receipt_key
 
 PERSONS = ("anna", "bernd", "clara")
 IDENTITY = """[identity]
-authority = "authority.pem"
+authority = "pki/ca.pem"
 acquirer = "123456"
 licence = "LIC-2026-77"
 serial = "SN-00042"

@@ -9,6 +9,7 @@ import pytest
 
 from device_profiles import catalog
 from terminal_agent.cli import main
+from tests.protocols.persons import public_pem
 
 DEVICES = [(kind, name) for kind in ("readers", "pinpads") for name in catalog.names(kind)]
 
@@ -36,6 +37,22 @@ def test_a_new_terminal_is_sound_once_its_files_are_there(tmp_path: Path, capsys
     for verb in ("validate", "check"):
         assert main(["profile", verb, str(path)]) == 0
         assert "NXP PN532" in capsys.readouterr().out
+
+
+def test_a_list_of_persons_that_nobody_may_rely_on_is_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "terminal.toml"
+    assert main(["profile", "new", "terminal", str(path)]) == 0
+    path.write_text(path.read_text() + '[orders]\ntrust = "trust.toml"\n')
+    (tmp_path / "pki").mkdir()
+    for name in ("pki/ca.pem", "pki/TG000001.pem", "pki/TG000001.key"):
+        (tmp_path / name).touch()
+    (tmp_path / "ada.pem").write_text(public_pem("ada"))
+    person = '[[persons]]\nname = "Ada"\nkey = "ada.pem"\nmay = ["order"]\n[thresholds]\norder = 1\n'
+    (tmp_path / "trust.toml").write_text(person)
+    assert main(["profile", "validate", str(path)]) == 2
+    assert "thresholds for order, order-grave and trust expected" in capsys.readouterr().err
 
 
 def test_no_file_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

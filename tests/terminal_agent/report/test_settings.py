@@ -39,9 +39,9 @@ def test_good_section(tmp_path: Path) -> None:
         ('key = "t.key"', "", "key: missing"),
         ('key = "t.key"', 'key = "t.key"\ntls = false', "tls: unknown key"),
         ('key = "t.key"', 'key = "t.key"\n[lanes]\nbulk-kib = 1', "bulk-kib: 64 to 1048576 expected"),
-        ('key = "t.key"', 'key = "t.key"\nheartbeat-s = 1', "heartbeat_s: 5 to 3600 expected"),
-        ('key = "t.key"', 'key = "t.key"\nreceipt-s = 0.5', "receipt_s: 1 to 3600 expected"),
-        ('key = "t.key"', 'key = "t.key"\nkeep-alive-s = 1', "keep_alive_s: 5 to 300 expected"),
+        ('key = "t.key"', 'key = "t.key"\nheartbeat-s = 1', "heartbeat-s: 5 to 3600 expected"),
+        ('key = "t.key"', 'key = "t.key"\nreceipt-s = 0.5', "receipt-s: 1 to 3600 expected"),
+        ('key = "t.key"', 'key = "t.key"\nkeep-alive-s = 1', "keep-alive-s: 5 to 300 expected"),
     ],
 )
 def test_bad_sections(tmp_path: Path, old: str, new: str, words: str) -> None:
