@@ -114,6 +114,9 @@ def take_components(ring: Ring, components: Iterable[bytearray], now_ms: int) ->
             raise LoadRefused("components of an AES key of 16, 24 or 32 octets expected")
         if not any(key.reveal()):
             raise LoadRefused("the components cancel one another out: each person gives a different one")
+        serving = ring.serving[slots.TRANSPORT]
+        if serving and serving.fingerprint == fingerprint(key):
+            return serving  # given once more: it is here
         print_ = _new(ring, key)
         place = ring.waiting[slots.TRANSPORT] if ring.serving[slots.TRANSPORT] else ring.serving[slots.TRANSPORT]
         place.put(key.reveal())
