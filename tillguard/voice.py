@@ -93,8 +93,12 @@ def interruptible(command: str, body: Callable[[], int]) -> int:
     try:
         return body()
     except KeyboardInterrupt:
-        Voice(command).tell(f"{command}: interrupted")
-        return 130
+        pass
+    except RuntimeError as wrapped:  # Python before 3.12 makes one of whatever interrupts the making of a class
+        if not isinstance(wrapped.__cause__, KeyboardInterrupt):
+            raise
+    Voice(command).tell(f"{command}: interrupted")
+    return 130
 
 
 def run(command: str, body: Callable[[], int], *, as_json: bool = False) -> int:

@@ -34,6 +34,9 @@ examples:
 slots: transport, pin, data, mac-master, binding
 """
 Call = Callable[..., Awaitable[Any]]
+LONGEST_BLOCK = 9_999  # ANSI X9.143:2021: a block says its length in four digits
+LARGEST_KEY_FILE = 16_384
+LONGEST_BLOCK_FILE = LONGEST_BLOCK + 100  # with blanks and line ends around it
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +97,8 @@ def run(options: argparse.Namespace) -> int:
         return _init(options, voice)
     talk = _VERBS[options.verb]
     components = getattr(options, "component", [])
+    if components and (options.slot != "transport" or options.block or options.token):  # before any vault has them
+        raise Fault("--component: only the transport key comes in components", "load others with --block", Exit.USAGE)
     if options.profile is not None:
         from terminal_agent.processes.vault_offline import OfflineKeys
 
@@ -142,8 +147,6 @@ async def _status(options: argparse.Namespace, call: Call, voice: Voice) -> None
 
 async def _load(options: argparse.Namespace, call: Call, voice: Voice) -> None:
     if options.component:
-        if options.slot != "transport" or options.block:
-            raise Fault("--component: only the transport key comes in components", "load others with --block")
         found = await call("keys.list")
         key = next((one for one in reversed(found["keys"]) if one["slot"] == "transport"), None)
         if key is None:
@@ -151,18 +154,28 @@ async def _load(options: argparse.Namespace, call: Call, voice: Voice) -> None:
             raise Fault("the transport key was not taken", why[0][4:] if why else "see keys status", Exit.REFUSED)
         voice.answer(key, f"transport {key['check_value']} {key['state']}, of {len(options.component)} components")
         return
+    if options.token is not None and options.block is not None:
+        raise Fault("--block and --token: one of them", "a key comes in a key block or in a token", Exit.USAGE)
     if options.token is not None:
         await keys_delivery.load(options, _hex(options.ksn), call, voice, _approvals)
         return
     if options.block is None:
         raise Fault("--block: a key block is missing", "name a file with one, or with --token a token", Exit.USAGE)
-    try:
-        block = options.block.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise Fault(f"{options.block}: cannot be read as a key block", "one line of text", Exit.USAGE) from None
+    block = _key_block(options.block)
     request = Load(options.slot, block, _hex(options.ksn))
     approvals = await _approvals(request, options.approve, call)
     _said(voice, await call("keys.load", slot=options.slot, block=block, ksn=options.ksn, approvals=approvals))
+
+
+def _key_block(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            text = file.read(LONGEST_BLOCK_FILE + 1).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise Fault(f"{path}: cannot be read as a key block", "one line of text", Exit.USAGE) from None
+    if len(text) > LONGEST_BLOCK:
+        raise Fault(f"{path}: longer than a key block can be", "one line of text, 9,999 characters at most", Exit.USAGE)
+    return text
 
 
 async def _rotate(options: argparse.Namespace, call: Call, voice: Voice) -> None:
@@ -241,14 +254,19 @@ def _places(status: dict[str, Any]) -> dict[str, int]:
 def _signed(path: Path, message: bytes, places: dict[str, int]) -> bytes:
     import hashlib
 
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        octets = path.read_bytes()
+        with path.open("rb") as file:
+            octets = file.read(LARGEST_KEY_FILE)
+    except OSError as fault:
+        raise Fault(f"{path}: cannot be read: {fault.strerror}", "a custodian's own key in PEM", Exit.USAGE) from None
+    try:
         word = getpass.getpass(f"passphrase of {path}: ").encode() if b"ENCRYPTED" in octets else None
         key = load_pem_private_key(octets, word)
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise Fault(f"{path}: no custodian's key, or another passphrase", "an Ed25519 key in PEM", Exit.USAGE)

@@ -18,6 +18,7 @@ from tillguard.voice import Fault, Voice
 Call = Callable[..., Awaitable[Any]]
 Approve = Callable[[Request, Sequence[Path], Call], Awaitable[str]]
 NEW_CREDENTIAL, RANDOM, HOST, ANOTHER_HOST, NO_HOST = "device.ct", "device.rt", "host.ct", "host.rbt", "host.ubt"
+LARGEST_FILE = 12_000  # octets: a token has some 3,000, a certificate in PEM some 2,000
 VERBS = ("credential", "certify", "ask", "bind")
 _BINDINGS = {
     "bind": (Binding.BIND, HOST),
@@ -47,6 +48,8 @@ async def credential(options: argparse.Namespace, call: Call, voice: Voice, appr
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    if options.out.is_dir() or not options.out.absolute().parent.is_dir():
+        raise Fault(f"{options.out}: cannot be written", "name a file, in a folder that is there", Exit.USAGE)
     signed = await approve(RequestCredential(options.subject), options.approve, call)
     found = await call("keys.credential", subject=options.subject, approvals=signed)
     made = x509.load_der_x509_csr(bytes.fromhex(found["request"]))
@@ -97,9 +100,13 @@ async def load(options: argparse.Namespace, ksn: bytes, call: Call, voice: Voice
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            octets = file.read(LARGEST_FILE + 1)
     except OSError as fault:
         raise Fault(f"{path}: cannot be read: {fault.strerror}", "fetch it from the host", Exit.USAGE) from None
+    if len(octets) > LARGEST_FILE:
+        raise Fault(f"{path}: larger than any token or certificate", "is this the right file?", Exit.USAGE)
+    return octets
 
 
 def _write(path: Path, octets: bytes) -> None:

@@ -135,22 +135,27 @@ def open_file(path: str, octets: int, what: str) -> OpenFile:
     return OpenFile(descriptor)
 
 
+def read_small(path: str, what: str, region: memoryview) -> memoryview:
+    """The octets of a small file, without blanks at either end, in ``region``; :class:`CannotOpen` says why not."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return source.trimmed(region[: os.readv(descriptor, [region])])
+        finally:
+            os.close(descriptor)
+    except OSError as fault:
+        raise CannotOpen(f"the {what} {path} cannot be read: {fault.strerror}") from None
+
+
 def read_passphrase(path: str, arena: Arena, material: bytes, key: memoryview) -> None:
     """The store's key from the passphrase file into ``key``."""
     if not path:
         raise CannotOpen("a passphrase file gives this store's key, and the profile names none")
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as fault:
-        raise CannotOpen(f"the passphrase file {path} cannot be read: {fault.strerror}") from None
-    try:
-        with arena.lend(source.LARGEST_PASSPHRASE) as region:
-            words = source.trimmed(region[: os.readv(descriptor, [region])])
-            if len(words) < source.LEAST_PASSPHRASE:
-                raise CannotOpen(f"the passphrase file {path} is too short to be one")
-            source.by_passphrase(words, material, key)
-    finally:
-        os.close(descriptor)
+    with arena.lend(source.LARGEST_PASSPHRASE) as region:
+        words = read_small(path, "passphrase file", region)
+        if len(words) < source.LEAST_PASSPHRASE:
+            raise CannotOpen(f"the passphrase file {path} is too short to be one")
+        source.by_passphrase(words, material, key)
 
 
 def read_key(order: Order, arena: Arena, head: Head, key: memoryview, tpm: Tpm | None) -> None:
@@ -202,22 +207,15 @@ def ask_token(path: str, verb: str, given: memoryview, outcome: memoryview) -> i
 
 def read_component(path: str, arena: Arena) -> bytearray:
     """The octets of one component file."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as fault:
-        raise CannotOpen(f"the component {path} cannot be read: {fault.strerror}") from None
-    try:
-        with arena.lend(LARGEST_COMPONENT) as region:
-            digits = source.trimmed(region[: os.readv(descriptor, [region])])
-            octets = bytearray(len(digits) // 2)
-            for place, digit in enumerate(digits):
-                value = HEX_DIGITS.find(digit)
-                if value < 0 or len(digits) % 2:
-                    raise CannotOpen(f"the component {path} is not hexadecimal digits")
-                octets[place // 2] |= (value & 0xF) << (0 if place & 1 else 4)
-            return octets
-    finally:
-        os.close(descriptor)
+    with arena.lend(LARGEST_COMPONENT) as region:
+        digits = read_small(path, "component", region)
+        octets = bytearray(len(digits) // 2)
+        for place, digit in enumerate(digits):
+            value = HEX_DIGITS.find(digit)
+            if value < 0 or len(digits) % 2:
+                raise CannotOpen(f"the component {path} is not hexadecimal digits")
+            octets[place // 2] |= (value & 0xF) << (0 if place & 1 else 4)
+        return octets
 
 
 def open_elsewhere(order: Order, key: memoryview, tpm: Tpm | None) -> Elsewhere:

@@ -63,6 +63,7 @@ def start(
             stdout=subprocess.DEVNULL,
             pass_fds=[one.fileno() for one in given],
             env={"LC_ALL": "C.UTF-8", **token_environment()},
+            process_group=0,  # a Ctrl-C is for whoever started it, and ends it by hanging up
         )
     except BaseException:
         for one in (ours, *pair[:1]):

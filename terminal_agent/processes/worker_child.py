@@ -50,6 +50,7 @@ def start(profile: Path, *, trace: bool, text: str | None = None) -> SourceChild
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
+            process_group=0,  # a Ctrl-C is for whoever started it
         )
     except BaseException:
         ours.close()

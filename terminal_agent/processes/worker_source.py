@@ -42,7 +42,7 @@ def end_with(parent: int) -> None:
 
 def serve(pipe: socket.socket, profile: TerminalProfile, found: Models, *, trace: bool) -> int:
     """Fork a worker for each packet, which brings the worker's pipe; answer with its process number."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a Ctrl-C goes to all; whoever started us says when it is over
+    for number in (signal.SIGINT, signal.SIGTERM):  # whoever started us says when it is over
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries workers
     forbid_dumps(LinuxKernel())

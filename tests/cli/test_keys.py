@@ -13,6 +13,7 @@ import pytest
 
 from tests.terminal_agent.sealed.vaults import PIN_KSN, block, component_files, made_key
 
+COMMAND = Path(sys.executable).with_name("terminal-agent")
 PROFILE = """
 [terminal]
 id = "TG000001"
@@ -61,8 +62,7 @@ class Desk:
         (folder / "terminal.toml").write_text(PROFILE + more)
 
     def keys(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = Path(sys.executable).with_name("terminal-agent")
-        argv = [str(command), "keys", *words, "--profile", str(self.folder / "terminal.toml")]
+        argv = [str(COMMAND), "keys", *words, "--profile", str(self.folder / "terminal.toml")]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
     def said(self, *words: str) -> Any:
@@ -125,19 +125,42 @@ def test_a_vault_from_nothing_to_rotated_and_destroyed(tmp_path: Path) -> None:
         (("rotate", "pin"), 4, "no key waits"),
         (("rotate", "nowhere"), 4, "no slot of that name"),
         (("verify", "pin", "zz"), 2, "hexadecimal digits expected"),
-        (("load", "pin", "--component", "{folder}/file"), 2, ""),
     ],
 )
 def test_faults_say_the_cure(tmp_path: Path, words: tuple[str, ...], code: int, expected: str) -> None:
     desk = Desk(tmp_path)
     desk.keys("init")
     done = desk.keys(*(word.format(folder=tmp_path) for word in words))
-    if expected:
+    assert done.returncode == code, done.stdout + done.stderr
+    assert expected in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_files_that_are_none_are_told_by_name_and_leave_the_vault_as_it_was(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.keys("init").returncode == 0
+    first, second = component_files(tmp_path)
+    (tmp_path / "huge").write_bytes(bytes(3_000_000))
+    (tmp_path / "noise").write_bytes(bytes(range(256)))
+    here = str(tmp_path)
+    for words, code, expected in (
+        (("load", "pin", "--block", f"{here}/huge"), 2, "longer than a key block can be"),
+        (("load", "pin", "--block", f"{here}/noise"), 2, "cannot be read as a key block"),
+        (("load", "pin", "--token", f"{here}/huge"), 2, "larger than any token or certificate"),
+        (("load", "pin", "--token", f"{here}/noise", "--block", f"{here}/noise"), 2, "one of them"),
+        (("load", "pin", "--block", first, "--approve", f"{here}/none"), 2, "none: cannot be read: No such file"),
+        (("load", "pin", "--block", first, "--approve", f"{here}/noise"), 2, "no custodian's key"),
+        (("load", "pin", "--component", first, "--component", second), 2, "only the transport key comes in components"),
+        (("load", "transport", "--component", here, "--component", second), 4, "cannot be read: Is a directory"),
+        (("load", "transport", "--component", first, "--component", first), 4, "cancel one another out"),
+        (("load", "transport", "--component", first), 4, "1 component: 2 at least"),
+        (("credential", "--subject", "CN=x", "--out", here), 2, "cannot be written"),
+        (("list",), 0, "no keys"),
+    ):
+        done = desk.keys(*words)
         assert done.returncode == code, done.stdout + done.stderr
         assert expected in done.stdout + done.stderr
-    else:
-        assert done.returncode != 0
-    assert "Traceback" not in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def custodians(folder: Path) -> list[str]:

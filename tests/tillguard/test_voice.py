@@ -48,6 +48,19 @@ def test_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
     assert "interrupted" in capsys.readouterr().err
 
 
+def test_interrupt_while_a_class_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    class Descriptor:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    def body() -> int:
+        type("Made", (), {"x": Descriptor()})
+        return 0
+
+    assert run("tool", body) == 130
+    assert capsys.readouterr().err == "tool: interrupted\n"
+
+
 def test_answers_and_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     Voice("t", out=out).answer({"a": 1}, "words")

@@ -70,13 +70,7 @@ def take(ring: Ring, name: str, header: Header, key: ClearKey, way: Way, ksn: by
         reason = slots.refusal(slot, header, key, way)
         if reason is not None:
             raise LoadRefused(reason)
-        print_ = fingerprint(key)
-        if print_ in ring.spent:
-            raise LoadRefused(_SPENT)
-        for other in SLOTS:
-            for held in (ring.serving[other], ring.waiting[other]):
-                if held and held.fingerprint == print_:
-                    raise LoadRefused(f"slot {other} holds the same key: each purpose has its own")
+        print_ = _new(ring, key)
         place = ring.waiting[name] if ring.serving[name] else ring.serving[name]
         if slot.dukpt:
             _begin_dukpt(place, header, key, ksn)
@@ -87,6 +81,18 @@ def take(ring: Ring, name: str, header: Header, key: ClearKey, way: Way, ksn: by
         place.check_value, place.fingerprint = check_value_of(header.algorithm, key), print_
         place.loaded_ms = now_ms
         return place
+
+
+def _new(ring: Ring, key: ClearKey) -> bytes:
+    """Its fingerprint; :class:`LoadRefused` for a key that is here already, or was and is destroyed."""
+    found = fingerprint(key)
+    if found in ring.spent:
+        raise LoadRefused(_SPENT)
+    for other in SLOTS:
+        for held in (ring.serving[other], ring.waiting[other]):
+            if held and held.fingerprint == found:
+                raise LoadRefused(f"slot {other} holds the same key: each purpose has its own")
+    return found
 
 
 def take_components(ring: Ring, components: Iterable[bytearray], now_ms: int) -> Held:
@@ -104,12 +110,18 @@ def take_components(ring: Ring, components: Iterable[bytearray], now_ms: int) ->
     with ClearKey(total) as key:
         if count < LEAST_COMPONENTS:
             raise LoadRefused(f"{count} component: {LEAST_COMPONENTS} at least, from different persons")
-        if len(key) not in (16, 24, 32) or not any(key.reveal()):
+        if len(key) not in (16, 24, 32):
             raise LoadRefused("components of an AES key of 16, 24 or 32 octets expected")
+        if not any(key.reveal()):
+            raise LoadRefused("the components cancel one another out: each person gives a different one")
+        serving = ring.serving[slots.TRANSPORT]
+        if serving and serving.fingerprint == fingerprint(key):
+            return serving  # given once more: it is here
+        print_ = _new(ring, key)
         place = ring.waiting[slots.TRANSPORT] if ring.serving[slots.TRANSPORT] else ring.serving[slots.TRANSPORT]
         place.put(key.reveal())
         place.usage, place.algorithm, place.origin = "K1", Algorithm.AES.value, f"{count} components"
-        place.check_value, place.fingerprint = check_value_of(Algorithm.AES.value, key), fingerprint(key)
+        place.check_value, place.fingerprint = check_value_of(Algorithm.AES.value, key), print_
         place.loaded_ms = now_ms
         return place
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""A worker's process alone, an agent's bare socket before it: what it says aloud, and that it ends with its agent."""
+"""A worker's process alone, an agent's bare socket before it: what it says aloud, and how it ends."""
 
 import os
 import signal
@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from protocols.worker_pipe import LARGEST_PACKET, NO_ANSWER, Answer, Fault, Question, Verb, decode, encode
-from terminal_agent.processes import worker
+from terminal_agent.processes import vault_child, worker, worker_child
 from terminal_agent.processes.profile import load, models
 from terminal_agent.processes.worker_ends import ORPHANED
 from terminal_agent.sealed.fences import Fence
 from tests.terminal_agent.processes.test_profile_emv import written
+from tests.terminal_agent.sealed.vaults import made
 
 LACKING = (Fence("seccomp", True, "up"), Fence("landlock", False, "is not in this kernel"))
 HELLO = {
@@ -68,3 +69,16 @@ def test_a_missing_fence_is_said_by_the_first_worker_and_the_end_of_the_agent_is
     assert os.waitstatus_to_exitcode(status) == ORPHANED
     warning = "WARNING: fence landlock of the payment's process is not in this kernel"
     assert [text for text in told if text.startswith("WARNING")] == [warning] * first
+
+
+def test_a_ctrl_c_reaches_whoever_started_them_alone(tmp_path: Path) -> None:
+    """A terminal sends it to a whole process group: vault and source of workers are in groups of their own."""
+    source = worker_child.start(written(tmp_path), trace=False)
+    vault = vault_child.start(made(tmp_path))
+    try:
+        for process in (source.process, vault.process):
+            assert process is not None
+            assert os.getpgid(process.pid) == process.pid != os.getpgid(0)
+    finally:
+        source.stop()
+        vault.stop()

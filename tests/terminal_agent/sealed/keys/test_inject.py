@@ -24,11 +24,11 @@ from protocols.vault import (
     Zeroise,
     approval_message,
 )
-from terminal_agent.sealed.keys.inject import MOST_FAILED_LOADS
+from terminal_agent.sealed.keys.inject import MOST_FAILED_LOADS, LoadRefused, take_components
 from terminal_agent.sealed.phases import Phase
 from terminal_agent.sealed.vault import Vault
 from tests.terminal_agent.sealed.inside import Machine
-from tests.terminal_agent.sealed.vaults import DATA_KSN, PIN_KSN, block, made_key
+from tests.terminal_agent.sealed.vaults import DATA_KSN, PIN_KSN, TRANSPORT, block, made_key
 
 PIN = block("B1", "T", "X", made_key("pin"), PIN_KSN)
 MAC_MASTER = block("K0", "T", "B", made_key("mac-master"))
@@ -40,6 +40,25 @@ def ready(machine: Machine) -> Vault:
         assert isinstance(vault.ask(Load(slot, text)), Done)
     assert vault.phase is Phase.READY
     return vault
+
+
+def test_components_bring_no_key_that_is_here_or_was() -> None:
+    machine = Machine()
+    vault = machine.start()
+
+    def components() -> list[bytearray]:
+        return [bytearray(TRANSPORT), bytearray(32)]
+
+    assert take_components(machine.ring, components(), machine.now) is machine.ring.serving["transport"]
+    assert not machine.ring.waiting["transport"]
+    assert isinstance(vault.ask(Zeroise("")), Done)
+    with pytest.raises(LoadRefused, match="a destroyed key does not come back"):
+        take_components(machine.ring, components(), machine.now)
+    with pytest.raises(LoadRefused, match="cancel one another out"):
+        take_components(machine.ring, [bytearray(b"x" * 32), bytearray(b"x" * 32)], machine.now)
+    assert take_components(machine.ring, [bytearray(b"x" * 32), bytearray(b"y" * 32)], machine.now).origin == (
+        "2 components"
+    )
 
 
 def refusal(vault: Vault, slot: str, text: str, ksn: bytes = b"") -> str:
