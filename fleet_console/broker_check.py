@@ -69,8 +69,8 @@ async def _own_lane(subjects: Subjects) -> tuple[bool, str]:
         refused = await head.subscribe([EVERYTHING])
         terminal = await _joined(open_lines, subjects.one_access, subjects.one)
         answer = await terminal.publish(topic, mark)
-        heard = await head.hears(lambda one: one.payload == mark)
-    if any(refused) or answer or heard is None:
+        heard = None if answer else await head.hears(lambda one: one.payload == mark)
+    if any(refused) or heard is None:
         return False, f"a terminal's report does not reach head office: {answer or next(filter(None, refused), 'lost')}"
     return True, "a terminal's own report reaches head office"
 
