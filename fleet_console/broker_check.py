@@ -19,8 +19,9 @@ import mqtt5
 from mqtt5 import QoS, Will
 
 from fleet_console.containment import CONTROL, Control
-from fleet_console.line import Line, line
+from fleet_console.line import ANSWER_S, Line, line
 from fleet_console.settings import BrokerAccess
+from fleet_console.wire_faults import words_of
 from protocols.telemetry.events import Lane
 from protocols.telemetry.topics import EVERYTHING, ROOT, order_topic, receipt_topic, report_topic, tree
 from tillguard.voice import Fault
@@ -56,7 +57,7 @@ async def checks(subjects: Subjects, names: Collection[str] = ()) -> AsyncIterat
         try:
             holds, words = await check(subjects)
         except (OSError, TimeoutError) as fault:
-            holds, words = False, f"could not be tried: {_why(fault)}"
+            holds, words = False, f"could not be tried: {words_of(fault, ANSWER_S)}"
         except Fault as fault:
             holds, words = False, f"could not be tried: {fault.what}"
         yield Verdict(name, holds, words)
@@ -69,8 +70,8 @@ async def _own_lane(subjects: Subjects) -> tuple[bool, str]:
         refused = await head.subscribe([EVERYTHING])
         terminal = await _joined(open_lines, subjects.one_access, subjects.one)
         answer = await terminal.publish(topic, mark)
-        heard = await head.hears(lambda one: one.payload == mark)
-    if any(refused) or answer or heard is None:
+        heard = None if answer else await head.hears(lambda one: one.payload == mark)
+    if any(refused) or heard is None:
         return False, f"a terminal's report does not reach head office: {answer or next(filter(None, refused), 'lost')}"
     return True, "a terminal's own report reaches head office"
 
@@ -228,10 +229,6 @@ def _at(who: BrokerAccess, where: BrokerAccess) -> BrokerAccess:
 
 def _mark() -> bytes:
     return b"tillguard broker check " + secrets.token_hex(8).encode("ascii")
-
-
-def _why(fault: BaseException) -> str:
-    return (getattr(fault, "strerror", None) or "no answer").lower()
 
 
 _CHECKS: dict[str, Callable[[Subjects], Awaitable[tuple[bool, str]]]] = {

@@ -39,8 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     if words and words[0] in COMMANDS:
         module_name, summary = COMMANDS[words[0]]
         return run("fleet-console", lambda: _chosen(module_name, summary, words), as_json="--json" in words)
+    return run("fleet-console", lambda: _watch(words), as_json="--json" in words)
+
+
+def _watch(words: list[str]) -> int:
     args = _parser().parse_args(words)
-    return run("fleet-console", lambda: int(_module("fleet_console.watch").run(args)), as_json=args.json)
+    return int(_module("fleet_console.watch").run(args))
 
 
 def _chosen(module_name: str, summary: str, words: list[str]) -> int:

@@ -10,15 +10,15 @@ not here: see register.py.
 """
 
 import json
-import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 from fleet_console.broker_access import role_of, terminal_acls
-from fleet_console.line import Line, line
+from fleet_console.line import ANSWER_S, Line, line
 from fleet_console.settings import BrokerAccess
+from fleet_console.wire_faults import words_of
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -98,8 +98,9 @@ class Control:
                 await talk.subscribe([ANSWERS])
                 yield talk
         except (OSError, TimeoutError) as fault:
-            words = os.strerror(fault.errno).lower() if fault.errno else "no answer"
-            raise Fault(f"{where}: {words}", "is the broker running there?", Exit.UNREACHABLE) from None
+            raise Fault(
+                f"{where}: {words_of(fault, ANSWER_S)}", "is the broker running there?", Exit.UNREACHABLE
+            ) from None
 
     async def _tell(self, talk: Line, commands: Sequence[Command], harmless: tuple[str, ...]) -> None:
         where = f"{self._access.host}:{self._access.port}"

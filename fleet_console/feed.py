@@ -7,11 +7,11 @@ The session is persistent and every message is acknowledged by hand: what the ca
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from fleet_console.settings import BrokerAccess
+from fleet_console.wire_faults import words_of
 from protocols.mqtt.session import (
     Acknowledged,
     ClientSession,
@@ -108,7 +108,7 @@ class Feed:
                     async for notice in connection:
                         yield notice
             except (OSError, _EndedError) as fault:
-                why = _words(fault)
+                why = words_of(fault, CONNECT_S)
                 if not self._was_joined:
                     hint = "is the broker running there, and do the certificates fit?"
                     raise Fault(f"{self._access.host}:{self._access.port}: {why}", hint, Exit.UNREACHABLE) from None
@@ -169,15 +169,3 @@ class Feed:
 
 class _EndedError(Exception):
     """A connection is over, in words."""
-
-
-def _words(fault: Exception) -> str:
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {fault.verify_message}"
-    if isinstance(fault, ssl.SSLError):
-        return f"TLS: {(fault.reason or 'refused').replace('_', ' ').lower()}"
-    if isinstance(fault, TimeoutError):
-        return f"no answer within {CONNECT_S:g} s"
-    if isinstance(fault, OSError):
-        return (fault.strerror or type(fault).__name__).lower()
-    return str(fault)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from fleet_console.settings import BrokerAccess
+from fleet_console.wire_faults import words_of
 from protocols.mqtt.session import (
     Acknowledged,
     ClientSession,
@@ -121,7 +122,7 @@ class Line:
                 async with self._came:
                     self._came.notify_all()
         except OSError as fault:
-            why = (fault.strerror or why).lower()
+            why = words_of(fault, ANSWER_S)
         self.ended = why
         async with self._came:
             self._came.notify_all()

@@ -32,5 +32,9 @@ async def open_store(address: str, *, must_exist: bool = False) -> Database:
 def _file(address: str, *, must_exist: bool) -> Path:
     path = Path(address)
     if must_exist and not path.is_file():
-        raise Fault(f"{path}: no such file", "fleet-console ingest makes it; give its --store", Exit.USAGE)
+        raise Fault(
+            f"{path}: no such file",
+            "fleet-console ingest makes it; is `store` in the settings that of head office?",
+            Exit.USAGE,
+        )
     return path

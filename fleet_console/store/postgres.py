@@ -39,7 +39,7 @@ class PostgresDatabase:
         parts = urlsplit(address)
         where = f"postgresql://{parts.hostname or ''}{parts.path}"
         if parts.password is not None:
-            raise StoreError("--store: a password in the address", "put it into ~/.pgpass (libpq's file)", Exit.USAGE)
+            raise StoreError("store: a password in the address", "put it into ~/.pgpass (libpq's file)", Exit.USAGE)
         with _faults(where):
             connection = await asyncpg.connect(address, timeout=CONNECT_S, command_timeout=COMMAND_S)
         store = cls(connection, where)

@@ -131,7 +131,7 @@ class Scene:
             own = kill if kill.caller == "console" else None
             pids["console"] = await self.start("console", self.console_words(), own)
         told = "agent" if kill.victim == "agent" else "terminals"
-        before = self.ends(told)
+        before, waited = self.ends(told), boots(self.there.folder)
         if kill.caller == "worker":
             if kill.victim == told:
                 pids[told] = teller = await self.start_teller(told)
@@ -154,7 +154,7 @@ class Scene:
             await self.end(pids["console"])
         self.happened += killed
         if kill.victim == "broker":
-            self.forgetful |= boots(self.there.folder)
+            self.forgetful |= waited | boots(self.there.folder)
 
     async def tend(self, killed: bool) -> bool:
         """Whoever has died comes back; whether anybody had."""
@@ -210,9 +210,10 @@ class Scene:
 
 
 def boots(folder: Path) -> set[int]:
-    """The latest boots of the terminals and of the agent."""
+    """The boots of terminals and agent that have something to tell: the latest, and those whose reports wait still."""
     found: set[int] = set()
-    for file, statement in (("spool.db", "SELECT boot FROM heads"), (OUTBOX, "SELECT boot FROM story")):
+    told = (("spool.db", "SELECT boot FROM heads"), (OUTBOX, "SELECT boot FROM story"))
+    for file, statement in (*told, *((file, "SELECT boot FROM spool") for file, _ in told)):
         if (folder / file).exists():
             with contextlib.closing(sqlite3.connect(folder / file)) as spool:
                 found |= {boot for (boot,) in spool.execute(statement)}

@@ -109,7 +109,8 @@ async def test_config_writes_what_mosquitto_takes_and_keeps_what_it_was_told(tmp
     await command("terminals", "isolate", ONE, "--reason", "a test", "--settings", settings)
     [found] = await command("broker", "sync", "--settings", settings)
     assert (found["terminals"], found["isolated"]) == (2, 1)
-    assert not (await check(there, code=4))["own lane"]
+    subjects = Subjects(there.access("head-office", office=True), ONE, there.access(ONE), OTHER, there.access(OTHER))
+    assert [verdict.holds async for verdict in checks(subjects, {"own lane"})] == [False]
     await there.broker.stop()
 
 

@@ -28,16 +28,10 @@ from protocols.telemetry.events import Lane
 from protocols.telemetry.receipt import CONTEXT, Receipt, read_receipt, receipt
 from protocols.telemetry.topics import report_topic
 from tests.fleet_console.terminals import AT_MS, Teller, message
-from tests.postgres import Postgres, postgres
+from tests.postgres import Postgres
 from tests.protocols.telemetry.report_keys import public, signer
 
 NAMES = ("TG000001", "TG000002")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with postgres() as running:
-        yield running
 
 
 @dataclass

@@ -4,10 +4,8 @@
 
 import asyncio
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from mqtt5 import QoS
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,16 +14,10 @@ from protocols.mqtt.session import Will
 from protocols.telemetry.events import Lane
 from tests.fleet_console.estate import Estate, Ingest, command, estate, ingest, make_estate, receipts, until
 from tests.fleet_console.terminals import Teller
-from tests.postgres import Postgres, postgres
+from tests.postgres import Postgres
 from tests.protocols.telemetry.report_keys import public_pem
 
 NAME, OTHER = "TG000001", "TG000002"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with postgres() as running:
-        yield running
 
 
 async def add(there: Estate, settings: Path, *names: str) -> None:

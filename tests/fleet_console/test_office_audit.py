@@ -3,18 +3,21 @@
 """Head office's own chain: several writers, every change found, countersigned by a key and by `openssl ts`."""
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleet_console import office_audit
+from fleet_console.cli import main
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Taken
 from protocols.audit_chain import verify
 from tests.fleet_console.estate import command, make_estate
 from tests.fleet_console.tsa import authority
-from tests.postgres import postgres
+from tests.postgres import Postgres
 
 COUNT = 12
 
@@ -26,20 +29,19 @@ async def filled(address: str) -> None:
     await database.close()
 
 
-async def test_writers_side_by_side_make_one_chain(tmp_path: Path) -> None:
-    with postgres() as server:
-        for address in (str(tmp_path / "fleet.db"), server.fresh()):
-            writers = [await open_store(address) for _ in range(3)]
+async def test_writers_side_by_side_make_one_chain(tmp_path: Path, server: Postgres) -> None:
+    for address in (str(tmp_path / "fleet.db"), server.fresh()):
+        writers = [await open_store(address) for _ in range(3)]
 
-            async def write(name: int, writers: list = writers) -> None:  # type: ignore[type-arg]
-                for number in range(8):
-                    await office_audit.append(writers[name], number, "order.given", {"writer": name, "number": number})
+        async def write(name: int, writers: list = writers) -> None:  # type: ignore[type-arg]
+            for number in range(8):
+                await office_audit.append(writers[name], number, "order.given", {"writer": name, "number": number})
 
-            await asyncio.gather(*(write(name) for name in range(3)))
-            lines = [bytes(line) for (line,) in await writers[0].read("SELECT line FROM audit ORDER BY seq")]
-            assert verify(office_audit.CHAIN, lines).records == 24
-            for one in writers:
-                await one.close()
+        await asyncio.gather(*(write(name) for name in range(3)))
+        lines = [bytes(line) for (line,) in await writers[0].read("SELECT line FROM audit ORDER BY seq")]
+        assert verify(office_audit.CHAIN, lines).records == 24
+        for one in writers:
+            await one.close()
 
 
 async def test_a_record_and_its_deed_are_one(tmp_path: Path) -> None:
@@ -52,28 +54,35 @@ async def test_a_record_and_its_deed_are_one(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_verify_finds_every_change(tmp_path: Path) -> None:
+def test_verify_finds_every_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = make_estate(tmp_path).settings("fleet.db")
-    await filled(str(tmp_path / "fleet.db"))
-    await command("audit", "countersign", "--settings", settings)
+    asyncio.run(filled(str(tmp_path / "fleet.db")))
+
+    def audit(*words: object, code: int = 0) -> dict[str, Any]:
+        """The command, in this process: there are many of them."""
+        assert main(["audit", *map(str, words), "--settings", str(settings), "--json"]) == code
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    audit("countersign")
     public = tmp_path / "audit.pub"
-    [found] = await command("audit", "verify", "--public", public, "--settings", settings)
+    found = audit("verify", "--public", public)
     assert (found["records"], found["countersignatures"], found["unchecked"]) == (COUNT, 1, [])
     file = sqlite3.connect(tmp_path / "fleet.db", isolation_level=None)
     whole = file.execute("SELECT seq, line FROM audit ORDER BY seq").fetchall()
     for place, (seq, line) in enumerate(whole):
         middle = len(line) // 2
         file.execute("UPDATE audit SET line = ? WHERE seq = ?", (line[:middle] + b"~" + line[middle + 1 :], seq))
-        [fault] = await command("audit", "verify", "--public", public, "--settings", settings, code=6)
+        fault = audit("verify", "--public", public, code=6)
         assert f"record {place + 1}" in fault["error"]
         file.execute("UPDATE audit SET line = ? WHERE seq = ?", (line, seq))
     file.execute("DELETE FROM audit WHERE seq = ?", (COUNT,))
-    [fault] = await command("audit", "verify", "--settings", settings, code=6)
+    fault = audit("verify", code=6)
     assert "the chain does not lead to the head that was countersigned" in fault["error"]
     file.execute("DELETE FROM countersignatures")
-    await command("audit", "verify", "--settings", settings)  # a chain alone cannot show that its end was cut off
+    audit("verify")  # a chain alone cannot show that its end was cut off
     remembered = found["head"]
-    [fault] = await command("audit", "verify", "--remembered", remembered, "--settings", settings, code=6)
+    fault = audit("verify", "--remembered", remembered, code=6)
     assert "truncated" in fault["error"]
     file.close()
 

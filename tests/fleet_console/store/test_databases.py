@@ -4,7 +4,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +12,13 @@ import pytest
 from fleet_console.store import migrations
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database, Stale, StoreError, Taken, Unavailable
-from tests.postgres import Postgres, postgres
+from tests.postgres import Postgres
 from tillguard.voice import Fault
 
 KINDS = ("sqlite", "postgres")
 ADD = "INSERT INTO terminals VALUES ($1, $2, 'active', '', 0)"
 COUNT = "SELECT count(*) FROM terminals"
 CHANGE = "UPDATE register SET version = version + 1"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with postgres() as running:
-        yield running
 
 
 @pytest.fixture(params=KINDS)
