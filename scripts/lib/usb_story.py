@@ -89,8 +89,14 @@ class TwinBus:
     def interfaces(self, port: str) -> list[tuple[int, int]]:
         return [(1, number) for number in self._twin.devices[port].interfaces]
 
-    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool, probe: bool = True) -> None:
+    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None:
         self._twin.authorise_interface(port, place[1], allowed)
+
+    def find_driver(self, port: str, place: tuple[int, int]) -> None:
+        """The twin's drivers are there at once."""
+
+    def interface_lives(self, port: str, place: tuple[int, int]) -> bool:
+        return self._twin.devices[port].interfaces.get(place[1], False)
 
     def remove(self, port: str) -> None:
         self._twin.remove(port)

@@ -42,7 +42,8 @@ class Bus(Protocol):
     def lock_root(self, port: str) -> Sequence[str]: ...
     def authorise(self, port: str, allowed: bool) -> None: ...
     def interfaces(self, port: str) -> Places: ...
-    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool, probe: bool = True) -> None: ...
+    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None: ...
+    def find_driver(self, port: str, place: tuple[int, int]) -> None: ...
     def interface_lives(self, port: str, place: tuple[int, int]) -> bool: ...
     def remove(self, port: str) -> None: ...
     def disable_port(self, port: str, off: bool) -> None: ...
@@ -218,16 +219,13 @@ class Guard:
         """A keyboard comes to the bus and no further: no driver is looked for."""
         self._bus.authorise(port, True)
         for place in self._bus.interfaces(port):
-            self._bus.authorise_interface(port, place, True, probe=False)
+            self._bus.authorise_interface(port, place, True)
         probation.hold(port)
 
 
 def _allow(bus: Bus, verdict: Verdict) -> Places:
-    port = verdict.device.port
-    bus.authorise(port, True)
-    for place in bus.interfaces(port):
-        bus.authorise_interface(port, place, True)
-    return ()
+    bus.authorise(verdict.device.port, True)
+    return _let_live(bus, verdict.device.port, bus.interfaces(verdict.device.port))
 
 
 def _allow_interfaces(bus: Bus, verdict: Verdict) -> Places:
@@ -236,9 +234,16 @@ def _allow_interfaces(bus: Bus, verdict: Verdict) -> Places:
         place for place, lives in zip(verdict.device.places, verdict.live or (), strict=True) if lives
     }  # what the kernel shows beyond the descriptors stays dead
     bus.authorise(port, True)
+    return _let_live(bus, port, [place for place in bus.interfaces(port) if place in live])
+
+
+def _let_live(bus: Bus, port: str, live: Places) -> Places:
+    """Of all interfaces these; the others are left dead. All first, then their drivers: some take two at once (CDC)."""
     places = bus.interfaces(port)
     for place in places:
         bus.authorise_interface(port, place, place in live)
+    for place in live:
+        bus.find_driver(port, place)
     return [place for place in places if place not in live]
 
 

@@ -104,17 +104,19 @@ class Sysfs:
                 found.append((int(configuration), int(number)))
         return sorted(found)
 
-    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool, probe: bool = True) -> None:
-        """One interface lives or not; when it does, and ``probe``, the kernel is asked to look for its driver."""
-        name = f"{_stem(port)}:{place[0]}.{place[1]}"
-        self._write(f"{self._folder(port)}/{name}/authorized", "1" if allowed else "0")
+    def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None:
+        """One interface may have a driver, or not."""
+        self._write(f"{self._folder(port)}/{_interface(port, place)}/authorized", "1" if allowed else "0")
+
+    def find_driver(self, port: str, place: tuple[int, int]) -> None:
+        """The kernel is asked to look for the driver of an interface that was authorised."""
         drivers = f"{self._root}/bus/usb/drivers_probe"
-        if allowed and probe and os.path.exists(drivers):  # noqa: PTH110 - text, see above
-            self._write(drivers, name, kept=False)
+        if os.path.exists(drivers):  # noqa: PTH110 - text, see above
+            self._write(drivers, _interface(port, place), kept=False)
 
     def interface_lives(self, port: str, place: tuple[int, int]) -> bool:
         """Whether an interface is there and may have a driver."""
-        return self._text(f"{self._folder(port)}/{_stem(port)}:{place[0]}.{place[1]}/authorized") == "1"
+        return self._text(f"{self._folder(port)}/{_interface(port, place)}/authorized") == "1"
 
     def remove(self, port: str) -> None:
         """The device is cut off until it is plugged anew."""
@@ -203,3 +205,7 @@ class Sysfs:
 def _stem(port: str) -> str:
     """What the names of a device's interfaces begin with: of a root hub its bus and 0 (usb_set_configuration)."""
     return f"{port.removeprefix('usb')}-0" if port.startswith("usb") else port
+
+
+def _interface(port: str, place: tuple[int, int]) -> str:
+    return f"{_stem(port)}:{place[0]}.{place[1]}"

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tillguard-qemu"
@@ -25,7 +26,8 @@ BUSYBOX = Path("/bin/busybox")
 BASE = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "evdev", "hid_generic", "usbhid", "usb_storage", "sd_mod")
 """What is loaded before the host controller: drivers that wait for devices, as on a terminal."""
 CONTROLLER = ("xhci_pci",)
-LATER = ("dummy_hcd", "libcomposite", "usb_f_hid", "usb_f_mass_storage", "vhci_hcd", "mac80211_hwsim")
+LATER = ("dummy_hcd", "libcomposite", "usb_f_hid", "usb_f_mass_storage", "usb_f_ecm", "usb_f_acm", "cdc_ether",
+         "cdc_acm", "vhci_hcd", "mac80211_hwsim")  # fmt: skip
 """What the guest's own proofs load; :func:`Kernel.order` says in which order."""
 
 
@@ -63,12 +65,12 @@ def kernel() -> Kernel:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         package = _package()
-        folder = CACHE / package
-        wanted = " ".join((*BASE, *CONTROLLER, *LATER))
-        if not (folder / "whole").exists() or (folder / "whole").read_text() != wanted:
+        wanted = sha256(" ".join((*BASE, *CONTROLLER, *LATER)).encode()).hexdigest()[:8]
+        folder = CACHE / wanted / package  # checkouts that want other modules do not take each other's away
+        if not (folder / "whole").exists():
             shutil.rmtree(folder, ignore_errors=True)
             _take_apart(_downloaded(package), folder)
-            (folder / "whole").write_text(wanted)
+            (folder / "whole").touch()
     return Kernel(folder / "vmlinuz", folder / "modules", package.removeprefix("linux-image-"))
 
 
@@ -93,7 +95,7 @@ def _package() -> str:
     found = re.search(r"Depends: (linux-image-[\w.+-]+)", said)
     if found:
         return found[1]
-    kept = sorted(path.parent.name for path in CACHE.glob("linux-image-*/whole"))
+    kept = sorted(path.parent.name for path in CACHE.glob("*/linux-image-*/whole"))
     if not kept:
         raise NoKernel(f"apt-cache knows no {META}: {CURE}")
     return kept[-1]

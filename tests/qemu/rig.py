@@ -104,15 +104,15 @@ class Machine:
         """Obey the guest until it has told all; an error with the console's end where it did not."""
         boot = Boot()
         try:
-            qmp, talk = _Qmp(self._connected("qmp")), self._connected("talk")
-            self._obey(qmp, talk, boot)
+            with self._connected("qmp") as qmp, self._connected("talk") as talk:
+                self._obey(_Qmp(qmp), talk, boot)
             if "done" in boot.findings:
                 with contextlib.suppress(subprocess.TimeoutExpired):  # it is to power off; if not, it is switched off
                     self._process.wait(OFF_WITHIN_S)
         finally:
             if self._process.poll() is None:
                 self._process.kill()
-                self._process.wait()
+            self._process.communicate()
             boot.console = self._log.read_text(errors="replace") if self._log.exists() else ""
             boot.seconds = time.monotonic() - self._began
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -25,6 +25,8 @@ LOCKED = (
     "port_off",
     "radios",
     "disk_with_keyboard",
+    "network_stick",
+    "debug_port",
     "types_unlisted",
     "types_on_probation",
     "types_regularly",

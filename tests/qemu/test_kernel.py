@@ -91,6 +91,15 @@ def test_a_disk_that_is_a_keyboard_too(answers: Answers) -> None:
     assert sorted(found["in_part"]["drivers"].values()) == ["", "usb-storage"]
 
 
+@pytest.mark.parametrize("proof", ["network_stick", "debug_port"])
+def test_an_unlisted_network_stick_or_serial_port_makes_no_device(answers: Answers, proof: str) -> None:
+    found = answers("locked", proof)
+    assert found["barred"] == {"verdict": ["block implicit"], "live": [], "made": [], "authorized": "0"}
+    assert found["named"]["verdict"] == "allow named"
+    assert len(found["named"]["made"]) == 1  # its driver is there, and was kept from it
+    assert found["after"] == []
+
+
 @pytest.mark.parametrize("proof", ["types_unlisted", "types_on_probation"])
 def test_no_key_of_one_that_types_at_once_is_heard(answers: Answers, proof: str) -> None:
     found = answers("locked", proof)

@@ -19,7 +19,7 @@ from device_profiles.serve.usbip import Plug
 from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usb_function import Typist, UsbFunction
 from terminal_agent.usb.sysfs import Sysfs
-from tests.qemu.guest import composite, cost, keystrokes, reader, stage
+from tests.qemu.guest import around, composite, cost, keystrokes, reader, stage
 from tests.qemu.guest.sizes import FLOOD, PLUGS_A_BOOT, STORM
 from tests.qemu.guest.stage import Host, Warden, Witness, attribute, by_id, guarded, inputs, until
 
@@ -272,6 +272,8 @@ PROOFS: dict[str, Proof] = {
     "port_off": port_off,
     "radios": radios,
     "disk_with_keyboard": composite.disk_with_keyboard,
+    "network_stick": around.network_stick,
+    "debug_port": around.debug_port,
     "types_unguarded": keystrokes.unguarded,
     "types_unlisted": keystrokes.unlisted,
     "types_on_probation": keystrokes.too_fast,

@@ -9,6 +9,7 @@ import pytest
 
 from device_profiles.twins.usb_descriptors import Model
 from protocols.usb.uevent import Uevent, decode
+from terminal_agent.usb.guard import Guard
 from terminal_agent.usb.storms import MOST_APPEARANCES, OFF_S
 from terminal_agent.usb.sysfs import Sysfs, SysfsError
 from tests.terminal_agent.usb.test_guard import NOW, STICK, Machine, policy
@@ -129,3 +130,23 @@ def test_interfaces_of_what_may_not_live_change_nothing(name: str, tmp_path: Pat
     machine.guard.start(NOW)
     machine.plug("1-1", STICK)
     assert interface_came(machine, "1-1", name) == []
+
+
+def test_all_interfaces_live_before_a_driver_is_looked_for(tmp_path: Path) -> None:
+    modem = Model("11ca", "0220", (((2, 2, 1),), ((10, 0, 0),)), "Pad", "P1")
+    machine = Machine(tmp_path, policy('allow id 11ca:0220 with-interface { 02:02:01 0a:00:00 } label "pad"\n'))
+    machine.guard.start(NOW)
+    done: list[str] = []
+
+    class Told(Sysfs):
+        def authorise_interface(self, port: str, place: tuple[int, int], allowed: bool) -> None:
+            done.append(f"authorised {place[1]}")
+
+        def find_driver(self, port: str, place: tuple[int, int]) -> None:
+            done.append(f"probed {place[1]}")
+
+    machine.guard = Guard(Told(tmp_path), machine.guard.policy)
+    machine.guard.start(NOW)
+    done.clear()
+    machine.plug("1-1", modem)
+    assert done == ["authorised 0", "authorised 1", "probed 0", "probed 1"]  # cdc_acm takes both at once, or none
