@@ -51,6 +51,8 @@ def document(octets: bytes, path: Path) -> dict[str, Any]:
         raise Fault(f"{path}: cannot be read: not UTF-8 text", "check the file's type and rights", Exit.USAGE) from None
     except tomllib.TOMLDecodeError as fault:
         raise Fault(f"{path}: not valid TOML: {_without_content(str(fault))}", "mend that line", Exit.USAGE) from None
+    except RecursionError:
+        raise Fault(f"{path}: lists within lists without end", "is this the right file?", Exit.USAGE) from None
 
 
 def parse(document: Mapping[str, Any], shape: type[T], path: Path) -> T:

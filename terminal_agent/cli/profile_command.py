@@ -63,13 +63,19 @@ def _new(options: argparse.Namespace, voice: Voice) -> int:
     source = catalog.find(KINDS[options.kind], options.like or LIKE[options.kind])
     if not source.is_file():
         raise Fault(f"{source}: no such file", "leave --like out, or name a model of the catalogue", Exit.USAGE)
+    if _kind(source) != options.kind:
+        raise Fault(f"{source}: no profile of a {options.kind}", "leave --like out, or name another", Exit.USAGE)
     text = source.read_text(encoding="utf-8")
+    begun = False
     try:
         with options.file.open("x", encoding="utf-8") as made:
+            begun = True
             made.write(text)
     except FileExistsError:
         raise Fault(f"{options.file}: exists already", "choose another name; nothing was changed", Exit.USAGE) from None
     except OSError as fault:
+        if begun:  # else the next try would be told that it exists already
+            options.file.unlink(missing_ok=True)
         raise Fault(
             f"{options.file}: cannot be written: {fault.strerror}", "choose another place", Exit.USAGE
         ) from None

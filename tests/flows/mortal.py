@@ -180,7 +180,7 @@ def _live(order: dict[str, Any]) -> None:
 
     worker_child.start = _fork_source
     if order["hasty"]:  # what is away in these tests is never away for long
-        acquiring.REVERSAL_PAUSE_S = books.RETRY_S = devices.RETRY_S = 0.05
+        acquiring.REVERSAL_PAUSE_S = books.RETRY_S = devices.LONGEST_PAUSE_S = 0.05
     _mislead(Path(order["profile"]).with_name("clock-is-off-by"))
     if order["death"] is not None:
         arrange(Death(**order["death"]))
