@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from demo import Demo, Screen, begun_parser, played  # beside this file
 from demo_profile import TERMINAL
 from fleet_lab import CLONED, FEWEST, FleetLab
-from stations import Station, StationFailed, command
+from stations import Station, StationFailed
 
 from protocols.telemetry.topics import Lane, report_topic
 
