@@ -31,9 +31,7 @@ from device_profiles.twins.pinpad_cardholder import Behaviour, Cardholder
 from device_profiles.twins.pinpad_keys import PinpadKeys
 from protocols.currency import BY_ALPHA
 from protocols.secret import Pin
-from protocols.worker_pipe import Answer, Fault, Question, Values, Verb, checked_answer, decode, encode
 from terminal_agent.card.port import CardLost, CardPresence, CardReader
-from terminal_agent.flows.faults import made
 from terminal_agent.host.port import AcquirerPort
 from terminal_agent.pad.ipp import open_pad
 from terminal_agent.pad.port import PinPad
@@ -44,6 +42,7 @@ from terminal_agent.processes.worker import Worker
 from terminal_agent.processes.workers import Workers
 from terminal_agent.report.settings import ReportStatus
 from tests.flows.lab_stage import LabStage, ServiceStage, planted_contact_card, with_contact
+from tests.flows.pipe_in_process import Wire
 from tests.flows.shop import Hsm, TestBank
 from tests.flows.stage import PROFILE, TERMINAL, Stage
 from tests.secrets.twins import planted_profiles
@@ -195,81 +194,6 @@ class WorkerInProcess(Worker):
 
     async def _open_pad(self) -> PinPad:
         return await open_pad(catalog.pinpad("ipp-uic"), TwinLine(self._devices[1]))
-
-
-class Wire:
-    """Both ends of a worker's pipe, where worker and agent are one process: a question is a call."""
-
-    def __init__(self, on_question: Callable[[Question], None]) -> None:
-        self.gone = asyncio.Event()
-        self.told: list[Question] = []
-        self._on_question = on_question
-        self._on_told: Callable[[Question], None] | None = None
-        self._answers: dict[int, Answer | Fault] = {}
-        self._number = 0
-
-    # The worker's
-
-    def listen(self, on_told: Callable[[Question], None]) -> None:
-        self._on_told = on_told
-        for question in self.told:
-            on_told(question)
-
-    def ask(self, verb: Verb, **values: Any) -> Any:
-        return self._answered(verb, self._asked(verb, values))
-
-    async def wait(self, verb: Verb, **values: Any) -> Any:
-        number = self._asked(verb, values)
-        while number not in self._answers:
-            await asyncio.sleep(0)
-        return self._answered(verb, number)
-
-    def _asked(self, verb: Verb, values: Values) -> int:
-        self._number += 1
-        question = decode(encode(Question(self._number, verb, values)))
-        assert isinstance(question, Question)
-        self._on_question(question)
-        return self._number
-
-    def _answered(self, verb: Verb, number: int) -> Any:
-        match self._answers.pop(number, None):
-            case Fault(_, kind, what, hint):
-                raise made(kind, what, hint)
-            case Answer() as answer:
-                return checked_answer(verb, answer)
-        raise AssertionError(f"no answer to {verb}")
-
-    def tell(self, verb: Verb, **values: Any) -> None:
-        """Either end's: the verbs of one are none of the other's."""
-        question = Question(0, verb, values)
-        if verb not in (Verb.HELLO, Verb.BEGIN, Verb.OWING, Verb.CANCEL, Verb.STOP):
-            self._on_question(question)
-        elif self._on_told is None:
-            self.told.append(question)
-        else:
-            self._on_told(question)
-
-    def borrow(self, what: str) -> int:
-        raise AssertionError(what)
-
-    async def fetch(self, what: str) -> Any:
-        raise AssertionError(what)
-
-    # The agent's
-
-    def answer(self, number: int, values: Values) -> None:
-        answer = decode(encode(Answer(number, values)))
-        assert isinstance(answer, Answer)
-        self._answers[number] = answer
-
-    def lend(self, number: int, values: Values, descriptor: int) -> None:
-        raise AssertionError(values)
-
-    def refuse(self, number: int, kind: str, what: str, hint: str) -> None:
-        self._answers[number] = Fault(number, kind, what, hint)
-
-    def end(self) -> None:
-        self.gone.set()
 
 
 class NoSource:

@@ -13,7 +13,8 @@ from typing import Any
 from terminal_agent.processes import agent as composition
 from terminal_agent.processes.worker import Worker
 from terminal_agent.processes.workers import Workers
-from tests.flows.rungs import NoSource, Wire
+from tests.flows.pipe_in_process import Wire
+from tests.flows.rungs import NoSource
 
 
 class LendingWire(Wire):
