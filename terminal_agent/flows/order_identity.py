@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Renewal of the terminal's certificate by order: apply, take what came of it, and say in time that it is due.
+"""Renewal of the terminal's certificate: apply in time or by order, and take what comes of it, by order.
 
 The key in use stands for the application, which goes to head office as a report; the issuing authority seals the
 answer, which comes back in an order. So each way checks what it always checks, and persons stand for both.
@@ -42,24 +42,35 @@ class IdentityRoom:
         """Apply, or take the answer."""
         try:
             if order.kind.name == "renew-certificate":
-                return self._apply()
+                self.apply()
+                return "a key is made, and its certificate applied for"
             self._enrolment().take(document_octets(str(order.arguments["answer"])))
         except ProtocolError as fault:
             raise AgentError(f"{order.kind.name}: {fault}", "see what head office answered") from None
         self._reconnect()
         return "on trial until head office answers over it"
 
-    def _apply(self) -> str:
+    def apply(self) -> None:
+        """Make the next key, and report the application for its certificate; what waited before is given up."""
         application = self._enrolment().renew(self._model)
         self._recorder.record("certificate.requested", document=document_text(application))
-        return "a key is made, and its certificate applied for"
 
 
 class Renewals:
-    """Tells that the certificate is to be renewed, once a day from then on, until somebody has begun with it."""
+    """Applies for the next certificate in time, and tells once a day that it is due, until one is on trial."""
 
-    def __init__(self, enrolment: Enrolled, note: Callable[..., Event | None], clock: Clock) -> None:
+    def __init__(
+        self,
+        enrolment: Enrolled,
+        apply: Callable[[], None],
+        frozen: Callable[[], bool],
+        note: Callable[..., Event | None],
+        clock: Clock,
+    ) -> None:
+        """``frozen``: whether the terminal is to change no keys now."""
         self._enrolment = enrolment
+        self._apply = apply
+        self._frozen = frozen
         self._note = note
         self._clock = clock
         self._told_ms = float("-inf")
@@ -71,13 +82,14 @@ class Renewals:
             await asyncio.sleep(LOOK_S)
 
     def look(self) -> None:
-        """Tell it, if it is so; an identity that cannot be read is told where it is needed."""
+        """Tell it and apply, if it is due; an identity that cannot be read is told where it is needed."""
         with contextlib.suppress(AgentError, ProtocolError):
-            enrolment = self._enrolment()
-            certificate = enrolment.standing().in_use
-            if certificate is None or not enrolment.renewal_due():
+            standing, now = self._enrolment().standing(), self._clock.now_ms()
+            certificate = standing.in_use
+            if certificate is None or standing.candidate is not None or now < certificate.renewal().timestamp() * 1000:
                 return
-            now = self._clock.now_ms()
             if now - self._told_ms >= TELL_AGAIN_MS:
                 self._told_ms = now
                 self._note("certificate.due", ends=f"{certificate.ends.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+            if not standing.record.waiting and not self._frozen():
+                self._apply()

@@ -22,6 +22,7 @@ from terminal_agent.flows.reporting import Recorder
 from terminal_agent.flows.trial import Trial
 from terminal_agent.orders.ledger import Ledger
 from terminal_agent.orders.profile_store import ProfileStore
+from terminal_agent.orders.standing import Standing
 from terminal_agent.processes.identity import enrolment_of, folder_of
 from terminal_agent.processes.persons import at_rest, by_profile, ledger_path, usb_persons
 from terminal_agent.processes.profile import TerminalProfile, load_text
@@ -148,9 +149,11 @@ class HeadOffice:
         if settings is None:
             return {}
         enrolment = cache(lambda: enrolment_of(self._profile, settings, self._clock))
-        self._renewals = Renewals(enrolment, self._recorder.note, self._clock)
         model = self._profile.pad.model
-        return {Room.IDENTITY: IdentityRoom(enrolment, model, self._recorder, lambda: self.reporter.reconnect())}
+        room = IdentityRoom(enrolment, model, self._recorder, lambda: self.reporter.reconnect())
+        frozen = lambda: self._till.standing is Standing.FROZEN  # noqa: E731
+        self._renewals = Renewals(enrolment, room.apply, frozen, self._recorder.note, self._clock)
+        return {Room.IDENTITY: room}
 
     def _usb(self) -> dict[Room, Act]:
         orders, trust = self._profile.orders, usb_persons(self._profile)

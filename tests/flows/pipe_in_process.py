@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pipe between agent and worker where both are one process: a question is a call. Tests nothing itself."""
+"""Both ends of a worker's pipe where worker and agent are one process. Holds no test."""
 
 import asyncio
 from collections.abc import Callable

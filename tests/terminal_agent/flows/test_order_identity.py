@@ -30,7 +30,8 @@ class Bench(Stage):
         self.recorder = Recorder(self.chain, PaperOutbox(), self, lambda _: None)
         self.connected_anew = 0
         self.room = IdentityRoom(lambda: self.terminal, "tillguard 1", self.recorder, self.reconnect)
-        self.renewals = Renewals(lambda: self.terminal, self.recorder.note, self)
+        self.frozen = False
+        self.renewals = Renewals(lambda: self.terminal, self.room.apply, lambda: self.frozen, self.recorder.note, self)
 
     def steady_ms(self) -> float:
         return float(self.now_ms())
@@ -90,7 +91,7 @@ def test_a_terminal_that_was_never_enrolled_applies_for_nothing(bench: Bench) ->
     assert bench.chain.named("certificate.requested") == []
 
 
-def test_due_is_told_once_a_day_from_two_thirds_of_its_life_until_somebody_begins(bench: Bench) -> None:
+def test_from_two_thirds_of_its_life_it_is_told_daily_and_applied_for_once(bench: Bench) -> None:
     assert bench.due() == []
     certificate = bench.terminal.standing().in_use
     assert certificate is not None
@@ -98,14 +99,28 @@ def test_due_is_told_once_a_day_from_two_thirds_of_its_life_until_somebody_begin
     assert life * 2 / 3 <= certificate.renewal() - certificate.begins <= life * 0.77
     bench.now = certificate.renewal() - timedelta(minutes=1)
     assert bench.due() == []
+    assert bench.chain.named("certificate.requested") == []
     bench.now = certificate.renewal() + timedelta(seconds=1)
     assert bench.due() == [f"{certificate.ends:%Y-%m-%d %H:%M} UTC"]
+    (requested,) = bench.chain.named("certificate.requested")
     assert len(bench.due()) == 1
     bench.now += timedelta(days=1)
-    assert len(bench.due()) == 2
-    bench.run(bench.orders("renew-certificate"))
+    assert len(bench.due()) == 2  # nobody has answered
+    assert len(bench.chain.named("certificate.requested")) == 1
+    bench.terminal.take(bench.run(bench.desk.renew(document_octets(str(requested.fields["document"])))))
     bench.now += timedelta(days=1)
-    assert len(bench.due()) == 2
+    assert len(bench.due()) == 2  # one is on trial
+
+
+def test_a_frozen_terminal_says_that_it_is_due_and_makes_no_key(bench: Bench) -> None:
+    certificate = bench.terminal.standing().in_use
+    assert certificate is not None
+    bench.now, bench.frozen = certificate.renewal() + timedelta(seconds=1), True
+    assert len(bench.due()) == 1
+    assert bench.chain.named("certificate.requested") == []
+    bench.frozen = False
+    bench.due()
+    assert len(bench.chain.named("certificate.requested")) == 1
 
 
 def test_an_identity_that_cannot_be_read_is_no_end_of_the_agent(bench: Bench) -> None:
