@@ -20,6 +20,7 @@ VAULT = """
 store = "vault/store"
 counter = "elsewhere/counter"
 passphrase = "vault-passphrase"
+pin-burst = 1000 # a slow machine pays on and on while it waits for something else
 """
 
 
