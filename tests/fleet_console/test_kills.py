@@ -27,9 +27,11 @@ COVERS = [
 
 async def rounds(folder: Path, store: str, seed: int, count: int) -> None:
     async with scene(folder, store) as made:
-        for kill in listed(seed, count):
+        for kill in listed(seed, 3 * count):  # a busy machine commits more at once, and a third commit may not come
+            if made.happened >= count:
+                break
             await made.round(kill)
-        assert made.happened >= count * 0.9, "most of the listed kills must have happened"
+        assert made.happened >= count
     assert await faults(made) == []
 
 
