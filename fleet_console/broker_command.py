@@ -11,6 +11,7 @@ from fleet_console import broker_check
 from fleet_console.arguments import common
 from fleet_console.broker_access import PLUGIN, Plan, configuration, dynamic_security
 from fleet_console.containment import Control
+from fleet_console.isolation import revocation_list
 from fleet_console.register import Register, State
 from fleet_console.settings import BrokerAccess, load, needed
 from fleet_console.store.choose import open_store
@@ -121,13 +122,15 @@ async def _sync(args: argparse.Namespace, voice: Voice) -> int:
     database = await open_store(settings.store, must_exist=True)
     try:
         known = (await Register.load(database)).terminals
+        await control.admit(known)
+        barred = [name for name, one in known.items() if one.state is not State.ACTIVE]
+        for name in barred:
+            await control.isolate(name)
+        revoked = revocation_list(settings)
+        listed = revoked is not None and await revoked.publish(database)
     finally:
         await database.close()
-    await control.admit(known)
-    barred = [name for name, one in known.items() if one.state is not State.ACTIVE]
-    for name in barred:
-        await control.isolate(name)
-    document = {"event": "synced", "terminals": len(known), "isolated": len(barred)}
+    document = {"event": "synced", "terminals": len(known), "isolated": len(barred), "listed": listed}
     voice.answer(document, f"the broker knows {len(known)} terminals, {len(barred)} of them isolated")
     return 0
 

@@ -32,9 +32,9 @@ from tillguard.voice import Fault
 
 RELOAD_S = 10.0
 _LISTED = (
-    "SELECT serial, at_ms FROM revocations UNION ALL "
+    "SELECT serial, at_ms FROM revocations UNION "
     "SELECT c.serial, t.changed_ms FROM certificates c JOIN terminals t ON t.terminal = c.terminal "
-    "WHERE t.state <> 'active' AND c.ends_ms > $1 AND c.serial NOT IN (SELECT serial FROM revocations) UNION ALL "
+    "WHERE t.state <> 'active' AND c.ends_ms > $1 AND c.serial NOT IN (SELECT serial FROM revocations) UNION "
     "SELECT s.serial, t.changed_ms FROM shown_certificates s JOIN terminals t ON t.terminal = s.terminal "
     "WHERE t.state <> 'active' AND s.serial NOT IN (SELECT serial FROM revocations) ORDER BY 2, 1"
 )
@@ -75,7 +75,7 @@ class Barrier:
 
     @classmethod
     def of(cls, settings: OfficeSettings) -> "Barrier | None":
-        """By the settings; None where they name no broker."""
+        """By the settings; None where they name no broker. Raises :class:`Fault` where a file cannot be used."""
         if settings.broker is None:
             return None
         return cls(Control(settings.broker.access), revocation_list(settings))

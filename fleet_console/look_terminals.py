@@ -140,19 +140,16 @@ async def _change(database: Database, args: argparse.Namespace, state: State) ->
 async def _at_broker(
     settings: OfficeSettings, name: str, voice: Voice, act: Callable[[Barrier], Awaitable[bool]], done: str
 ) -> None:
-    barrier = Barrier.of(settings)
-    if barrier is None:
-        document = {"event": done, "terminal": name, "at_broker": False, "listed": False}
-        voice.answer(document, f"{name} {done} at the ingest alone")
-        return
     try:
-        listed = await act(barrier)
+        barrier = Barrier.of(settings)
+        listed = barrier is not None and await act(barrier)
     except Fault as fault:
         what = f"{name} is {done} at the ingest, but the broker was not told: {fault.what}"
         raise Fault(what, fault.hint, fault.exit_code) from None
-    document = {"event": done, "terminal": name, "at_broker": True, "listed": listed}
-    words = "and on its list of withdrawn certificates" if done == "isolated" else "and taken off its list"
-    voice.answer(document, f"{name} {done}, at the ingest, at the broker{f' {words}' if listed else ''}")
+    document = {"event": done, "terminal": name, "at_broker": barrier is not None, "listed": listed}
+    where = "at the ingest and at the broker" if barrier is not None else "at the ingest alone"
+    words = ", and on its list of withdrawn certificates" if done == "isolated" else ", and taken off its list"
+    voice.answer(document, f"{name} {done} {where}{words if listed else ''}")
 
 
 async def _row(database: Database, name: str) -> tuple[Any, ...]:

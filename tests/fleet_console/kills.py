@@ -93,6 +93,10 @@ class Scene:
     zygote: asyncio.subprocess.Process
     worker: int = 0
     happened: int = 0
+    joined: int = 0
+    """How often a worker must have connected before the next round: a new broker keeps nothing for it until then."""
+    broke: bool = False
+    """Whether the broker has died in this round: a point that was not reached in one may be in the next."""
     forgetful: set[int] = field(default_factory=set)
     """Boots during which the broker died: what it had not handed on came later, behind what came after it."""
 
@@ -147,14 +151,16 @@ class Scene:
             killed = await self.tend(killed)
             await asyncio.sleep(0.01)
         killed = await self.tend(killed)
+        await self.worker_joined()
         if kill.victim == told:
             killed = self.ends(told) == before
         elif kill.victim == "console":
             killed = not alive(pids["console"])
             await self.end(pids["console"])
         self.happened += killed
-        if kill.victim == "broker":
+        if self.broke:
             self.forgetful |= waited | boots(self.there.folder)
+            self.broke = False
 
     async def tend(self, killed: bool) -> bool:
         """Whoever has died comes back; whether anybody had."""
@@ -162,12 +168,20 @@ class Scene:
         assert broker is not None
         if not alive(broker.pid):
             await broker.stop()
+            self.broke = True
+            self.joined = self.said("ingest", b'"event":"connected"') + 1
             await self.there.start_broker()
             killed = True
         if not alive(self.worker):
             self.worker = await self.start_worker()
             killed = True
         return killed
+
+    async def worker_joined(self) -> None:
+        """Wait until the broker keeps for the worker what comes while it is away."""
+        while self.said("ingest", b'"event":"connected"') < self.joined:
+            await self.tend(killed=False)
+            await asyncio.sleep(0.01)
 
     async def start_worker(self, kill: Kill | None = None, victim: int = 0) -> int:
         """An ingest."""
@@ -193,8 +207,12 @@ class Scene:
 
     def ends(self, told: str) -> int:
         """How many lives of the tellers have come to a good end."""
-        said = self.there.folder / f"said-{'agent' if told == 'agent' else 'fleet'}"
-        return said.read_bytes().count(b'"done"') if said.exists() else 0
+        return self.said("agent" if told == "agent" else "fleet", b'"done"')
+
+    def said(self, role: str, words: bytes) -> int:
+        """How often a role has said that."""
+        said = self.there.folder / f"said-{role}"
+        return said.read_bytes().count(words) if said.exists() else 0
 
     def last_words(self) -> str:
         """What each role said last."""
@@ -242,8 +260,10 @@ async def scene(folder: Path, store: str) -> AsyncIterator[Scene]:
         )  # fmt: skip
         assert zygote.stdout is not None
         assert await zygote.stdout.readline() == b"ready\n"
-        made = Scene(there, settings, store, zygote)
+        made = Scene(there, settings, store, zygote, joined=1)
         try:
+            made.worker = await made.start_worker()
+            await made.worker_joined()
             yield made
             for told in ("terminals", "agent"):
                 await made.tend(killed=False)

@@ -25,7 +25,7 @@ from fleet_console.store.port import Database
 from fleet_console.worker import Tools, Worker
 from protocols.signed import read
 from protocols.telemetry.topics import order_topic, shard
-from tests.fleet_console.estate import estate, until
+from tests.fleet_console.estate import ANSWER_S, estate, until
 from tests.fleet_console.terminals import Teller
 from tests.fleet_console.test_ingest import add
 from tests.fleet_console.test_orders import NAME, NOW_S, TRUST, drafted
@@ -218,7 +218,7 @@ async def test_an_order_given_before_the_terminal_s_first_connection_arrives(tmp
                 await until(heard, "the terminal's first report")
                 assert not [one for one in talk.messages if one.topic == order_topic(NAME)]
                 ahead_ms = 2 * ANSWER_MS
-                came = await talk.hears(lambda one: one.topic == order_topic(NAME))
+                came = await talk.hears(lambda one: one.topic == order_topic(NAME), ANSWER_S)
                 assert came is not None
                 assert not came.retained
                 assert read(came.payload).unverified.version == 1

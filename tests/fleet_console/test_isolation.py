@@ -9,10 +9,11 @@ from cryptography import x509
 
 from fleet_console import register
 from fleet_console.authority import serial_of
-from fleet_console.isolation import Barrier
+from fleet_console.isolation import Barrier, revocation_list
 from fleet_console.line import line
 from fleet_console.settings import load
 from fleet_console.store.choose import open_store
+from protocols.telemetry.keys import from_certificate
 from tests.fleet_console.estate import CRL, Estate, command, estate, ingest, make_estate, until
 from tests.fleet_console.terminals import Teller
 from tests.fleet_console.test_ingest import add, upto
@@ -182,6 +183,42 @@ async def test_release_and_isolation_speak_to_the_same_list(tmp_path: Path) -> N
         assert listed(tmp_path) == {serial(there, OTHER)}
         await gets_in(there, NAME)
         await gets_in(there, OTHER, expected=False)
+
+
+async def test_sync_catches_up_with_what_the_broker_was_not_told(tmp_path: Path) -> None:
+    async with estate(tmp_path, NAME) as there:
+        settings = there.settings("fleet.db")
+        await add(there, settings, NAME)
+        database = await open_store(str(tmp_path / "fleet.db"))
+        await database.write(register.change(NAME, register.State.ISOLATED, "stolen", 1))
+        await database.close()
+        [said] = await command("broker", "sync", "--settings", settings)
+        assert (said["isolated"], said["listed"]) == (1, True)
+        await gets_in(there, NAME, expected=False)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_the_list_names_each_certificate_once(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    there = make_estate(tmp_path, NAME, OTHER)
+    address = str(tmp_path / "fleet.db") if kind == "sqlite" else request.getfixturevalue("server").fresh()
+    settings = there.settings(address)
+    database = await open_store(address)
+    for name in (NAME, OTHER):
+        key = from_certificate((tmp_path / f"{name}.pem").read_bytes(), name)
+        await database.write(register.addition(name, (key,), 1, (serial(there, name),)))
+    await database.write(register.change(NAME, register.State.ISOLATED, "stolen", 5))
+    row = ("a", "TG000001", b"", "", 1)
+    issued = ("a", serial(there, NAME), NAME, "k", b"", 1 << 50)
+    await database.write([("INSERT INTO applications VALUES ($1, $2, $3, $4, $5)", [row])])
+    await database.write([("INSERT INTO certificates VALUES ($1, $2, $3, $4, $5, $6)", [issued])])
+    revoked = revocation_list(load(settings))
+    assert revoked is not None
+    assert len(x509.load_pem_x509_crl(await revoked.made(database))) == 1
+    await database.write([("INSERT INTO revocations VALUES ($1, $2, $3)", [("2a", "retire", 3)])])
+    assert [one.serial_number for one in x509.load_pem_x509_crl(await revoked.made(database))] == [
+        42, int(serial(there, NAME), 16),
+    ]  # fmt: skip
+    await database.close()
 
 
 async def test_the_broker_follows_what_a_terminal_becomes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whoever dies, and wherever: every report is in the store once, in its lane's order. The long run is the evidence."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ IN_CI = 60
 LONG = 3_000
 SEED = 12
 LONG_POSTGRES = 300
+PARTS, SIDE_BY_SIDE = 10, 4
 AREA = "ingest"
 KILLS, KILLS_POSTGRES = "kills", "kills with PostgreSQL"
 OFFICE = ("desk", "dispatch", "feed", "findings", "ingest", "judge", "ledger", "office_audit", "orders", "presence",
@@ -27,9 +29,11 @@ COVERS = [
 
 async def rounds(folder: Path, store: str, seed: int, count: int) -> None:
     async with scene(folder, store) as made:
-        for kill in listed(seed, count):
+        for kill in listed(seed, 3 * count):  # a busy machine commits more at once, and a third commit may not come
+            if made.happened >= count:
+                break
             await made.round(kill)
-        assert made.happened >= count * 0.9, "most of the listed kills must have happened"
+        assert made.happened >= count
     assert await faults(made) == []
 
 
@@ -54,13 +58,25 @@ async def test_sixty_kills(tmp_path: Path) -> None:
     await rounds(tmp_path, "fleet.db", SEED, IN_CI)
 
 
+async def estates(folder: Path, count: int) -> None:
+    """Ten estates, a few at once: a round mostly waits for somebody to come back."""
+    few = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def one(part: int) -> None:
+        async with few:
+            place = folder / str(part)
+            place.mkdir()
+            await rounds(place, "fleet.db", SEED + part, count // PARTS)
+
+    async with asyncio.TaskGroup() as tasks:
+        for part in range(PARTS):
+            tasks.create_task(one(part))
+
+
 @pytest.mark.long
 async def test_thousands_of_kills(tmp_path: Path) -> None:
     with evidence.run(AREA, COVERS, KILLS, cases=LONG, seed=SEED):
-        for part in range(10):
-            folder = tmp_path / str(part)
-            folder.mkdir()
-            await rounds(folder, "fleet.db", SEED + part, LONG // 10)
+        await estates(tmp_path, LONG)
 
 
 @pytest.mark.long

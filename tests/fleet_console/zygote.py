@@ -49,14 +49,12 @@ POINTS: dict[str, tuple[type, str]] = {
     "agent send": (_Client, "post"),
     "agent trim": (Outbox, "receipted"),
 }
-MOST_ORDERS = 50
 
 
 def console(words: list[str]) -> int:
-    """A person at head office who gives orders, one after the other, each by a command of its own."""
-    for _ in range(MOST_ORDERS):
+    """A person at head office who gives orders, each by a command of its own, until he is ended."""
+    while True:
         fleet_console.cli.main(["orders", "new", "ping", *words])
-    return 0
 
 
 ROLES: dict[str, Callable[[list[str]], int]] = {
