@@ -77,8 +77,8 @@ epoll_ctl 21 epoll_pwait 22 fcntl 25 ioctl 29 close 57 lseek 62 read 63 write 64
 ppoll 73 newfstatat 79 fstat 80 fsync 82 fdatasync 83 capget 90 capset 91 exit 93 exit_group 94 futex 98
 set_robust_list 99 nanosleep 101 clock_gettime 113 clock_nanosleep 115 sched_yield 124 restart_syscall 128
 rt_sigaction 134 rt_sigprocmask 135 rt_sigreturn 139 gettimeofday 169 getpid 172 gettid 178 socket 198 connect 203
-getsockname 204 getpeername 205 sendto 206 recvfrom 207 setsockopt 208 getsockopt 209 shutdown 210 sendmsg 211 recvmsg 212 brk 214
-munmap 215 mremap 216 clone 220 mmap 222 mprotect 226 madvise 233 getrandom 278 rseq 293
+getsockname 204 getpeername 205 sendto 206 recvfrom 207 setsockopt 208 getsockopt 209 shutdown 210 sendmsg 211
+recvmsg 212 brk 214 munmap 215 mremap 216 clone 220 mmap 222 mprotect 226 madvise 233 getrandom 278 rseq 293
 """
 # Newer calls have one number everywhere.
 _EVERYWHERE = "clone3 435 landlock_create_ruleset 444 landlock_add_rule 445 landlock_restrict_self 446 memfd_secret 447"
