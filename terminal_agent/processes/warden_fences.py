@@ -17,15 +17,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from terminal_agent.sealed.fences import (
-    CAPABILITIES,
-    CAPABILITY_VERSION_3,
     LANDLOCK_VERSION,
-    PR_CAP_AMBIENT,
-    PR_CAP_AMBIENT_CLEAR_ALL,
-    PR_CAPBSET_DROP,
     PR_SET_NO_NEW_PRIVS,
     Kernel,
     LinuxKernel,
+    drop_capabilities,
 )
 from terminal_agent.sealed.system_calls import ARCHITECTURES, Calls, program
 
@@ -73,7 +69,7 @@ def raise_fences(told: Mapping[str, Any], root: str, kernel: Kernel | None = Non
     fences: tuple[tuple[str, Callable[[], None]], ...] = (
         ("privileges", lambda: own.prctl(PR_SET_NO_NEW_PRIVS, 1)),
         ("landlock", lambda: _landlock(own, folders(told, root))),
-        ("capabilities", lambda: _capabilities(own)),
+        ("capabilities", lambda: drop_capabilities(own)),
         ("seccomp", lambda: _seccomp(own)),
     )
     faults = []
@@ -127,17 +123,6 @@ def _opened(path: str) -> Iterator[tuple[int, bool]]:
         yield descriptor, os.fstat(descriptor).st_mode & 0o170000 == 0o040000
     finally:
         os.close(descriptor)
-
-
-def _capabilities(kernel: Kernel) -> None:
-    kernel.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    for capability in range(CAPABILITIES):
-        try:
-            kernel.prctl(PR_CAPBSET_DROP, capability)
-        except OSError:  # EPERM without CAP_SETPCAP: there is none to drop; EINVAL behind the last one
-            break
-    header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
-    kernel.call("capset", ctypes.create_string_buffer(header, 8), ctypes.create_string_buffer(24))
 
 
 def _seccomp(kernel: Kernel) -> None:

@@ -122,15 +122,25 @@ def _raised(name: str, words: str, fence: Callable[[Kernel], None], kernel: Kern
     return Fence(name, True, f"{words} kept out")
 
 
-def _capabilities(kernel: Kernel) -> None:
+def drop_capabilities(kernel: Kernel) -> None:
+    """Give up every right of root, those that could still be gained too (capabilities(7)).
+
+    A service manager may refuse the very call (systemd's @privileged): where nothing is held, nothing is left to do.
+    """
     kernel.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     for capability in range(CAPABILITIES):
         try:
             kernel.prctl(PR_CAPBSET_DROP, capability)
         except OSError:  # EPERM without CAP_SETPCAP: there is none to drop; EINVAL behind the last one
             break
-    header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
-    kernel.call("capset", ctypes.create_string_buffer(header, 8), ctypes.create_string_buffer(24))
+    header, held = ctypes.create_string_buffer(struct.pack("=Ii", CAPABILITY_VERSION_3, 0), 8), bytes(24)
+    try:
+        kernel.call("capset", header, ctypes.create_string_buffer(held, 24))
+    except OSError:
+        now = ctypes.create_string_buffer(24)
+        kernel.call("capget", header, now)
+        if now.raw != held:
+            raise
 
 
 def _landlock(kernel: Kernel) -> None:
@@ -165,7 +175,7 @@ _FENCES: tuple[tuple[str, str, Callable[[Kernel], None]], ...] = (
         lambda kernel: kernel.prctl(PR_SET_DUMPABLE),
     ),
     ("privileges", "programs that would bring rights with them", lambda kernel: kernel.prctl(PR_SET_NO_NEW_PRIVS, 1)),
-    ("capabilities", "every right of root", _capabilities),
+    ("capabilities", "every right of root", drop_capabilities),
     ("landlock", "files, TCP, foreign abstract sockets, signals to others", _landlock),
 )
 NAMES = (*(name for name, _, _ in _FENCES), "seccomp")

@@ -68,17 +68,17 @@ _X86_64 = """
 read 0 write 1 close 3 fstat 5 poll 7 lseek 8 mmap 9 mprotect 10 munmap 11 brk 12 rt_sigaction 13 rt_sigprocmask 14
 rt_sigreturn 15 ioctl 16 pread64 17 pwrite64 18 readv 19 sched_yield 24 mremap 25 madvise 28 nanosleep 35 getpid 39
 socket 41 connect 42 sendto 44 recvfrom 45 sendmsg 46 recvmsg 47 shutdown 48 getsockname 51 getpeername 52
-setsockopt 54 getsockopt 55 clone 56 exit 60 fcntl 72 fsync 74 fdatasync 75 gettimeofday 96 capset 126 gettid 186
-futex 202 restart_syscall 219 clock_gettime 228 clock_nanosleep 230 exit_group 231 epoll_wait 232 epoll_ctl 233
-newfstatat 262 ppoll 271 set_robust_list 273 epoll_pwait 281 getrandom 318 rseq 334
+setsockopt 54 getsockopt 55 clone 56 exit 60 fcntl 72 fsync 74 fdatasync 75 gettimeofday 96 capget 125 capset 126
+gettid 186 futex 202 restart_syscall 219 clock_gettime 228 clock_nanosleep 230 exit_group 231 epoll_wait 232
+epoll_ctl 233 newfstatat 262 ppoll 271 set_robust_list 273 epoll_pwait 281 getrandom 318 rseq 334
 """
 _AARCH64 = """
 epoll_ctl 21 epoll_pwait 22 fcntl 25 ioctl 29 close 57 lseek 62 read 63 write 64 readv 65 pread64 67 pwrite64 68
-ppoll 73 newfstatat 79 fstat 80 fsync 82 fdatasync 83 capset 91 exit 93 exit_group 94 futex 98 set_robust_list 99
-nanosleep 101 clock_gettime 113 clock_nanosleep 115 sched_yield 124 restart_syscall 128 rt_sigaction 134
-rt_sigprocmask 135 rt_sigreturn 139 gettimeofday 169 getpid 172 gettid 178 socket 198 connect 203 getsockname 204
-getpeername 205 sendto 206 recvfrom 207 setsockopt 208 getsockopt 209 shutdown 210 sendmsg 211 recvmsg 212 brk 214
-munmap 215 mremap 216 clone 220 mmap 222 mprotect 226 madvise 233 getrandom 278 rseq 293
+ppoll 73 newfstatat 79 fstat 80 fsync 82 fdatasync 83 capget 90 capset 91 exit 93 exit_group 94 futex 98
+set_robust_list 99 nanosleep 101 clock_gettime 113 clock_nanosleep 115 sched_yield 124 restart_syscall 128
+rt_sigaction 134 rt_sigprocmask 135 rt_sigreturn 139 gettimeofday 169 getpid 172 gettid 178 socket 198 connect 203
+getsockname 204 getpeername 205 sendto 206 recvfrom 207 setsockopt 208 getsockopt 209 shutdown 210 sendmsg 211
+recvmsg 212 brk 214 munmap 215 mremap 216 clone 220 mmap 222 mprotect 226 madvise 233 getrandom 278 rseq 293
 """
 # Newer calls have one number everywhere.
 _EVERYWHERE = "clone3 435 landlock_create_ruleset 444 landlock_add_rule 445 landlock_restrict_self 446 memfd_secret 447"

@@ -36,6 +36,7 @@ FREE = ("-accel", "tcg,thread=multi", "-smp", "2")
 """Two cores at once, as fast as they get their turn: what may overlap does."""
 QUICK = "usbcore.old_scheme_first=1"  # one reset a device instead of two
 LOCKED = "usbcore.authorized_default=0"
+SYSTEMD = ("unit=tillguard-proof.service", "log_target=console", "show_status=0")
 DEVICES: dict[str, dict[str, object]] = {
     "keyboard": {"driver": "usb-kbd", "serial": "KBD1"},
     "mouse": {"driver": "usb-mouse", "serial": "MOU1"},
@@ -53,11 +54,16 @@ for module in {base} {controller}; do insmod /modules/$module.ko $(given $module
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000 host /mnt || echo "NO 9p"
 mount -t tmpfs ov /ov; mkdir -p /ov/u /ov/w
 mount -t overlay -o lowerdir=/mnt,upperdir=/ov/u,workdir=/ov/w o /new || echo "NO overlay"
+stage=$(given tg.stage)
 for place in proc sys dev; do mount -o move /$place /new/$place; done
 mount -t tmpfs r /new/run; mkdir -p /new/dev/pts /new/dev/shm /new/run/modules
 mount -t devpts pts /new/dev/pts; mount -t tmpfs t /new/dev/shm
 cp /modules/*.ko /new/run/modules/
 echo {later} > /new/run/modules/order
+if [ -n "$stage" ]; then
+    chroot /new /bin/sh {root}/tests/qemu/guest/units.sh {root} "$stage" {base_prefix} {python}
+    exec switch_root /new /lib/systemd/systemd
+fi
 cd /new{root}
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1
 exec chroot /new /bin/sh -c 'cd {root} && {python} -m tests.qemu.guest.main; echo o > /proc/sysrq-trigger; sleep 999'
@@ -197,6 +203,7 @@ def _init(of: Kernel) -> str:
     words = {
         "base": " ".join(base), "controller": " ".join(controller), "later": " ".join(later),
         "root": shlex.quote(str(ROOT)), "python": shlex.quote(sys.executable),
+        "base_prefix": shlex.quote(sys.base_prefix),
     }  # fmt: skip
     return INIT.format_map(words)
 
@@ -204,3 +211,9 @@ def _init(of: Kernel) -> str:
 def boot(proofs: Sequence[str], *, locked: bool, plugged: Sequence[str] = (), paced: bool = True) -> Boot:
     """Power on, prove, power off."""
     return Machine(proofs, [LOCKED] if locked else [], plugged, paced).run()
+
+
+def boot_systemd(proofs: Sequence[str], stage: Path, plugged: Sequence[str]) -> Boot:
+    """The same with systemd as the first process, which starts the units; ``stage``: see units_stage.py."""
+    arguments = [LOCKED, f"tg.stage.{stage}", *(f"systemd.{word}" for word in SYSTEMD)]
+    return Machine(proofs, arguments, plugged, paced=True).run()

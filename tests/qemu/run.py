@@ -8,10 +8,12 @@ It is a process of its own, so that the emulated machines work while the rest of
 import json
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.qemu.rig import Boot, boot
+from tests.qemu.rig import Boot, boot, boot_systemd
+from tests.qemu.units_stage import set_up
 
 OPEN = ("at_boot", "late_controller", "types_unguarded")
 """Without the kernel argument: what the others are measured against, and what the warden makes of it."""
@@ -39,15 +41,25 @@ LOCKED = (
 
 
 def main(folder: Path) -> None:
-    """Write ``open.json`` and ``locked.json``."""
-    for name, proofs, locked in (("locked", LOCKED, True), ("open", OPEN, False)):
+    """Write ``locked.json``, ``units.json`` and ``open.json``."""
+    boots: dict[str, Callable[[], Boot]] = {
+        "locked": lambda: boot(LOCKED, locked=True, plugged=["keyboard"]),
+        "units": lambda: _under_systemd(folder / "stage"),
+        "open": lambda: boot(OPEN, locked=False, plugged=["keyboard"]),
+    }
+    for name, run in boots.items():
         try:
-            told = boot(proofs, locked=locked, plugged=["keyboard"])
+            told = run()
         except Exception:
             told = Boot(findings={"broken": traceback.format_exc()})
         path = folder / f"{name}.json"
         path.with_suffix(".new").write_text(json.dumps(asdict(told)))
         path.with_suffix(".new").rename(path)
+
+
+def _under_systemd(stage: Path) -> Boot:
+    set_up(stage)
+    return boot_systemd(["units"], stage, ["keyboard"])
 
 
 if __name__ == "__main__":

@@ -154,3 +154,18 @@ def test_radios_are_switched_off(answers: Answers) -> None:
     found = answers("locked", "radios")
     assert len(found["before"]) == 2
     assert found["after"] == []
+
+
+def test_the_units_start_under_systemd_and_let_the_vault_raise_every_fence(answers: Answers) -> None:
+    found = answers("units", "units")
+    warden, agent, keys = found["warden"], found["agent"], found["keys"]
+    assert (warden["state"], warden["restarts"], warden["started"]) == ("active", "0", ["all stand"])
+    assert (warden["verdicts"], warden["authorized"]) == (["block implicit"], "0")
+    assert (agent["state"], agent["restarts"]) == ("active", "0")
+    for process in (warden["process"], agent["process"], *found["behind"].values()):
+        assert (int(process["CapEff"], 16), int(process["CapBnd"], 16)) == (0, 0)
+        assert (process["NoNewPrivs"], process["Seccomp"]) == ("1", "2")
+    assert "keypad up" in keys["lines"]  # on a USB line that the warden let in
+    fences = [line for line in keys["lines"] if line.startswith("fence ")]
+    assert len(fences) == 7
+    assert [line for line in fences if " up " not in line] == []

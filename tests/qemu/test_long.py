@@ -5,7 +5,7 @@
 import pytest
 
 from tests import evidence
-from tests.qemu.long_runs import AREA, COVERS, RUNS
+from tests.qemu.long_runs import AREA, BOOTS, COVERS, PLUGS, RUNS
 from tests.qemu.rig import boot
 
 
@@ -20,3 +20,9 @@ def test_one_of_twenty_boots(name: str) -> None:
         assert at_boot["verdict"] == ["block implicit"]
         assert many["came"] >= RUNS[name]
         assert (many["live"], many["barred"]) == ([], many["came"])
+
+
+def test_the_evidence_is_whole_and_of_this_code() -> None:
+    assert (len(RUNS), sum(RUNS.values()) >= PLUGS) == (BOOTS, True)
+    assert evidence.faults(AREA, RUNS) == []
+    assert evidence.is_current(AREA)

@@ -31,7 +31,7 @@ def _judged(kind: str) -> Mapping[str, Any]:
     """While no rule names it, then under one that does: the drivers are there, and would take it."""
     function, class_, ids = KINDS[kind]
     stage.load("cdc_ether", "cdc_acm")
-    stick = Gadget(ids, kind, "N1", {function: _as_it_is})
+    stick = Gadget(ids, kind, "N1", {function: as_it_is})
     with guarded("") as warden, Witness() as witness:
         stick.plug()
         port = until(lambda: by_id(*ids))[0]
@@ -54,5 +54,5 @@ def made(class_: str) -> list[str]:
     return sorted(path.name for path in found if ON_USB.search(os.path.realpath(path)))
 
 
-def _as_it_is(folder: Path) -> None:
+def as_it_is(folder: Path) -> None:
     """The kernel's own settings will do."""

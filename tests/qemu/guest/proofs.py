@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from device_profiles.serve.usbip import Plug
+from device_profiles.serve.usbip import VHCI, Plug
 from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usb_function import Typist, UsbFunction
 from terminal_agent.usb.sysfs import Sysfs
-from tests.qemu.guest import around, composite, cost, keystrokes, reader, stage
+from tests.qemu.guest import around, composite, cost, keystrokes, reader, stage, units
 from tests.qemu.guest.sizes import FLOOD, PLUGS_A_BOOT, STORM
 from tests.qemu.guest.stage import Host, Warden, Witness, attribute, by_id, guarded, inputs, until
 
@@ -119,7 +119,7 @@ def overflow(host: Host) -> Mapping[str, Any]:
 
 
 def storm(host: Host) -> Mapping[str, Any]:
-    """A hundred devices as fast as the kernel takes them, in eight ports of a virtual controller."""
+    """A hundred devices as fast as the kernel takes them, in the ports of eight virtual controllers."""
     stage.load("vhci_hcd")
     with guarded(MOUSE_RULE) as warden, Witness() as witness:
         came = 0
@@ -151,16 +151,21 @@ def _barred(warden: Warden) -> int:
 
 
 def _eight_more(witness: Witness, came: int, judged_by: Warden | None = None) -> int:
-    """Eight devices into the ports of the virtual controller and out again, each once it was judged where that is asked
-    for; how many there were in all.
+    """Eight devices into eight virtual controllers, which enumerate them at once, and out again: each when it came, or
+    was judged where that is asked for. How many there were in all.
     """
-    plugs = [Plug(UsbFunction(EVIL, Typist([])), port) for port in range(8)]
+    plugs = [Plug(UsbFunction(EVIL, Typist([])), port) for port in _one_port_of_each_controller()]
     wanted = came + len(plugs)
     until(lambda: len(witness.came()) >= wanted and (judged_by is None or _barred(judged_by) >= wanted))
     for one in plugs:
         one.pull()
     until(lambda: not by_id("dead", "beef"))
     return wanted
+
+
+def _one_port_of_each_controller() -> list[int]:
+    tables = [path.read_text().split("\n")[1:] for path in VHCI.glob("status*")]
+    return [min(int(line.split()[1]) for line in table if line.startswith("hs")) for table in tables]
 
 
 def expiry(host: Host) -> Mapping[str, Any]:
@@ -274,6 +279,7 @@ PROOFS: dict[str, Proof] = {
     "disk_with_keyboard": composite.disk_with_keyboard,
     "network_stick": around.network_stick,
     "debug_port": around.debug_port,
+    "units": units.units,
     "types_unguarded": keystrokes.unguarded,
     "types_unlisted": keystrokes.unlisted,
     "types_on_probation": keystrokes.too_fast,

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kernel that lacks a fence: the vault says which one, loudly, and raises the others."""
 
+import ctypes
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -23,6 +25,7 @@ class OldKernel:
     def __init__(self, lacking: set[str]) -> None:
         self.lacking = lacking
         self.asked: list[str] = []
+        self.held = b"\xff" * 24
 
     def _answer(self, name: str) -> int:
         self.asked.append(name)
@@ -37,6 +40,8 @@ class OldKernel:
         if name == "landlock_create_ruleset":
             self._answer("landlock")
             return os.dup(0) if arguments[0] is not None else 7
+        if name == "capget":  # what a process holds that has given up nothing
+            cast("ctypes.Array[ctypes.c_char]", arguments[1]).raw = self.held
         return self._answer({"capset": "capabilities", "landlock_restrict_self": "landlock"}.get(name, name))
 
     def filter(self, instructions: bytes) -> None:
@@ -53,6 +58,12 @@ def test_a_missing_fence_is_told_and_the_others_stand(lacking: str) -> None:
     words = next(fence.words for fence in fences if not fence.stands)
     assert words.startswith("does not stand: ")
     assert words.endswith("not kept out")
+
+
+def test_a_refused_call_does_not_matter_where_no_capability_is_left() -> None:
+    kernel = OldKernel({"capabilities"})  # as under SystemCallFilter=~@privileged
+    kernel.held = bytes(24)
+    assert [fence.name for fence in raise_all(kernel) if not fence.stands] == []
 
 
 def test_seccomp_is_the_last_of_all() -> None:
