@@ -154,7 +154,7 @@ def test_a_terminals_first_pin_key(unit: Unit, tmp_path: Path, passes: int) -> N
         (("load", "pin", "--token", "{0}/file"), 4, "keys credential"),
         (("ask", "{0}"), 4, "keys credential"),
         (("credential", "--subject", "nobody", "--out", "{0}/out"), 2, "RFC 4514"),
-        (("credential", "--subject", "CN=x", "--out", "{0}/no/folder"), 1, "cannot be written"),
+        (("credential", "--subject", "CN=x", "--out", "{0}/no/folder"), 2, "cannot be written"),
     ],
 )
 def test_faults_say_the_cure(tmp_path: Path, words: tuple[str, ...], code: int, expected: str) -> None:
