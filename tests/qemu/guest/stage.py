@@ -64,7 +64,7 @@ class Host:
     def _asked(self, order: Mapping[str, object]) -> None:
         self.tell(order)
         answer = b""
-        while not answer.endswith(b"\n"):
+        while not (answer.strip() and answer.endswith(b"\n")):  # empty lines are the rig's nudges
             answer += os.read(self._descriptor, 4096)
         assert json.loads(answer) == "ok", answer
 

@@ -63,6 +63,21 @@ def test_behind_its_fences_it_has_no_right_of_root(shop: Shop) -> None:
     assert shop.records("warden.started")[0]["fields"]["fences"] == "all stand"
 
 
+LATER = """
+import sys
+from terminal_agent.processes import warden
+sys.modules["_hashlib"], sys.modules["inspect"] = None, warden._Later("inspect")
+import terminal_agent.processes.warden_watch
+assert type(sys.modules["inspect"]) is warden._Later  # no class of the warden's needed it
+import inspect
+assert inspect.isclass(int) and type(sys.modules["inspect"]) is not warden._Later  # whoever needs it has it
+"""
+
+
+def test_what_the_warden_does_not_need_it_does_not_load() -> None:
+    subprocess.run([sys.executable, "-I", "-c", LATER], check=True)
+
+
 def test_without_a_policy_nothing_lives(shop: Shop) -> None:
     shop.plug("1-1", STICK)
     shop.start()
