@@ -61,8 +61,6 @@ class Ends:
     def __init__(self, there: Estate) -> None:
         self.folder = there.folder
         self.settings = there.settings("fleet.db")
-        enrolment = '[enrolment]\ncertificate = "ca.pem"\nkey = "ca.key"\n'
-        self.settings.write_text(self.settings.read_text() + enrolment)
         (self.folder / "trust.json").write_text(trust_statement(TRUST, 1, 0, 1).body)
         listed = ""
         for name in ("ada", "ben"):

@@ -51,7 +51,7 @@ async def test_a_pad_that_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "what", "code"),
     [
-        (["--model", "ipp-uic", "--line", "/nowhere"], "no such port", 1),
+        (["--model", "ipp-uic", "--line", "/nowhere"], "no such port", 3),
         (["--model", "nothing", "--line", "/dev/null"], "no model 'nothing'", 2),
         (["--model", "ipp-uic", "--line", "usb:12"], "not a USB identity", 1),
         (["--model", "ipp-uic", "--line", "/dev/null"], "not a serial port", 1),

@@ -137,6 +137,7 @@ class House:
             agency.books,
             agency.clock,
             Questions(agency.recorder, 1.0),
+            workers.unproven,
             self.said.append,
             lambda *traffic: None,
         )
