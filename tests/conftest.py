@@ -4,6 +4,7 @@
 
 import collections
 import re
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -18,6 +19,8 @@ _SKIPPED: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what it runs in the background with SIGINT ignored, and so would be every command under test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "long: too long for CI; scripts/test --long runs it and writes evidence")
     config.pluginmanager.register(Witness(Scanner(PLANTED), config))
     config.pluginmanager.register(Table())

@@ -15,7 +15,7 @@ from protocols.identity.binding import Binding
 from protocols.identity.life import Life
 from terminal_agent.identity.folder import Folder
 from tests.flows.stage import TERMINAL
-from tests.flows.test_vault_payment import VaultStage
+from tests.flows.vault_stage import VaultStage
 from tests.secrets.twins import planted_profiles
 from tests.terminal_agent.sealed.vaults import block
 

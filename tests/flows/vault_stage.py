@@ -13,6 +13,7 @@ from protocols.secret import ClearKey
 from scripts.lib.stations import command
 from tests.flows.stage import Stage
 from tests.secrets.planted import DATA_KSN, INITIAL_KSN, KEYS
+from tests.secrets.twins import PlantedProfiles
 from tests.terminal_agent.sealed.vaults import block, component_files
 
 VAULT = """
@@ -34,9 +35,15 @@ class VaultStage(Stage):
     """A terminal with a vault: in place of a PIN pad, or ``beside`` one; ``enciphers``: account data as well."""
 
     def __init__(
-        self, folder: Path, *, beside: bool = False, enciphers: bool = False, warden: Path | None = None
+        self,
+        folder: Path,
+        planted: PlantedProfiles | None = None,
+        *,
+        beside: bool = False,
+        enciphers: bool = False,
+        warden: Path | None = None,
     ) -> None:
-        super().__init__(folder, warden=warden)
+        super().__init__(folder, planted, warden=warden)
         self.beside = beside
         self.enciphers = enciphers
 
