@@ -52,6 +52,12 @@ transaction-limit = 500000
 cvm-limit = 2500
 floor-limit = 0
 
+{wires(acquirer, broker)}"""
+
+
+def wires(acquirer: str, broker: str) -> str:
+    """A profile's sections for both far ends, with the files that `device-twin pki` makes."""
+    return f"""\
 [acquirer]
 address = "{acquirer}"
 dialect = "ascii-1987"

@@ -17,7 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from demo import Demo, Screen, begun_parser, played  # beside this file
-from demo_profile import TERMINAL
+from demo_profile import TERMINAL, wires
 from fleet_lab import CLONED, FEWEST, FleetLab
 from stations import Station, StationFailed
 
@@ -74,20 +74,7 @@ cvm-limit = 2500
 aid = "A0000000031010"
 application-version = "0096"
 
-[acquirer]
-address = "{acquirer}"
-[acquirer.tls]
-ca = "pki/ca.pem"
-certificate = "pki/{TERMINAL}.pem"
-key = "pki/{TERMINAL}.key"
-server-name = "localhost"
-
-[report]
-broker = "{broker}"
-ca = "pki/ca.pem"
-certificate = "pki/{TERMINAL}.pem"
-key = "pki/{TERMINAL}.key"
-"""
+{wires(acquirer, broker)}"""
 
 
 class Lab(Demo):
