@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages in, committed reports and signed receipts out: verify, then commit, and only then answer. Knows no broker.
 
-A chunk of messages is judged, entered into the ledgers, and committed in one stroke with the
-receipts' serial numbers. Whoever acknowledges does so after :meth:`Desk.take` has returned; where it raises, nothing of
-the chunk was committed and the messages come again.
+A chunk of messages is judged (:meth:`Desk.judged`), which reads the register and nothing else, so that the next chunk
+may be judged while this one is committed. Then it is entered into the ledgers and committed in one stroke with the
+receipts' serial numbers. Whoever acknowledges does so after :meth:`Desk.enter` has returned; where it raises, nothing
+of the chunk was committed and the messages come again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from fleet_console import dispatch, presence
-from fleet_console.judge import DROPPED, Accepted, Dead, Reason, judge
+from fleet_console.judge import DROPPED, Accepted, Dead, Reason
 from fleet_console.ledger import Boot, Place
 from fleet_console.register import Register
 from fleet_console.store.port import Database, Row, Stale, Step
@@ -70,6 +71,19 @@ class Outcome:
     """Terminals that spoke themselves: they are connected."""
 
 
+Judging = Callable[[Sequence[Message], Register], Awaitable[list[Accepted | Dead]]]
+"""What each of some messages is: see :class:`fleet_console.jury.Jury`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A chunk, and what each of its messages is by the register of one version."""
+
+    chunk: Sequence[Message]
+    found: Sequence[Accepted | Dead]
+    version: int
+
+
 class _Draft:
     """A chunk's rows before they are committed."""
 
@@ -97,7 +111,7 @@ class Desk:
         register: Register,
         signer: Signer,
         clock_ms: Callable[[], int],
-        judging: Callable[[Message, Register], Accepted | Dead] = judge,
+        judging: Judging,
     ) -> None:
         self._database = database
         self._register = register
@@ -107,19 +121,28 @@ class Desk:
         self._stories = Stories(database)
         self._dead_since: Counter[str] = Counter()
 
-    async def take(self, chunk: Sequence[Message]) -> Outcome:
-        """Judge and commit messages, all or none. Raises :class:`fleet_console.store.port.Unavailable`."""
+    async def judged(self, chunk: Sequence[Message]) -> Judged:
+        """Judge messages by the register as this desk knows it."""
+        register = self._register
+        return Judged(chunk, await self._judging(chunk, register), register.version)
+
+    async def enter(self, judged: Judged) -> Outcome:
+        """Commit a chunk, all or nothing. Raises :class:`fleet_console.store.port.Unavailable`.
+
+        It is judged anew where the register has changed since: what counts is the version that the commit meets.
+        """
         while True:
-            register, draft = self._register, _Draft(self._clock_ms())
+            draft = _Draft(self._clock_ms())
             try:
-                for message in chunk:
-                    await self._enter(self._judging(message, register), draft)
+                for one in judged.found:
+                    await self._enter(one, draft)
                 draft.outcome.counts["reports"] = len(draft.hashes)
                 receipts = self._receipts(draft)
-                await self._database.write(self._steps(draft, receipts), register.version)
+                await self._database.write(self._steps(draft, receipts), judged.version)
             except Stale:
                 self._stories.forget(draft.terminals)
                 await self.refresh()
+                judged = await self.judged(judged.chunk)
                 continue
             except BaseException:
                 self._stories.forget(draft.terminals)

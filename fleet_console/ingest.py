@@ -7,8 +7,10 @@ The composition root: settings, store, workers, metrics and signals meet here an
 
 import argparse
 import asyncio
+import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -19,6 +21,7 @@ from fleet_console.arguments import common
 from fleet_console.audit_command import once, signing_key_of
 from fleet_console.findings import Contain, Say
 from fleet_console.isolation import Barrier
+from fleet_console.jury import Jury
 from fleet_console.settings import IngestSettings, OfficeSettings, load, needed
 from fleet_console.store.choose import open_store
 from fleet_console.worker import Tools, Worker
@@ -31,6 +34,7 @@ examples:
   fleet-console ingest --json
 """
 HOUR_S = 3_600.0
+SWITCH_S = 0.0005  # a thread that comes back from a signature or a commit waits no longer for the interpreter
 PATIENCE_S = 2.0  # so long a standby leaves a free group to the worker whose it is
 
 
@@ -42,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ingest until SIGTERM or SIGINT."""
     settings = load(args.settings)
+    sys.setswitchinterval(SWITCH_S)
     try:
         import uvloop
     except ModuleNotFoundError:  # the extra `fast`: half the event loop's cost, and nothing else
@@ -59,10 +64,13 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
     wanted = needed(settings.ingest, "ingest", path)
     broker = needed(settings.broker, "broker", path)
     counts = metrics.Counts()
+    jury = Jury(wanted.threads or len(os.sched_getaffinity(0)))
     async with AsyncExitStack() as open_things:
+        open_things.callback(jury.close)
         tools = Tools(
             open_store=lambda: open_store(settings.store),
             access=broker.access,
+            judging=jury.judge,
             signer=signing_key_of(wanted.receipt_key),
             clock_ms=lambda: time.time_ns() // 1_000_000,
             randomness=random.random,

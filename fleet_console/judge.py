@@ -15,7 +15,9 @@ from protocols.errors import DecodeError
 from protocols.mqtt.session import Message
 from protocols.telemetry.batch import CONTEXT, Line, lines, read_batch
 from protocols.telemetry.events import Lane
+from protocols.telemetry.keys import PublicKey
 from protocols.telemetry.ranges import read_ranges
+from protocols.telemetry.seal import Sealed
 from protocols.telemetry.topics import read_report_topic
 
 DROPPED = "report.dropped"
@@ -56,8 +58,29 @@ class Dead:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A message of an active terminal that names one of its keys. Nothing in it is believed yet."""
+
+    message: Message
+    terminal: str
+    lane: Lane
+    sealed: Sealed
+    key: PublicKey
+
+    def is_signed(self) -> bool:
+        """Whether that key signed it: nearly all the time that a message takes, outside the interpreter's lock."""
+        return self.key.signed(self.sealed, CONTEXT)
+
+
 def judge(message: Message, register: Register) -> Accepted | Dead:
     """What one message is."""
+    found = claim(message, register)
+    return found if isinstance(found, Dead) else believe(found, signed=found.is_signed())
+
+
+def claim(message: Message, register: Register) -> Claim | Dead:
+    """Who a message says that it is from, before its signature is looked at."""
     try:
         terminal, lane = _place(message.topic)
     except DecodeError as fault:
@@ -71,20 +94,28 @@ def judge(message: Message, register: Register) -> Accepted | Dead:
         return Dead(message, terminal, Reason.RETAINED, "a retained message; a report is fresh or comes from the spool")
     try:
         sealed = read_batch(message.payload)
-        key = known.key(sealed.key_id)
-        if key is None:
-            return Dead(message, terminal, Reason.KEY, "no key of this id is registered for the terminal")
-        if not key.signed(sealed, CONTEXT):
-            return Dead(message, terminal, Reason.SIGNATURE, "the signature is not that of the terminal's key")
-        found = lines(sealed)
-        if found[0].report.event.name == DROPPED:  # an alert travels alone
-            read_ranges(str(found[0].report.event.fields["ranges"]))
     except DecodeError as fault:
         return Dead(message, terminal, Reason.MALFORMED, str(fault))
-    first = found[0].report
-    if first.terminal != terminal or first.lane is not lane:
-        return Dead(message, terminal, Reason.FOREIGN, "terminal and lane of its topic expected")
-    return Accepted(terminal, first.boot, lane, found)
+    key = known.key(sealed.key_id)
+    if key is None:
+        return Dead(message, terminal, Reason.KEY, "no key of this id is registered for the terminal")
+    return Claim(message, terminal, lane, sealed, key)
+
+
+def believe(one: Claim, *, signed: bool) -> Accepted | Dead:
+    """What a message holds; ``signed``: what :meth:`Claim.is_signed` said."""
+    if not signed:
+        return Dead(one.message, one.terminal, Reason.SIGNATURE, "the signature is not that of the terminal's key")
+    try:
+        found = lines(one.sealed)
+        first = found[0].report
+        if first.event.name == DROPPED:  # an alert travels alone
+            read_ranges(str(first.event.fields["ranges"]))
+    except DecodeError as fault:
+        return Dead(one.message, one.terminal, Reason.MALFORMED, str(fault))
+    if first.terminal != one.terminal or first.lane is not one.lane:
+        return Dead(one.message, one.terminal, Reason.FOREIGN, "terminal and lane of its topic expected")
+    return Accepted(one.terminal, first.boot, one.lane, found)
 
 
 @lru_cache(maxsize=65_536)

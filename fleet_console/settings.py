@@ -51,6 +51,9 @@ class BrokerAccess:
         return context
 
 
+MOST_THREADS = 64
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
     """``[broker]``: where it listens for head office, and what head office shows it."""
@@ -86,6 +89,8 @@ class IngestSettings:
     """Port on loopback for Prometheus; 0 takes a free one."""
     isolate_clones: bool = True
     """Whether a terminal that shows to be two is isolated at once, or only reported."""
+    threads: int | None = None
+    """How many threads verify signatures; without, one for each core."""
 
     def __post_init__(self) -> None:
         """Ranges."""
@@ -93,6 +98,8 @@ class IngestSettings:
             raise ValueError(f"groups: 1 to {SHARDS} expected")
         if not self.group or any(not 0 <= one < self.groups for one in self.group):
             raise ValueError("group: a list of numbers from 0 to groups - 1 expected")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise ValueError(f"threads: 1 to {MOST_THREADS} expected")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet_console import findings
-from fleet_console.desk import Desk, Outcome
+from fleet_console.desk import Desk, Judged, Judging, Outcome
 from fleet_console.dispatch import Dispatch
 from fleet_console.feed import Feed, Joined, Parted
 from fleet_console.findings import Contain, Say
@@ -31,6 +31,7 @@ from protocols.telemetry.seal import Signer
 from protocols.telemetry.topics import ROOT, SHARDS, receipt_topic
 
 CHUNK = 500  # messages judged and committed at once
+CHUNK_OCTETS = 1 << 19  # or so many octets of them: a batch of many reports takes as long as many messages
 MOST_WAITING = 2_000  # messages in memory: with more, nothing is read until the desk has caught up
 POLL_S = 0.2  # how often a standby asks for the lock, and a worker for orders
 FIRST_WAIT_S = 0.2
@@ -43,6 +44,7 @@ class Tools:
 
     open_store: Callable[[], Awaitable[Database]]
     access: BrokerAccess
+    judging: Judging
     signer: Signer
     clock_ms: Callable[[], int]
     randomness: Callable[[], float]
@@ -98,7 +100,7 @@ class Worker:
     async def _live(self) -> None:
         async with self._held() as database:
             tools = self._tools
-            desk = Desk(database, await Register.load(database), tools.signer, tools.clock_ms)
+            desk = Desk(database, await Register.load(database), tools.signer, tools.clock_ms, tools.judging)
             dispatch = Dispatch(database, self._group, self._groups, tools.clock_ms)
             feed = Feed(
                 tools.access,
@@ -111,7 +113,13 @@ class Worker:
             self._waiting.clear()
             self._room.set()
             self._receipts.clear()
-            await _first_of(self._read(feed), self._work(feed, desk, database, dispatch), self._order(feed, dispatch))
+            judged: asyncio.Queue[Judged] = asyncio.Queue(1)
+            await _first_of(
+                self._read(feed),
+                self._judge(desk, judged),
+                self._enter(judged, feed, desk, database, dispatch),
+                self._order(feed, dispatch),
+            )
 
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[Database]:
@@ -152,26 +160,44 @@ class Worker:
                         document = {"group": self._group, "reason": why, "again_s": round(again_s, 3)}
                         tools.say("disconnected", document, f"disconnected: {why}; again in {again_s:.1f} s")
 
-    async def _work(self, feed: Feed, desk: Desk, database: Database, dispatch: Dispatch) -> None:
+    async def _judge(self, desk: Desk, judged: asyncio.Queue[Judged]) -> None:
+        """Judge one chunk while the one before is committed, and no more: what waits, waits to be in one commit."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                chunk = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
+                chunk = self._chunk()
                 if len(self._waiting) < MOST_WAITING // 2:
                     self._room.set()
-                began = time.perf_counter()
-                outcome = await desk.take(chunk)
-                self._count(outcome, time.perf_counter() - began)
-                for message in chunk:
-                    feed.done_with(message)
-                self._keep_receipts(outcome.receipts)
-                self._send_receipts()
-                dispatch.heard(outcome.heard)
-                for found in outcome.findings:
-                    await findings.act(found, database, self._tools.clock_ms(), self._tools.contain, self._tools.say)
-                if outcome.findings:
-                    await desk.refresh()
+                await judged.put(await desk.judged(chunk))
+                await judged.join()
+
+    def _chunk(self) -> list[Message]:
+        chunk: list[Message] = []
+        octets = 0
+        while self._waiting and len(chunk) < CHUNK and octets < CHUNK_OCTETS:
+            chunk.append(self._waiting.popleft())
+            octets += len(chunk[-1].payload)
+        return chunk
+
+    async def _enter(
+        self, judged: asyncio.Queue[Judged], feed: Feed, desk: Desk, database: Database, dispatch: Dispatch
+    ) -> None:
+        while True:
+            one = await judged.get()
+            judged.task_done()
+            began = time.perf_counter()
+            outcome = await desk.enter(one)
+            self._count(outcome, time.perf_counter() - began)
+            for message in one.chunk:
+                feed.done_with(message)
+            self._keep_receipts(outcome.receipts)
+            self._send_receipts()
+            dispatch.heard(outcome.heard)
+            for found in outcome.findings:
+                await findings.act(found, database, self._tools.clock_ms(), self._tools.contain, self._tools.say)
+            if outcome.findings:
+                await desk.refresh()
 
     def _keep_receipts(self, fresh: Mapping[tuple[str, int], bytes]) -> None:
         for boot, octets in fresh.items():

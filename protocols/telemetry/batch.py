@@ -10,7 +10,7 @@ end without a word: one report ``agent.lost`` with the boot of this life and seq
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.telemetry.envelope import WILL_SEQ, Report, decode, encode
@@ -23,8 +23,7 @@ LARGEST_BATCH = 65_536  # octets of the whole payload, the signature's line incl
 LARGEST_BODY = LARGEST_BATCH - 160  # leaves room for that line
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A report of a batch, and the octets that its successor's ``prev`` is the hash of."""
 
     report: Report
@@ -54,14 +53,13 @@ def lines(sealed: Sealed) -> tuple[Line, ...]:
     if not 1 <= len(parts) <= MOST_REPORTS:
         raise DecodeError("batch", f"1 to {MOST_REPORTS} reports expected")
     found = tuple(Line(decode(part), part) for part in parts)
-    first = found[0].report
     if len(found) > 1:
-        if first.lane is Lane.ALERT:
+        first = found[0].report
+        terminal, boot, lane, before = first.terminal, first.boot, first.lane, first.seq
+        if lane is Lane.ALERT:
             raise DecodeError("batch", "an alert alone expected")
-        before = first.seq
-        for line in found[1:]:
-            report = line.report
-            if (report.terminal, report.boot, report.lane) != (first.terminal, first.boot, first.lane):
+        for report, _ in found[1:]:
+            if report.terminal != terminal or report.boot != boot or report.lane is not lane:
                 raise DecodeError("batch", "reports of one terminal, boot and lane expected")
             if report.seq <= before or before == WILL_SEQ:
                 raise DecodeError("batch", "rising sequence numbers, a will alone, expected")

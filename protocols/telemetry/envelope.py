@@ -16,8 +16,7 @@ report 1 has too. Reports travel in signed batches: see :mod:`protocols.telemetr
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,8 +33,7 @@ _HASH = re.compile("[0-9a-f]{64}")
 _GENESIS = b"tillguard report chain 1\x00"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """One event as a terminal reports it."""
 
     terminal: str

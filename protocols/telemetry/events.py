@@ -9,7 +9,7 @@ when one of its optional fields is absent.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocols.currency import BY_ALPHA
 from protocols.errors import EncodeError
@@ -23,9 +23,11 @@ __all__ = ["KINDS", "Event", "EventKind", "Field", "Lane", "Value", "check", "fi
 TIME_MS = range(1 << 53)  # what every JSON reader keeps exact (RFC 8259, 6); year 287396
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened on a terminal, checked against the registry. ``at_ms`` is Unix time in milliseconds."""
+class Event(NamedTuple):
+    """Something that happened on a terminal, checked against the registry. ``at_ms`` is Unix time in milliseconds.
+
+    A tuple, as a report is: an ingest makes one of each for every report that it takes.
+    """
 
     name: str
     at_ms: int
@@ -33,7 +35,11 @@ class Event:
 
 
 KINDS: Mapping[str, EventKind] = {kind.name: kind for kind in (*HOUSE_EVENTS, *PAYMENT_EVENTS)}
-_FIELD_NAMES = {kind.name: frozenset(field.name for field in kind.fields) for kind in KINDS.values()}
+_FIELDS = {
+    kind.name: {field.name: (field.kind.type, field.kind.holds, field.kind.expected) for field in kind.fields}
+    for kind in KINDS.values()
+}
+_REQUIRED = {kind.name: frozenset(field.name for field in kind.fields if not field.optional) for kind in KINDS.values()}
 
 
 def make(name: str, at_ms: int, **fields: Value) -> Event:
@@ -51,14 +57,16 @@ def check(event: Event) -> str | None:
         return f"of an unknown kind; known are {', '.join(KINDS)}"
     if type(event.at_ms) is not int or event.at_ms not in TIME_MS:
         return f"{kind.name}: time: milliseconds since 1970 expected, below 2**53"
-    for field in kind.fields:
-        if field.name not in event.fields:
-            if not field.optional:
-                return f"{kind.name}: {field.name} is missing"
-        elif refusal := field.kind.refusal(event.fields[field.name]):
-            return f"{kind.name}: {field.name}: {refusal} expected"
-    if not event.fields.keys() <= _FIELD_NAMES[kind.name]:
-        return f"{kind.name}: a field that it does not have; it has {', '.join(f.name for f in kind.fields) or 'none'}"
+    known = _FIELDS[event.name]
+    for name, value in event.fields.items():
+        if (field := known.get(name)) is None:
+            return f"{kind.name}: a field that it does not have; it has {', '.join(known) or 'none'}"
+        expected_type, holds, expected = field
+        if type(value) is not expected_type or not holds(value):
+            return f"{kind.name}: {name}: {expected} expected"
+    if not _REQUIRED[event.name] <= event.fields.keys():
+        missing = next(field.name for field in kind.fields if not field.optional and field.name not in event.fields)
+        return f"{kind.name}: {missing} is missing"
     return None
 
 

@@ -9,6 +9,7 @@ their alphabet and shape, and free text is searched for runs of digits that read
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from protocols.pan import PAN_DIGITS, Pan
 
@@ -76,52 +77,51 @@ _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _DIGITS_OF = str.maketrans("abcdefghijklmnop", "0123456789abcdef")
 
 
-def _number(value: Value) -> str | None:
-    if type(value) is not int or not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
-        return "a whole number of at most 12 digits"
-    return None
-
-
-def _text(value: Value) -> str | None:
-    if type(value) is not str or not 1 <= len(value) <= LONGEST_TEXT or not value.isprintable():
-        return f"1 to {LONGEST_TEXT} printable characters"
-    if any(character.isdigit() and not character.isascii() for character in value):
-        return "no digits but 0 to 9"
-    if holds_account_number(value):
-        return "no digits that read as an account number"
-    return None
-
-
-def one_of(*choices: str) -> "Kind":
-    """A field that holds one of a few words."""
-    words = f"one of {', '.join(choices)}"
-    return Kind("choice", words, lambda value: None if type(value) is str and value in choices else words, choices)
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A field's kind. ``refusal`` says what was expected when a value does not fit; it never quotes the value."""
+    """A field's kind: a type, and what holds of a value beyond it."""
 
     name: str
     words: str
-    refusal: Callable[[Value], str | None]
+    type: type[str] | type[int]
+    holds: Callable[[Any], object]
+    """Whether a value of that type fits; true or false in an ``if``."""
+    expected: str
+    """What to say where it does not. The value is not quoted."""
     choices: tuple[str, ...] = ()
     pattern: str = ""
     """What a text matches as a whole, where that says all; a regular expression of both Python and ECMA-262."""
 
+    def refusal(self, value: Value) -> str | None:
+        """What was expected where a value does not fit; None where it does."""
+        return None if type(value) is self.type and self.holds(value) else self.expected
+
+
+def _text(value: str) -> bool:
+    if not 1 <= len(value) <= LONGEST_TEXT or not value.isprintable():
+        return False
+    if not value.isascii() and any(character.isdigit() and not character.isascii() for character in value):
+        return False
+    return not holds_account_number(value)
+
+
+def one_of(*choices: str) -> Kind:
+    """A field that holds one of a few words."""
+    words = f"one of {', '.join(choices)}"
+    return Kind("choice", words, str, frozenset(choices).__contains__, words, choices)
+
 
 def _shaped(name: str, words: str, pattern: str, expected: str = "") -> Kind:
     """A kind of which a regular expression says all."""
-    shape = re.compile(pattern, re.ASCII)
-
-    def refusal(value: Value) -> str | None:
-        return None if type(value) is str and shape.fullmatch(value) else expected or words
-
-    return Kind(name, words, refusal, pattern=pattern)
+    return Kind(name, words, str, re.compile(pattern, re.ASCII).fullmatch, expected or words, pattern=pattern)
 
 
-TEXT = Kind("text", f"words, 1 to {LONGEST_TEXT} characters, without card data", _text)
-NUMBER = Kind("number", "a whole number of at most 12 digits", _number)
+TEXT = Kind(
+    "text", f"words, 1 to {LONGEST_TEXT} characters, without card data", str, _text,
+    f"1 to {LONGEST_TEXT} printable characters, no digits but 0 to 9, none that read as an account number",
+)  # fmt: skip
+_NUMBER = "a whole number of at most 12 digits"
+NUMBER = Kind("number", _NUMBER, int, range(-LARGEST_NUMBER, LARGEST_NUMBER + 1).__contains__, _NUMBER)
 _IDENTIFIER = f"1 to 32 letters, digits, '-', '_', '.', at most {LONGEST_RUN} digits between letters"
 IDENTIFIER = _shaped(
     "identifier", _IDENTIFIER, rf"(?!.*(?:[0-9][._-]*){{{LONGEST_RUN + 1}}})[A-Za-z0-9][A-Za-z0-9._-]{{0,31}}"
@@ -165,17 +165,14 @@ def document_octets(text: str) -> bytes:
     return bytes.fromhex(text.translate(_DIGITS_OF))
 
 
-def _envelope(value: Value) -> str | None:
-    if type(value) is str and 1 <= len(value) <= LONGEST_ENVELOPE and value.isascii() and value.isprintable():
-        return None
-    return f"1 to {LONGEST_ENVELOPE} printable ASCII characters"
-
-
-def _count(value: Value) -> str | None:
-    return None if type(value) is int and 0 <= value < 1 << 63 else "0 to 2**63-1"
+def _envelope(value: str) -> bool:
+    return 1 <= len(value) <= LONGEST_ENVELOPE and value.isascii() and value.isprintable()
 
 
 # Of orders alone, which head office makes and persons sign; no event has a field of these kinds.
-ENVELOPE = Kind("envelope", "a signed statement, one line of JSON", _envelope)
-COUNT = Kind("count", "0 to 2**63-1", _count)
+ENVELOPE = Kind(
+    "envelope", "a signed statement, one line of JSON", str, _envelope,
+    f"1 to {LONGEST_ENVELOPE} printable ASCII characters",
+)  # fmt: skip
+COUNT = Kind("count", "0 to 2**63-1", int, range(1 << 63).__contains__, "0 to 2**63-1")
 KEY_BLOCK = _shaped("key block", "X9.143, capitals and digits", "[A-D][0-9A-Z]{15,2047}", "a key block")

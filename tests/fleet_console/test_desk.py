@@ -18,6 +18,7 @@ import pytest
 from fleet_console import register
 from fleet_console.desk import Desk, Outcome
 from fleet_console.judge import Reason
+from fleet_console.jury import Jury
 from fleet_console.register import Register, State
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database
@@ -45,10 +46,10 @@ class Office:
     async def open(self) -> None:
         """Begin a desk, as after a restart."""
         loaded = await Register.load(self.database)
-        self.desk = Desk(self.database, loaded, signer("head-office"), lambda: next(self.clock))
+        self.desk = Desk(self.database, loaded, signer("head-office"), lambda: next(self.clock), Jury(2).judge)
 
     async def take(self, *messages: Message) -> Outcome:
-        return await self.desk.take(messages)
+        return await self.desk.enter(await self.desk.judged(messages))
 
     async def numbers(self, name: str, boot: int = AT_MS) -> list[int]:
         found = await self.database.read(

@@ -19,6 +19,7 @@ from fleet_console import orders
 from fleet_console.audit_command import signing_key_of
 from fleet_console.dispatch import ANSWER_MS, LONGEST_WAIT_MS, RARER, REFUSED_MS, SWEEP_MS, Dispatch
 from fleet_console.feed import Feed
+from fleet_console.jury import Jury
 from fleet_console.metrics import Counts
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database
@@ -190,7 +191,7 @@ async def test_an_order_given_before_the_terminal_s_first_connection_arrives(tmp
         said: list[str] = []
         tools = Tools(
             lambda: open_store(store), there.access("head-office", office=True),
-            signing_key_of(tmp_path / "receipt.key"), lambda: time.time_ns() // 1_000_000 + ahead_ms,
+            Jury(1).judge, signing_key_of(tmp_path / "receipt.key"), lambda: time.time_ns() // 1_000_000 + ahead_ms,
             random.Random(1).random, Counts(), lambda event, _fields, _words: said.append(event), None,
         )  # fmt: skip
         worker = Worker(0, 1, tools)

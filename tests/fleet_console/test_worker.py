@@ -11,6 +11,7 @@ import pytest
 
 from fleet_console.audit_command import signing_key_of
 from fleet_console.feed import Feed
+from fleet_console.jury import Jury
 from fleet_console.metrics import Counts
 from fleet_console.store.port import Database, Row, Step, Unavailable, Value
 from fleet_console.worker import Tools, Worker
@@ -66,7 +67,7 @@ def worker(tmp_path: Path, database: Interrupted) -> Worker:
     async def no_broker(*_: Any, **__: Any) -> Any:
         await asyncio.Event().wait()
 
-    tools = Tools(database.open, access, key, lambda: 1, lambda: 0.0, Counts(), lambda *_: None, None)
+    tools = Tools(database.open, access, Jury(1).judge, key, lambda: 1, lambda: 0.0, Counts(), lambda *_: None, None)
     made = Worker(0, 1, tools)
     made._read = no_broker  # type: ignore[method-assign]  # what is looked at here is the database's side
     return made
