@@ -7,6 +7,7 @@ The composition root: settings, store, workers, metrics and signals meet here an
 
 import argparse
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -35,6 +36,7 @@ examples:
 """
 HOUR_S = 3_600.0
 SWITCH_S = 0.0005  # a thread that comes back from a signature or a commit waits no longer for the interpreter
+GARBAGE = 100_000  # new objects before garbage is looked for: a chunk of reports is not
 PATIENCE_S = 2.0  # so long a standby leaves a free group to the worker whose it is
 
 
@@ -47,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     """Ingest until SIGTERM or SIGINT."""
     settings = load(args.settings)
     sys.setswitchinterval(SWITCH_S)
+    gc.freeze()  # what is loaded stays
+    gc.set_threshold(GARBAGE, 20, 20)
     try:
         import uvloop
     except ModuleNotFoundError:  # the extra `fast`: half the event loop's cost, and nothing else
