@@ -17,7 +17,7 @@ import pytest
 
 from fleet_console import register
 from fleet_console.desk import Desk, Outcome
-from fleet_console.judge import Reason
+from fleet_console.judge import Accepted, Reason
 from fleet_console.jury import Jury
 from fleet_console.register import Register, State
 from fleet_console.store.choose import open_store
@@ -307,3 +307,14 @@ async def test_presence_is_will_boot_and_heartbeat(office: Office) -> None:
     assert (await row())[:2] == ("online", AT_MS + 1)
     await office.take(later.says("agent.stopping"))
     assert (await row())[0] == "stopped"
+
+
+async def test_what_was_judged_before_its_terminal_was_isolated_is_judged_anew(office: Office) -> None:
+    told, other = Teller(NAMES[0]), Teller(NAMES[1])
+    judged = await office.desk.judged([told.message(told.tell()), other.message(other.tell())])
+    assert all(isinstance(one, Accepted) for one in judged.found)
+    await office.database.write(register.change(NAMES[0], State.ISOLATED, "a test", AT_MS))
+    outcome = await office.desk.enter(judged)
+    assert outcome.dead == Counter({Reason.ISOLATED: 1})
+    assert await office.numbers(NAMES[0]) == []
+    assert await office.numbers(NAMES[1]) == [1]

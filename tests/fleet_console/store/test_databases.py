@@ -44,6 +44,21 @@ async def test_a_write_is_whole_or_nothing(database: Database) -> None:
     assert await database.read(COUNT) == [(2,)]
 
 
+@pytest.mark.parametrize("count", [7, 8, 9, 63, 72, 511, 700, 1_100])
+async def test_however_many_rows_a_write_has_each_is_taken_once_in_its_order(database: Database, count: int) -> None:
+    add = "INSERT INTO dropped VALUES ($1, $2, $3, $4) ON CONFLICT (terminal, boot, first) DO NOTHING"
+    rows = [("TG1", 1, number, number + 5) for number in range(count)]
+    await database.write([(add, [*rows, ("TG1", 1, 3, 99)])])
+    await database.write([(add, [("TG1", 1, count - 1, 99), *rows])])
+    assert await database.read("SELECT * FROM dropped ORDER BY first") == rows
+    update = "INSERT INTO dropped VALUES ($1, $2, $3, $4) ON CONFLICT (terminal, boot, first) DO UPDATE SET last = $4"
+    await database.write([(update, [(*row[:3], 7) for row in rows])])
+    assert await database.read("SELECT DISTINCT last FROM dropped") == [(7,)]
+    with pytest.raises(Taken):
+        await database.write([("INSERT INTO dropped VALUES ($1, $2, $3, $4)", [("TG2", 1, 1, 1), *rows])])
+    assert await database.read("SELECT count(*) FROM dropped") == [(count,)]
+
+
 async def test_a_write_names_the_register_that_it_was_judged_by(database: Database) -> None:
     await database.write([(ADD, [("TG1", 1)])], version=1)
     await database.write([(CHANGE, [()])])
