@@ -13,7 +13,7 @@ from typing import Any
 
 from fleet_console import findings, orders, register
 from fleet_console.desk import DEAD_KEPT, Desk
-from fleet_console.judge import judge
+from fleet_console.judge import Accepted, Dead, judge
 from fleet_console.orders import State
 from fleet_console.register import Register
 from fleet_console.store.choose import open_store
@@ -47,7 +47,7 @@ class Ingest:
 
     async def take(self, *messages: Message) -> None:
         """Messages come from the broker."""
-        outcome = await self._desk.take(messages)
+        outcome = await self._desk.enter(await self._desk.judged(messages))
         self._alerts += [f"dead letter: {reason}" for reason in outcome.dead.elements()]
         for found in outcome.findings:
             await self._follow(found, self.database, AT_MS, _at_broker, self._say)
@@ -88,15 +88,19 @@ async def ingest(
     folder: Path,
     *,
     kind: type[Desk] = Desk,
-    judging: Any = judge,
+    judging: Callable[[Message, Register], Accepted | Dead] = judge,
     follow: Callable[..., Awaitable[None]] = findings.act,
     trust: Trust = TRUST,
 ) -> AsyncIterator[Ingest]:
     """A desk as shipped, or another."""
+
+    async def each(messages: Sequence[Message], known: Register) -> list[Accepted | Dead]:
+        return [judging(one, known) for one in messages]
+
     database = await open_store(str(folder / "fleet.db"))
     for name in TERMINALS:
         await database.write(register.addition(name, (public(name),), AT_MS))
-    desk = kind(database, await Register.load(database), signer("head-office"), lambda: AT_MS, judging)
+    desk = kind(database, await Register.load(database), signer("head-office"), lambda: AT_MS, each)
     try:
         yield Ingest(database, desk, follow, trust)
     finally:
