@@ -63,7 +63,9 @@ def test_finds_every_form(leak: bytes) -> None:
     assert PAN not in str(hits)
 
 
-@pytest.mark.parametrize("between", [b"", b" ", b":", b"-", b"_", b",", b"\r\n", b"\t", b"\\x", b"0x", b", 0x"], ids=repr)
+@pytest.mark.parametrize(
+    "between", [b"", b" ", b":", b"-", b"_", b",", b"\r\n", b"\t", b"\\x", b"0x", b", 0x"], ids=repr
+)
 def test_finds_each_form_of_each_value_between_any_separators(between: bytes) -> None:
     noise = random.Random(3).randbytes(10)
     for marked in PLANTED:
