@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.lib.stations import Station, StationFailed, command
+from tests.patience import PATIENCE_S
 from tests.twin_pcscd import READER, TwinPcscd
 
 TWIN = command("device-twin")
@@ -156,7 +157,7 @@ def test_whoever_does_not_speak_the_protocol_is_dropped(tmp_path: Path) -> None:
     with TwinPcscd("--reader", "One=test-visa-contact", folder=tmp_path / "p") as twin:
         for garbage in (b"GET / HTTP/1.0\r\n\r\n", struct.pack("<II", 1 << 31, 9), os.urandom(64) + b"\xff" * 64):
             with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(5)
+                client.settimeout(PATIENCE_S)
                 client.connect(twin.socket)
                 client.sendall(garbage)
                 assert client.recv(10) == b""

@@ -21,6 +21,7 @@ import pytest
 from tests.flows.memories import Process, held, processes
 from tests.flows.stage import Stage
 from tests.flows.vault_stage import VaultStage
+from tests.patience import PATIENCE_S
 from tests.secrets.planted import PAN, PLANTED
 from tests.secrets.scanner import Marked, Scanner
 from tests.terminal_agent.wardens import STICK, Shop
@@ -41,7 +42,7 @@ def of(stage: Stage) -> list[Process]:
 
 def worker(stage: Stage, other_than: int = 0) -> Process:
     """The one worker that is there; another one than before, where that is to end first."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         found = [one for one in of(stage) if one.name == "worker" and one.pid != other_than]
         if len(found) == 1:
@@ -65,7 +66,7 @@ class Paying(threading.Thread):
 
 def at(stage: Stage, step: str, seen: int) -> None:
     """Wait until the agent has told a step of that name."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if any(line.get("fields", {}).get("step") == step for line in stage.stations["agent"].lines[seen:]):
             return
@@ -130,7 +131,7 @@ def test_the_agent_is_killed_and_its_worker_dies_with_it(stage: Stage) -> None:
     stage.everything()
     alive = of(stage)
     stage.kill("agent")
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + PATIENCE_S
     while any(Path(f"/proc/{one.pid}").exists() for one in alive):
         assert time.monotonic() < deadline, "somebody outlived the agent"
         time.sleep(0.01)

@@ -10,6 +10,7 @@ import pytest
 
 from terminal_agent.card.pcsc_codes import Code
 from terminal_agent.card.pcsc_watch import Table, View, Watch
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.card.service import ATR, Service
 
 READER = "Box 00 00"
@@ -29,7 +30,7 @@ async def watch(service: Service) -> AsyncIterator[View]:
 
 async def told(watch: View, wanted: object) -> Table:
     """The first table of which ``wanted`` holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             await watch.changed()
             if wanted(table := watch.look()):  # type: ignore[operator]
