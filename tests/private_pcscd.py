@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from scripts.lib.stations import Station, command
+from tests.patience import PATIENCE_S
 
 READER = "Till Contact"
 FIRST_SLOT = f"{READER} * 00"  # vpcd makes two slots for a reader
@@ -65,7 +66,7 @@ class Twin(Station):
 
     def until(self, event: str) -> dict[str, Any]:
         """The next line of that event."""
-        while (line := self.next_line(30)) is not None:
+        while (line := self.next_line(PATIENCE_S)) is not None:
             if line.get("event") == event:
                 return line
         raise AssertionError(f"{self.name} did not say {event}: {self.lines[-3:]}")

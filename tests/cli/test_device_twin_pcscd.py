@@ -52,7 +52,7 @@ def test_stops_cleanly_and_leaves_nothing(number: signal.Signals, tmp_path: Path
         assert b"ready" in process.stdout.readline()
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -194,7 +194,7 @@ def test_ccid_orders(tmp_path: Path) -> None:
         for order in ("insert 4=test-visa-contact;transmission=t0", "remove 4", "insert 4", "turn 0", "insert 2",
                       "insert 5=test-visa-contact", "insert 1=test-visa-contact;colour=red", "dance"):  # fmt: skip
             station.order(order)
-            line = station.next_line(5)
+            line = station.next_line(PATIENCE_S)
             assert line is not None
             said.append(line["event"])
         refused = ["order.refused"] * 4

@@ -31,7 +31,7 @@ def watch(pki: Pki, address: str, *more: str, name: str = "head-office") -> list
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_help_has_examples_and_loads_nothing_heavy() -> None:
@@ -82,7 +82,7 @@ def test_something_else_there(pki: Pki) -> None:
         connection.recv(10)
         connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
         connection.close()
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (5, "")
     assert "TLS: wrong version number" in err
 

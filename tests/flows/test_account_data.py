@@ -105,7 +105,7 @@ def test_while_a_payment_runs_its_worker_alone_holds_the_account_number(stage: S
     at(stage, "pin-entry", seen)
     memories = {one.name: one.memory() for one in reversed(of(stage))}
     assert {name for name, memory in memories.items() if held(memory, ACCOUNT)} == {"worker"}
-    payment.join(20)
+    payment.join(PATIENCE_S)
     assert payment.fields["outcome"] == "cancelled"
     fresh = worker(stage, other_than=paying.pid)
     assert held(fresh.memory(), ACCOUNT) == []
@@ -120,7 +120,7 @@ def test_a_worker_that_crashes_leaves_no_core_and_costs_one_payment(number: sign
     payment = Paying(stage)
     at(stage, "card", seen)
     os.kill(paying.pid, number)
-    payment.join(20)
+    payment.join(PATIENCE_S)
     assert payment.fields["outcome"] == "failed"
     assert payment.fields["reason"] == "the payment's process ended in mid-payment"
     assert stage.pay()["outcome"] == "approved"

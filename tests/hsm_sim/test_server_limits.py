@@ -176,4 +176,4 @@ def test_a_signal_ends_it_while_something_takes_long() -> None:
         with RawClient(unit.address()) as other:
             other.ask("NC")
         unit.process.send_signal(signal.SIGTERM)
-        assert unit.process.wait(30) == 0
+        assert unit.process.wait(PATIENCE_S) == 0

@@ -164,7 +164,7 @@ def test_old_protocols_are_refused(mutual: Running, folder: Path) -> None:
         "openssl", "s_client", "-connect", "{}:{}".format(*mutual.address("tls_address")),
         "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-cert", str(folder / "host.pem"), "-key", str(folder / "host.key"),
     ]  # fmt: skip
-    done = subprocess.run(line, input=b"", capture_output=True, timeout=30, check=False)
+    done = subprocess.run(line, input=b"", capture_output=True, timeout=PATIENCE_S, check=False)
     assert b"Cipher is (NONE)" in done.stdout
 
 

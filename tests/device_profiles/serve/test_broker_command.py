@@ -153,7 +153,11 @@ def test_port_in_use(kind: str, pki: Pki) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(
-            command(pki, "--kind", kind, "--port", str(port)), capture_output=True, text=True, timeout=20, check=False
+            command(pki, "--kind", kind, "--port", str(port)),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
     assert done.returncode == 1
     assert done.stderr == f"device-twin: error: port {port} is in use\nhint: stop who uses it, or take --port 0\n"
@@ -162,14 +166,14 @@ def test_port_in_use(kind: str, pki: Pki) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_unusable_certificates(kind: str, pki: Pki) -> None:
     missing = subprocess.run(
-        command(pki, "--kind", kind, ca="none"), capture_output=True, text=True, timeout=20, check=False
+        command(pki, "--kind", kind, ca="none"), capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert missing.returncode == 2
     assert "none.pem: no such file" in missing.stderr
     (pki.folder / "noise.pem").write_text("noise")
     (pki.folder / "noise.key").write_text("noise")
     unusable = subprocess.run(
-        command(pki, "--kind", kind, name="noise"), capture_output=True, text=True, timeout=20, check=False
+        command(pki, "--kind", kind, name="noise"), capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert unusable.returncode == 2
     assert "hint: check --ca, --certificate and --key" in unusable.stderr
@@ -181,7 +185,7 @@ def test_help_shows_examples(pki: Pki) -> None:
         [sys.executable, "-m", "device_profiles.cli", "broker", "--help"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert "examples:\n  device-twin broker --ca ca.pem" in done.stdout
