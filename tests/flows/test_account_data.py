@@ -93,7 +93,7 @@ def test_after_payments_no_process_and_no_file_holds_what_they_saw(stage: Stage)
 
 
 def test_while_a_payment_runs_its_worker_alone_holds_the_account_number(stage: Stage) -> None:
-    stage.values["pin_s"] = 5.0
+    stage.values["pin_s"] = PATIENCE_S
     stage.reader()
     stage.pad("--behaviour", "silent")
     stage.acquirer()
@@ -105,8 +105,9 @@ def test_while_a_payment_runs_its_worker_alone_holds_the_account_number(stage: S
     at(stage, "pin-entry", seen)
     memories = {one.name: one.memory() for one in reversed(of(stage))}
     assert {name for name, memory in memories.items() if held(memory, ACCOUNT)} == {"worker"}
+    stage.stop("pad")
     payment.join(PATIENCE_S)
-    assert payment.fields["outcome"] == "cancelled"
+    assert payment.fields["outcome"] == "failed"
     fresh = worker(stage, other_than=paying.pid)
     assert held(fresh.memory(), ACCOUNT) == []
 
@@ -117,10 +118,13 @@ def test_a_worker_that_crashes_leaves_no_core_and_costs_one_payment(number: sign
     paying = worker(stage)
     assert paying.limit("Max core file size") == "0"
     seen = len(stage.stations["agent"].lines)
+    pad = stage.stations["pad"].process
+    pad.send_signal(signal.SIGSTOP)  # so that the payment is not over before the worker is hit
     payment = Paying(stage)
     at(stage, "card", seen)
     os.kill(paying.pid, number)
     payment.join(PATIENCE_S)
+    pad.send_signal(signal.SIGCONT)
     assert payment.fields["outcome"] == "failed"
     assert payment.fields["reason"] == "the payment's process ended in mid-payment"
     assert stage.pay()["outcome"] == "approved"

@@ -169,7 +169,9 @@ async def test_what_arrived_before_the_end_is_still_read() -> None:
     with Pty() as pty:
         line = open_tty(pty.path, SETTINGS)
         os.write(pty.ours, b"last words")
-        await asyncio.sleep(0.01)
+        async with asyncio.timeout(PATIENCE_S):
+            while not line._held:
+                await asyncio.sleep(0)
         await line.close()
         assert await line.read() == b"last words"
         with pytest.raises(LineGone, match="closed"):
