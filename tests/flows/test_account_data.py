@@ -118,13 +118,11 @@ def test_a_worker_that_crashes_leaves_no_core_and_costs_one_payment(number: sign
     paying = worker(stage)
     assert paying.limit("Max core file size") == "0"
     seen = len(stage.stations["agent"].lines)
-    pad = stage.stations["pad"].process
-    pad.send_signal(signal.SIGSTOP)  # so that the payment is not over before the worker is hit
-    payment = Paying(stage)
-    at(stage, "card", seen)
-    os.kill(paying.pid, number)
-    payment.join(PATIENCE_S)
-    pad.send_signal(signal.SIGCONT)
+    with stage.asleep("pad"):
+        payment = Paying(stage)
+        at(stage, "card", seen)
+        os.kill(paying.pid, number)
+        payment.join(PATIENCE_S)
     assert payment.fields["outcome"] == "failed"
     assert payment.fields["reason"] == "the payment's process ended in mid-payment"
     assert stage.pay()["outcome"] == "approved"

@@ -62,9 +62,10 @@ class Paying(threading.Thread):
 
 
 def test_pulled_while_the_pin_is_typed(stage: LabStage) -> None:
-    payment = Paying(stage)
-    payment.at("pin-entry")
-    stage.card.remove()
+    with stage.asleep("pad"):
+        payment = Paying(stage)
+        payment.at("pin-entry")
+        stage.card.remove()
     fields = payment.ended()
     assert fields["outcome"] == "failed"
     assert "the card was lost" in fields["reason"]
@@ -79,9 +80,10 @@ def test_pulled_while_the_pin_is_typed(stage: LabStage) -> None:
 
 
 def test_the_service_is_killed_while_the_pin_is_typed(stage: LabStage) -> None:
-    payment = Paying(stage)
-    payment.at("pin-entry")
-    stage.pcscd.kill()
+    with stage.asleep("pad"):
+        payment = Paying(stage)
+        payment.at("pin-entry")
+        stage.pcscd.kill()
     fields = payment.ended()
     assert fields["outcome"] == "failed"
     assert "PC/SC service" in fields["reason"]
