@@ -152,6 +152,16 @@ async def test_a_vault_that_dies_is_a_pad_that_is_absent_and_comes_back_with_its
         await again.close()
 
 
+async def test_a_vault_that_died_a_moment_ago_is_lent_to_nobody(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, _):
+        dead = process_of(office)
+        os.kill(dead, 9)
+        os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  # the loop is to have no turn to hear of it
+        again = await lent(office.keeper)
+        assert process_of(office) != dead
+        await again.close()
+
+
 def process_of(office: Bench) -> int:
     """The vault's process: the only child whose command line names the store."""
     store = str(office.settings.store).encode()
