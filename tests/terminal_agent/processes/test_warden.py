@@ -100,7 +100,7 @@ def test_a_policy_an_exception_and_their_ends_reach_what_is_plugged_in(shop: Sho
     shop.plug("1-1", STICK)
     shop.start()
     until(lambda: shop.authorized("1-1") == "0")
-    ends = int(time.time()) + 3
+    ends = int(time.time()) + 6
     text = f"reason = 'a visit'\nrules = '''{ALLOW}'''\n"
     statement = Statement("usb-exception", TERMINAL, 1, ends - 60, ends, text)
     shop.store.grant("visit", sealed(statement, "anna", "ben"), now())
