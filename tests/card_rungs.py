@@ -10,7 +10,6 @@ keypad, stand between us and the card.
 import asyncio
 import contextlib
 import dataclasses
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from scripts.lib.stations import Station, command
 from terminal_agent.card.chaining import Chaining
 from terminal_agent.card.pcsc import open_reader
 from terminal_agent.card.port import CardLost, CardPresence, CardReader
-from tests.private_pcscd import READER, PrivatePcscd
+from tests.patience import PATIENCE_S
+from tests.private_pcscd import READER, PrivatePcscd, until_missed
 from tests.twin_pcscd import TwinPcscd
 
 RUNGS = (
@@ -31,7 +31,6 @@ RUNGS = (
 )  # fmt: skip
 KEYPADS = ("twin-t1", "twin-t0", "GemPCPinPad-t0", "GemPCPinPad-t1")
 CARD = "test-visa-contact"
-MISSED_S = 0.5  # the real pcscd looks every 0.4 s
 
 
 @dataclasses.dataclass
@@ -113,7 +112,7 @@ async def _vpcd(kind: str, transmission: str, fault: str, folder: Path) -> Async
 
         def remove() -> None:
             card.remove()
-            time.sleep(MISSED_S)
+            until_missed(service.client)
 
         yield f"pcsc:{READER} * 00", remove, card.insert
 
@@ -129,18 +128,17 @@ async def _ccid(kind: str, transmission: str, fault: str, folder: Path) -> Async
 
         def order(what: str, event: str) -> None:
             reader.order(what)
-            said: dict[str, Any] | None = reader.next_line(5)
+            said: dict[str, Any] | None = reader.next_line(PATIENCE_S)
             assert said is not None
             assert said["event"] == event, said
-            if event == "card.removed":
-                time.sleep(MISSED_S)
 
-        with PrivatePcscd(serial=(f"{READER}={link}:{kind}",)):
-            yield (
-                f"pcsc:{READER} ?? 00",
-                lambda: order("remove 0", "card.removed"),
-                lambda: order("insert 0", "card.inserted"),
-            )
+        with PrivatePcscd(serial=(f"{READER}={link}:{kind}",)) as service:
+
+            def remove() -> None:
+                order("remove 0", "card.removed")
+                until_missed(service.client)
+
+            yield f"pcsc:{READER} ?? 00", remove, lambda: order("insert 0", "card.inserted")
     finally:
         reader.stop()
 

@@ -1,12 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for the whole suite: nothing is skipped, nothing secret is stored or printed, and time is told by area."""
+"""What holds for the whole suite: nothing is skipped, nothing secret is stored or printed, and time is told by area.
+
+Properties are tried on the same examples everywhere, and no example has a time limit: what a run says is of the code,
+neither of luck nor of what else the machine does. New ground is for the long runs, which name their seeds.
+"""
 
 import collections
 import re
 import signal
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
 from tests.attacks.table import Table
@@ -21,6 +26,14 @@ _SKIPPED: list[str] = []
 def pytest_configure(config: pytest.Config) -> None:
     # A shell starts what it runs in the background with SIGINT ignored, and so would be every command under test.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    hypothesis.settings.register_profile(
+        "suite",
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("suite")
     config.addinivalue_line("markers", "long: too long for CI; scripts/test --long runs it and writes evidence")
     config.pluginmanager.register(Witness(Scanner(PLANTED), config))
     config.pluginmanager.register(Table())

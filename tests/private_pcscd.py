@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from scripts.lib.stations import Station, command
+from tests.patience import PATIENCE_S
 
 READER = "Till Contact"
 FIRST_SLOT = f"{READER} * 00"  # vpcd makes two slots for a reader
@@ -27,6 +29,22 @@ _FOLDER = Path(tempfile.gettempdir()) / f"tillguard-pcscd-{os.getpid()}"
 
 
 Heard = Callable[[str, dict[str, Any]], None]
+
+# What pcscd knows about every reader, until it knows of no card.
+_MISSED = """
+from smartcard.scard import *
+context = SCardEstablishContext(SCARD_SCOPE_USER)[1]
+known = {name: SCARD_STATE_UNAWARE for name in SCardListReaders(context, [])[1]}
+while not all(state & SCARD_STATE_EMPTY for state in known.values()):
+    code, seen = SCardGetStatusChange(context, 5000, list(known.items()))
+    known = {name: state & ~SCARD_STATE_CHANGED for name, state, _ in seen}
+"""
+
+
+def until_missed(client: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """Wait until the service has noticed that the card is gone: the real pcscd looks every 0.4 s or when it can."""
+    done = client(sys.executable, "-c", _MISSED)
+    assert done.returncode == 0, done.stderr
 
 
 class Twin(Station):
@@ -48,7 +66,7 @@ class Twin(Station):
 
     def until(self, event: str) -> dict[str, Any]:
         """The next line of that event."""
-        while (line := self.next_line(30)) is not None:
+        while (line := self.next_line(PATIENCE_S)) is not None:
             if line.get("event") == event:
                 return line
         raise AssertionError(f"{self.name} did not say {event}: {self.lines[-3:]}")

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 
 class SoftTpm:
     """A running swtpm; ``socket`` is what a program connects to."""
@@ -28,7 +30,7 @@ class SoftTpm:
                 *("--ctrl", f"type=unixio,path={self.socket}.ctrl", "--flags", "not-need-init,startup-clear"),
             ]
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while not self.socket.exists():
             assert time.monotonic() < deadline, "swtpm does not start"
             time.sleep(0.01)

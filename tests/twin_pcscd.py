@@ -21,6 +21,7 @@ from device_profiles.serve.pcscd import PcscdServer
 from device_profiles.twins.card_t0 import ContactCard
 from device_profiles.twins.pcscd_reader import VirtualReader
 from scripts.lib.stations import Station, command
+from tests.patience import PATIENCE_S
 
 T = TypeVar("T")
 READER = "Till Contact"
@@ -62,7 +63,7 @@ class TwinPcscd:
     def order(self, words: str) -> dict[str, Any]:
         """Tell the person at the desk; the answer."""
         self.station.order(words)
-        while (line := self.station.next_line(30)) is not None:
+        while (line := self.station.next_line(PATIENCE_S)) is not None:
             if line.get("event") != "traffic":
                 return line
         raise AssertionError(f"no answer to the order '{words}': {self.station.talk}")
@@ -91,7 +92,7 @@ class TwinPcscd:
 
     def until(self, event: str) -> dict[str, Any]:
         """The next line of that event."""
-        while (line := self.station.next_line(30)) is not None:
+        while (line := self.station.next_line(PATIENCE_S)) is not None:
             if line.get("event") == event:
                 return line
         raise AssertionError(f"the desk did not say {event}")
@@ -139,7 +140,7 @@ class Desk:
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="desk")
         self._thread.start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(PATIENCE_S)
         if self._folder == _FOLDER / "run":
             os.environ["PCSCLITE_CSOCK_NAME"] = str(self.server.socket)
         return self
@@ -168,7 +169,7 @@ class Desk:
         async def done() -> T:
             return work(self.server)
 
-        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(PATIENCE_S)
 
     def insert(self, card: ContactCard | None, reader: int = 0) -> None:
         """Put a card in; None is one the wrong way round."""

@@ -23,7 +23,7 @@ from device_profiles.twins.broker_access import mosquitto_rules
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
-READY_S = 10.0
+READY_S = 30.0  # a machine that is busy takes its time; one that ended is told at once
 STOP_S = 5.0
 INTRODUCTION_S = 0.5
 FIRST_PORT = 10_000  # below it live services that people know by their port

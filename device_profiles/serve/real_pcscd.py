@@ -27,7 +27,7 @@ from tillguard.exits import Exit
 from tillguard.voice import Fault
 
 INSIDE = Path("/run/pcscd")  # where pcscd puts its socket (compiled in)
-READY_S = 10.0
+READY_S = 30.0  # a machine that is busy takes its time; one that ended is told at once
 STOP_S = 5.0
 FIRST_PORT = 35963  # vpcd's own default; each entry takes two
 MOST_READERS = 8  # pcscd 1.9: 16 slots, and a vpcd entry makes two

@@ -24,8 +24,10 @@ def main() -> int:
     )
     options, rest = parser.parse_known_args()
     chosen = ["-m", "long" if options.long else "not long"]
-    # Tests share nothing, so they run side by side; a single named file is not worth the workers.
-    workers = [] if any(word.endswith(".py") or "::" in word for word in rest) else ["-n", str(os.cpu_count() or 1)]
+    # Tests share nothing, so they run side by side; a single named file is not worth the workers. Who has run all of
+    # its own takes over half of what another has left: the slow ones lie together, and one worker would have them all.
+    shared = ["-n", str(os.cpu_count() or 1), "--dist", "worksteal"]
+    workers = [] if any(word.endswith(".py") or "::" in word for word in rest) else shared
     command = [sys.executable, "-m", "pytest", "-q", *chosen, *workers, *rest]
     return subprocess.call(command, cwd=ROOT)
 

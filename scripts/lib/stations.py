@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 READY_WITHIN_S = 30.0  # a machine that is busy takes its time; a process that ended is told at once
-STOP_WITHIN_S = 3.0
+STOP_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -123,7 +123,7 @@ class Station:
                 self.process.kill()
                 self.process.wait()
         for thread in self._threads:
-            thread.join(1)
+            thread.join(STOP_WITHIN_S)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()

@@ -4,6 +4,7 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -28,6 +29,14 @@ class VaultChild:
     pipe: socket.socket
     payments: socket.socket | None = None
     """For the processes that make payments, one at a time; it stays open here, so that it outlives each of them."""
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether nobody is at the other end of the pipe for payments any more."""
+        look = select.poll()
+        if self.payments is not None:
+            look.register(self.payments, 0)  # what is always told: the other end is gone
+        return bool(look.poll(0))
 
     def stop(self) -> int:
         """Hang up, wait, and only then kill; the exit code."""

@@ -51,7 +51,7 @@ class VaultKeeper:
     async def lend(self) -> tuple[int, str, str]:
         """The pipe for payments of a running vault, to be closed; :class:`PadAbsent` where none comes up."""
         async with self._turn:
-            if self.ended:
+            if self.ended or self._child is None or self._child.hung_up:  # the kernel knows before the loop has heard
                 await self.open()
             assert self._child is not None
             assert self._child.payments is not None

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-ALERT_WITHIN_S = 3.0  # an alert may come through a pipe; one that never comes costs a failing test this long
+from tests.patience import PATIENCE_S
+
+ALERT_WITHIN_S = PATIENCE_S  # an alert may come through a pipe
 
 
 class Target(Protocol):

@@ -17,8 +17,7 @@ from mqtt5 import Packet, QoS, Will
 
 from protocols.mqtt.packets import PacketReader
 from tests.brokers import Pki
-
-ANSWER_S = 5.0
+from tests.patience import PATIENCE_S
 
 
 class Party:
@@ -63,7 +62,7 @@ class Party:
 
     async def hears(self, topic: str, payload: bytes) -> bool:
         """Wait until that message has come; False once the connection is gone without it."""
-        async with asyncio.timeout(ANSWER_S), self._came:
+        async with asyncio.timeout(PATIENCE_S), self._came:
             await self._came.wait_for(lambda: self.gone or self.has(topic, payload))
         return self.has(topic, payload)
 
@@ -87,7 +86,7 @@ class Party:
         self._writer.write(packet.write())
 
     async def _answer(self, kind: type) -> None:
-        async with asyncio.timeout(ANSWER_S), self._came:
+        async with asyncio.timeout(PATIENCE_S), self._came:
             await self._came.wait_for(lambda: self.gone or any(isinstance(one, kind) for one in self._answers))
             self._answers = [one for one in self._answers if not isinstance(one, kind)]
 

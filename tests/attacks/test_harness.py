@@ -88,12 +88,9 @@ async def test_an_attack_that_does_not(
     assert verdict.faults == (fault,)
 
 
-async def test_an_alert_may_take_a_moment_but_must_be_of_the_attack(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_alert_may_take_a_moment_but_must_be_of_the_attack(tmp_path: Path) -> None:
     import asyncio
 
-    monkeypatch.setattr(harness, "ALERT_WITHIN_S", 0.5)
     late = hardened(bell=False)
 
     async def kick(door: Door) -> bool:

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 BIN = Path(sys.executable).parent
 
 
 def typed(line: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["sh", "-c", f"exec {BIN}/{line}"], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        ["sh", "-c", f"exec {BIN}/{line}"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 
 from device_profiles.serve import real_pcscd
 from scripts.lib.stations import command
+from tests.patience import PATIENCE_S
 from tests.private_pcscd import READER, PrivatePcscd
 
 TWIN = command("device-twin")
@@ -58,7 +59,7 @@ def test_stops_cleanly_and_leaves_nothing(number: signal.Signals, tmp_path: Path
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert not Path(f"/proc/{ready['daemon']}").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -71,7 +72,7 @@ def test_the_daemon_dies_with_it(tmp_path: Path) -> None:
         assert process.stdout is not None
         daemon = Path(f"/proc/{json.loads(process.stdout.readline())['daemon']}")
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE_S)
     assert gone(daemon)
 
 
@@ -115,7 +116,7 @@ def test_orders_on_stdin(tmp_path: Path) -> None:
             said.append(json.loads(process.stdout.readline()))
         process.stdin.write("stop\n")
         process.stdin.flush()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert [line["event"] for line in said] == ["ready", "daemon.killed", "daemon.started"]
     assert said[0]["daemon"] != said[2]["daemon"]
 
@@ -141,7 +142,7 @@ def test_card_says_ready_and_obeys() -> None:
         card.remove()
         card.insert()
         card.process.terminate()
-        assert card.process.wait(30) == 0
+        assert card.process.wait(PATIENCE_S) == 0
 
 
 def test_card_traces_are_masked() -> None:
@@ -231,7 +232,7 @@ def test_a_user_without_rights_gets_a_namespace_of_his_own() -> None:
         )
         assert "Tillguard Contact 00 00" in listed.stdout
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 REFUSED = """

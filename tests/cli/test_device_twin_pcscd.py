@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.lib.stations import Station, StationFailed, command
+from tests.patience import PATIENCE_S
 from tests.twin_pcscd import READER, TwinPcscd
 
 TWIN = command("device-twin")
@@ -51,7 +52,7 @@ def test_stops_cleanly_and_leaves_nothing(number: signal.Signals, tmp_path: Path
         assert b"ready" in process.stdout.readline()
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,7 +157,7 @@ def test_whoever_does_not_speak_the_protocol_is_dropped(tmp_path: Path) -> None:
     with TwinPcscd("--reader", "One=test-visa-contact", folder=tmp_path / "p") as twin:
         for garbage in (b"GET / HTTP/1.0\r\n\r\n", struct.pack("<II", 1 << 31, 9), os.urandom(64) + b"\xff" * 64):
             with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(5)
+                client.settimeout(PATIENCE_S)
                 client.connect(twin.socket)
                 client.sendall(garbage)
                 assert client.recv(10) == b""
@@ -193,7 +194,7 @@ def test_ccid_orders(tmp_path: Path) -> None:
         for order in ("insert 4=test-visa-contact;transmission=t0", "remove 4", "insert 4", "turn 0", "insert 2",
                       "insert 5=test-visa-contact", "insert 1=test-visa-contact;colour=red", "dance"):  # fmt: skip
             station.order(order)
-            line = station.next_line(5)
+            line = station.next_line(PATIENCE_S)
             assert line is not None
             said.append(line["event"])
         refused = ["order.refused"] * 4

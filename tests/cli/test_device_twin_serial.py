@@ -21,6 +21,7 @@ from terminal_agent.pad.drivers import open_pad as open_any_pad
 from terminal_agent.pad.ipp import open_pad
 from terminal_agent.pad.port import PinEntered
 from tests.device_profiles.twins.pads import ABECS_IDENTITY
+from tests.patience import PATIENCE_S
 
 TEST_PAN = "4000009999990016"
 SELECT_PPSE = bytes.fromhex("00A404000E325041592E5359532E444446303100")
@@ -44,7 +45,7 @@ class Twin:
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, list[str], str]:
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, out.splitlines(), err
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles.serve.card_choice import chosen
+from tests.patience import PATIENCE_S
 from tests.private_pcscd import READER, SELECT_PSE, PrivatePcscd
 from tests.twin_pcscd import TwinPcscd
 
@@ -31,7 +32,7 @@ LIBRARY = "-Dsun.security.smartcardio.library="
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     with PrivatePcscd() if request.param == "real" else TwinPcscd() as made:
         made.card()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while "Yes" not in made.client("opensc-tool", "-l").stdout:  # the real one looks every 0.4 s
             assert time.monotonic() < deadline
         yield made
@@ -122,7 +123,7 @@ def test_javax_smartcardio_sees_the_card_go() -> None:
                 assert client.poll() is None
             card.remove()
             assert client.stdout.readline() == "absent true\n"
-            assert client.wait(10) == 0
+            assert client.wait(PATIENCE_S) == 0
 
 
 def test_others_know_our_keypad() -> None:

@@ -21,6 +21,7 @@ import pytest
 
 from device_profiles.card_profile import load_card
 from device_profiles.twins.card import CardTwin
+from tests.patience import PATIENCE_S
 
 CLIENT = Path(__file__).parents[1] / "clients/nfc_client.py"
 SELECT_PPSE = "00A404000E325041592E5359532E444446303100"
@@ -42,7 +43,7 @@ def line(tmp_path: Path, *words: str) -> Iterator[str]:
             yield str((tmp_path / "reader").readlink())
         finally:
             twin.terminate()
-            assert twin.wait(10) == 0
+            assert twin.wait(PATIENCE_S) == 0
 
 
 def nfcpy(where: str, *apdus: str) -> dict[str, Any]:

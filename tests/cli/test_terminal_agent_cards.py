@@ -18,6 +18,7 @@ from scripts.lib.stations import command
 from terminal_agent.cli import main
 from terminal_agent.cli.reader_doctor import without_serials
 from tests.flows.lab_stage import planted_contact_card
+from tests.patience import PATIENCE_S
 from tests.secrets.twins import planted_profiles
 from tests.twin_pcscd import TwinPcscd
 
@@ -79,7 +80,7 @@ def test_reader_watch(twin: TwinPcscd) -> None:
         twin.start()
         assert said(3) == ["service.back", "reader.came", "reader.came"]
         watch.send_signal(signal.SIGINT)
-        assert watch.wait(30) == 0
+        assert watch.wait(PATIENCE_S) == 0
 
 
 def test_doctor_finds_nothing_wrong(twin: TwinPcscd, tmp_path: Path) -> None:

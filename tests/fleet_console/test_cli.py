@@ -15,6 +15,7 @@ import pytest
 
 from device_profiles.serve.mosquitto import free_port
 from tests.brokers import KINDS, Pki, broker, make_pki
+from tests.patience import PATIENCE_S
 
 COMMAND = [sys.executable, "-m", "fleet_console.cli"]
 
@@ -30,7 +31,7 @@ def watch(pki: Pki, address: str, *more: str, name: str = "head-office") -> list
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_help_has_examples_and_loads_nothing_heavy() -> None:
@@ -81,7 +82,7 @@ def test_something_else_there(pki: Pki) -> None:
         connection.recv(10)
         connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
         connection.close()
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (5, "")
     assert "TLS: wrong version number" in err
 
@@ -99,7 +100,7 @@ async def test_certificate_that_is_not_head_offices(pki: Pki, tmp_path: Path, ki
         process = await asyncio.create_subprocess_exec(
             *watch(pki, running.address, name=name), stderr=asyncio.subprocess.PIPE
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             _, err = await process.communicate()
     assert process.returncode == 5
     assert words in err.decode()
@@ -114,11 +115,11 @@ async def test_signals_end_it_cleanly(pki: Pki, tmp_path: Path, number: signal.S
             *watch(pki, running.address, "--json"), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             ready = json.loads(await process.stdout.readline())
             assert ready == {"event": "ready", "broker": running.address, "session": "new"}
             before = time.monotonic()
             process.send_signal(number)
             out, err = await process.communicate()
     assert (process.returncode, out, err) == (0, b"", b"")
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 30

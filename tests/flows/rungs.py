@@ -45,6 +45,7 @@ from tests.flows.lab_stage import LabStage, ServiceStage, planted_contact_card, 
 from tests.flows.pipe_in_process import Wire
 from tests.flows.shop import Hsm, TestBank
 from tests.flows.stage import PROFILE, TERMINAL, Stage
+from tests.patience import PATIENCE_S
 from tests.secrets.twins import planted_profiles
 from tests.terminal_agent.line.twin_line import TwinLine
 
@@ -309,7 +310,7 @@ async def _in_process(folder: Path, scene: Scene) -> AsyncIterator[Rung]:
     workers.make = lambda wire: WorkerInProcess(devices, bank, terminal, found, wire, wire.told.pop(0).values)
     running = asyncio.create_task(agent.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await agent._workers.ready.wait()
         yield InProcess(agent, bank)
     finally:

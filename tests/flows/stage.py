@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole terminal with its far ends, each its own process over a PTY or loopback, loaded with the planted values."""
 
+import contextlib
 import json
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -108,6 +111,16 @@ class Stage:
         station = self.stations.pop(name)
         station.process.kill()
         self._end(station)
+
+    @contextlib.contextmanager
+    def asleep(self, name: str) -> Iterator[None]:
+        """One process does nothing for the length of a block, so that a payment that needs it is not over before."""
+        process = self.stations[name].process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def reader(self, *options: str) -> Station:
         """The PN532 twin with the planted card."""

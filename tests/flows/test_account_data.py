@@ -21,6 +21,7 @@ import pytest
 from tests.flows.memories import Process, held, processes
 from tests.flows.stage import Stage
 from tests.flows.vault_stage import VaultStage
+from tests.patience import PATIENCE_S
 from tests.secrets.planted import PAN, PLANTED
 from tests.secrets.scanner import Marked, Scanner
 from tests.terminal_agent.wardens import STICK, Shop
@@ -41,7 +42,7 @@ def of(stage: Stage) -> list[Process]:
 
 def worker(stage: Stage, other_than: int = 0) -> Process:
     """The one worker that is there; another one than before, where that is to end first."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         found = [one for one in of(stage) if one.name == "worker" and one.pid != other_than]
         if len(found) == 1:
@@ -65,7 +66,7 @@ class Paying(threading.Thread):
 
 def at(stage: Stage, step: str, seen: int) -> None:
     """Wait until the agent has told a step of that name."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if any(line.get("fields", {}).get("step") == step for line in stage.stations["agent"].lines[seen:]):
             return
@@ -92,7 +93,7 @@ def test_after_payments_no_process_and_no_file_holds_what_they_saw(stage: Stage)
 
 
 def test_while_a_payment_runs_its_worker_alone_holds_the_account_number(stage: Stage) -> None:
-    stage.values["pin_s"] = 5.0
+    stage.values["pin_s"] = PATIENCE_S
     stage.reader()
     stage.pad("--behaviour", "silent")
     stage.acquirer()
@@ -104,8 +105,9 @@ def test_while_a_payment_runs_its_worker_alone_holds_the_account_number(stage: S
     at(stage, "pin-entry", seen)
     memories = {one.name: one.memory() for one in reversed(of(stage))}
     assert {name for name, memory in memories.items() if held(memory, ACCOUNT)} == {"worker"}
-    payment.join(20)
-    assert payment.fields["outcome"] == "cancelled"
+    stage.stop("pad")
+    payment.join(PATIENCE_S)
+    assert payment.fields["outcome"] == "failed"
     fresh = worker(stage, other_than=paying.pid)
     assert held(fresh.memory(), ACCOUNT) == []
 
@@ -116,10 +118,11 @@ def test_a_worker_that_crashes_leaves_no_core_and_costs_one_payment(number: sign
     paying = worker(stage)
     assert paying.limit("Max core file size") == "0"
     seen = len(stage.stations["agent"].lines)
-    payment = Paying(stage)
-    at(stage, "card", seen)
-    os.kill(paying.pid, number)
-    payment.join(20)
+    with stage.asleep("pad"):
+        payment = Paying(stage)
+        at(stage, "card", seen)
+        os.kill(paying.pid, number)
+        payment.join(PATIENCE_S)
     assert payment.fields["outcome"] == "failed"
     assert payment.fields["reason"] == "the payment's process ended in mid-payment"
     assert stage.pay()["outcome"] == "approved"
@@ -130,7 +133,7 @@ def test_the_agent_is_killed_and_its_worker_dies_with_it(stage: Stage) -> None:
     stage.everything()
     alive = of(stage)
     stage.kill("agent")
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + PATIENCE_S
     while any(Path(f"/proc/{one.pid}").exists() for one in alive):
         assert time.monotonic() < deadline, "somebody outlived the agent"
         time.sleep(0.01)

@@ -14,6 +14,7 @@ from protocols.pcsc.features import EMV_PLAINTEXT, EMV_VERIFY, PinForm, PinModif
 from terminal_agent.card.port import CardError, CardLost, PinChange, ReaderAbsent, converse, pin_entry
 from terminal_agent.card.reading import Card, read_card
 from tests.card_rungs import CARD, KEYPADS, RUNGS, on, person
+from tests.patience import PATIENCE_S
 
 SELECT = apdu.select(bytes.fromhex("A0000000031010")).encode()
 GENERATE = bytes.fromhex("80AE8000") + b"\x1d" + bytes(29) + b"\x00"
@@ -61,7 +62,7 @@ async def test_the_card_is_taken_out_and_put_in_again(rung: str, tmp_path: Path)
 async def test_the_card_tears_while_it_answers(rung: str, tmp_path: Path) -> None:
     async with on(rung, tmp_path, "torn-at-first-cryptogram") as at:
         assert await at.reader.wait_for_card(30) is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(CardLost):
                 await at.reader.transmit(GENERATE)
             with pytest.raises(CardLost):

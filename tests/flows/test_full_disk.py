@@ -28,6 +28,7 @@ from tests.flows.lives import Cradle, living, settled
 from tests.flows.reckoning import audit_events, reckon
 from tests.flows.shop import Shop, once
 from tests.flows.terminal import Terminal
+from tests.patience import PATIENCE_S
 from tests.virtual_time import run
 
 
@@ -168,7 +169,7 @@ async def test_payments_stop_with_words_and_go_on(tmp_path: Path) -> None:
         await agent.until("payments.resumed")
         code, answered, said = await cashier(shop)
         assert (code, json.loads(answered.splitlines()[-1])["fields"]["outcome"]) == (0, "approved"), said
-        assert await settled(shop, 5)
+        assert await settled(shop, PATIENCE_S)
     names = [event["name"] for event in audit_events(shop.state)]
     assert names.count("payments.stopped") == names.count("payments.resumed") == 1
     assert reckon(shop, {}).unmatched == []
@@ -187,5 +188,5 @@ async def test_full_after_the_approval_it_stands_or_is_taken_back_and_the_cashie
             while "error" in await agent.call("payment.start", amount=1000, currency="EUR"):
                 await asyncio.sleep(0.02)
             await agent.until("payment.finished", amount=1000)
-        assert await settled(shop, 5)
+        assert await settled(shop, PATIENCE_S)
     assert reckon(shop, told).unmatched == []

@@ -13,6 +13,7 @@ from tests.flows.lives import Agent, Cradle, living, settled
 from tests.flows.mortal import Death
 from tests.flows.reckoning import reckon
 from tests.flows.shop import Shop, once
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ async def test_a_bank_that_restarted_and_forgot_its_session_keys(shop: Shop, cra
             outcomes = [await pay(agent, told) for _ in range(3)]
             assert outcomes.count("approved") >= 2
             assert outcomes[1:] == ["approved", "approved"], "at most the first one fails"
-        assert await settled(shop, 5)
+        assert await settled(shop, PATIENCE_S)
     assert reckon(shop, told).unmatched == []
 
 
@@ -62,7 +63,7 @@ async def test_a_bank_that_is_away_for_a_while(shop: Shop, cradle: Cradle) -> No
         await shop.open_bank()
         outcomes = [await pay(agent, told) for _ in range(2)]
         assert outcomes[-1] == "approved"
-        assert await settled(shop, 5)
+        assert await settled(shop, PATIENCE_S)
     assert reckon(shop, told).unmatched == []
 
 
@@ -72,7 +73,7 @@ async def test_a_reversal_is_repeated_until_it_is_answered_and_is_one_reversal(s
     shop.bank.misbehave(*lost)
     async with living(shop, cradle) as agent:
         assert await pay(agent, told) == "failed"
-        assert await settled(shop, 15)
+        assert await settled(shop, PATIENCE_S)
         assert reversals(shop) == ["0400", "0401", "0401", "0401"]
         assert sum(shop.bank.ledger.held.values()) == 0
         assert await pay(agent, told) == "approved"
@@ -93,7 +94,7 @@ async def test_answers_that_come_late_twice_or_spoilt_belong_to_nobody_else(
             assert await pay(agent, told) == (outcome if mti == "0100" else "failed")
             shop.bank.misbehave()
             assert await pay(agent, told) == "approved"
-            assert await settled(shop, 10)
+            assert await settled(shop, PATIENCE_S)
     assert reckon(shop, told).unmatched == []
 
 
@@ -110,7 +111,7 @@ async def test_the_agent_died_and_the_bank_restarted(shop: Shop, cradle: Cradle)
     async with living(shop, cradle):
         await asyncio.sleep(0.2)
         await shop.open_bank()
-        assert await settled(shop, 10)
+        assert await settled(shop, PATIENCE_S)
     assert sum(shop.bank.ledger.held.values()) == 0
     assert reversals(shop)[-1] in ("0400", "0401")
     assert reckon(shop, {payment: {}}).unmatched == []

@@ -15,10 +15,9 @@ import pytest
 
 from scripts.lib.stations import command
 from tests.flows.lab_stage import LabStage
-from tests.private_pcscd import READER
+from tests.private_pcscd import READER, until_missed
 
 USABLE_AGAIN_S = 20.0  # on a machine with much else to do
-SEEN_S = 0.5  # pcscd looks every 0.4 s whether the card is there (PCSCLITE_STATUS_POLL_RATE)
 
 
 @pytest.fixture
@@ -63,14 +62,15 @@ class Paying(threading.Thread):
 
 
 def test_pulled_while_the_pin_is_typed(stage: LabStage) -> None:
-    payment = Paying(stage)
-    payment.at("pin-entry")
-    stage.card.remove()
+    with stage.asleep("pad"):
+        payment = Paying(stage)
+        payment.at("pin-entry")
+        stage.card.remove()
     fields = payment.ended()
     assert fields["outcome"] == "failed"
     assert "the card was lost" in fields["reason"]
     assert not [decision for decision in stage.decisions() if decision["mti"] == "0100"]
-    time.sleep(SEEN_S)
+    until_missed(stage.pcscd.client)
     began = time.monotonic()
     stage.card.insert()
     again = Paying(stage)
@@ -80,9 +80,10 @@ def test_pulled_while_the_pin_is_typed(stage: LabStage) -> None:
 
 
 def test_the_service_is_killed_while_the_pin_is_typed(stage: LabStage) -> None:
-    payment = Paying(stage)
-    payment.at("pin-entry")
-    stage.pcscd.kill()
+    with stage.asleep("pad"):
+        payment = Paying(stage)
+        payment.at("pin-entry")
+        stage.pcscd.kill()
     fields = payment.ended()
     assert fields["outcome"] == "failed"
     assert "PC/SC service" in fields["reason"]
@@ -96,7 +97,7 @@ def test_the_service_is_killed_while_the_pin_is_typed(stage: LabStage) -> None:
 
 def test_the_service_restarts_while_a_card_is_waited_for(stage: LabStage) -> None:
     stage.card.remove()
-    time.sleep(SEEN_S)
+    until_missed(stage.pcscd.client)
     payment = Paying(stage)
     payment.at("present")
     stage.pcscd.kill()

@@ -21,6 +21,7 @@ import pytest
 
 from device_profiles.serve.mosquitto import free_port
 from tests.brokers import Pki, broker, make_pki
+from tests.patience import PATIENCE_S
 
 AGENT = """
 import asyncio, random, signal, sys, time
@@ -89,7 +90,7 @@ class Line:
     async def grows(self, by: int) -> None:
         """Wait for some more lines."""
         wanted = len(self.lines) + by
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.lines) < wanted:
                 self._changed.clear()
                 await self._changed.wait()
@@ -97,7 +98,7 @@ class Line:
     async def end(self, number: signal.Signals) -> int:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert self.process.stderr is not None
             words = (await self.process.stderr.read()).decode()
             await self._reading

@@ -23,6 +23,7 @@ from protocols.dukpt.tdes import initial_key
 from protocols.secret import ClearKey
 from terminal_agent.cli.client import AgentClient
 from tests.flows.vault_stage import VaultStage, initial
+from tests.patience import PATIENCE_S
 from tests.secrets.planted import INITIAL_KSN, KEYS, PIN, clear_pin_block
 from tests.secrets.scanner import Marked, Scanner
 from tests.terminal_agent.sealed.vaults import TRANSPORT, block
@@ -91,7 +92,7 @@ def test_a_vault_that_is_killed_is_started_again_and_no_payment_is_in_doubt(stag
     first = stage.pay()
     _, vault = stage.processes()
     os.kill(vault, 9)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         with contextlib.suppress(AssertionError):
             parts = json.loads(stage.run("status").stdout)["parts"]
@@ -128,7 +129,7 @@ def test_payments_go_on_while_the_pin_key_is_rotated(stage: VaultStage) -> None:
             time.sleep(0.01)
         assert "waits" in stage.keys("load", "pin", "--block", str(stage.folder / "next.keyblock"), offline=False)
         assert "destroyed" in stage.keys("rotate", "pin", offline=False)
-        paying.result(timeout=120)
+        paying.result(timeout=2 * PATIENCE_S)
     assert [one["outcome"] for one in finished] == ["approved"] * len(finished)
     kinds = [one["ksn"][:14] for one in finished]
     assert kinds == sorted(kinds, key=kinds.index), "after the new key's first PIN the old one never served again"

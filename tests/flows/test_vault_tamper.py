@@ -13,6 +13,7 @@ import pytest
 
 from scripts.lib.stations import command
 from tests.flows.vault_stage import VAULT, VaultStage
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.sealed.vaults import DATA_KSN, block, component_files, made_key
 
 
@@ -40,7 +41,7 @@ class PadAndVaultStage(VaultStage):
         return [json.loads(line) for line in log.splitlines()]
 
     def wait_for(self, name: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             found = [event for event in self.events() if event["name"] == name]
             if found:

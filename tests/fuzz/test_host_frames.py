@@ -32,6 +32,7 @@ from tests.hsm_sim.raw_client import RawClient
 from tests.hsm_sim.running import running
 from tests.hsm_sim.units import Clock
 from tests.hsm_sim.wire_evidence import AREA, CASES, COVERS, FRAMES, SOCKET
+from tests.patience import PATIENCE_S
 
 SEED = 1500
 CI_CASES, CI_SOCKET_CASES = 10_000, 2_000
@@ -207,7 +208,7 @@ def ask_through_a_socket(folder: Path, cases: int) -> tuple[int, int]:
             assert done == cases
             whole = unit.resident_kib
         unit.process.terminate()
-        assert unit.process.wait(10) == os.EX_OK
+        assert unit.process.wait(PATIENCE_S) == os.EX_OK
         assert unit.process.stderr is not None
         assert "bug" not in unit.process.stderr.read()
     return half, whole

@@ -16,6 +16,7 @@ from hsm_sim.engine.wrapping import VariantLmk
 from hsm_sim.payshield.session import Session
 from protocols.hsm.frame import frame
 from tests.hsm_sim.units import Heard, unit
+from tests.patience import PATIENCE_S
 
 Ask = Callable[[str | bytes], str]
 
@@ -63,7 +64,7 @@ def simulator() -> Iterator[tuple[str, int]]:
         host, _, port = ready["address"].rpartition(":")
         yield host, int(port)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         said = process.stderr.read()
         assert said.count("\n") == 1, said
         assert "TEST" in said

@@ -5,12 +5,14 @@
 import socket
 import struct
 
+from tests.patience import PATIENCE_S
+
 
 class RawClient:
     """Sends and receives host commands as text or octets."""
 
     def __init__(self, address: tuple[str, int], header: bytes = b"0001") -> None:
-        self.socket = socket.create_connection(address, timeout=10)
+        self.socket = socket.create_connection(address, timeout=PATIENCE_S)
         self.header = header
 
     def __enter__(self) -> "RawClient":

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings, scripts and state folders that cannot be: each ends in a fault with its cure, never in a bug."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hsm_sim.cli import main
 from hsm_sim.console import LONGEST_SOCKET
 from tests.hsm_sim.running import running
+from tests.patience import PATIENCE_S
 
 WORDS = "TEST passphrase of a unit"
 
@@ -85,20 +87,30 @@ def test_scripts_of_faults(text: str, what: str, tmp_path: Path, capsys: pytest.
 
 @pytest.fixture
 def words(tmp_path: Path) -> Path:
-    path = tmp_path / "words"
+    return _words(tmp_path)
+
+
+def _words(folder: Path) -> Path:
+    path = folder / "words"
     path.write_text(WORDS)
     path.chmod(0o600)
     return path
 
 
-@pytest.fixture
-def lived(tmp_path: Path, words: Path) -> Path:
-    """The state folder of a unit that ran once."""
-    folder = tmp_path / "state"
-    with running("--state", str(folder), "--passphrase-file", str(words)) as unit:
+@pytest.fixture(scope="module")
+def a_life(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder of a unit that ran once, and its passphrase beside it; not to be changed."""
+    folder = tmp_path_factory.mktemp("life")
+    with running("--state", str(folder / "state"), "--passphrase-file", str(_words(folder))) as unit:
         unit.process.terminate()
-        assert unit.process.wait(10) == 0
-    return folder
+        assert unit.process.wait(PATIENCE_S) == 0
+    return folder / "state"
+
+
+@pytest.fixture
+def lived(a_life: Path, tmp_path: Path, words: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(a_life, tmp_path / "state")
 
 
 def _other_words(folder: Path, words: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 from hsm_sim.cli import main
 from protocols.hsm.commands import COMMANDS
 from tests.hsm_sim.conftest import command_line
+from tests.patience import PATIENCE_S
 
 WARNING = "hsm-sim: WARNING: the master keys are the public TEST set"
 
 
 def ran(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command_line(*arguments), capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command_line(*arguments), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_commands_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +58,9 @@ def test_help_begins_the_work_of_nobody(capsys: pytest.CaptureFixture[str]) -> N
     assert ended.value.code == 0
     assert "hsm-sim serve --trace" in capsys.readouterr().out
     loaded = "import sys, hsm_sim.cli; print([name for name in sys.modules if 'crypto' in name or name == 'asyncio'])"
-    done = subprocess.run([*command_line()[:1], "-c", loaded], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [*command_line()[:1], "-c", loaded], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert done.stdout == "[]\n"
 
 
@@ -103,7 +106,7 @@ def test_warnings_that_no_option_silences(arguments: tuple[str, ...], address: s
         assert process.stderr is not None
         ready = process.stdout.readline()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         said = process.stderr.read()
     assert ("ready" in ready) is True
     assert "TEST" in ready

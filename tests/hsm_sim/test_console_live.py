@@ -20,6 +20,7 @@ from tests.hsm_sim import live, oracle
 from tests.hsm_sim.conftest import command_line
 from tests.hsm_sim.raw_client import RawClient
 from tests.hsm_sim.running import Running, running
+from tests.patience import PATIENCE_S
 
 WORDS = "TEST passphrase of a unit"
 PARTS = [oracle.key().hex().upper() for _ in range(2)]
@@ -41,7 +42,7 @@ def unit(folder: Path) -> Iterator[Running]:
 
 def console(folder: Path, *words: str, given: str = "", json_too: bool = False) -> "subprocess.CompletedProcess[str]":
     line = command_line("console", "--state", str(folder / "s"), *(["--json"] if json_too else []), *words)
-    return subprocess.run(line, input=given, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(line, input=given, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_single_orders_say_what_happened_and_end_in_a_code(unit: Running, folder: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_key_from_components_by_a_script_and_its_first_use(unit: Running, fold
         assert part not in done.stdout + done.stderr + audit.stdout
         assert all(part.encode() not in path.read_bytes() for path in (folder / "s").glob("*.*") if path.is_file())
     unit.process.terminate()
-    assert unit.process.wait(10) == 0
+    assert unit.process.wait(PATIENCE_S) == 0
     line = ("--state", str(folder / "s"), "--passphrase-file", str(folder / "words"))
     with running(*line) as again, RawClient(again.address()) as host:
         assert host.ask("KAK01A02;001")[2:] == f"00{oracle.check_value(FORMED)}".encode()
@@ -98,15 +99,15 @@ def test_components_that_run_out_leave_nothing(unit: Running, folder: Path) -> N
 
 def test_input_that_is_no_order(unit: Running, folder: Path) -> None:
     argv = command_line("console", "--state", str(folder / "s"))
-    long = subprocess.run(argv, input=b"x" * 3_000_000, capture_output=True, timeout=20, check=False)
+    long = subprocess.run(argv, input=b"x" * 3_000_000, capture_output=True, timeout=PATIENCE_S, check=False)
     assert long.returncode == 2
     assert b"longer than 4096 characters" in long.stderr
-    empty = subprocess.run(argv, input=b"\n" * 100_000, capture_output=True, timeout=20, check=False)
+    empty = subprocess.run(argv, input=b"\n" * 100_000, capture_output=True, timeout=PATIENCE_S, check=False)
     assert (empty.returncode, empty.stderr) == (0, b"")
-    binary = subprocess.run(argv, input=b"\xff\xfe\n", capture_output=True, timeout=20, check=False)
+    binary = subprocess.run(argv, input=b"\xff\xfe\n", capture_output=True, timeout=PATIENCE_S, check=False)
     assert b"Traceback" not in binary.stderr
     closed = subprocess.run(
-        ["sh", "-c", 'exec "$@" <&-', "sh", *argv], capture_output=True, text=True, timeout=20, check=False
+        ["sh", "-c", 'exec "$@" <&-', "sh", *argv], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert (closed.returncode, closed.stderr) == (0, "")
 
@@ -128,9 +129,9 @@ def test_the_audit_on_the_line_and_at_rest(unit: Running, folder: Path) -> None:
     assert records[-1]["name"] == "host.command"
     assert records[-1]["fields"] == {"code": "A0", "error": "00", "peer": "127.0.0.1"}
     unit.process.terminate()
-    assert unit.process.wait(10) == 0
+    assert unit.process.wait(PATIENCE_S) == 0
     line = command_line("audit", str(folder / "s" / "audit.jsonl"), "--remembered", verified["head"])
-    assert subprocess.run(line, capture_output=True, timeout=30, check=False).returncode == 0
+    assert subprocess.run(line, capture_output=True, timeout=PATIENCE_S, check=False).returncode == 0
 
 
 def test_what_hosts_did_is_on_the_disk_soon_and_survives_a_kill(unit: Running, folder: Path) -> None:
@@ -138,7 +139,7 @@ def test_what_hosts_did_is_on_the_disk_soon_and_survives_a_kill(unit: Running, f
     with RawClient(unit.address()) as host:
         for _ in range(20):
             host.ask(live.COMMANDS["A0"])
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while path.read_bytes().count(b'"host.command"') < 20:  # no order asks for it: the unit's own timer writes it
         assert time.monotonic() < end
     unit.process.kill()
@@ -158,7 +159,7 @@ class Terminal:
 
     def see(self, words: str) -> None:
         """Wait until the terminal shows these words, behind what was seen before."""
-        seen, end = "", time.monotonic() + 20
+        seen, end = "", time.monotonic() + PATIENCE_S
         while words not in seen:
             assert select.select([self._own], [], [], max(0, end - time.monotonic()))[0], seen
             try:
@@ -173,7 +174,7 @@ class Terminal:
         os.write(self._own, text.encode())
 
     def close(self) -> int:
-        code = self.process.wait(10)
+        code = self.process.wait(PATIENCE_S)
         os.close(self._own)
         return code
 
@@ -232,7 +233,7 @@ def test_the_end_of_input_leaves_the_prompt(terminal: Terminal) -> None:
 def test_a_unit_that_stops_says_so_to_its_console(terminal: Terminal, unit: Running) -> None:
     terminal.see("hsm> ")
     unit.process.terminate()
-    assert unit.process.wait(10) == 0
+    assert unit.process.wait(PATIENCE_S) == 0
     terminal.type("status\n")
     terminal.see("the unit closed the console")
     assert terminal.close() == 1
@@ -279,7 +280,7 @@ def test_whatever_else_comes_to_the_socket(unit: Running, folder: Path, nonsense
     assert b'"bug' not in with_answer
     assert console(folder, "status").returncode == 0
     unit.process.terminate()
-    assert unit.process.wait(10) == 0
+    assert unit.process.wait(PATIENCE_S) == 0
     assert unit.process.stderr is not None
     assert "bug" not in unit.process.stderr.read()
 
@@ -317,7 +318,7 @@ def test_a_full_disk_stops_the_running_unit(folder: Path) -> None:
                 except (OSError, EOFError, AssertionError):
                     break
         try:
-            assert process.wait(20) == 1
+            assert process.wait(PATIENCE_S) == 1
         finally:
             process.kill()
         said = process.stderr.read()

@@ -28,6 +28,7 @@ from hsm_sim.payshield.unit import DIAGNOSTICS
 from hsm_sim.simulator import ACTIVITIES
 from protocols.hsm.commands import COMMANDS
 from tests.hsm_sim.engine.test_vault_token import MODULE
+from tests.patience import PATIENCE_S
 
 PAGE = Path(__file__).parents[2] / "docs" / "hsm.md"
 BLOCK = re.compile(r"^```(\w+)(?: ([\w.]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -149,7 +150,7 @@ class Reader:
         """End the unit, which takes that well."""
         if self._server is not None:
             self._server.terminate()
-            rest, _ = self._server.communicate(timeout=20)
+            rest, _ = self._server.communicate(timeout=PATIENCE_S)
             assert self._server.returncode == 0, rest
             self._server = None
 

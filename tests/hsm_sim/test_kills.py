@@ -228,7 +228,7 @@ def killed(folder: Path, times: int, seed: int) -> int:
 def in_a_nursery(folder: Path, times: int, seed: int) -> int:
     """As :func:`killed`, in a process of one thread of its own, from which it is safe to fork."""
     line = [sys.executable, "-m", "tests.hsm_sim.test_kills", str(folder), str(times), str(seed)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60 + times, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=600 + times, check=False)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 

@@ -17,6 +17,7 @@ from tests.hsm_sim.console_units import Bench
 from tests.hsm_sim.raw_client import RawClient
 from tests.hsm_sim.running import Running, running
 from tests.hsm_sim.test_cli import ran
+from tests.patience import PATIENCE_S
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -51,7 +52,7 @@ def read(text: str) -> Samples:
 
 
 def scrape(unit: Running) -> Samples:
-    with urllib.request.urlopen(url(unit), timeout=10) as answer:
+    with urllib.request.urlopen(url(unit), timeout=PATIENCE_S) as answer:
         assert answer.headers["Content-Type"] == CONTENT_TYPE
         return read(answer.read().decode())
 
@@ -119,7 +120,7 @@ def test_counters_keep_every_digit() -> None:
     ],
 )
 def test_whatever_is_asked(unit: Running, request_octets: bytes, status: bytes) -> None:
-    with socket.create_connection(unit.address("metrics"), timeout=10) as line:
+    with socket.create_connection(unit.address("metrics"), timeout=PATIENCE_S) as line:
         line.sendall(request_octets)
         line.shutdown(socket.SHUT_WR)
         answer = b""
@@ -133,7 +134,7 @@ def test_whatever_is_asked(unit: Running, request_octets: bytes, status: bytes) 
 
 
 def test_a_request_octet_by_octet(unit: Running) -> None:
-    with socket.create_connection(unit.address("metrics"), timeout=10) as line:
+    with socket.create_connection(unit.address("metrics"), timeout=PATIENCE_S) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for octet in b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n":
             line.sendall(bytes((octet,)))
@@ -145,7 +146,7 @@ def test_a_request_octet_by_octet(unit: Running) -> None:
 
 def test_another_path_says_where(unit: Running) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(url(unit, "/"), timeout=10)
+        urllib.request.urlopen(url(unit, "/"), timeout=PATIENCE_S)
     assert caught.value.read() == b"see /metrics\n"
     caught.value.close()
 

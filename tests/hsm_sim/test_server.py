@@ -16,6 +16,7 @@ import pytest
 from tests.hsm_sim import live
 from tests.hsm_sim.raw_client import RawClient
 from tests.hsm_sim.running import Address, running
+from tests.patience import PATIENCE_S
 
 
 def test_every_command(simulator: Address) -> None:
@@ -165,7 +166,7 @@ def test_signals_end_it_cleanly_with_hosts_connected(number: signal.Signals) -> 
         process, address = unit.process, unit.address()
         assert client.ask("NC")[:4] == b"ND00"
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         with suppress(ConnectionResetError):
             assert client.socket.recv(1) == b""
         with pytest.raises(ConnectionRefusedError):
@@ -187,7 +188,7 @@ def test_a_trace_as_json_lines_and_its_end_when_nobody_reads_it() -> None:
         for _ in range(3):
             assert client.ask("NC")[:4] == b"ND00"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert "the trace cannot be written" in process.stderr.read()
 
 

@@ -17,6 +17,7 @@ from tests.hsm_sim import live
 from tests.hsm_sim.certificates import EXPIRED, authority, certificate
 from tests.hsm_sim.raw_client import RawClient
 from tests.hsm_sim.running import Running, running
+from tests.patience import PATIENCE_S
 
 SETTINGS = """
 event-loop = "{loop}"
@@ -163,13 +164,13 @@ def test_old_protocols_are_refused(mutual: Running, folder: Path) -> None:
         "openssl", "s_client", "-connect", "{}:{}".format(*mutual.address("tls_address")),
         "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-cert", str(folder / "host.pem"), "-key", str(folder / "host.key"),
     ]  # fmt: skip
-    done = subprocess.run(line, input=b"", capture_output=True, timeout=30, check=False)
+    done = subprocess.run(line, input=b"", capture_output=True, timeout=PATIENCE_S, check=False)
     assert b"Cipher is (NONE)" in done.stdout
 
 
 def test_who_speaks_no_tls_harms_nobody(mutual: Running, folder: Path) -> None:
     for nonsense in (b"", b"\x00\x06abcdNC", bytes(3000), b"\x16\x03\x01\xff\xff" + bytes(100)):
-        with socket.create_connection(mutual.address("tls_address"), timeout=10) as line:
+        with socket.create_connection(mutual.address("tls_address"), timeout=PATIENCE_S) as line:
             line.sendall(nonsense)
             line.shutdown(socket.SHUT_WR)
             while True:

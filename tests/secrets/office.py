@@ -12,9 +12,8 @@ from fleet_console.feed import Feed, Joined
 from fleet_console.settings import BrokerAccess
 from protocols.mqtt.session import Message
 from protocols.telemetry.topics import EVERYTHING
+from tests.patience import PATIENCE_S
 from tests.secrets.taps import TO_SERVER, Recording
-
-PATIENCE_S = 10.0
 
 
 class Office:

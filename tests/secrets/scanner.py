@@ -5,16 +5,25 @@
 Forms: as text, UTF-16, hexadecimal of either case (also of the text), packed BCD, one digit per octet, base64 at
 each of its three alignments (standard and URL alphabet), and for keys each half alone. Text is also searched with
 the separators that printers put between octets left out.
+
+Nearly everything that is searched holds nothing, so a quick look comes first. It folds the data and the forms alike,
+octet by octet: capitals become small, and NULs, signs of base64 and all octets that occur in separators are left out.
+What holds a form, with separators in it or without, then holds the folded form as well. So the quick look misses
+nothing, and many forms are one to it; what it takes for a find, the exact search judges.
 """
 
 import base64
+import io
 import re
+import string
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _SEPARATORS = re.compile(rb"[ :\-_,\n\r\t]|\\x|0x")
+_SMALL = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
+_LEFT_OUT = b" :-_,\n\r\t\\x0" + b"\0+/"
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,14 @@ class Scanner:
             for kind, form in one.forms:
                 self._names.setdefault(form, f"{one.name} as {kind}")  # some forms are the same: the plainest names it
         self._pattern = re.compile(b"|".join(re.escape(form) for form in sorted(self._names, key=len, reverse=True)))
+        folded = {_folded(form) for form in self._names}
+        self._folded = [one for one in folded if not any(other in one for other in folded - {one})]
 
     def scan(self, data: bytes) -> list[str]:
         """What was found, as words that do not quote it, with the offset."""
+        seen = _folded(data)
+        if not any(form in seen for form in self._folded):
+            return []
         hits = [f"{self._names[hit.group()]} at octet {hit.start()}" for hit in self._pattern.finditer(data)]
         if not hits and len(bare := _SEPARATORS.sub(b"", data)) != len(data):
             hits = [f"{self._names[hit.group()]}, between separators" for hit in self._pattern.finditer(bare)]
@@ -89,11 +103,16 @@ class Scanner:
         for path in sorted(folder.rglob("*")):
             yield from ((path, f"in the name: {hit}") for hit in self.scan(path.name.encode()))
             if path.is_file() and not path.is_symlink():
-                yield from ((path, hit) for hit in self.scan(path.read_bytes()))
-                if zipfile.is_zipfile(path):
-                    yield from self._scan_archive(path)
+                data = path.read_bytes()
+                yield from ((path, hit) for hit in self.scan(data))
+                if zipfile.is_zipfile(io.BytesIO(data)):
+                    yield from ((path, hit) for hit in self._scan_archive(data))
 
-    def _scan_archive(self, path: Path) -> Iterator[tuple[Path, str]]:
-        with zipfile.ZipFile(path) as archive:
+    def _scan_archive(self, data: bytes) -> Iterator[str]:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for name in archive.namelist():
-                yield from ((path, f"in {name}: {hit}") for hit in self.scan(archive.read(name)))
+                yield from (f"in {name}: {hit}" for hit in self.scan(archive.read(name)))
+
+
+def _folded(data: bytes) -> bytes:
+    return data.translate(_SMALL, _LEFT_OUT)

@@ -18,7 +18,7 @@ from protocols.pin.iso9564 import encode_format_0
 from protocols.primitives import TdesKey
 from protocols.secret import ClearKey, Pin
 from tests.secrets.planted import DATA_KSN, DERIVED, INITIAL_KSN, KEYS, PAN, PIN, PLANTED, clear_pin_block
-from tests.secrets.scanner import Scanner
+from tests.secrets.scanner import _SEPARATORS, Scanner
 
 SCANNER = Scanner(PLANTED)
 BDK = KEYS["BDK"]
@@ -61,6 +61,19 @@ def test_finds_every_form(leak: bytes) -> None:
     hits = SCANNER.scan(noise + leak + noise)
     assert hits
     assert PAN not in str(hits)
+
+
+@pytest.mark.parametrize(
+    "between", [b"", b" ", b":", b"-", b"_", b",", b"\r\n", b"\t", b"\\x", b"0x", b", 0x"], ids=repr
+)
+def test_finds_each_form_of_each_value_between_any_separators(between: bytes) -> None:
+    noise = random.Random(3).randbytes(10)
+    for marked in PLANTED:
+        for form in dict(marked.forms).values():
+            if between and _SEPARATORS.search(form):
+                continue  # without its separators it is another form
+            apart = between.join(bytes([octet]) for octet in form)
+            assert SCANNER.scan(noise + between + apart + between + noise), marked.name
 
 
 def test_finds_nothing_in_noise_or_in_what_is_allowed_to_be_seen() -> None:

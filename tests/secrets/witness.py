@@ -89,7 +89,7 @@ class Witness:
         result = yield
         if self._worker:
             return result
-        for path, hit in self._scanner.scan_tree(Path(session.config.option.basetemp)):
+        for path, hit in self._scanner.scan_tree(self._ours or Path(session.config.option.basetemp)):
             where = "a path that holds it" if self._found(str(path)) else path
             self.leaks.append(f"{where}: {hit}")
         if self.leaks and session.exitstatus == 0:

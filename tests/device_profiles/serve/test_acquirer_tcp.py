@@ -32,6 +32,7 @@ from terminal_agent.host.reversal import ReversalReason
 from terminal_agent.host.tcp import AcquirerLink, Endpoint, TlsFiles
 from tests.device_profiles.acquirer_bench import NOW, TEST_PAN, Card, Pad
 from tests.hsm_sim.units import unit
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.host.authority import Authority
 from tests.terminal_agent.host.payments import begun, conclude
 
@@ -128,7 +129,7 @@ class Till:
         self.pad.load(reply.session_key.cryptogram, reply.session_key.check_value)
         reply.require_mac(self.pad.mac(reply.octets_to_mac))
 
-    async def pay(self, amount: int = 4200, pin: str = "7391", timeout_s: float = 5) -> Reply | None:
+    async def pay(self, amount: int = 4200, pin: str = "7391", timeout_s: float = PATIENCE_S) -> Reply | None:
         """One payment as a flow does it; None where it has to be reversed."""
         ksn, block = self.pad.enter(pin)
         request = AuthorisationRequest(
@@ -234,7 +235,7 @@ async def test_no_fault_of_the_host_loses_money(
     async with world(Script((Rule(mti="0100", fault=fault),))) as made:
         till = Till(made, tmp_path)
         await till.sign_on()
-        reply = await till.pay(timeout_s=0.1 if kind is HostSilent else 5)
+        reply = await till.pay(timeout_s=0.1 if kind is HostSilent else PATIENCE_S)
         if kind is None:
             assert reply is not None
             assert reply.approved

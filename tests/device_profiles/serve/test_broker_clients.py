@@ -15,6 +15,7 @@ import pytest
 
 from protocols.mqtt.packets import PacketReader
 from tests.brokers import KINDS, Pki, Running, broker, make_pki
+from tests.patience import PATIENCE_S
 
 T1 = "pos/v1/s20/TG000001"
 T2 = "pos/v1/s37/TG000002"
@@ -38,7 +39,7 @@ async def tool(name: str, *arguments: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         path, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         output, _ = await process.communicate()
     return process.returncode or 0, output.decode("utf-8", "replace")
 
@@ -68,7 +69,7 @@ async def test_report_from_mosquitto_pub_to_aiomqtt(running: Running, pki: Pki) 
         code, said = await publish(running, pki, "TG000001", f"{T1}/health")
         assert code == 0, said
         assert "received PUBACK (Mid: 1, RC:0)" in said
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             message = await anext(head.messages)
         assert (str(message.topic), message.payload, message.qos) == (f"{T1}/health", b"report", 1)
 
@@ -96,7 +97,7 @@ async def test_another_terminals_valid_certificate_is_denied(running: Running, p
         assert "RC:135" in said
         _, said = await publish(running, pki, "TG000001", f"{T1}/alert")
         assert "RC:0" in said
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             message = await anext(head.messages)
         assert str(message.topic) == f"{T1}/alert"
         assert len(head.messages) == 0
@@ -110,7 +111,7 @@ async def test_a_terminal_hears_its_own_orders_only(running: Running, pki: Pki) 
         _, said = await publish(running, pki, "head-office", f"{T1}/order")
         assert "RC:0" in said
         await publish(running, pki, "head-office", f"{T2}/order")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             heard = {str((await anext(one.messages)).topic), str((await anext(two.messages)).topic)}
         assert heard == {f"{T1}/order", f"{T2}/order"}
         assert len(one.messages) == 0
@@ -150,11 +151,11 @@ async def test_will_of_a_client_that_is_killed(running: Running, pki: Pki) -> No
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert dying.stdout is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while b"SUBACK" not in await dying.stdout.readline():
                 pass
         dying.kill()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await anext(head.messages)).payload == b"gone"
         await dying.communicate()
 
@@ -166,7 +167,7 @@ async def test_retained_message_ends_the_connection(running: Running, pki: Pki) 
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port, ssl=context)
     stay = mqtt5.PublishPacket(f"{T1}/order", b"stay", qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=1, retain=True)
     writer.write(mqtt5.ConnectPacket("by-hand", clean_start=True).write() + stay.write())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         connack, disconnect = PacketReader().feed(await reader.read())
     assert isinstance(connack, mqtt5.ConnAckPacket)
     assert not connack.retain_available

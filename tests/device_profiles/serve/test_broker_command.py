@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.brokers import KINDS, Pki, make_pki
+from tests.patience import PATIENCE_S
 
 T1 = "pos/v1/s20/TG000001"
 
@@ -39,7 +40,7 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (line := json.loads(await process.stdout.readline()))["event"] != "ready":
                 pass
         yield process, line
@@ -74,7 +75,7 @@ async def test_serves_until_told_to_stop(kind: str, number: signal.Signals, pki:
         assert ready["version"][0].isdigit()
         assert "received PUBACK" in await publish(pki, ready["address"])
         process.send_signal(number)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             out, err = await process.communicate()
         assert (process.returncode, out, err) == (0, b"", b"")
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
@@ -86,7 +87,7 @@ async def test_trace_says_what_goes_over_the_wire_without_payloads(kind: str, pk
     async with serving(*command(pki, "--json", "--trace", "--kind", kind)) as (process, ready):
         await publish(pki, ready["address"])
         process.terminate()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             out, _ = await process.communicate()
     traffic = [line for line in map(json.loads, out.splitlines()) if line["event"] == "traffic"]
     assert {line["wire"] for line in traffic} == {"mqtt"}
@@ -140,7 +141,7 @@ async def test_mosquitto_dies_with_its_parent(pki: Pki) -> None:
 async def test_mosquitto_that_dies_is_said(pki: Pki) -> None:
     async with serving(*command(pki, "--json", "--real")) as (process, _):
         os.kill(child_of(process.pid), signal.SIGKILL)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             out, err = await process.communicate()
     assert process.returncode == 1
     assert "mosquitto ended" in err.decode()
@@ -152,7 +153,11 @@ def test_port_in_use(kind: str, pki: Pki) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(
-            command(pki, "--kind", kind, "--port", str(port)), capture_output=True, text=True, timeout=20, check=False
+            command(pki, "--kind", kind, "--port", str(port)),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
     assert done.returncode == 1
     assert done.stderr == f"device-twin: error: port {port} is in use\nhint: stop who uses it, or take --port 0\n"
@@ -161,14 +166,14 @@ def test_port_in_use(kind: str, pki: Pki) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_unusable_certificates(kind: str, pki: Pki) -> None:
     missing = subprocess.run(
-        command(pki, "--kind", kind, ca="none"), capture_output=True, text=True, timeout=20, check=False
+        command(pki, "--kind", kind, ca="none"), capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert missing.returncode == 2
     assert "none.pem: no such file" in missing.stderr
     (pki.folder / "noise.pem").write_text("noise")
     (pki.folder / "noise.key").write_text("noise")
     unusable = subprocess.run(
-        command(pki, "--kind", kind, name="noise"), capture_output=True, text=True, timeout=20, check=False
+        command(pki, "--kind", kind, name="noise"), capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert unusable.returncode == 2
     assert "hint: check --ca, --certificate and --key" in unusable.stderr
@@ -180,7 +185,7 @@ def test_help_shows_examples(pki: Pki) -> None:
         [sys.executable, "-m", "device_profiles.cli", "broker", "--help"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert "examples:\n  device-twin broker --ca ca.pem" in done.stdout

@@ -23,6 +23,7 @@ from terminal_agent.card.port import CardError, CardLost
 from terminal_agent.card.serial import open_reader
 from terminal_agent.line.url import open_line
 from tests.device_profiles.twins.hands import hand
+from tests.patience import PATIENCE_S
 
 PROFILE = catalog.reader("pn532")
 SELECT = bytes.fromhex("00A404000E325041592E5359532E444446303100")
@@ -163,7 +164,7 @@ def test_bad_words_have_a_cure(tmp_path: Path, words: list[str], what: str) -> N
     (tmp_path / "hex.toml").write_text('[[alter]]\nto = "host"\nfind = "0G"\n')
     (tmp_path / "empty.toml").write_text('[[alter]]\nto = "host"\nfind = ""\n')
     done: subprocess.CompletedProcess[Any] = subprocess.run(
-        [*TWIN, "tap", *words], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False
+        [*TWIN, "tap", *words], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode in (1, 2, 3), done
     assert what in done.stderr
@@ -174,7 +175,7 @@ def test_bad_words_have_a_cure(tmp_path: Path, words: list[str], what: str) -> N
 def test_a_tap_that_did_not_begin_leaves_no_recording(tmp_path: Path) -> None:
     """Else the second try, with the cable in, would be told that the recording exists already."""
     words = ["/nowhere", "L", "--model", "pn532", "--record", "session.tap"]
-    done = subprocess.run([*TWIN, "tap", *words], cwd=tmp_path, capture_output=True, timeout=20, check=False)
+    done = subprocess.run([*TWIN, "tap", *words], cwd=tmp_path, capture_output=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 3
     assert not list(tmp_path.iterdir())
 

@@ -17,6 +17,7 @@ from device_profiles.twins.usb_descriptors import Model
 from device_profiles.twins.usb_function import BOOT_KEYBOARD, Typist, UsbCcid, UsbFunction, ccid_model
 from protocols.serial.ccid import Message, Type, decode
 from protocols.usb.descriptors import decode as decode_descriptors
+from tests.patience import PATIENCE_S
 from tillguard.voice import Fault
 
 KEYBOARD = Model("0c2e", "0b61", (((3, 1, 1),),), "Keyboard", "K1")
@@ -35,7 +36,7 @@ class Kernel:
         port, descriptor, _, speed = map(int, (self._folder / "attach").read_text().split())
         assert (port, speed) == (2, usbip.FULL_SPEED)
         self.link = socket.socket(fileno=os.dup(descriptor))
-        self.link.settimeout(5)
+        self.link.settimeout(PATIENCE_S)
 
     def submit(self, endpoint: int, inward: bool, size: int, setup: bytes = bytes(8), data: bytes = b"") -> int:
         self._number += 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from device_profiles.serve.vpcd import AfterUse, Framer, Slot, framed
 from device_profiles.twins.card import CardTorn
+from tests.patience import PATIENCE_S
 
 ATR = bytes.fromhex("3BE000008131FE45EB")
 OFF, ON, RESET, WANT_ATR = (bytes((code,)) for code in (0, 1, 2, 4))
@@ -59,7 +60,7 @@ class Reader:
         self.port: int = self.server.sockets[0].getsockname()[1]
 
     async def inserted(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.cards.get()
 
 
@@ -74,12 +75,12 @@ async def ask(ends: Ends, body: bytes, *, piecewise: bool = False) -> bytes:
         await writer.drain()
         if piecewise:
             await asyncio.sleep(0)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
 
 
 async def left(ends: Ends) -> bool:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         with contextlib.suppress(ConnectionError):
             return await ends[0].read(1) == b""
         return True
@@ -135,7 +136,7 @@ async def test_answers_that_the_line_cannot_hold_wait(reader: Reader) -> None:
         stream, writer = await reader.inserted()
         for _ in range(count):
             writer.write(framed(command))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             for _ in range(count):
                 assert await stream.readexactly(2 + len(command) + 2) == framed(command + b"\x90\x00")
 
@@ -197,7 +198,7 @@ async def test_a_bug_of_the_card_comes_out(reader: Reader) -> None:
     running = asyncio.create_task(made.run())
     (await reader.inserted())[1].write(framed(SELECT))
     with pytest.raises(ZeroDivisionError):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await running
 
 

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from device_profiles.twins.pki import Authority, Credential
+from tests.patience import PATIENCE_S
 
 NOW = datetime.now(UTC)
 AUTHORITY = Authority(NOW)
@@ -34,7 +35,7 @@ def openssl(tmp_path: Path, credential: Credential, purpose: str, authority: Aut
         ],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
         check=False,
     )
     return "OK" if done.returncode == 0 else done.stderr

@@ -16,6 +16,7 @@ import pytest
 
 from hsm_sim.tool.secret_input import LARGEST_FILE, SecretInput, Secrets, declare
 from tests.hsm_sim.tool.calculator import TEST_KEY, calculate
+from tests.patience import PATIENCE_S
 from tillguard.voice import Fault
 
 INPUTS = (SecretInput("key", "the key"), SecretInput("other-key", "the other key"))
@@ -108,14 +109,14 @@ def at_a_terminal(*words: str, typed: list[bytes]) -> tuple[int, str]:
     os.close(theirs)
     seen = b""
     lines = list(typed)
-    ending = time.monotonic() + 30
+    ending = time.monotonic() + PATIENCE_S
     with contextlib.suppress(OSError):  # EIO: the other end is closed
         while select.select([ours], [], [], max(0.0, ending - time.monotonic()))[0] and (piece := os.read(ours, 4096)):
             seen += piece
             if seen.endswith(b": ") and lines:
                 os.write(ours, lines.pop(0))
     os.close(ours)  # a command that still waits is hung up on
-    return process.wait(10), seen.decode()
+    return process.wait(PATIENCE_S), seen.decode()
 
 
 def test_prompts_echo_nothing() -> None:

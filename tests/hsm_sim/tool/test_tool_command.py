@@ -17,6 +17,7 @@ from hsm_sim.tool import NOUNS
 from hsm_sim.tool.command import Parser, _parser
 from hsm_sim.tool.verb import Noun
 from tests.hsm_sim.tool.calculator import EXAMPLE_FILES, TEST_KEY, WARNING, calculate
+from tests.patience import PATIENCE_S
 
 SECRET = "8F1D"  # what a person might type in the wrong place; it must not come back
 
@@ -66,7 +67,9 @@ def test_help_loads_no_cryptography() -> None:
         "    hsm_sim.cli.main(['tool', '-h'])\n"
         "print([name for name in sys.modules if 'crypto' in name or name.startswith('protocols')])"
     )
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert done.stdout == "[]\n"
 
 
@@ -151,7 +154,7 @@ def test_as_a_process() -> None:
     command += ["--text", "Now is the time for all ", "--key-file", "-", "--json", "--mac"]
     for mac, code in (("70A30640CC76DD8B", 0), ("70A30640CC76DD8C", 6)):
         done = subprocess.run(
-            [*command, mac], input=TEST_KEY[:16], capture_output=True, text=True, timeout=30, check=False
+            [*command, mac], input=TEST_KEY[:16], capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
         assert done.returncode == code
         assert json.loads(done.stdout) == {

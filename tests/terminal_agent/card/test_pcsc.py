@@ -18,7 +18,7 @@ from device_profiles import catalog
 from device_profiles.model import LineSettings, PcscSettings, ReaderProfile, ReaderProtocol, Sharing
 from terminal_agent.card.pcsc import open_reader
 from terminal_agent.card.port import CardError, CardLost, CardReader, ReaderAbsent
-from tests.private_pcscd import FIRST_SLOT, READER, SELECT_PSE, PrivatePcscd
+from tests.private_pcscd import FIRST_SLOT, READER, SELECT_PSE, PrivatePcscd, until_missed
 from tests.twin_pcscd import TwinPcscd
 
 LINE = f"pcsc:{FIRST_SLOT}"
@@ -114,7 +114,7 @@ async def test_a_used_card_has_to_leave_first(pcscd: Pcscd) -> None:
         assert caught.value.hint == "take it out"
         waiting = asyncio.create_task(reader.wait_for_card(30))
         card.remove()
-        await asyncio.to_thread(time.sleep, 0.5)  # pcscd looks every 0.4 s and has to miss it
+        await asyncio.to_thread(until_missed, pcscd.client)
         card.insert()
         assert await waiting is not None
         assert await works(reader)
@@ -138,7 +138,7 @@ async def test_pulled_between_two_commands(pcscd: Pcscd) -> None:
         with pytest.raises(CardLost) as caught:
             await reader.transmit(SELECT_PSE)
         assert "insert the card again" in caught.value.hint
-        await asyncio.to_thread(time.sleep, 0.5)
+        await asyncio.to_thread(until_missed, pcscd.client)
         began = time.monotonic()
         card.insert()
         assert await reader.wait_for_card(30) is not None
@@ -157,7 +157,7 @@ async def test_torn_out_while_it_answers(pcscd: PrivatePcscd, transmission: str)
         with pytest.raises(CardLost):
             await reader.transmit(SELECT_PSE)
         card.until("card.removed")
-        await asyncio.to_thread(time.sleep, 0.5)
+        await asyncio.to_thread(until_missed, pcscd.client)
         card.insert()
         assert await reader.wait_for_card(30) is not None
         assert await works(reader)

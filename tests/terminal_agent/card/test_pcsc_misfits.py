@@ -25,6 +25,7 @@ from terminal_agent.card.pcsc_codes import (
 from terminal_agent.card.pcsc_hold import as_sent
 from terminal_agent.card.pcsc_service import PcscService
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.card.service import Service
 
 READER = "Box 00 00"
@@ -157,7 +158,7 @@ async def test_after_close_nothing_waits(service: Service) -> None:
     reader = made(service)
     await reader.wait_for_card(30)
     await reader.close()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await reader.release()
         await reader.close()
         with pytest.raises(CardLost):
@@ -172,7 +173,7 @@ async def test_closed_while_a_card_is_waited_for(service: Service) -> None:
     await asyncio.sleep(0.01)
     await reader.close()
     with pytest.raises(ReaderAbsent, match="given up"):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await waiting
 
 
@@ -193,7 +194,7 @@ async def test_closed_while_a_command_is_under_way(service: Service) -> None:
     closing = asyncio.create_task(reader.close())
     await asyncio.sleep(0)
     released.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await closing
         assert await asked == b"\x90\x00"
     assert service.cards_held == 0

@@ -21,6 +21,7 @@ from terminal_agent.card.chaining import Chaining
 from terminal_agent.card.port import CardError, CardLost, ReaderAbsent, converse, pin_entry
 from terminal_agent.card.reading import read_card
 from tests.device_profiles.twins.pcscd_client import PlainCard
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.card.pcsc_desk import SELECT_PSE, done, opened
 from tests.twin_pcscd import READER, Desk
 
@@ -255,7 +256,7 @@ async def test_a_card_torn_at_every_command(desk: Desk, number: int) -> None:
     desk.insert(card)
     async with opened() as reader:
         assert await reader.wait_for_card(30) is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(CardLost):
                 await converse(Chaining(reader), read_card())
         card.left = 10_000

@@ -17,6 +17,7 @@ from terminal_agent.card.pcsc_service import PcscService
 from terminal_agent.card.pcsc_watch import Table
 from terminal_agent.card.port import ReaderAbsent
 from tests.device_profiles.twins.pcscd_client import PlainCard
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.card.pcsc_desk import SELECT_PSE, done, opened
 from tests.twin_pcscd import READER, Desk, TwinPcscd
 
@@ -94,7 +95,7 @@ async def test_a_service_that_hangs_leaves_one_thread_however_often_it_is_tried(
             assert threading.active_count() == threads
         finally:
             twin.station.process.send_signal(signal.SIGCONT)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     reader = await open_reader(profile, "pcsc:Till", service=service)
@@ -131,7 +132,7 @@ async def test_a_hundred_restarts_lose_no_state(desk: Desk) -> None:
             else:
                 await done(desk.remove)
             desk.do(lambda server: server.start())
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     await view.changed()
                     table = view.look()

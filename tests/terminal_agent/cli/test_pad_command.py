@@ -12,6 +12,7 @@ import pytest
 
 from device_profiles.serve.pty import PtyServer
 from tests.device_profiles.twins.pads import pad
+from tests.patience import PATIENCE_S
 
 AGENT = [sys.executable, "-c", "import sys; from terminal_agent.cli import main; sys.exit(main())"]
 
@@ -58,7 +59,9 @@ async def test_a_pad_that_differs(tmp_path: Path) -> None:
     ],
 )
 def test_bad_words_have_a_cure(words: list[str], what: str, code: int) -> None:
-    done = subprocess.run([*AGENT, "pad", "check", *words], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [*AGENT, "pad", "check", *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert done.returncode == code
     assert what in done.stderr
     assert "hint: " in done.stderr

@@ -15,6 +15,7 @@ import serial.rfc2217
 from device_profiles.model import LineSettings, Parity
 from terminal_agent.line.port import LineAbsent, LineError, LineGone
 from terminal_agent.line.url import open_line
+from tests.patience import PATIENCE_S
 
 SETTINGS = LineSettings(19200, 7, Parity.EVEN, 2)
 
@@ -84,7 +85,7 @@ async def test_the_port_is_set_and_every_octet_passes(server: Server) -> None:
     said = bytes(range(256)) * 8 + b"\xff" * 40
     line.write(said)
     heard = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(heard) < len(said):
             heard += await line.read()
     assert heard == said
@@ -96,7 +97,7 @@ async def test_a_server_that_goes_is_noticed(server: Server) -> None:
     line = await open_line(server.spec, SETTINGS)
     await asyncio.to_thread(server.close)
     with pytest.raises(LineGone):
-        await asyncio.wait_for(line.read(), 5)
+        await asyncio.wait_for(line.read(), PATIENCE_S)
     await line.close()
 
 

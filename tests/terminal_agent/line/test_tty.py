@@ -14,6 +14,7 @@ from device_profiles import model
 from device_profiles.model import LineSettings, Parity
 from terminal_agent.line.port import LineAbsent, LineBusy, LineError, LineGone
 from terminal_agent.line.tty import HELD_OCTETS, TtyLine, open_tty
+from tests.patience import PATIENCE_S
 
 SETTINGS = LineSettings(115200)
 LOOP_TURNS = 5  # of the event loop, without waiting: enough for a read to end; scripts/bench serial has the time
@@ -148,7 +149,7 @@ async def test_a_hang_up_is_noticed_while_nobody_reads_or_writes() -> None:
         await asyncio.sleep(0.01)
         assert not line.ended
         pty.hang_up()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             while not line.ended:
                 await asyncio.sleep(0)
         await line.close()
@@ -168,7 +169,9 @@ async def test_what_arrived_before_the_end_is_still_read() -> None:
     with Pty() as pty:
         line = open_tty(pty.path, SETTINGS)
         os.write(pty.ours, b"last words")
-        await asyncio.sleep(0.01)
+        async with asyncio.timeout(PATIENCE_S):
+            while not line._held:
+                await asyncio.sleep(0)
         await line.close()
         assert await line.read() == b"last words"
         with pytest.raises(LineGone, match="closed"):

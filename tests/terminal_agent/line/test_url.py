@@ -10,6 +10,7 @@ from device_profiles.model import LineSettings
 from terminal_agent.line.port import LineAbsent, LineError, LineGone
 from terminal_agent.line.tty import TtyLine
 from terminal_agent.line.url import open_line
+from tests.patience import PATIENCE_S
 
 SETTINGS = LineSettings(9600)
 
@@ -45,7 +46,7 @@ async def test_a_hang_up_is_noticed_while_nobody_reads_or_writes() -> None:
         line = await open_line(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}", SETTINGS)
         assert not line.ended
         line.write(b"bye")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             while not line.ended:
                 await asyncio.sleep(0)
         await line.close()

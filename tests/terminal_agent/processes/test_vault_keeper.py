@@ -32,6 +32,7 @@ from terminal_agent.pad.software import SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
 from terminal_agent.processes.profile import Keypad
 from terminal_agent.processes.vault_keeper import VaultKeeper
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.flows.paper import FakeClock, PaperChain, PaperOutbox
 from tests.terminal_agent.sealed.vaults import PIN_KSN, block, component_files, made, made_key
 
@@ -108,7 +109,7 @@ def pin_of(entered: object, key: bytes = made_key("pin")) -> list[int]:
 async def test_it_is_a_pad_like_any_other(tmp_path: Path) -> None:
     async with bench(tmp_path) as (office, pad):
         await office.load()
-        assert pin_of(await pad.enter_pin(PAN, "EUR 42.00", 10)) == [8, 6, 0, 4]
+        assert pin_of(await pad.enter_pin(PAN, "EUR 42.00", PATIENCE_S)) == [8, 6, 0, 4]
         with TdesKey(made_key("mac-master")) as master:
             cryptogram = master.encipher(made_key("session"))
         assert await pad.mac(cryptogram, b"data") == RetailMacKey(made_key("session")).mac(b"data")
@@ -116,11 +117,14 @@ async def test_it_is_a_pad_like_any_other(tmp_path: Path) -> None:
             await pad.show("PLEASE ENTER YOUR PIN AGAIN")
 
 
-@pytest.mark.parametrize(("behaviour", "outcome"), [(Behaviour.CANCEL, PinCancelled), (Behaviour.SILENT, PinTimedOut)])
-async def test_outcomes_are_values(tmp_path: Path, behaviour: Behaviour, outcome: type) -> None:
+@pytest.mark.parametrize(
+    ("behaviour", "timeout_s", "outcome"),
+    [(Behaviour.CANCEL, PATIENCE_S, PinCancelled), (Behaviour.SILENT, 0.3, PinTimedOut)],
+)
+async def test_outcomes_are_values(tmp_path: Path, behaviour: Behaviour, timeout_s: float, outcome: type) -> None:
     async with bench(tmp_path, behaviour) as (office, pad):
         await office.load()
-        assert isinstance(await pad.enter_pin(PAN, "EUR 1.00", 0.3), outcome)
+        assert isinstance(await pad.enter_pin(PAN, "EUR 1.00", timeout_s), outcome)
 
 
 async def test_a_cancelled_task_ends_the_entry_at_the_vault(tmp_path: Path) -> None:
@@ -137,18 +141,28 @@ async def test_a_cancelled_task_ends_the_entry_at_the_vault(tmp_path: Path) -> N
 async def test_a_vault_that_dies_is_a_pad_that_is_absent_and_comes_back_with_its_keys(tmp_path: Path) -> None:
     async with bench(tmp_path) as (office, pad):
         await office.load()
-        first = await pad.enter_pin(PAN, "EUR 1.00", 10)
+        first = await pad.enter_pin(PAN, "EUR 1.00", PATIENCE_S)
         entry = asyncio.create_task(pad.enter_pin(PAN, "EUR 1.00", 60))
         await asyncio.sleep(0)
         os.kill(process_of(office), 9)
         with pytest.raises(PadAbsent, match="ended"):
             await entry
         again = await lent(office.keeper)
-        second = await again.enter_pin(PAN, "EUR 1.00", 10)
+        second = await again.enter_pin(PAN, "EUR 1.00", PATIENCE_S)
         assert pin_of(first) == pin_of(second) == [8, 6, 0, 4]
         assert isinstance(first, PinEntered)
         assert isinstance(second, PinEntered)
         assert second.ksn > first.ksn
+        await again.close()
+
+
+async def test_a_vault_that_died_a_moment_ago_is_lent_to_nobody(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (office, _):
+        dead = process_of(office)
+        os.kill(dead, 9)
+        os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  # the loop is to have no turn to hear of it
+        again = await lent(office.keeper)
+        assert process_of(office) != dead
         await again.close()
 
 
@@ -190,7 +204,7 @@ async def test_a_tamper_input_is_an_alert_of_the_terminal(tmp_path: Path) -> Non
         await office.call("keys.status")  # behind the event on the pipe
         assert [event.fields["source"] for event in office.chain.named("vault.tampered")] == ["integrity alarm"]
         with pytest.raises(PadRefused, match="tampered"):
-            await pad.enter_pin(PAN, "EUR 1.00", 10)
+            await pad.enter_pin(PAN, "EUR 1.00", PATIENCE_S)
     keeper = office.keeper
     with pytest.raises(RpcError) as gone:
         await Methods(keeper.methods()).call(Request(1, "keys.list", {}))
@@ -212,7 +226,7 @@ async def test_rotation_while_payments_run_loses_none(tmp_path: Path) -> None:
         async def pay() -> None:
             while not over.is_set():
                 macs.append(await pad.mac(cryptogram, b"data"))
-                outcome = await pad.enter_pin(PAN, "EUR 1.00", 20)
+                outcome = await pad.enter_pin(PAN, "EUR 1.00", PATIENCE_S)
                 assert isinstance(outcome, PinEntered)
                 entered.append(outcome)
                 macs.append(await pad.mac(cryptogram, b"data"))
@@ -242,7 +256,7 @@ async def test_rotation_while_payments_run_loses_none(tmp_path: Path) -> None:
 async def test_a_keypad_that_went_and_came_back_is_taken_by_another_vault(tmp_path: Path) -> None:
     async with bench(tmp_path) as (office, pad):
         await office.load()
-        assert pin_of(await pad.enter_pin(PAN, "EUR 1.00", 10)) == [8, 6, 0, 4]
+        assert pin_of(await pad.enter_pin(PAN, "EUR 1.00", PATIENCE_S)) == [8, 6, 0, 4]
         await office.unplug()
         while not office.keeper.ended:
             await asyncio.sleep(0.01)
@@ -253,7 +267,7 @@ async def test_a_keypad_that_went_and_came_back_is_taken_by_another_vault(tmp_pa
         assert (office.settings.counter or tmp_path).read_bytes() == generation, "no vault was started in vain"
         await office.plug_in()
         again = await office.keeper.open()
-        assert pin_of(await again.enter_pin(PAN, "EUR 1.00", 10)) == [8, 6, 0, 4]
+        assert pin_of(await again.enter_pin(PAN, "EUR 1.00", PATIENCE_S)) == [8, 6, 0, 4]
         await again.close()
         assert [event.fields["alert"] for event in office.chain.named("vault.alert")] == [
             "keypad_lost: the keypad of the vault is gone"
@@ -289,7 +303,7 @@ async def test_on_the_pipe_for_payments_keys_are_used_and_not_managed(tmp_path: 
             reply = await pad.link.ask(request, 5)
             assert isinstance(reply, Refused)
             assert reply.why == Refusal.POLICY
-        assert isinstance(await pad.enter_pin(PAN, "EUR 1.00", 10), PinEntered)
+        assert isinstance(await pad.enter_pin(PAN, "EUR 1.00", PATIENCE_S), PinEntered)
 
 
 async def test_what_one_worker_had_begun_is_ended_for_the_next(tmp_path: Path) -> None:

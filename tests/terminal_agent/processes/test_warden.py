@@ -13,6 +13,7 @@ import pytest
 
 from protocols.signed import Statement
 from terminal_agent.audit import verify_file
+from tests.patience import PATIENCE_S
 from tests.protocols.persons import sealed
 from tests.terminal_agent.wardens import KEYBOARD, STICK, TERMINAL, Shop, now, until
 
@@ -99,7 +100,7 @@ def test_a_policy_an_exception_and_their_ends_reach_what_is_plugged_in(shop: Sho
     shop.plug("1-1", STICK)
     shop.start()
     until(lambda: shop.authorized("1-1") == "0")
-    ends = int(time.time()) + 3
+    ends = int(time.time()) + 6
     text = f"reason = 'a visit'\nrules = '''{ALLOW}'''\n"
     statement = Statement("usb-exception", TERMINAL, 1, ends - 60, ends, text)
     shop.store.grant("visit", sealed(statement, "anna", "ben"), now())
@@ -183,5 +184,5 @@ def test_how_it_is_called() -> None:
 
 def _started(*arguments: object) -> tuple[int, str]:
     command = [sys.executable, "-I", "-m", "terminal_agent.processes.warden", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return done.returncode, done.stdout + done.stderr

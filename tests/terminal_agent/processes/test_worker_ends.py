@@ -18,6 +18,7 @@ from protocols.worker_pipe import LARGEST_PACKET, NO_ANSWER, Answer, Fault, Mess
 from terminal_agent.errors import AgentError
 from terminal_agent.pad.port import PadAbsent
 from terminal_agent.processes.worker_ends import ORPHANED, AgentEnd, WorkerEnd
+from tests.patience import PATIENCE_S
 
 NOW = Answer(1, {"ms": 5})
 OWING = Question(NO_ANSWER, Verb.OWING)
@@ -37,7 +38,7 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[WorkerEnd, socket.so
 
     monkeypatch.setattr("terminal_agent.processes.worker_ends.os._exit", end)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    theirs.settimeout(5)
+    theirs.settimeout(PATIENCE_S)
     worker = WorkerEnd(ours.detach())
     yield worker, theirs
     worker._pipe.close()
@@ -153,19 +154,19 @@ class Desk:
 
     def __init__(self) -> None:
         ours, self.worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.worker.settimeout(5)
-        self.process = subprocess.Popen(["/bin/sleep", "60"])
+        self.worker.settimeout(PATIENCE_S)
+        self.process = subprocess.Popen(["/bin/sleep", "600"])
         self.heard: list[Question] = []
         self.end = AgentEnd(ours, self.process.pid, self.heard.append)
 
     async def gone(self) -> None:
         """Wait until it is."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await self.end.gone.wait()
 
     def killed(self) -> bool:
         """Whether the process was."""
-        return self.process.wait(5) == -signal.SIGKILL
+        return self.process.wait(PATIENCE_S) == -signal.SIGKILL
 
     def close(self) -> None:
         """Leave nothing."""
@@ -184,7 +185,7 @@ async def desk() -> AsyncIterator[Desk]:
 
 async def test_the_agent_hears_questions_and_answers_them(desk: Desk) -> None:
     desk.worker.send(encode(Question(1, Verb.NOW)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not desk.heard:
             await asyncio.sleep(0)
     assert desk.heard == [Question(1, Verb.NOW)]

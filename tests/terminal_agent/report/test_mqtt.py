@@ -27,6 +27,7 @@ from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
 from terminal_agent.report.settings import ReportSettings
 from tests.brokers import KINDS, Pki, broker, make_pki
+from tests.patience import PATIENCE_S
 from tests.receipts import office, receipt_key
 
 AT = 1_763_800_000_000
@@ -46,7 +47,7 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def settings(pki: Pki, address: str, name: str = TERMINAL, **more: Any) -> ReportSettings:
-    more = {"longest_wait_s": 1.0, "answer_s": 3, "receipt_key": receipt_key(pki.folder)} | more
+    more = {"longest_wait_s": 1.0, "answer_s": 60, "receipt_key": receipt_key(pki.folder)} | more
     return ReportSettings(address, pki.ca, pki.certificate(name), pki.key(name), **more)
 
 
@@ -79,7 +80,7 @@ async def head_office(pki: Pki, port: int) -> AsyncIterator[aiomqtt.Client]:
 async def heard(client: aiomqtt.Client, count: int) -> list[tuple[int, int]]:
     """The next reports by (boot, seq); wills are passed over."""
     found: list[tuple[int, int]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(found) < count:
             message = await anext(client.messages)
             assert isinstance(message.payload, bytes)
@@ -89,12 +90,10 @@ async def heard(client: aiomqtt.Client, count: int) -> list[tuple[int, int]]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Give the loop turns until ``holds``, eight seconds at most."""
-    for _ in range(800):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("not within eight seconds")
+    """Give the loop turns until ``holds``."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 async def said(reporter: Reporter, words: str, *, connected: bool) -> None:
@@ -186,7 +185,7 @@ async def test_certificate_that_the_broker_does_not_take(
     ):
         before = time.monotonic()
         await until(lambda: reporter.status.words != "not connected yet")
-        assert time.monotonic() - before < 2.5  # noticed at once, not by a timeout
+        assert time.monotonic() - before < 30  # noticed at once, not by a timeout
         assert not reporter.status.connected
     assert outbox.waiting == 1
 
@@ -285,10 +284,10 @@ async def test_stops_at_once_when_the_broker_says_nothing(silence: str, pki: Pki
     async with server:
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with reporting(settings(pki, address), outbox):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await arrived.wait()
             before = time.monotonic()
-        assert time.monotonic() - before < 1.0
+        assert time.monotonic() - before < 30  # and waited for no answer
         for writer in kept:
             writer.transport.abort()
 
@@ -361,7 +360,7 @@ async def test_back_off_is_a_random_part_of_a_growing_time(pki: Pki, outbox: Out
             sleep=sleep,
         )
         task = asyncio.create_task(reporter.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await enough.wait()
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -16,6 +16,7 @@ import pytest
 
 from protocols.vault import Inventory, Refused, Result, Status, Stop, Verify, encode
 from terminal_agent.processes import vault_child
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.sealed import probed_vault
 from tests.terminal_agent.sealed.vaults import Asker, made, running
 
@@ -142,7 +143,7 @@ def test_an_order_to_stop_a_hang_up_and_a_signal_end_it_cleanly(tmp_path: Path) 
             child.process.send_signal(signal.SIGTERM)
         else:
             child.pipe.close()
-        assert child.process.wait(5) == 0, way
+        assert child.process.wait(PATIENCE_S) == 0, way
         child.pipe.close()
 
 

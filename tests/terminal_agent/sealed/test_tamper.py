@@ -29,6 +29,7 @@ from protocols.vault import (
     approval_message,
 )
 from terminal_agent.sealed.phases import Phase
+from tests.patience import PATIENCE_S
 from tests.terminal_agent.sealed.inside import Machine
 from tests.terminal_agent.sealed.vaults import (
     TRANSPORT,
@@ -149,7 +150,7 @@ def test_an_agent_that_does_not_read_cannot_hold_the_vault_up(tmp_path: Path) ->
             asker.send(Status())
         os.write(line, b"!")
         asker.child.pipe.setblocking(False)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             with contextlib.suppress(BlockingIOError):
                 asker.child.pipe.recv(65_536)

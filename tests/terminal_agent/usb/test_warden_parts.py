@@ -24,6 +24,7 @@ from terminal_agent.usb.radios import CHANGE_ALL, KINDS, switch_off
 from terminal_agent.usb.storms import MOST_APPEARANCES, OFF_S, WITHIN_S, Storm, StormWatch
 from terminal_agent.usb.surroundings import Way, look_around
 from terminal_agent.usb.telling import MOST_LISTENERS, Telling
+from tests.patience import PATIENCE_S
 
 PROFILES = sorted(catalog.folder("usb").glob("*.toml"))
 EXCEPTION = "reason = 'ticket'\nrules = '''allow id 0781:5567'''\nwindows = ['service']\n"
@@ -103,7 +104,7 @@ class Listener:
 
     def __init__(self, path: Path) -> None:
         self.link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.link.settimeout(2)
+        self.link.settimeout(PATIENCE_S)
         self.link.connect(str(path))
 
     def got(self) -> list[tuple[int, int]]:
