@@ -232,14 +232,20 @@ class Folder:
     def empty(self, name: str) -> None:
         """Destroy a slot's key and remove its certificate. The key's octets are written over where the disk lets us."""
         slot = self.slot(name)
-        if slot.key.exists():
-            with slot.key.open("r+b") as file:
-                file.write(bytes(slot.key.stat().st_size))
-                file.flush()
-            slot.key.unlink()
-        slot.certificate.unlink(missing_ok=True)
-        if slot.key.parent.is_dir():
-            sync_folder(slot.key.parent)
+        try:
+            if slot.key.exists():
+                with slot.key.open("r+b") as file:
+                    file.write(bytes(slot.key.stat().st_size))
+                    file.flush()
+                    os.fsync(file.fileno())  # what is removed before it was written never reaches the disk
+                slot.key.unlink()
+            slot.certificate.unlink(missing_ok=True)
+            if slot.key.parent.is_dir():
+                sync_folder(slot.key.parent)
+        except OSError as fault:
+            raise IdentityError(
+                f"{slot.key.parent}: {fault.strerror}", "check the folder's rights: a key is left there"
+            ) from None
 
     def _put(self, path: Path, octets: bytes) -> None:
         try:
