@@ -112,7 +112,7 @@ async def _within(args: argparse.Namespace, voice: Voice) -> None:
     try:
         desk = EnrolmentDesk(database, authority, trust, verify, _now_ms, os.urandom)
         if args.verb == "renew" and args.reported:
-            await _renew_reported(Renewals(database, desk, trust, _by_orders(args), _now_ms), voice)
+            await _renew_reported(Renewals(database, desk, trust, _by_orders(args), _now_ms, os.urandom), voice)
             return
         terminal = await _VERBS[args.verb](desk, args, voice)
         if terminal is not None and (barrier := Barrier.of(settings)) is not None:
