@@ -102,8 +102,7 @@ def test_a_destroyed_key_is_zeros_on_the_disk_before_it_is_gone(
     key, real, synced = here.slot("a").key, os.fsync, list[tuple[str, bytes]]()
 
     def watched(descriptor: int) -> None:
-        place = f"/proc/self/fd/{descriptor}"
-        if os.readlink(place) == str(key):
+        if Path(f"/proc/self/fd/{descriptor}").readlink() == key:
             synced.append((key.name, key.read_bytes()))
         real(descriptor)
 
