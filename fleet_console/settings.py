@@ -30,7 +30,7 @@ class BrokerAccess:
         """From ``host:port`` and three PEM files; raises :class:`Fault` with the cure."""
         host, _, port = address.rpartition(":")
         if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
-            raise Fault("the broker's address: HOST:PORT expected", "such as 127.0.0.1:8883", Exit.USAGE)
+            raise Fault("--broker: HOST:PORT expected", "such as 127.0.0.1:8883", Exit.USAGE)
         for path in (ca, certificate, key):
             if not path.is_file():
                 raise Fault(f"{path}: no such file", "TEST certificates: device-twin pki --dir DIR", Exit.USAGE)
