@@ -68,6 +68,7 @@ class StepTaken:
     """What a step led to. ``answer``: a document for the terminal; ``code``: for the merchant, shown this once."""
 
     terminal: str
+    step: Step
     life: Life
     answer: bytes = b""
     code: str = field(default="", repr=False)
@@ -137,7 +138,7 @@ class EnrolmentDesk:
             "persons": ", ".join(believed.persons), "reason": fit(wanted.reason),
         }  # fmt: skip
         await self._do("terminal.step", told, writes)
-        return StepTaken(terminal, transition.after, answer, code, barred=wanted.step in ENDS_ALL)
+        return StepTaken(terminal, wanted.step, transition.after, answer, code, barred=wanted.step in ENDS_ALL)
 
     async def activate(self, octets: bytes) -> bytes:
         """The certificate for a terminal whose merchant's code is right, sealed; the same again if asked again."""
