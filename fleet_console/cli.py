@@ -19,7 +19,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "enrol": ("fleet_console.enrol_command", "terminals' applications, the steps of their lives, their certificates"),
     "grant": ("fleet_console.grant_command", "what a technician may do at a terminal, signed by a person"),
     "orders": ("fleet_console.orders_command", "orders to terminals: list, show, new, submit"),
-    "persons": ("fleet_console.persons_command", "whose signatures count: list, new, send"),
     "approve": ("fleet_console.approve_command", "sign an order that waits for another person"),
     "audit": ("fleet_console.audit_command", "head office's own chain: show, verify, countersign"),
     "broker": ("fleet_console.broker_command", "mosquitto: its configuration, its access list proved from outside"),

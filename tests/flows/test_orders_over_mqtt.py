@@ -13,18 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fleet_console.register import addition
-from fleet_console.store.choose import open_store
 from protocols.identity.grants import Action, Grant
-from protocols.signed import Envelope, Person, Statement, Trust
+from protocols.signed import Envelope, Statement, Trust
 from protocols.telemetry.orders import ORDERS, order_statement, trust_statement
 from terminal_agent.clock import SystemClock
-from tests.brokers import Pki, broker
-from tests.fleet_console.estate import command
+from tests.brokers import broker
 from tests.flows.lives import Agent, Cradle, living
 from tests.flows.shop import Shop
 from tests.flows.stage import PROFILE, TERMINAL
-from tests.protocols.persons import key, private_pem, public_pem, sealed
+from tests.protocols.persons import key, public_pem, sealed
 from tests.protocols.telemetry.test_orders import FRESH
 from tests.receipts import Office, office, receipt_key
 
@@ -213,34 +210,6 @@ async def test_a_profile_is_in_force_from_the_next_start_and_never_an_older_one(
             assert (await agent.pays())["outcome"] == "approved"
 
 
-async def exchanged(folder: Path, fresh: Trust, pki: Pki, broker: str) -> None:
-    """Head office has a new list of persons signed by the old ones and the new ones, and sends it, as its page says."""
-    kinds = frozenset({"order", "order-grave", "trust"})
-    old = Trust(tuple(Person(name, key(name).public, kinds) for name in PERSONS), dict.fromkeys(kinds, 2))
-    (folder / "trust.json").write_text(trust_statement(old, 1, 0, 1).body)
-    (folder / "fresh.json").write_text(trust_statement(fresh, 1, 0, 1).body)
-    for name in (*PERSONS, "doris", "emil"):
-        (folder / f"{name}.key").write_bytes(private_pem(name))
-    office = folder / "office.toml"
-    office.write_text(
-        f'store = "fleet.db"\ntrust = "trust.json"\n[broker]\naddress = "{broker}"\nca = "{pki.ca}"\n'
-        f'certificate = "{pki.certificate("head-office")}"\nkey = "{pki.key("head-office")}"\n'
-    )
-    store = await open_store(str(folder / "fleet.db"))
-    await store.write(addition(TERMINAL, (), 1))
-    await store.close()
-    signed = folder / "fresh.persons"
-    made = ("--key", folder / "anna.key", "--out", signed, "--settings", office)
-    await command("persons", "new", folder / "fresh.json", *made)
-    for name in ("doris", "emil"):
-        await command("approve", "--file", signed, "--key", folder / f"{name}.key")
-    [early] = await command("persons", "send", signed, "--settings", office, code=4)
-    assert "too few persons signed it" in early["error"]
-    await command("approve", "--file", signed, "--key", folder / "bernd.key")
-    [sent] = await command("persons", "send", signed, "--settings", office)
-    assert (sent["version"], sent["terminals"], sent["behind"]) == (1, [TERMINAL], [])
-
-
 async def test_persons_are_exchanged_over_the_wire(tmp_path: Path) -> None:
     async with desk(tmp_path, IDENTITY) as here, living(here.shop, here.cradle) as agent:
         now = SystemClock().now_ms() // 1000
@@ -257,7 +226,8 @@ async def test_persons_are_exchanged_over_the_wire(tmp_path: Path) -> None:
             tuple(replace(person, kinds=person.kinds | kinds) for person in FRESH.persons),
             {**FRESH.thresholds, "technician-grant": 1},
         )
-        await exchanged(tmp_path, fresh, here.shop.pki, here.shop.values["broker"])
+        statement = trust_statement(fresh, 1, now - 60, now + 600, TERMINAL)
+        await here.office.order(TERMINAL, sealed(statement, "anna", "bernd", "doris", "emil"))
         rotated = await here.told(lambda event: event.name == "trust.rotated")
         assert (rotated["persons"], rotated["version"]) == ("clara, doris, emil", 1)
         await here.office.order(TERMINAL, sealed(here.statement("lock", reason="x"), "anna"))
