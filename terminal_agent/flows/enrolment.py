@@ -157,9 +157,10 @@ class Enrolment:
     def _issued(self, sealed: Sealed) -> str:
         issue = documents.read_issue(sealed)
         record = self._ours(issue.terminal, issue.application)
-        application = documents.read_application(
-            documents.open_document(self.folder.application.read_bytes(), "application")
-        )
+        applied = documents.open_document(self.folder.applied(), "application")
+        if documents.digest(applied.body) != record.waiting:
+            raise IntegrityError("the application that lies here is not the one that waits")
+        application = documents.read_application(applied)
         pem = issue.certificate.encode("ascii", "replace")
         name = self.folder.free(record)
         public = certificates.public_of(self.folder.key(name), str(self.folder.slot(name).key))

@@ -160,6 +160,13 @@ class Folder:
                 "name the TPM or token that it was made with in [identity], or have the terminal recovered",
             ) from None
 
+    def applied(self) -> bytes:
+        """The octets of the application that waits; :class:`IdentityError` where they cannot be read."""
+        try:
+            return self.application.read_bytes()
+        except OSError as fault:
+            raise IdentityError(f"{self.application}: {fault.strerror}", "apply or renew once more") from None
+
     def free(self, record: Record) -> str:
         """The slot that is not in use."""
         return next(name for name in SLOTS if name != record.in_use)

@@ -134,6 +134,24 @@ def test_an_answer_that_was_lost_is_given_again(stage: Stage) -> None:
     assert len(stage.run(stage.database.read("SELECT 1 FROM certificates"))) == 1
 
 
+def test_an_application_that_was_removed_or_exchanged_binds_the_terminal_to_nothing(stage: Stage) -> None:
+    stage.enrol()
+    answer = stage.run(stage.desk.renew(stage.terminal.renew("tillguard 1")))
+    waiting = stage.identity.application.read_bytes()
+    stage.identity.application.unlink()
+    with pytest.raises(IdentityError, match="No such file"):
+        stage.terminal.take(answer)
+    elsewhere = stage.another("TG000002")
+    elsewhere.apply(MOVED, "tillguard 1")
+    other = stage.identity.application.read_bytes()
+    mine = Folder(stage.folder / TERMINAL, TERMINAL)
+    mine.application.write_bytes(other)
+    with pytest.raises(IntegrityError, match="not the one that waits"):
+        stage.terminal.take(answer)
+    mine.application.write_bytes(waiting)
+    assert "on trial" in stage.terminal.take(answer)
+
+
 def test_renewed_on_trial_then_promoted_or_given_up(stage: Stage) -> None:
     stage.enrol()
     before = stage.terminal.standing()
