@@ -77,10 +77,9 @@ async def _verify(database: Database, settings: AuditSettings, args: argparse.Na
         summary = verify(office_audit.CHAIN, lines, remembered)
     except (ChainError, DecodeError) as fault:
         raise Fault(f"audit: {fault}", "compare it with a copy of the store", Exit.INTEGRITY) from None
-    hashes = {place: line[-67:-3] for place, line in enumerate(lines, 1)}
 
     def hash_of(seq: int) -> bytes | None:
-        return bytes.fromhex(hashes[seq].decode("ascii")) if seq in hashes else None
+        return parse(lines[seq - 1], office_audit.CHAIN).head.hash if 1 <= seq <= len(lines) else None
 
     faults = list(await countersign.verify(database, hash_of, _public(args.public), settings.tsa_ca))
     if faults:
@@ -115,7 +114,7 @@ async def once(database: Database, settings: AuditSettings) -> list[str]:
         await database.write([countersign.by_key(head, now, signing_key_of(settings.key))])
         kinds.append("key")
     if settings.tsa is not None:
-        authority, nonce = countersign.Authority(settings.tsa, settings.tsa_ca), secrets.randbits(63)
+        authority, nonce = countersign.StampingAuthority(settings.tsa, settings.tsa_ca), secrets.randbits(63)
         step = await asyncio.to_thread(countersign.by_authority, head, now, authority, nonce)
         await database.write([step])
         kinds.append("rfc3161")

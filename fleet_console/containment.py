@@ -3,10 +3,10 @@
 """Who may speak at the broker: terminals admitted, isolated, released, by mosquitto's dynamic security. Keeps no state.
 
 A terminal is a client of that plugin with one role of its own, which holds its topics. To isolate it means to take the
-role away, which ends its connection and leaves its certificate good for a connection in which it can say and hear
-nothing (mosquitto-dynamic-security(5), 2.0). To disable the client would not do: a client that comes by certificate is
-never asked for a password, and so never refused. That the ingest takes nothing of it any more is decided in the store,
-not here: see register.py.
+role away, which leaves its certificate good for a connection in which it can say and hear nothing, and to disable the
+client, which ends its connection now (mosquitto-dynamic-security(5), 2.0). To disable it alone would not do: a client
+that comes by certificate is never asked for a password, and so is never refused. That the ingest takes nothing of it
+any more is decided in the store, not here: see register.py.
 """
 
 import json

@@ -33,7 +33,7 @@ _INSERT = "INSERT INTO countersignatures (seq, head, kind, octets, at_ms) VALUES
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class StampingAuthority:
     """A time stamping authority: where it answers, and the certificate in PEM that its tokens lead to."""
 
     address: str
@@ -46,7 +46,7 @@ def by_key(head: Head, at_ms: int, signer: Signer) -> Step:
     return _INSERT, [(head.seq, head.text(), "key", seal(CONTEXT, body, signer), at_ms)]
 
 
-def by_authority(head: Head, at_ms: int, authority: Authority, nonce: int) -> Step:
+def by_authority(head: Head, at_ms: int, authority: StampingAuthority, nonce: int) -> Step:
     """A token of the authority over the head, to be kept; raises :class:`Fault`. Blocks: run it beside the loop."""
     asked = request(sha256(head.text().encode("ascii")).digest(), nonce)
     if not authority.address.startswith(("http://", "https://")):

@@ -112,7 +112,7 @@ async def _within(args: argparse.Namespace, voice: Voice) -> None:
     try:
         desk = EnrolmentDesk(database, authority, trust, verify, _now_ms, os.urandom)
         if args.verb == "renew" and args.reported:
-            await _renew_reported(Renewals(database, desk, trust, _by_orders(args), _now_ms), voice)
+            await _renew_reported(Renewals(database, desk, trust, _by_orders(args), _now_ms, os.urandom), voice)
             return
         terminal = await _VERBS[args.verb](desk, args, voice)
         if terminal is not None and (barrier := Barrier.of(settings)) is not None:
@@ -206,6 +206,9 @@ def _told(taken: StepTaken, args: argparse.Namespace, voice: Voice) -> None:
     if taken.code:
         document["code"] = taken.code
         words += f"\nactivation code: {taken.code}\ngive it to the merchant, not to the terminal; it is shown this once"
+    if order := _ORDERS.get(taken.step):
+        document["order"] = order
+        words += f"\nthe terminal does not know of it: fleet-console orders new {order} --terminal {taken.terminal}"
     voice.answer(document, words)
 
 
@@ -273,6 +276,8 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+_ORDERS = {Step.SUSPEND: "lock", Step.RESUME: "unlock", Step.FREEZE: "freeze", Step.THAW: "thaw"}
+"""What tells a terminal of a step that head office has recorded: its own standing changes by order alone."""
 _ELEMENTS = ("version", "acquirer", "merchant", "licence", "serial", "location", "from")
 _VERBS: dict[str, Body] = {
     "list": _list,

@@ -9,10 +9,11 @@ work at once cannot both do it.
 
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from fleet_console import office_audit
 from fleet_console.authority import Authority, Requested
 from fleet_console.enrolment_records import Kept, Records, Standing, read_applied
 from fleet_console.isolation import RevocationList
@@ -26,6 +27,7 @@ from protocols.identity.documents import Application, Issue, Review
 from protocols.identity.life import PERMITTED, Duty, Life, Step, follow
 from protocols.public_key import spki
 from protocols.signed import Believed, Trust, Verify, believe, read
+from protocols.telemetry.fields import fit
 from protocols.telemetry.seal import Sealed, key_id
 from tillguard.exits import Exit
 from tillguard.voice import Fault
@@ -40,9 +42,9 @@ _FILE = (
     "INSERT INTO applications VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO UPDATE "
     "SET endorsed = excluded.endorsed WHERE excluded.endorsed <> ''"
 )
-# The inner application can be read on its way and filed first by anybody; that must not bar whoever stands for it.
-_STANDS_FOR_A_STRANGER_S = " AND applications.endorsed = ''"
-_STANDS_FOR_ALL = ""  # a technician's word counts for more than a key's, which may be the stolen one
+# The inner application can be read on its way and filed first by anybody; that must not bar whoever stands for it. A
+# technician's word counts for more than a key's, which may be the stolen one, and is not replaced by it.
+_FILE_BY_KEY = f"{_FILE} AND applications.endorsed = ''"
 
 
 class NotDone(Fault):
@@ -66,6 +68,7 @@ class StepTaken:
     """What a step led to. ``answer``: a document for the terminal; ``code``: for the merchant, shown this once."""
 
     terminal: str
+    step: Step
     life: Life
     answer: bytes = b""
     code: str = field(default="", repr=False)
@@ -107,8 +110,7 @@ class EnrolmentDesk:
             "" if endorsed is None else endorsed.key_id,
             self._now_ms(),
         )
-        stands = _STANDS_FOR_ALL if row[3] in self._technicians() else _STANDS_FOR_A_STRANGER_S
-        await self._database.write([(_FILE + stands, [row])])
+        await self._database.write([(_FILE if row[3] in self._technicians() else _FILE_BY_KEY, [row])])
         return Filed(digest, application.terminal, await self._faults(application, requested))
 
     async def step(self, octets: bytes) -> StepTaken:
@@ -130,9 +132,13 @@ class EnrolmentDesk:
             version += 1
             code, more = await self._bind(terminal, wanted, version)
             writes += more
-        await self._write([*writes, *self._moved(terminal, standing, wanted.step, transition.after, version, octets,
-                                                 believed.persons)])  # fmt: skip
-        return StepTaken(terminal, transition.after, answer, code, barred=wanted.step in ENDS_ALL)
+        writes += self._moved(terminal, standing, wanted.step, transition.after, version, octets, believed.persons)
+        told = {
+            "terminal": terminal, "step": wanted.step.value, "life": transition.after.value, "binding": version,
+            "persons": ", ".join(believed.persons), "reason": fit(wanted.reason),
+        }  # fmt: skip
+        await self._do("terminal.step", told, writes)
+        return StepTaken(terminal, wanted.step, transition.after, answer, code, barred=wanted.step in ENDS_ALL)
 
     async def activate(self, octets: bytes) -> bytes:
         """The certificate for a terminal whose merchant's code is right, sealed; the same again if asked again."""
@@ -150,8 +156,11 @@ class EnrolmentDesk:
             transition = follow(standing.life, Step.ACTIVATE)
         except IntegrityError as fault:
             raise NotDone(str(fault)) from None
-        moved = self._moved(terminal, standing, Step.ACTIVATE, transition.after, standing.version, octets, ())
-        return await self._issue(said.application, kept, standing.version, moved)
+        first = [
+            *change(terminal, State.ACTIVE, "", self._now_ms()),
+            *self._moved(terminal, standing, Step.ACTIVATE, transition.after, standing.version, octets, ()),
+        ]
+        return await self._issue(said.application, kept, standing.version, first)
 
     async def renew(self, octets: bytes) -> bytes:
         """The next certificate of a terminal whose key in force stands for the application; no person need look."""
@@ -282,26 +291,27 @@ class EnrolmentDesk:
         number = await self.records.tries(digest) + 1
         if number > activation.TRIES:
             raise NotDone("the code died of wrong tries", "let head office bind the terminal anew")
-        await self._write([("INSERT INTO activation_tries VALUES ($1, $2, $3)", [(digest, number, self._now_ms())])])
+        tried = ("INSERT INTO activation_tries VALUES ($1, $2, $3)", [(digest, number, self._now_ms())])
+        await self._once(self._database.write([tried]))
         if self._now_ms() >= expected[1]:
             raise NotDone("the code's time is over", "let head office bind the terminal anew")
         if not hmac.compare_digest(expected[0].encode(), proof.encode()):
             raise NotDone("the code is wrong", f"{activation.TRIES - number} tries are left")
 
-    async def _issue(self, digest: str, kept: Kept, version: int, more: list[Write]) -> bytes:
+    async def _issue(self, digest: str, kept: Kept, version: int, first: list[Write]) -> bytes:
+        """Make and keep a certificate; ``first``: what changes besides where an activation led to it."""
         terminal, key = kept.application.terminal, kept.requested.key
         now = self._now_ms()
         issued = self._authority.issue(kept.requested, _time(now))
         ends_ms = int(issued.ends.timestamp() * 1000)
         row = (digest, issued.serial, terminal, key.key_id, issued.pem, ends_ms)
-        known = [*addition(terminal, (key,), now), *change(terminal, State.ACTIVE, "", now)] if more else []
-        await self._write(
-            [
-                ("INSERT INTO certificates VALUES ($1, $2, $3, $4, $5, $6)", [row]),
-                *(known or addition(terminal, (key,), now)),
-                *more,
-            ]
-        )
+        writes: list[Write] = [
+            ("INSERT INTO certificates VALUES ($1, $2, $3, $4, $5, $6)", [row]),
+            *addition(terminal, (key,), now),
+            *first,
+        ]
+        told = {"terminal": terminal, "serial": issued.serial, "key": key.key_id, "application": digest}
+        await self._do("certificate.issued", told, writes)
         return self._answer(terminal, digest, issued.pem, version)
 
     def _answer(self, terminal: str, digest: str, pem: bytes, version: int) -> bytes:
@@ -324,9 +334,13 @@ class EnrolmentDesk:
             raise NotDone("no such application of this terminal", "fleet-console enrol file FILE")
         return kept
 
-    async def _write(self, writes: list[Write]) -> None:
+    async def _do(self, name: str, told: Mapping[str, str | int], writes: list[Write]) -> None:
+        """What head office does, and the record of it in its chain: all or nothing, and once."""
+        await self._once(office_audit.append(self._database, self._now_ms(), name, told, writes))
+
+    async def _once(self, doing: Awaitable[object]) -> None:
         try:
-            await self._database.write(writes)
+            await doing
         except Taken:
             raise NotDone("somebody did this at the same time, or did it before", "look again") from None
 

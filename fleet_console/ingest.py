@@ -59,8 +59,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
-    task = asyncio.current_task()
-    assert task is not None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -7,7 +7,6 @@ carried, it asks of this one: the key in force stands for it, and the binding is
 by the issuing authority; the order around it is signed by a person, like every order.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -49,13 +48,20 @@ class Renewals:
     """Over the store that the ingest fills. ``key``: of the person who gives the orders."""
 
     def __init__(
-        self, database: Database, desk: EnrolmentDesk, trust: Trust, key: SigningKey, now_ms: Callable[[], int]
+        self,
+        database: Database,
+        desk: EnrolmentDesk,
+        trust: Trust,
+        key: SigningKey,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
     ) -> None:
         self._database = database
         self._desk = desk
         self._trust = trust
         self._key = key
         self._now_ms = now_ms
+        self._entropy = entropy
 
     async def answer_all(self) -> AsyncIterator[Renewal]:
         """The newest application of each terminal, where it has not been answered; one at fault holds up no other."""
@@ -80,7 +86,7 @@ class Renewals:
         if await self._database.read(_UNDER_WAY, terminal, COMMAND, f"{beginning}%", now_s):
             return ""
         answer = document_text(await self._desk.renew(endorsed))
-        name, sequence = f"{beginning}-{secrets.token_hex(2)}", await orders.next_sequence(self._database, terminal)
+        name, sequence = f"{beginning}-{self._entropy(2).hex()}", await orders.next_sequence(self._database, terminal)
         drafted = orders.draft(terminal, sequence, now_s, now_s + LONGEST_ORDER_S, name, COMMAND, {"answer": answer})
         signed = drafted.signed_by(self._key.public, self._key.sign)
         return (await orders.submit(self._database, signed, self._trust, self._now_ms())).id

@@ -46,7 +46,9 @@ class BrokerAccess:
         except OSError as fault:  # ssl.SSLError is one
             reason = getattr(fault, "reason", None) or fault.strerror or type(fault).__name__
             raise Fault(
-                f"the certificates cannot be used: {reason}", "check --ca, --certificate and --key", Exit.USAGE
+                f"{self.certificate}, {self.key} and {self.ca} cannot be used: {reason}",
+                "PEM of a certificate, its private key, and the authority of the broker",
+                Exit.USAGE,
             ) from None
         return context
 

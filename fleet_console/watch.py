@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from fleet_console.feed import Feed, Joined, Parted
+from fleet_console.heard import Gap, Heard, Verdict
 from fleet_console.settings import BrokerAccess
-from fleet_console.story import Gap, Stories, Verdict
 from protocols.errors import DecodeError
 from protocols.mqtt.session import Message
 from protocols.telemetry.batch import CONTEXT, Line, lines, read_batch
@@ -76,7 +76,7 @@ class Watch:
         self._voice = voice
         self._keys = keys
         self._steady_s = steady_s
-        self._stories = Stories()
+        self._heard = Heard()
         self._gaps: list[tuple[float, Gap]] = []
         self._loose: list[tuple[float, str, int]] = []
         self.shown = 0
@@ -103,13 +103,13 @@ class Watch:
         due = [gap for since, gap in self._gaps if now - since >= GAP_S]
         self._gaps = [(since, gap) for since, gap in self._gaps if now - since < GAP_S]
         for gap in due:
-            for first, last in self._stories.missing(gap):
+            for first, last in self._heard.missing(gap):
                 self._gap(Gap(gap.terminal, gap.boot, first, last))
         loose, self._loose = self._loose, []
         for since, terminal, boot in loose:
             if now - since < GAP_S:
                 self._loose.append((since, terminal, boot))
-            elif not self._stories.rooted(terminal, boot):
+            elif not self._heard.rooted(terminal, boot):
                 self._unlinked(terminal, boot, 1)
 
     def _unlinked(self, terminal: str, boot: int, seq: int) -> None:
@@ -128,7 +128,7 @@ class Watch:
 
     def _show(self, line: Line) -> None:
         report = line.report
-        finding = self._stories.hear(report, line.octets)
+        finding = self._heard.hear(report, line.octets)
         if finding.gap is not None:
             self._gaps.append((self._steady_s(), finding.gap))
         if finding.loose:
@@ -140,7 +140,7 @@ class Watch:
         if report.event.name == "report.dropped":
             fields = report.event.fields
             ranges = read_ranges(str(fields["ranges"]))
-            self._stories.dropped(report.terminal, report.boot - int(fields["epoch_back"]), ranges)
+            self._heard.dropped(report.terminal, report.boot - int(fields["epoch_back"]), ranges)
         self._report(report)
         self.shown += 1
 

@@ -22,6 +22,7 @@ from device_profiles.twins.acquirer_hsm import HsmGone
 from device_profiles.twins.acquirer_ledger import Ledger
 from device_profiles.twins.acquirer_script import Script
 from protocols.hsm.commands import NC
+from tillguard.address import host_port
 from tillguard.exits import Exit
 from tillguard.settings import load
 from tillguard.voice import Fault, Voice
@@ -108,10 +109,10 @@ def _trace(voice: Voice, direction: str, text: str) -> None:
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise Fault(f"--hsm {text}: not an address", "write it as 127.0.0.1:1500", Exit.USAGE)
-    return host.strip("[]"), int(port)
+    try:
+        return host_port(text)
+    except ValueError as fault:
+        raise Fault(f"--hsm {text}: {fault}", "write it as 127.0.0.1:1500", Exit.USAGE) from None
 
 
 def _security(args: argparse.Namespace) -> ssl.SSLContext | None:

@@ -43,16 +43,18 @@ def run(args: argparse.Namespace) -> int:
 
     from device_profiles.serve import namespaces
     from device_profiles.serve.card_choice import chosen
+    from tillguard.address import host_port
     from tillguard.exits import Exit
     from tillguard.voice import Fault
 
-    host, _, port = args.vpcd.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise Fault(f"--vpcd {args.vpcd}: not an address", "write it as 127.0.0.1:35963", Exit.USAGE)
+    try:
+        host, port = host_port(args.vpcd)
+    except ValueError as fault:
+        raise Fault(f"--vpcd {args.vpcd}: {fault}", "write it as 127.0.0.1:35963", Exit.USAGE) from None
     card = chosen(args.card, args.fault, args.transmission)
     if args.network_of is not None:
         namespaces.enter_network_of(args.network_of)
-    return asyncio.run(_serve(args, card, host.strip("[]"), int(port)))
+    return asyncio.run(_serve(args, card, host, port))
 
 
 async def _serve(args: argparse.Namespace, card: "ContactCard", host: str, port: int) -> int:

@@ -16,6 +16,7 @@ from device_profiles.twins.fleet_terminal import FleetTerminal, Kept
 from protocols.errors import DecodeError
 from protocols.telemetry.events import make
 from protocols.telemetry.keys import PublicKey, from_public_pem, signer_from_pem
+from tillguard.address import host_port
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
@@ -52,14 +53,18 @@ def run(args: argparse.Namespace) -> int:
     """Tell all stories; exit code 0 once every report has its receipt, 1 where some have none in time."""
     if not 1 <= args.terminals <= LARGEST_FLEET or not 0 <= args.reports <= 1_000_000:
         raise Fault(f"--terminals: 1 to {LARGEST_FLEET}, --reports: up to a million expected", "see --help", Exit.USAGE)
-    host, _, port = args.broker.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit():
-        raise Fault("--broker: HOST:PORT expected", "such as 127.0.0.1:8883", Exit.USAGE)
+    try:
+        host, port = host_port(args.broker)
+    except ValueError as fault:
+        raise Fault(f"--broker: {fault}", "such as 127.0.0.1:8883", Exit.USAGE) from None
     try:
         head_office = from_public_pem(args.receipt_key.read_bytes(), str(args.receipt_key))
     except (OSError, DecodeError) as fault:
         raise Fault(f"{args.receipt_key}: no public key", "openssl pkey -pubout", Exit.USAGE) from fault
-    way = Way.to(host, int(port), args.pki)
+    try:
+        way = Way.to(host, port, args.pki)
+    except OSError as fault:  # ssl.SSLError is one
+        raise Fault(f"{args.pki / 'ca.pem'}: no authority in PEM", "of device-twin pki --fleet", Exit.USAGE) from fault
     run_fleet = _Run(args, way, head_office)
     try:
         import uvloop
@@ -146,9 +151,9 @@ class _Run:
     def _made(self, name: str, boot: int, prev: str | None, kept: list[Kept]) -> FleetTerminal:
         try:
             signer = signer_from_pem((self._args.pki / f"{name}.key").read_bytes(), name)
-        except OSError:
+        except (OSError, DecodeError):
             hint = f"device-twin pki --dir {self._args.pki} --fleet {self._args.terminals}"
-            raise Fault(f"{self._args.pki}: no key of {name}", hint, Exit.USAGE) from None
+            raise Fault(f"{self._args.pki}: no usable key of {name}", hint, Exit.USAGE) from None
         seed = self._args.seed
         return FleetTerminal(name, boot, signer, self._head_office, prev=prev, kept=kept, seed=seed)
 

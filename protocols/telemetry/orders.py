@@ -104,7 +104,7 @@ class Order:
 class NotAnOrder(DecodeError):
     """Persons stand for a statement whose body is no order: ``believed`` is what they signed."""
 
-    def __init__(self, fault: DecodeError, believed: Believed, name: str = "") -> None:
+    def __init__(self, fault: DecodeError, believed: Believed) -> None:
         super().__init__(fault.where, fault.why)
         self.believed = believed
 

@@ -159,11 +159,13 @@ class TapRun:
 
 Done: TypeAlias = "EmvOutcome | Go"
 Step: TypeAlias = Callable[[TapRun], "Done | Generator[bytes, bytes, Done]"]
+Kernel: TypeAlias = Mapping[str, Step]
+"""A kernel is its steps by name, in their order; the last one decides."""
 
 
-def follow(run: TapRun, steps: Mapping[str, Step]) -> Generator[bytes, bytes, EmvOutcome | None]:
+def follow(run: TapRun, kernel: Kernel) -> Generator[bytes, bytes, EmvOutcome | None]:
     """Take the steps in their order until one decides; None where the next application is to be tried."""
-    for step in steps.values():
+    for step in kernel.values():
         done = step(run)
         if isinstance(done, Generator):
             done = yield from done

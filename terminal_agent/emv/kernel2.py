@@ -7,7 +7,7 @@ by anybody. Sans-IO: it yields commands and is sent responses, and takes the tim
 what it refuses is :data:`terminal_agent.emv.capabilities.KERNEL_2`; an approval without the issuer needs CDA.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from types import MappingProxyType
 
 from protocols.emv import apdu, dol, status
@@ -17,13 +17,10 @@ from protocols.emv.tags import Tag, words
 from protocols.errors import ProtocolError
 from terminal_agent.emv import action, application_data, kernel2_cvm, restrictions
 from terminal_agent.emv.card_decision import lacking
-from terminal_agent.emv.contactless_run import Done, Go, Means, Step, TapRun, follow, same_account, same_brand
-from terminal_agent.emv.entry_point import Selected
+from terminal_agent.emv.contactless_run import Done, Go, Kernel, TapRun, same_account, same_brand
 from terminal_agent.emv.kernel2_cryptogram import ask_cryptogram, decide
 from terminal_agent.emv.kernel2_relay import resist_relay
-from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Trail
-from terminal_agent.emv.request import TransactionRequest, terminal_objects
-from terminal_agent.emv.terminal import EmvTerminal
+from terminal_agent.emv.outcome import Alert, Cvm, Decision
 
 MUST_GIVE = (Tag.PAN, Tag.EXPIRATION_DATE, Tag.CDOL_1)
 """What no payment is made without (Book C-2)."""
@@ -44,21 +41,6 @@ ISSUERS_TO_SAY = Tvr.ONLINE_CVM_CAPTURED | Tvr.MERCHANT_FORCED_ONLINE
 """Whatever the action codes say: a PIN for the issuer means nothing unless the issuer is asked."""
 RISK_PIN, RISK_SIGNATURE, RISK_NONE, RISK_DEVICE = 0x40, 0x20, 0x08, 0x04
 """9F1D octet 1: what the terminal can do without contact (Book C-2, Terminal Risk Management Data)."""
-
-
-def run(
-    terminal: EmvTerminal,
-    request: TransactionRequest,
-    selected: Selected,
-    trail: Trail,
-    means: Means,
-    steps: "Mapping[str, Step] | None" = None,
-) -> Generator[bytes, bytes, EmvOutcome | None]:
-    """Process the selected application; None where the next candidate is to be tried."""
-    combination = selected.candidate.combination
-    given = terminal_objects(terminal, combination.name, combination.application_version, request)
-    tap = TapRun(terminal, request, selected, trail, means, given)
-    return (yield from follow(tap, STEPS if steps is None else steps))
 
 
 def processing_options(tap: TapRun) -> Generator[bytes, bytes, Done]:
@@ -204,7 +186,7 @@ def action_analysis(tap: TapRun) -> Done:
     return Go.ON
 
 
-STEPS: Mapping[str, Step] = MappingProxyType(
+STEPS: Kernel = MappingProxyType(
     {
         "options": processing_options,
         "mode": chip_mode,

@@ -21,11 +21,9 @@ from protocols.emv.tags import Tag, words
 from protocols.errors import DecodeError, ProtocolError
 from terminal_agent.emv import application_data, cvm, de55
 from terminal_agent.emv.card_data import CardData
-from terminal_agent.emv.contactless_run import Done, Go, Means, Step, TapRun, follow, same_account, same_brand
-from terminal_agent.emv.entry_point import Selected
-from terminal_agent.emv.outcome import Alert, Cvm, Decision, EmvOutcome, Trail
-from terminal_agent.emv.request import CASH, CASHBACK, TransactionRequest, terminal_objects
-from terminal_agent.emv.terminal import EmvTerminal
+from terminal_agent.emv.contactless_run import Done, Go, Kernel, TapRun, same_account, same_brand
+from terminal_agent.emv.outcome import Alert, Cvm, Decision
+from terminal_agent.emv.request import CASH, CASHBACK
 
 MUST_ASK = (Tag.TTQ, Tag.AMOUNT_AUTHORISED_NUMERIC, Tag.TRANSACTION_CURRENCY, Tag.UNPREDICTABLE_NUMBER)
 """What a PDOL must ask for: a cryptogram over less could be one harvested for another payment (house rule)."""
@@ -76,21 +74,6 @@ SERVICES: Mapping[int, Service] = MappingProxyType(
 
 SIGNATURE_SOURCE = "Book C-3, fast DDA"
 COVERS_PAYMENT = 0x01  # first octet of 9F69: the signature is over amount, currency and qualifiers as well
-
-
-def run(
-    terminal: EmvTerminal,
-    request: TransactionRequest,
-    selected: Selected,
-    trail: Trail,
-    means: Means,
-    steps: "Mapping[str, Step] | None" = None,
-) -> Generator[bytes, bytes, EmvOutcome | None]:
-    """Process the selected application; None where the next candidate is to be tried (Book C-3 5.2.2.2)."""
-    combination = selected.candidate.combination
-    given = terminal_objects(terminal, combination.name, combination.application_version, request)
-    tap = TapRun(terminal, request, selected, trail, means, given)
-    return (yield from follow(tap, STEPS if steps is None else steps))
 
 
 def processing_options(tap: TapRun) -> Generator[bytes, bytes, Done]:
@@ -273,7 +256,7 @@ def decision(tap: TapRun) -> Done:
     return tap.settled(Decision.APPROVED, "approved offline by card and terminal", "Book C-3 5.8")
 
 
-STEPS: Mapping[str, Step] = MappingProxyType(
+STEPS: Kernel = MappingProxyType(
     {
         "options": processing_options,
         "records": records,

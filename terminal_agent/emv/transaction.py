@@ -6,23 +6,17 @@ The generator yields command APDUs and is sent response APDUs. Whatever a card a
 the one place where :class:`DecodeError` is caught.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
 
 from protocols.errors import DecodeError
 from terminal_agent.emv import entry_point, kernel2, kernel3
-from terminal_agent.emv.contactless_run import Means
-from terminal_agent.emv.entry_point import Selected
+from terminal_agent.emv.contactless_run import Kernel, Means, TapRun, follow
 from terminal_agent.emv.outcome import NOTHING_SHARED, Alert, Decision, EmvOutcome, Trail
-from terminal_agent.emv.request import TransactionRequest
+from terminal_agent.emv.request import TransactionRequest, terminal_objects
 from terminal_agent.emv.terminal import EmvTerminal
 
-Kernel: TypeAlias = Callable[
-    [EmvTerminal, TransactionRequest, Selected, Trail, Means], Generator[bytes, bytes, EmvOutcome | None]
-]
-
-KERNELS: Mapping[int, Kernel] = MappingProxyType({2: kernel2.run, 3: kernel3.run})
+KERNELS: Mapping[int, Kernel] = MappingProxyType({2: kernel2.STEPS, 3: kernel3.STEPS})
 """The kernels that are built, by number (EMV Contactless Book B 2.10, table 3-6)."""
 
 
@@ -61,7 +55,10 @@ def _transaction(
         selected = yield from entry_point.select(candidate, trail)
         if selected is None:
             continue
-        outcome = yield from kernels[candidate.combination.kernel](terminal, request, selected, trail, means)
+        combination = candidate.combination
+        given = terminal_objects(terminal, combination.name, combination.application_version, request)
+        tap = TapRun(terminal, request, selected, trail, means, given)
+        outcome = yield from follow(tap, kernels[combination.kernel])
         if outcome is not None:
             return outcome
     why = "card and terminal share no application here" if entries else "this card is not for payment"

@@ -40,6 +40,10 @@ class Standing:
     in_use: Certificate | None
     candidate: Certificate | None
 
+    def renewal_due(self, now: datetime) -> bool:
+        """Whether the time to renew the certificate in use has come, and none is on trial."""
+        return self.in_use is not None and self.candidate is None and now >= self.in_use.renewal()
+
 
 def _alone(doing: Callable[Concatenate["Enrolment", P], T]) -> Callable[Concatenate["Enrolment", P], T]:
     """A step that nobody else changes the folder under."""
@@ -127,11 +131,9 @@ class Enrolment:
         return Standing(record, self._certificate(record.in_use), self._certificate(record.candidate))
 
     def renewal_due(self) -> bool:
-        """Whether the certificate in use is in the last third of its life, and none is under way."""
+        """Whether the time to renew the certificate in use has come, and none is under way."""
         standing = self.standing()
-        if standing.in_use is None or standing.candidate is not None or standing.record.waiting:
-            return False
-        return self._now() >= standing.in_use.renewal()
+        return not standing.record.waiting and standing.renewal_due(self._now())
 
     def _ask(self, record: Record, binding: Binding, model: str) -> bytes:
         made = new_request(self._terminal, binding.serial)
@@ -155,9 +157,10 @@ class Enrolment:
     def _issued(self, sealed: Sealed) -> str:
         issue = documents.read_issue(sealed)
         record = self._ours(issue.terminal, issue.application)
-        application = documents.read_application(
-            documents.open_document(self.folder.application.read_bytes(), "application")
-        )
+        applied = documents.open_document(self.folder.applied(), "application")
+        if documents.digest(applied.body) != record.waiting:
+            raise IntegrityError("the application that lies here is not the one that waits")
+        application = documents.read_application(applied)
         pem = issue.certificate.encode("ascii", "replace")
         name = self.folder.free(record)
         public = certificates.public_of(self.folder.key(name), str(self.folder.slot(name).key))

@@ -9,7 +9,7 @@ answer, which comes back in an order. So each way checks what it always checks, 
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from protocols.errors import ProtocolError
@@ -86,7 +86,7 @@ class Renewals:
         with contextlib.suppress(AgentError, ProtocolError):
             standing, now = self._enrolment().standing(), self._clock.now_ms()
             certificate = standing.in_use
-            if certificate is None or standing.candidate is not None or now < certificate.renewal().timestamp() * 1000:
+            if certificate is None or not standing.renewal_due(datetime.fromtimestamp(now / 1000, UTC)):
                 return
             if now - self._told_ms >= TELL_AGAIN_MS:
                 self._told_ms = now

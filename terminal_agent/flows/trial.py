@@ -5,13 +5,17 @@
 A new certificate is in use only when head office's signed receipt came over a connection that was made with it. Where
 it fails, the next connection is made with the one in use; if head office is heard over that one, the new one is given
 up, since it was not the line that failed. While both fail they take turns, and nothing is decided.
+
+A folder that cannot be read or written decides nothing either: the next connection asks it again and says why. It ends
+no agent, whose payments need no identity.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
 from protocols.telemetry.events import Event, fit
-from terminal_agent.identity.folder import Folder
+from terminal_agent.identity.folder import Folder, IdentityError
 from terminal_agent.report.settings import ReportSettings
 
 Note = Callable[..., Event | None]
@@ -40,6 +44,10 @@ class Trial:
 
     def heard(self) -> None:
         """A receipt of head office came over this connection."""
+        with contextlib.suppress(IdentityError):
+            self._decide()
+
+    def _decide(self) -> None:
         record = self._folder.read()
         if not record.candidate:
             return
@@ -53,6 +61,7 @@ class Trial:
 
     def ended(self, why: str) -> None:
         """The connection could not be made, or ended."""
-        record = self._folder.read()
-        turn = bool(record.candidate) and self._shown == record.candidate
-        self._failed = fit(why) if turn else ""
+        with contextlib.suppress(IdentityError):
+            record = self._folder.read()
+            turn = bool(record.candidate) and self._shown == record.candidate
+            self._failed = fit(why) if turn else ""

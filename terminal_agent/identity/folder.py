@@ -160,6 +160,13 @@ class Folder:
                 "name the TPM or token that it was made with in [identity], or have the terminal recovered",
             ) from None
 
+    def applied(self) -> bytes:
+        """The octets of the application that waits; :class:`IdentityError` where they cannot be read."""
+        try:
+            return self.application.read_bytes()
+        except OSError as fault:
+            raise IdentityError(f"{self.application}: {fault.strerror}", "apply or renew once more") from None
+
     def free(self, record: Record) -> str:
         """The slot that is not in use."""
         return next(name for name in SLOTS if name != record.in_use)
@@ -232,14 +239,20 @@ class Folder:
     def empty(self, name: str) -> None:
         """Destroy a slot's key and remove its certificate. The key's octets are written over where the disk lets us."""
         slot = self.slot(name)
-        if slot.key.exists():
-            with slot.key.open("r+b") as file:
-                file.write(bytes(slot.key.stat().st_size))
-                file.flush()
-            slot.key.unlink()
-        slot.certificate.unlink(missing_ok=True)
-        if slot.key.parent.is_dir():
-            sync_folder(slot.key.parent)
+        try:
+            if slot.key.exists():
+                with slot.key.open("r+b") as file:
+                    file.write(bytes(slot.key.stat().st_size))
+                    file.flush()
+                    os.fsync(file.fileno())  # what is removed before it was written never reaches the disk
+                slot.key.unlink()
+            slot.certificate.unlink(missing_ok=True)
+            if slot.key.parent.is_dir():
+                sync_folder(slot.key.parent)
+        except OSError as fault:
+            raise IdentityError(
+                f"{slot.key.parent}: {fault.strerror}", "check the folder's rights: a key is left there"
+            ) from None
 
     def _put(self, path: Path, octets: bytes) -> None:
         try:

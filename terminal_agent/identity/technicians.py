@@ -7,6 +7,7 @@ in a row nobody is let in for a minute, then two, four, up to a day, and switchi
 lets somebody in does so once: a challenge is drawn anew for each try, and a TOTP code of a step that was used is void.
 """
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor import InvalidToken
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from protocols.errors import DecodeError
+from protocols.errors import DecodeError, IntegrityError
 from protocols.identity.grants import KIND, LARGEST_GRANT, Action, Grant, box_context, read_grant, to_be_answered
 from protocols.identity.sealed_box import open_box
 from protocols.signed import Refused, Trust, Verify, believe, key_id, read
@@ -78,36 +79,25 @@ class Technicians:
     def take(self, octets: bytes) -> Grant:
         """Keep a grant; it is believed anew whenever it is used. :class:`NotLetIn` for one that is not believed."""
         grant, _ = self._believed(octets)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = self._paths()
         path = self._folder / f"{_file_name(grant)}.grant"
         if len(kept) >= MOST_GRANTS and path not in kept:
             raise NotLetIn(
                 f"{MOST_GRANTS} grants are kept here", "remove those that are over: terminal-agent technician tidy"
             )
-        replace_whole(path, octets)
+        self._put(path, octets, "free space, check the folder's rights")
         return grant
 
     def grants(self) -> list[Grant]:
         """Those that hold now."""
-        found = []
-        for path in self._paths():
-            try:
-                found.append(self._believed(path.read_bytes())[0])
-            except NotLetIn:
-                continue
-        return found
+        return [grant for _, grant, _ in self._holding()]
 
     def tidy(self) -> int:
         """Remove grants that hold no more; how many."""
-        gone = 0
-        for path in self._paths():
-            try:
-                self._believed(path.read_bytes())
-            except NotLetIn:
-                path.unlink()
-                gone += 1
-        return gone
+        gone = set(self._paths()) - {path for path, _, _ in self._holding()}
+        for path in gone:
+            path.unlink(missing_ok=True)
+        return len(gone)
 
     def challenge(self) -> bytes:
         """What a technician's key is to sign; good for one try, by whoever drew it."""
@@ -126,16 +116,24 @@ class Technicians:
         """By a TOTP code (RFC 6238: SHA-1, 6 digits, 30 s); ``key_pem`` opens the box with the secret."""
         tries = self._counted()
         now_s = self._now_ms() // 1000
+        closed = False
         for grant, persons in self._for(person, action):
             if not grant.totp:
                 continue
-            secret = open_box(grant.totp, key_pem, box_context(self._terminal, person))
+            try:
+                secret = open_box(grant.totp, key_pem, box_context(self._terminal, person))
+            except (IntegrityError, DecodeError):  # sealed to the key of a certificate that was renewed since
+                closed = True
+                continue
             step = _fitting_step(secret, code, now_s)
             name = _file_name(grant)
             used = dict(tries.steps)
             if step is not None and step > used.get(name, -1):
                 used[name] = step
                 return self._admitted(replace(tries, steps=tuple(used.items())), person, action, persons)
+        if closed:
+            what = "the grant's secret is enciphered to another key than the terminal has now"
+            raise NotLetIn(what, "its certificate was renewed? let head office grant it anew")
         raise self._refused(tries)
 
     def locked_ms(self) -> int:
@@ -164,14 +162,18 @@ class Technicians:
         return NotLetIn("no grant of that name and action fits to what was shown", hint)
 
     def _for(self, person: str, action: Action) -> list[tuple[Grant, tuple[str, ...]]]:
+        return [
+            (grant, persons)
+            for _, grant, persons in self._holding()
+            if grant.person == person and action in grant.actions
+        ]
+
+    def _holding(self) -> list[tuple[Path, Grant, tuple[str, ...]]]:
+        """The grants that are believed now, where each lies, and who signed it."""
         found = []
         for path in self._paths():
-            try:
-                grant, persons = self._believed(path.read_bytes())
-            except NotLetIn:
-                continue
-            if grant.person == person and action in grant.actions:
-                found.append((grant, persons))
+            with contextlib.suppress(NotLetIn, FileNotFoundError):
+                found.append((path, *self._believed(path.read_bytes())))
         return found
 
     def _believed(self, octets: bytes) -> tuple[Grant, tuple[str, ...]]:
@@ -218,11 +220,14 @@ class Technicians:
             return locked
 
     def _write(self, tries: _Tries) -> None:
+        self._put(self._tries_file, json.dumps(asdict(tries)).encode("ascii"), "free space: tries must be counted")
+
+    def _put(self, path: Path, octets: bytes, hint: str) -> None:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_whole(self._tries_file, json.dumps(asdict(tries)).encode("ascii"))
+            replace_whole(path, octets)
         except OSError as fault:
-            raise NotLetIn(f"{self._tries_file}: {fault.strerror}", "free space: tries must be counted") from None
+            raise NotLetIn(f"{path}: {fault.strerror}", hint) from None
 
 
 def _fitting_step(secret: bytes, code: str, now_s: int) -> int | None:

@@ -33,7 +33,6 @@ class Duty:
 
 
 ALWAYS = frozenset(Absence)
-NEVER: frozenset[Absence] = frozenset()
 
 DUTIES = (
     Duty(
@@ -68,9 +67,9 @@ DUTIES = (
     ),
     Duty(
         "carry out an order that was signed before",
-        NEVER,
-        "it is over: an order lasts 7 days at most, and most of them minutes",
-        "tests/terminal_agent/flows/test_absence.py::test_an_order_of_before_is_over",
+        frozenset({Absence.DAY}),
+        "until its end and not a second longer: 7 days at the most, and most of them minutes",
+        "tests/terminal_agent/flows/test_absence.py::test_an_order_of_before_holds_until_its_end",
     ),
     Duty(
         "keep the confirmed policy of the USB ports in force",

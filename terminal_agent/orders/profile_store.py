@@ -78,6 +78,10 @@ class ProfileStore:
             raise ProfileNotTaken(
                 "profile.signed: older than what was in force", "it was put back; have it ordered anew"
             )
+        if floor is not None and found.statement.version == floor.version and found.digest != floor.digest:
+            raise ProfileNotTaken(
+                f"profile.signed: another version {floor.version} than what was in force", "have it ordered anew"
+            )
         return found.statement.body
 
     def _floor(self) -> Floor | None:

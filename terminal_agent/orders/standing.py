@@ -30,7 +30,6 @@ TRANSITIONS = {
 }
 """Every change of standing; whatever is not here is refused."""
 
-_CHANGES = frozenset(command for _, command in TRANSITIONS)
 _ANSWERS = frozenset({"ping", "diagnostics", "resend"})
 _ACTS = frozenset({"policy", "profile", "exception", "rotate-keys", "renew-certificate", "certificate"})
 PERMITTED = {

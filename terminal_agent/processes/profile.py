@@ -20,6 +20,7 @@ from terminal_agent.processes.vault_settings import VaultSettings
 from terminal_agent.report.settings import ReportSettings
 from terminal_agent.sealed.keys.slots import DATA, MAC_MASTER, PIN
 from tillguard import settings
+from tillguard.address import host_port
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -43,16 +44,15 @@ class AcquirerSection:
     def __post_init__(self) -> None:
         if not 0 <= self.offline_limit <= LARGEST_MINOR:
             raise ValueError(f"offline-limit: 0 to {LARGEST_MINOR} minor units expected")
-        host, colon, port = self.address.rpartition(":")
-        plain = (host.startswith("[") and host.endswith("]")) or ":" not in host
-        if not (host and plain and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise ValueError("address: HOST:PORT expected")
+        try:
+            host_port(self.address)
+        except ValueError as fault:
+            raise ValueError(f"address: {fault}") from None
         self.endpoint()  # a plain line beyond loopback, or an unknown dialect, is refused where it is written
 
     def endpoint(self) -> Endpoint:
         """Where to connect, and how."""
-        host, _, port = self.address.rpartition(":")
-        return Endpoint(host.strip("[]"), int(port), self.dialect, self.tls)
+        return Endpoint(*host_port(self.address), self.dialect, self.tls)
 
 
 @dataclass(frozen=True, slots=True)

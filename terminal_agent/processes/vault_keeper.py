@@ -3,9 +3,11 @@
 """Puts a vault behind the agent's pad port and its key methods behind the local socket. Decides nothing about keys."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from protocols.errors import ProtocolError
@@ -81,7 +83,7 @@ class VaultKeeper:
         """
         await self._end()
         self._expect_keypad()
-        child = await asyncio.to_thread(lambda: vault_child.start(self._settings, more=self._more, payments=True))
+        child = await self._started()
         pad = SoftwarePad(VaultLink(child.pipe, self._happened), lambda: _reaped(child), self._trace)
         try:
             reply = await pad.link.ask(Status(), ANSWER_S)
@@ -96,6 +98,17 @@ class VaultKeeper:
             raise
         self._pad, self._child = pad, child
         return pad
+
+    async def _started(self) -> vault_child.VaultChild:
+        """A vault's process. A thread starts it, which cannot be cancelled: who is cancelled meanwhile ends it."""
+        start = partial(vault_child.start, self._settings, more=self._more, payments=True)
+        starting = asyncio.ensure_future(asyncio.to_thread(start))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread((await starting).stop)
+            raise
 
     def _look(self, lines: list[str]) -> None:
         """Tell once of each fence that is missing, and of a vault that serves nothing."""

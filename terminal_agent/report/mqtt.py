@@ -98,7 +98,7 @@ def _must_be_valid(line: ssl.SSLSocket, context: ssl.SSLContext, at_ms: int) -> 
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     for who, one in (
         ("the broker's certificate", line.getpeercert()),
-        *(("its authority", ca) for ca in _cas(context)),
+        *(("its authority", ca) for ca in context.get_ca_certs()),
     ):
         since, until = (ssl.cert_time_to_seconds(str((one or {})[name])) for name in ("notBefore", "notAfter"))
         if not since <= at_ms / 1000 <= until:
@@ -107,10 +107,6 @@ def _must_be_valid(line: ssl.SSLSocket, context: ssl.SSLContext, at_ms: int) -> 
             raise OSError(
                 f"{who} {what}, by this terminal's time {moment:%Y-%m-%d %H:%M} UTC: renew it, or set the clock"
             )
-
-
-def _cas(context: ssl.SSLContext) -> list[dict[str, Any]]:
-    return context.get_ca_certs()
 
 
 def _connect_properties() -> Properties:

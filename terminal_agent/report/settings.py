@@ -8,6 +8,7 @@ from pathlib import Path
 
 from protocols.telemetry.events import Lane
 from terminal_agent.errors import AgentError
+from tillguard.address import host_port
 
 
 class ReportError(AgentError):
@@ -68,9 +69,10 @@ class ReportSettings:
     """The upper bound of the back-off between two connections."""
 
     def __post_init__(self) -> None:
-        host, _, port = self.broker.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
-            raise ValueError("broker: host:port expected, such as 127.0.0.1:8883")
+        try:
+            host_port(self.broker)
+        except ValueError as fault:
+            raise ValueError(f"broker: {fault}, such as 127.0.0.1:8883") from None
         for name, value, bounds in (
             ("keep_alive_s", self.keep_alive_s, (5, 300)),
             ("heartbeat_s", self.heartbeat_s, (5, 3_600)),
@@ -84,8 +86,7 @@ class ReportSettings:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port."""
-        host, _, port = self.broker.rpartition(":")
-        return host.strip("[]"), int(port)
+        return host_port(self.broker)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,17 +18,15 @@ from device_profiles.serve.pad_memory import PadMemory
 from device_profiles.twins.acquirer import Host
 from device_profiles.twins.acquirer_ledger import Ledger
 from device_profiles.twins.pinpad_keys import PinpadKeys
-from protocols.acquirer.message import Message, decode, draft
-from protocols.acquirer.mti import Mti, NetworkCode
+from protocols.acquirer.message import decode, draft
 from protocols.acquirer.response_codes import APPROVED
-from protocols.acquirer.values import PinAlgorithm, PinFormat, SecurityControl
 from protocols.identity.binding import Proof
-from protocols.pan import Pan, Track2
+from protocols.pan import Pan
 from protocols.pin.reference import pvv
 from protocols.primitives import TdesKey
 from protocols.secret import Pin
 from tests.device_profiles import acquirer_bench as foreign
-from tests.device_profiles.acquirer_bench import NOW, TEST_PAN, TEST_PIN, Card, Hsm
+from tests.device_profiles.acquirer_bench import NOW, TEST_PAN, TEST_PIN, Card, Hsm, payment_request, sign_on_request
 
 OTHER_PAN = "4000009999990065"  # TEST, ours: of another person, whose PIN happens to be the same
 FIRST_TERMINAL, SECOND_TERMINAL = "TG000001", "TG000002"
@@ -126,45 +124,17 @@ class Till:
 
     def pay(self, pan: str, captured: Captured | None = None) -> bool:
         """Pay with the card of that number; its PIN is typed unless a captured block takes its place."""
-        ksn, block = captured or self.type_pin(pan)
+        captured = captured or self.type_pin(pan)
         self._stan += 1
-        request = Message(
-            mti=Mti.AUTHORISATION_REQUEST,
-            pan=Pan(pan),
-            processing_code="000000",
-            amount=AMOUNT,
-            transmitted="0607123456",
-            stan=self._stan,
-            local_time="143456",
-            local_date="0607",
-            expiry="2812",
-            entry_mode="071",
-            sequence_number=1,
-            condition_code="00",
-            track2=Track2.from_text(pan + "D2812201000000001"),
-            terminal=self._terminal,
-            merchant="TILLGUARD-0001",
-            currency="978",
-            pin_block=block,
-            security_control=SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH),
-            icc=self._lane.cards[pan].pay(AMOUNT),
-            ksn=ksn,
-            binding=self.prove(),
-        )
-        waiting = draft(request, self._lane.dialect)
+        icc = self._lane.cards[pan].pay(AMOUNT)
+        request = payment_request(self._stan, AMOUNT, icc, captured, pan, self._terminal)
+        waiting = draft(replace(request, binding=self.prove()), self._lane.dialect)
         octets = self._lane.exchange(waiting.with_mac(self._mac.mac(waiting.octets_to_mac)))
         return decode(octets, self._lane.dialect).message.response_code == APPROVED
 
     def _sign_on(self) -> None:
         self._stan += 1
-        request = Message(
-            mti=Mti.NETWORK_REQUEST,
-            transmitted="0607123456",
-            stan=self._stan,
-            terminal=self._terminal,
-            merchant="TILLGUARD-0001",
-            network_code=NetworkCode.SIGN_ON,
-        )
+        request = sign_on_request(self._stan, self._terminal)
         octets = self._lane.exchange(draft(request, self._lane.dialect).without_mac())
         key = decode(octets, self._lane.dialect).message.session_key
         assert key is not None

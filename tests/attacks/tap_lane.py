@@ -22,7 +22,8 @@ from protocols.emv.cryptogram import account_block, cryptogram_data
 from protocols.emv.issuer import Issuer
 from protocols.errors import ProtocolError
 from terminal_agent.emv import Cvm, Decision, EmvOutcome, EmvTerminal, Means, TornLog, TransactionRequest, contactless
-from terminal_agent.emv.transaction import KERNELS, Kernel
+from terminal_agent.emv.contactless_run import Kernel
+from terminal_agent.emv.transaction import KERNELS
 from tests.attacks.contact_lane import KEYS, NOW
 from tests.terminal_agent.emv.tap_session import WIRE_US, Stopwatch, both
 

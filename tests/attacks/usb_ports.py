@@ -34,10 +34,12 @@ TERMINAL = "TG000001"
 NOON = Now(utc_s=1_764_000_000, steady_s=100.0)
 TILL = (catalog.folder("usb") / "counter-till.toml").read_text()
 PAD = Model("11ca", "0220", (((2, 2, 1),), ((0x0A, 0, 0),)), "PIN pad", "P0001")
+KEYBOARD = Model("046d", "c31c", (((3, 1, 1),), ((3, 0, 0),)), "USB Keyboard")  # the shop's own
 HUB = Model("05e3", "0608", (((9, 0, 0),),), "USB2.0 Hub")
 BLOCKED = "usb.verdict: block"
 REJECTED = "usb.verdict: reject"
 ALARM = "warden.alarm"
+TOLD = "whoever listens to the warden"
 
 
 class Ports:

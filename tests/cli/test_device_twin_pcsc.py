@@ -165,8 +165,8 @@ def test_card_traces_are_masked() -> None:
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["card", "--vpcd", "nowhere", "--card", "test-visa-contact"], "not an address"),
-        (["card", "--vpcd", "127.0.0.1:0", "--card", "test-visa-contact"], "not an address"),
+        (["card", "--vpcd", "nowhere", "--card", "test-visa-contact"], "HOST:PORT expected"),
+        (["card", "--vpcd", "127.0.0.1:0", "--card", "test-visa-contact"], "HOST:PORT expected"),
         (["card", "--vpcd", "127.0.0.1:35963", "--card", "no-such-card"], "no model 'no-such-card'"),
         (["card", "--vpcd", "127.0.0.1:35963", "--card", "test-visa-contact", "--fault", "x"], "no fault 'x'"),
         (["card", "--vpcd", "127.0.0.1:35963", "--card", "test-visa-like", "--transmission", "t0"], "contactless"),

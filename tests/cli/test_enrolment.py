@@ -113,7 +113,7 @@ def test_from_application_to_the_list_of_withdrawn_certificates(ends: Ends) -> N
     ends.terminal("identity", "renew", "--out", "renewal")
     ends.office("enrol", "renew", "renewal", "--answer", "answer")
     assert "on trial until head office answers over it" in ends.terminal("identity", "take", "answer")
-    ends.step("suspend")
+    assert ends.step("suspend")["order"] == "lock"  # by which the terminal is told
     ends.step("retire", "--out", "retire.step")
     retired = ends.office("enrol", "step", "--file", "retire.step", "--key", "ben.key")
     assert retired["life"] == "retired"

@@ -160,6 +160,52 @@ class Hsm:
         return decode_response(octets[2:], COMMANDS[type(request).__name__].response, 4)
 
 
+def sign_on_request(stan: int, terminal: str = TERMINAL, code: NetworkCode = NetworkCode.SIGN_ON) -> Message:
+    """A terminal asks for its session key."""
+    return Message(
+        mti=Mti.NETWORK_REQUEST,
+        transmitted="0607123456",
+        stan=stan,
+        terminal=terminal,
+        merchant="TILLGUARD-0001",
+        network_code=code,
+    )
+
+
+def payment_request(
+    stan: int,
+    amount: int,
+    icc: bytes,
+    captured: tuple[bytes, bytes] | None,
+    pan: str = TEST_PAN,
+    terminal: str = TERMINAL,
+) -> Message:
+    """A contactless payment; ``captured``: key serial number and PIN block, None without a PIN."""
+    ksn, block = captured or (None, None)
+    return Message(
+        mti=Mti.AUTHORISATION_REQUEST,
+        pan=Pan(pan),
+        processing_code="000000",
+        amount=amount,
+        transmitted="0607123456",
+        stan=stan,
+        local_time="143456",
+        local_date="0607",
+        expiry="2812",
+        entry_mode="071",
+        sequence_number=1,
+        condition_code="00",
+        track2=Track2.from_text(pan + "D2812201000000001"),
+        terminal=terminal,
+        merchant="TILLGUARD-0001",
+        currency="978",
+        pin_block=block,
+        security_control=SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH) if captured else None,
+        icc=icc,
+        ksn=ksn,
+    )
+
+
 class Bench:
     """Bank, HSM, terminal, pad and card around one profile."""
 
@@ -202,15 +248,7 @@ class Bench:
     def sign_on(self, code: NetworkCode = NetworkCode.SIGN_ON) -> Message:
         """Sign on and load the pad."""
         self.stan += 1
-        asked = Message(
-            mti=Mti.NETWORK_REQUEST,
-            transmitted="0607123456",
-            stan=self.stan,
-            terminal=TERMINAL,
-            merchant="TILLGUARD-0001",
-            network_code=code,
-        )
-        (octets,) = self.send(draft(asked, self.dialect).without_mac())
+        (octets,) = self.send(draft(sign_on_request(self.stan, code=code), self.dialect).without_mac())
         received = decode(octets, self.dialect)
         key = received.message.session_key
         assert key is not None
@@ -221,31 +259,9 @@ class Bench:
     def request(self, amount: int = 4200, pin: str | None = TEST_PIN, **changes: Any) -> Message:
         """A contactless payment of the card, with a PIN unless None."""
         self.stan += 1
-        ksn, block = self.pad.enter(pin) if pin else (None, None)
+        captured = self.pad.enter(pin) if pin else None
         icc = changes.pop("icc", None) or self.card.pay(amount)
-        message = Message(
-            mti=Mti.AUTHORISATION_REQUEST,
-            pan=Pan(TEST_PAN),
-            processing_code="000000",
-            amount=amount,
-            transmitted="0607123456",
-            stan=self.stan,
-            local_time="143456",
-            local_date="0607",
-            expiry="2812",
-            entry_mode="071",
-            sequence_number=1,
-            condition_code="00",
-            track2=Track2.from_text(TEST_PAN + "D2812201000000001"),
-            terminal=TERMINAL,
-            merchant="TILLGUARD-0001",
-            currency="978",
-            pin_block=block,
-            security_control=SecurityControl(PinFormat.WITH_PAN, PinAlgorithm.TDES_DOUBLE_LENGTH) if pin else None,
-            icc=icc,
-            ksn=ksn,
-        )
-        return replace(message, **changes)
+        return replace(payment_request(self.stan, amount, icc, captured), **changes)
 
     def reversal(self, of: Message, *, repeat: bool = False) -> Message:
         """A reversal of a request."""

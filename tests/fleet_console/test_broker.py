@@ -107,10 +107,13 @@ async def test_config_writes_what_mosquitto_takes_and_keeps_what_it_was_told(tmp
     await command(*words)
     await there.start_broker()
     await command("terminals", "isolate", ONE, "--reason", "a test", "--settings", settings)
-    [found] = await command("broker", "sync", "--settings", settings)
-    assert (found["terminals"], found["isolated"]) == (2, 1)
+    [synced] = await command("broker", "sync", "--settings", settings)
+    assert (synced["terminals"], synced["isolated"]) == (2, 1)
     subjects = Subjects(there.access("head-office", office=True), ONE, there.access(ONE), OTHER, there.access(OTHER))
-    assert [verdict.holds async for verdict in checks(subjects, {"own lane"})] == [False]
+    found = {verdict.name: verdict async for verdict in checks(subjects, {"own lane", "isolation"})}
+    assert not any(verdict.holds for verdict in found.values())
+    assert f"could not be tried: {ONE} may not speak here" in found["isolation"].words
+    assert [verdict.holds async for verdict in checks(subjects, {"own lane"})] == [False]  # and nothing let it in
     await there.broker.stop()
 
 

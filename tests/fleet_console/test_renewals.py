@@ -47,7 +47,7 @@ class Office(Stage):
         self.run(self.database.write([(insert, [row])]))
 
     def answers(self, key: str = "alice") -> list[Renewal]:
-        renewals = Renewals(self.database, self.desk, ORDERING, persons.key(key), self.now_ms)
+        renewals = Renewals(self.database, self.desk, ORDERING, persons.key(key), self.now_ms, self.entropy)
 
         async def all_of_them() -> list[Renewal]:
             return [one async for one in renewals.answer_all()]

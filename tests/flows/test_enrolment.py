@@ -13,6 +13,8 @@ from cryptography import x509
 
 from fleet_console.enrolment import NotDone
 from fleet_console.life_steps import LifeStep
+from fleet_console.office_audit import CHAIN
+from protocols.audit_chain import parse, verify
 from protocols.errors import DecodeError, IntegrityError
 from protocols.identity.activation import LIFE_S, TRIES, code_of
 from protocols.identity.documents import endorse, open_document
@@ -47,6 +49,26 @@ def test_from_application_to_active(stage: Stage) -> None:
     assert slot.key.stat().st_mode & 0o777 == 0o600
     rows = stage.run(stage.database.read("SELECT terminal, state FROM terminals"))
     assert rows == [(TERMINAL, "active")]
+
+
+def recorded(stage: Stage) -> list[tuple[str, str]]:
+    """Head office's chain, verified: each record's name, and the step or the certificate that it tells of."""
+    lines = [bytes(line) for (line,) in stage.run(stage.database.read("SELECT line FROM audit ORDER BY seq"))]
+    verify(CHAIN, lines)
+    records = [parse(line, CHAIN) for line in lines]
+    assert all(one.fields["terminal"] == TERMINAL for one in records)
+    return [(one.name, str(one.fields.get("step") or one.fields["serial"])) for one in records]
+
+
+def test_every_step_and_certificate_stands_in_head_offices_chain(stage: Stage) -> None:
+    stage.enrol()
+    [(serial,)] = stage.run(stage.database.read("SELECT serial FROM certificates"))
+    enrolled = [("terminal.step", step) for step in ("accept", "contract", "install")]
+    assert recorded(stage) == [*enrolled, ("certificate.issued", serial)]
+    with pytest.raises(NotDone):
+        stage.step(Step.THAW, "alice", "bob")  # what was not done is not told as done
+    stage.step(Step.FREEZE, "alice")
+    assert recorded(stage)[4:] == [("terminal.step", "freeze")]
 
 
 def test_sent_back_with_the_reasons_by_field(stage: Stage) -> None:
@@ -110,6 +132,24 @@ def test_an_answer_that_was_lost_is_given_again(stage: Stage) -> None:
     stage.run(stage.desk.activate(activation))
     stage.terminal.take(stage.run(stage.desk.activate(activation)))
     assert len(stage.run(stage.database.read("SELECT 1 FROM certificates"))) == 1
+
+
+def test_an_application_that_was_removed_or_exchanged_binds_the_terminal_to_nothing(stage: Stage) -> None:
+    stage.enrol()
+    answer = stage.run(stage.desk.renew(stage.terminal.renew("tillguard 1")))
+    waiting = stage.identity.application.read_bytes()
+    stage.identity.application.unlink()
+    with pytest.raises(IdentityError, match="No such file"):
+        stage.terminal.take(answer)
+    elsewhere = stage.another("TG000002")
+    elsewhere.apply(MOVED, "tillguard 1")
+    other = stage.identity.application.read_bytes()
+    mine = Folder(stage.folder / TERMINAL, TERMINAL)
+    mine.application.write_bytes(other)
+    with pytest.raises(IntegrityError, match="not the one that waits"):
+        stage.terminal.take(answer)
+    mine.application.write_bytes(waiting)
+    assert "on trial" in stage.terminal.take(answer)
 
 
 def test_renewed_on_trial_then_promoted_or_given_up(stage: Stage) -> None:

@@ -5,11 +5,9 @@
 from device_profiles.twins.usb_descriptors import Model
 from tests.attacks.harness import Attack, Case
 from tests.attacks.soft.usb import without_limits
-from tests.attacks.usb_ports import BLOCKED, REJECTED, Ports, till
+from tests.attacks.usb_ports import BLOCKED, KEYBOARD, REJECTED, TOLD, Ports, till
 
 EVIL = Model("16c0", "27db", (((3, 1, 1),),), "Keyboard", "")
-SHOPS_OWN = Model("046d", "c31c", (((3, 1, 1),), ((3, 0, 0),)), "USB Keyboard")
-TOLD = "whoever listens to the warden"
 
 
 async def at_the_pads_hub(target: Ports) -> bool:
@@ -26,7 +24,7 @@ async def at_a_free_port(target: Ports) -> bool:
 
 async def borrowing_the_keyboards_name(target: Ports) -> bool:
     """Take the shop's own keyboard out, plug in what says exactly what that one says, and type as a script does."""
-    target.plug("1-4", SHOPS_OWN)
+    target.plug("1-4", KEYBOARD)
     target.types("1-4", 180.0, 3.0)
     return target.bus.inputs() > 0
 

@@ -7,12 +7,10 @@ from dataclasses import replace
 from device_profiles.twins.usb_descriptors import Model
 from tests.attacks.harness import Attack, Case
 from tests.attacks.soft.usb import by_ids_alone
-from tests.attacks.usb_ports import BLOCKED, PAD, REJECTED, Ports, till
+from tests.attacks.usb_ports import BLOCKED, KEYBOARD, PAD, REJECTED, TOLD, Ports, till
 
 GROWN = replace(PAD, interfaces=(*PAD.interfaces, ((3, 1, 1),)))
 DISK_WITH_KEYBOARD = Model("0781", "5567", (((8, 6, 0x50),), ((3, 1, 1),)), "Cruzer", "4C53")
-KEYBOARD = Model("046d", "c31c", (((3, 1, 1),), ((3, 0, 0),)), "USB Keyboard")
-TOLD = "whoever listens to the warden"
 
 
 async def grows_a_keyboard(target: Ports) -> bool:

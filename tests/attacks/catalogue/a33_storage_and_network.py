@@ -6,14 +6,13 @@ from device_profiles.twins.usb_descriptors import Model
 from protocols.signed import Statement
 from tests.attacks.harness import Attack, Case
 from tests.attacks.soft.usb import one_is_enough
-from tests.attacks.usb_ports import ALARM, BLOCKED, NOON, REJECTED, TERMINAL, Ports, till
+from tests.attacks.usb_ports import ALARM, BLOCKED, NOON, REJECTED, TERMINAL, TOLD, Ports, till
 from tests.protocols.persons import sealed
 
 STICK = Model("0951", "1666", (((8, 6, 0x50),),), "DataTraveler", "60A4")
 NETWORK = Model("0525", "a4a2", (((2, 6, 0),), ((0x0A, 0, 0),)), "Ethernet Gadget", "")
 RNDIS = Model("0bda", "8152", (((0xE0, 1, 3),), ((0x0A, 0, 0),)), "RNDIS", "")
 ANY_DISK = "reason = 'I need it'\nrules = '''allow with-interface 08:06:50 label \"any disk\"'''\n"
-TOLD = "whoever listens to the warden"
 
 
 def _lives(target: Ports, port: str) -> bool:

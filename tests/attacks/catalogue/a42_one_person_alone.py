@@ -7,11 +7,10 @@ from protocols.signed import Envelope
 from tests.attacks import ingest_cases
 from tests.attacks.harness import Attack, Case
 from tests.attacks.soft.usb import one_is_enough
-from tests.attacks.usb_ports import ALARM, TILL, Ports, by, till
+from tests.attacks.usb_ports import ALARM, TILL, TOLD, Ports, by, till
 
 KEYBOARD = Model("16c0", "27db", (((3, 1, 1),),), "Keyboard", "")
 LOOSE = TILL.replace("rules = '''", "rules = '''\nallow label \"everything\"")
-TOLD = "whoever listens to the warden"
 
 
 async def a_policy_of_his_own(target: Ports) -> bool:

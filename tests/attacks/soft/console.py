@@ -4,7 +4,7 @@
 
 from collections.abc import Callable
 
-from fleet_console.story import Finding, Stories, Verdict
+from fleet_console.heard import Finding, Heard, Verdict
 from fleet_console.watch import Keys, Watch
 from protocols.mqtt.session import Message
 from protocols.telemetry.batch import lines, read_batch
@@ -21,11 +21,11 @@ class CredulousWatch(Watch):
             self._report(line.report)
 
 
-class ForgetfulStories(Stories):
+class ForgetfulHeard(Heard):
     """Finds every report new and well linked."""
 
     def hear(self, report: Report, octets: bytes) -> Finding:
-        """See :class:`Stories`."""
+        """See :class:`Heard`."""
         return Finding(Verdict.NEW)
 
 
@@ -34,7 +34,7 @@ class ForgetfulWatch(Watch):
 
     def __init__(self, voice: Voice, keys: Keys | None, steady_s: Callable[[], float]) -> None:
         super().__init__(voice, keys, steady_s)
-        self._stories = ForgetfulStories()
+        self._heard = ForgetfulHeard()
 
 
 class TrustingWatch(Watch):

@@ -4,7 +4,6 @@
 
 import dataclasses
 from collections.abc import Generator, Mapping
-from functools import partial
 from types import MappingProxyType
 
 from protocols.emv import apdu, tlv
@@ -14,21 +13,21 @@ from protocols.emv.tags import Tag
 from protocols.pan import Track2
 from terminal_agent.emv import EmvOutcome, application_data, cvm, de55, kernel2, kernel3
 from terminal_agent.emv.card_data import response_objects
-from terminal_agent.emv.contactless_run import Done, Go, Step, TapRun
+from terminal_agent.emv.contactless_run import Done, Go, Kernel, Step, TapRun
 from terminal_agent.emv.kernel2_cryptogram import ask_cryptogram
 from terminal_agent.emv.outcome import Decision
-from terminal_agent.emv.transaction import KERNELS, Kernel
+from terminal_agent.emv.transaction import KERNELS
 
 STRIPE_DIGITS = 3  # of the unpredictable number, as cards of that time allowed
 NUMBER, CHECKSUM, COUNTER = 0x9F6A, 0x9F61, 0x9F36
 
 
 def _kernel3(**steps: Step) -> Mapping[int, Kernel]:
-    return MappingProxyType({**KERNELS, 3: partial(kernel3.run, steps={**kernel3.STEPS, **steps})})
+    return MappingProxyType({**KERNELS, 3: {**kernel3.STEPS, **steps}})
 
 
 def _kernel2(**steps: Step) -> Mapping[int, Kernel]:
-    return MappingProxyType({**KERNELS, 2: partial(kernel2.run, steps={**kernel2.STEPS, **steps})})
+    return MappingProxyType({**KERNELS, 2: {**kernel2.STEPS, **steps}})
 
 
 def _on(tap: TapRun) -> Done:

@@ -107,7 +107,7 @@ def test_without_an_hsm_it_says_how_to_get_one(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--hsm", "nowhere"], 2, "--hsm nowhere: not an address"),
+        (["--hsm", "nowhere"], 2, "--hsm nowhere: HOST:PORT expected"),
         (["--hsm", "127.0.0.1:1", "--port", "70000"], 2, "--port 70000: not a port"),
         (["--hsm", "127.0.0.1:1", "--listen", "0.0.0.0"], 4, "only loopback may go without TLS"),
         (["--hsm", "127.0.0.1:1", "--tls-ca", "ca.pem"], 2, "TLS needs three files"),

@@ -11,7 +11,8 @@ from device_profiles.card_profile import CardProfile, load_card
 from device_profiles.twins.card_answer import CardTorn
 from device_profiles.twins.contactless_card import ContactlessCard, contactless_card
 from terminal_agent.emv import Combination, EmvOutcome, EmvTerminal, Means, TornLog, TransactionRequest, contactless
-from terminal_agent.emv.transaction import KERNELS, Kernel
+from terminal_agent.emv.contactless_run import Kernel
+from terminal_agent.emv.transaction import KERNELS
 from tests.terminal_agent.emv.contact_session import authorities, request
 from tests.terminal_agent.emv.session import MASTERCARD, VISA, drive, terminal
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from terminal_agent.flows.trial import Trial
-from terminal_agent.identity.folder import Folder
+from terminal_agent.identity.folder import Folder, IdentityError
 from terminal_agent.report.settings import ReportSettings
 
 BARE = ReportSettings("broker:8883", Path("ca"), Path("certificate"), Path("key"))
@@ -115,3 +115,21 @@ def test_a_kill_during_a_promotion_leaves_no_old_key(place: Place, monkeypatch: 
     again = Place(place.folder.path)
     assert again.shown() == b"certificate 2"
     assert not again.folder.slot("a").key.exists()
+
+
+def test_a_folder_that_is_damaged_meanwhile_decides_nothing_and_is_told_at_the_next_connection(place: Place) -> None:
+    """The reporter calls these where nothing may be raised: it would end the agent, and payments with it."""
+    place.enrolled().renewed()
+    assert place.shown() == b"certificate 2"
+    record = place.folder.path / "identity.json"
+    sound = record.read_bytes()
+    record.write_bytes(b"noise")
+    place.trial.heard()
+    place.trial.ended("away")
+    with pytest.raises(IdentityError, match="damaged"):
+        place.trial.settings(BARE)
+    assert place.notes == []
+    record.write_bytes(sound)
+    assert place.shown() == b"certificate 2"
+    place.trial.heard()
+    assert [name for name, _ in place.notes] == ["certificate.promoted"]

@@ -94,6 +94,24 @@ def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert here.read() == before
 
 
+def test_a_destroyed_key_is_zeros_on_the_disk_before_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Folder(tmp_path, TERMINAL)
+    here.prepare(here.read(), b"key 1", b"application 1", "1" * 64)
+    key, real, synced = here.slot("a").key, os.fsync, list[tuple[str, bytes]]()
+
+    def watched(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink() == key:
+            synced.append((key.name, key.read_bytes()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    here.empty("a")
+    assert synced == [("key.pem", bytes(len(b"key 1")))]
+    assert not key.exists()
+
+
 def test_a_binding_only_grows() -> None:
     other = Binding("123456", "M", "LIC-1", "SN-2", BINDING.location)
     record = Record(TERMINAL).bound(BINDING, 1, 5)

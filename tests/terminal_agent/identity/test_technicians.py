@@ -123,6 +123,22 @@ def test_codes_of_rfc_6238_are_taken_once(now_s: int, code: str, place: Place) -
         place.restarted().let_in_by_code("Tom Till", Action.DEVICES, code, KEY_PEM)
 
 
+def test_a_code_whose_secret_was_for_an_earlier_key_says_so(place: Place) -> None:
+    place.room.take(place.granted(by_code()))
+    renewed = ec.derive_private_key(0x777, ec.SECP256R1())
+    pem = renewed.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(NotLetIn, match="another key") as caught:
+        place.room.let_in_by_code("Tom Till", Action.DEVICES, "287082", pem)
+    assert "grant it anew" in caught.value.hint
+
+
+def test_a_grant_that_cannot_be_kept_is_refused_with_its_cure(place: Place) -> None:
+    place.folder.write_bytes(b"a file where the folder should be")
+    with pytest.raises(NotLetIn) as caught:
+        place.room.take(place.granted(BY_KEY))
+    assert "rights" in caught.value.hint
+
+
 def test_a_phone_one_step_off_is_let_in_and_two_are_not(place: Place) -> None:
     place.room.take(place.granted(by_code()))
     made = TOTP(RFC_SECRET, 6, SHA1(), 30)

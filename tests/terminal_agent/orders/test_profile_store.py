@@ -74,6 +74,7 @@ def test_what_was_changed_put_back_or_taken_away_is_not_believed(tmp_path: Path)
     here.take(profile(4, "four"), NOW)
     new = kept.read_bytes()
     for octets, words in (
+        (profile(4, "another four").encode(), "another version 4 than what was in force"),
         (old, "older than what was in force"),
         (b"noise", "not a JSON document"),
         (new.replace(b'"key":"', b'"key":"0', 1), "16 hexadecimal digits"),

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,7 @@ from terminal_agent.flows.reporting import Recorder
 from terminal_agent.pad.port import TAMPERED, PadAbsent, PadRefused, PinCancelled, PinEntered, PinTimedOut
 from terminal_agent.pad.software import SoftwarePad
 from terminal_agent.pad.vault_link import VaultLink
+from terminal_agent.processes import vault_child
 from terminal_agent.processes.profile import Keypad
 from terminal_agent.processes.vault_keeper import VaultKeeper
 from tests.patience import PATIENCE_S
@@ -294,6 +297,30 @@ async def test_a_vault_beside_a_pad_is_kept_running_and_hears_of_a_pad_that_was_
         assert "phase tampered" in await keeper.office.status()
         keeping.cancel()
         await keeper.close()
+
+
+async def test_a_vault_whose_keeper_is_stopped_while_it_starts_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, begun, started = Bench(tmp_path, Behaviour.RIGHT_PIN), threading.Event(), list[vault_child.VaultChild]()
+    real = vault_child.start
+
+    def start(*args: Any, **named: Any) -> vault_child.VaultChild:
+        begun.set()
+        started.append(real(*args, **named))
+        return started[0]
+
+    monkeypatch.setattr(vault_child, "start", start)
+    await office.plug_in()
+    opening = asyncio.create_task(office.keeper.open())
+    assert await asyncio.to_thread(begun.wait, 60)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    (child,) = started
+    assert child.process.returncode is not None
+    assert child.pipe.fileno() == -1
+    await office.unplug()
 
 
 async def test_on_the_pipe_for_payments_keys_are_used_and_not_managed(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def test_good_section(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("127.0.0.1:8883", "127.0.0.1", "broker: host:port expected"),
-        ("127.0.0.1:8883", ":8883", "broker: host:port expected"),
-        ("127.0.0.1:8883", "h:0", "broker: host:port expected"),
-        ("127.0.0.1:8883", "h:65536", "broker: host:port expected"),
+        ("127.0.0.1:8883", "127.0.0.1", "broker: HOST:PORT expected"),
+        ("127.0.0.1:8883", ":8883", "broker: HOST:PORT expected"),
+        ("127.0.0.1:8883", "h:0", "broker: HOST:PORT expected"),
+        ("127.0.0.1:8883", "h:65536", "broker: HOST:PORT expected"),
         ('key = "t.key"', "", "key: missing"),
         ('key = "t.key"', 'key = "t.key"\ntls = false', "tls: unknown key"),
         ('key = "t.key"', 'key = "t.key"\n[lanes]\nbulk-kib = 1', "bulk-kib: 64 to 1048576 expected"),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""What has been heard of each terminal's story: what is new, what came twice, what is missing. Stores nothing.
+"""What a watch has heard of each terminal since it began: what is new, came twice, or is missing. Stores nothing.
 
 A report's identity is (terminal, boot, seq). It may come twice, after an acknowledgement was lost, and counts once. A
 number that is jumped over is a gap until it comes: for a moment, mostly, since an urgent lane overtakes the others.
@@ -73,7 +73,7 @@ class _Boot:
         return fits
 
 
-class Stories:
+class Heard:
     """The stories of all terminals, as far as they were heard since the start."""
 
     def __init__(self) -> None:
