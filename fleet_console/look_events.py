@@ -60,6 +60,8 @@ async def _events(address: str, args: argparse.Namespace, voice: Voice) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if args.follow and (pipe := voice.pipe) is not None:
+        asyncio.get_running_loop().add_reader(pipe, stop.set)
     last = 0
     try:
         found = (await _select(database, args, None))[::-1]

@@ -9,6 +9,7 @@ import errno
 import io
 import json
 import os
+import stat
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -42,6 +43,18 @@ class Voice:
         self._out = out or sys.stdout or io.StringIO()  # None: closed by whoever started this
         self._err = err or sys.stderr or io.StringIO()
         self.colour = self._out.isatty() and "NO_COLOR" not in os.environ and not as_json
+
+    @property
+    def pipe(self) -> int | None:
+        """The descriptor of standard output where it is a pipe, which shows at once that its reader went away.
+
+        Whoever waits for events else notices that with the next one. It never has anything to read otherwise.
+        """
+        try:
+            descriptor = self._out.fileno()
+            return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
+        except (OSError, ValueError):  # closed, or no file at all
+            return None
 
     def paint(self, text: str, *styles: str) -> str:
         """``text`` in the named styles, or bare where colour is not wanted."""

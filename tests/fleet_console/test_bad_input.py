@@ -3,6 +3,9 @@
 """What persons give `fleet-console` by mistake: a clear fault and exit code, no traceback, nothing half done."""
 
 import os
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,14 +115,21 @@ def test_a_number_of_an_order_is_bounded_before_it_is_read(
 
 
 def test_stored_rows_that_nobody_wrote_are_told_as_damage(office: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import sqlite3
-
     with sqlite3.connect(office.parent / "fleet.db") as database:
         database.execute("UPDATE audit SET line = x'00'")
     database.close()
     code, error = told(capsys, "audit", "show", settings=office)
     assert code == Exit.INTEGRITY
     assert "the store holds what was not written there" in error
+
+
+def test_followed_events_end_when_their_reader_goes_away(office: Path) -> None:
+    """As with ``| head -1``: not only at the next event, which may be hours away."""
+    words = [sys.executable, "-m", "fleet_console.cli", "events", "--follow", "--settings", str(office)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        following.stdout.close()
+        assert following.wait(60) == 0
 
 
 def test_a_file_is_written_whole_or_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
