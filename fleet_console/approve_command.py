@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet_console import orders
 from fleet_console.arguments import common
+from fleet_console.files import put
 from fleet_console.orders_command import envelope_of, now_ms, show
 from fleet_console.persons import add_key, signing_key, trust_of
 from fleet_console.settings import OfficeSettings, load
@@ -46,10 +47,7 @@ def run(args: argparse.Namespace) -> int:
 def _in_file(args: argparse.Namespace, voice: Voice) -> int:
     envelope, key = envelope_of(args.file), signing_key(args)
     signed = envelope.signed_by(key.public, key.sign)
-    try:
-        args.file.write_bytes(signed.encode())
-    except OSError as fault:
-        raise Fault(f"{args.file}: {(fault.strerror or '').lower()}", "check its rights") from None
+    put(args.file, signed.encode())
     count = len(signed.signatures)
     voice.answer({"event": "signed", "file": str(args.file), "signatures": count}, f"{args.file}: {count} signatures")
     return 0

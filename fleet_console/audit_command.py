@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fleet_console import countersign, office_audit
 from fleet_console.arguments import common
-from fleet_console.persons import octets_of
+from fleet_console.files import octets_of
+from fleet_console.look_events import LARGEST_LIMIT
 from fleet_console.settings import AuditSettings, OfficeSettings, load
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database
@@ -41,6 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the verb says."""
+    if not 1 <= args.limit <= LARGEST_LIMIT:
+        raise Fault(f"--limit: 1 to {LARGEST_LIMIT} expected", "50 is the default", Exit.USAGE)
     return asyncio.run(_within(load(args.settings), args, Voice("fleet-console", as_json=args.json)))
 
 
@@ -48,7 +51,7 @@ async def _within(settings: OfficeSettings, args: argparse.Namespace, voice: Voi
     database = await open_store(settings.store, must_exist=True)
     try:
         if args.verb == "show":
-            await _show(database, max(1, args.limit), voice)
+            await _show(database, args.limit, voice)
         elif args.verb == "verify":
             await _verify(database, settings.audit, args, voice)
         else:

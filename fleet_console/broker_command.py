@@ -11,9 +11,10 @@ from fleet_console import broker_check
 from fleet_console.arguments import common
 from fleet_console.broker_access import PLUGIN, Plan, configuration, dynamic_security
 from fleet_console.containment import Control
+from fleet_console.files import octets_of
 from fleet_console.isolation import revocation_list
 from fleet_console.register import Register, State
-from fleet_console.settings import BrokerAccess, load, needed
+from fleet_console.settings import BrokerAccess, is_port, load, needed
 from fleet_console.store.choose import open_store
 from protocols.telemetry.topics import is_terminal_name
 from tillguard.exits import Exit
@@ -27,6 +28,8 @@ examples:
   fleet-console broker sync
 """
 _FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib")
+
+_IN_CONFIGURATION = ("ca", "office_ca", "certificate", "key", "crl", "plugin", "address", "office_address", "user")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,14 +74,21 @@ def _config(args: argparse.Namespace, voice: Voice) -> int:
             raise Fault(f"broker config: --{name.replace('_', '-')} expected", "see --help", Exit.USAGE)
         if name != "dir" and not path.is_file():
             raise Fault(f"{path}: no such file", "TEST certificates: device-twin pki --dir DIR", Exit.USAGE)
-    if files["ca"].read_bytes() == files["office_ca"].read_bytes():
+    if octets_of(files["ca"]) == octets_of(files["office_ca"]):
         what = "--ca and --office-ca are the same authority"
         raise Fault(what, "with one, a terminal's certificate gets in at head office's port", Exit.REFUSED)
+    if args.admit is not None and not args.admit.is_dir():
+        raise Fault(f"{args.admit}: no such folder", "--admit takes a folder of NAME.pem", Exit.USAGE)
+    for name, port in (("--port", args.port), ("--office-port", args.office_port)):
+        if not is_port(str(port)):
+            raise Fault(f"{name}: 1 to 65535 expected", "8883 for terminals, 8884 for head office", Exit.USAGE)
     admitted = [*args.terminal, *(path.stem for path in (args.admit.glob("TG*.pem") if args.admit else ()))]
     bad = [name for name in admitted if not is_terminal_name(name)]
     if bad:
         raise Fault("--terminal: 1 to 32 letters, digits and hyphens expected", "such as TG000001", Exit.USAGE)
     folder: Path = args.dir.absolute()
+    if not all(map(str.isprintable, map(str, (folder, *(vars(args)[name] for name in _IN_CONFIGURATION))))):
+        raise Fault("a path, address or user that mosquitto.conf cannot hold", "one line, printable", Exit.USAGE)
     plan = Plan(
         folder, args.plugin or _plugin(), f"{args.port} {args.address}", f"{args.office_port} {args.office_address}",
         args.ca.absolute(), args.office_ca.absolute(), args.certificate.absolute(), args.key.absolute(),
@@ -96,12 +106,12 @@ async def _check(args: argparse.Namespace, voice: Voice) -> int:
     if not args.terminals or args.one is None or args.other is None:
         raise Fault("broker check: --terminals, --one and --other expected", "see --help", Exit.USAGE)
     office = needed(load(args.settings).broker, "broker", args.settings).access
-    accesses = [
-        BrokerAccess.of(args.terminals, office.ca, path, path.with_suffix(".key")) for path in (args.one, args.other)
-    ]
     names = [path.stem for path in (args.one, args.other)]
     if not all(map(is_terminal_name, names)) or names[0] == names[1]:
         raise Fault("--one, --other: two files NAME.pem expected", "named as the certificates' names", Exit.USAGE)
+    accesses = [
+        BrokerAccess.of(args.terminals, office.ca, path, path.with_suffix(".key")) for path in (args.one, args.other)
+    ]
     subjects = broker_check.Subjects(office, names[0], accesses[0], names[1], accesses[1])
     broken = 0
     async for verdict in broker_check.checks(subjects):

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from protocols.errors import DecodeError
 from tillguard.arguments import Parser
+from tillguard.exits import Exit
 from tillguard.voice import Fault, run
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -24,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "broker": ("fleet_console.broker_command", "mosquitto: its configuration, its access list proved from outside"),
 }
 """Beside ``watch``, whose arguments are below."""
+_RESTORE = "restore it from its copy; fleet-console audit verify tells where the chain breaks"
 LACKING = {"mqtt5": "fleet", "msgspec": "fleet"}
 EXAMPLES = """\
 examples:
@@ -52,7 +55,11 @@ def _chosen(module_name: str, summary: str, words: list[str]) -> int:
     parser = Parser(prog=f"fleet-console {words[0]}", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.description = f"{module.EXAMPLES.rstrip()}\n\n{summary}"
     module.configure(parser)
-    return int(module.run(parser.parse_args(words[1:])))
+    args = parser.parse_args(words[1:])
+    try:
+        return int(module.run(args))
+    except DecodeError as fault:  # a file's fault is told where the file is read: what is left is the store
+        raise Fault(f"the store holds what was not written there: {fault}", _RESTORE, Exit.INTEGRITY) from None
 
 
 def _module(name: str) -> Any:

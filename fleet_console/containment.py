@@ -116,7 +116,10 @@ class Control:
 
 
 def _check(answer: bytes, harmless: tuple[str, ...], where: str) -> None:
-    for one in json.loads(answer).get("responses", []):
-        error = one.get("error", "")
+    try:
+        told = [(one.get("command"), str(one.get("error", ""))) for one in json.loads(answer).get("responses", [])]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise Fault(f"{where}: the broker's answer is none", "is it mosquitto's plugin?", Exit.REFUSED) from None
+    for command, error in told:
         if error and not any(words in error for words in harmless):
-            raise Fault(f"{where}: {one.get('command')}: {error.lower()}", "fleet-console broker sync", Exit.REFUSED)
+            raise Fault(f"{where}: {command}: {error.lower()}", "fleet-console broker sync", Exit.REFUSED)

@@ -30,6 +30,7 @@ from protocols.telemetry.receipt import MOST_RANGES, Receipt, encode_receipt
 from protocols.telemetry.seal import Signer
 
 DEAD_KEPT = 1_000  # dead letters of one terminal; the oldest go first
+TOLD_AGAIN_MS = 60_000
 _REPORT = (
     "INSERT INTO reports (terminal, boot, seq, lane, event, at_ms, heard_ms, hash, octets) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (terminal, boot, seq) DO NOTHING"
@@ -119,6 +120,7 @@ class Desk:
         self._clock_ms = clock_ms
         self._judging = judging
         self._stories = Stories(database)
+        self._told_ms: dict[tuple[str, Finding], int] = {}
         self._dead_since: Counter[str] = Counter()
 
     async def judged(self, chunk: Sequence[Message]) -> Judged:
@@ -147,6 +149,7 @@ class Desk:
             except BaseException:
                 self._stories.forget(draft.terminals)
                 raise
+            self._told_ms |= {(one.terminal, one.finding): draft.now_ms for one in draft.outcome.findings}
             signed = {(one.terminal, one.boot): _signed(one, self._signer) for one in receipts}
             draft.outcome.receipts = signed
             return draft.outcome
@@ -167,11 +170,20 @@ class Desk:
         for seq, own in self._lines(one, story, draft):
             first = draft.hashes.get((terminal, number, seq)) or await self._stories.committed(terminal, number, seq)
             if first is not None and first != own:
-                draft.outcome.findings.append(Found(terminal, number, seq, Finding.CONFLICT))
+                self._tell(Found(terminal, number, seq, Finding.CONFLICT), draft)
         while story.ask:
             boot, prev = story.ask.pop()
             if await self._stories.rolled_back(terminal, boot, prev):
-                draft.outcome.findings.append(Found(terminal, boot, 1, Finding.ROLLED_BACK))
+                self._tell(Found(terminal, boot, 1, Finding.ROLLED_BACK), draft)
+
+    def _tell(self, found: Found, draft: _Draft) -> None:
+        """Once in a chunk, and of what isolates nobody once in a while: each costs a record of head office's chain."""
+        key = found.terminal, found.finding
+        if any((one.terminal, one.finding) == key for one in draft.outcome.findings):
+            return
+        told_ms = self._told_ms.get(key)
+        if found.finding.is_clone or told_ms is None or abs(draft.now_ms - told_ms) >= TOLD_AGAIN_MS:
+            draft.outcome.findings.append(found)
 
     def _lines(self, one: Accepted, story: Story, draft: _Draft) -> list[tuple[int, bytes]]:
         """Enter the reports of one batch; returns those whose number is here already, with their hashes."""
@@ -197,7 +209,7 @@ class Desk:
             draft.reports.append(_row(line, lane, own, draft.now_ms))
             draft.hashes[one.terminal, one.boot, seq] = own
             if finding is not None:
-                draft.outcome.findings.append(Found(one.terminal, one.boot, seq, finding))
+                self._tell(Found(one.terminal, one.boot, seq, finding), draft)
             if one.lane is Lane.ALERT and report.event.name == DROPPED:
                 self._account(one.terminal, line, story, draft)
             elif one.lane is Lane.ACK and (answer := dispatch.answer(report, draft.now_ms)):

@@ -12,9 +12,10 @@ from pathlib import Path
 from fleet_console.arguments import common
 from fleet_console.authority import Authority
 from fleet_console.enrolment import EnrolmentDesk, StepTaken
+from fleet_console.files import octets_of, put
 from fleet_console.isolation import Barrier
 from fleet_console.life_steps import GRAVE, LONGEST_S, LifeStep
-from fleet_console.persons import add_key, octets_of, signing_key, trust_of
+from fleet_console.persons import add_key, signing_key, trust_of
 from fleet_console.renewals import Renewals
 from fleet_console.settings import load, needed
 from fleet_console.store.choose import open_store
@@ -134,6 +135,8 @@ async def _list(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> 
 
 
 async def _show(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
+    if not await desk.records.known(args.terminal):
+        raise Fault(f"no terminal {args.terminal} has applied", "fleet-console enrol list", Exit.ABSENT)
     standing = await desk.records.standing(args.terminal)
     steps, bindings, certificates = await desk.records.history(args.terminal)
     document = {
@@ -177,7 +180,7 @@ async def _step(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> 
     if args.step in GRAVE or (args.step == Step.RETIRE and args.out is not None):
         if args.out is None:
             raise Fault(f"to {step} takes two persons", "--out FILE leaves it for the second one", Exit.USAGE)
-        _put(args.out, signed.encode())
+        put(args.out, signed.encode())
         voice.answer({"written": str(args.out)}, f"{args.out}: signed once; enrol step --file it, by another person")
         return None
     taken = await desk.step(signed.encode())
@@ -200,7 +203,7 @@ def _told(taken: StepTaken, args: argparse.Namespace, voice: Voice) -> None:
     document: dict[str, object] = {"terminal": taken.terminal, "life": taken.life}
     words = f"{taken.terminal}: {taken.life}"
     if taken.answer and args.answer is not None:
-        _put(args.answer, taken.answer)
+        put(args.answer, taken.answer)
         document["answer"] = str(args.answer)
         words += f"; answer for the terminal: {args.answer}"
     if taken.code:
@@ -214,7 +217,7 @@ def _told(taken: StepTaken, args: argparse.Namespace, voice: Voice) -> None:
 
 async def _activate(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> str | None:
     document = octets_of(args.document)
-    _put(args.answer, await desk.activate(document))
+    put(args.answer, await desk.activate(document))
     voice.answer({"answer": str(args.answer)}, f"{args.answer}: the certificate; terminal-agent identity take it")
     return read_activation(open_document(document, "activation")).terminal
 
@@ -223,7 +226,7 @@ async def _renew(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) ->
     if args.document is None or args.answer is None:
         hint = "fleet-console enrol renew renewal --answer answer"
         raise Fault("enrol renew: FILE and --answer, or --reported and --key expected", hint, Exit.USAGE)
-    _put(args.answer, await desk.renew(octets_of(args.document)))
+    put(args.answer, await desk.renew(octets_of(args.document)))
     voice.answer({"answer": str(args.answer)}, f"{args.answer}: the certificate; terminal-agent identity take it")
 
 
@@ -238,12 +241,12 @@ async def _renew_reported(renewals: Renewals, voice: Voice) -> None:
 
 
 async def _again(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
-    _put(args.answer, await desk.answer(await desk.records.named(args.terminal, args.application)))
+    put(args.answer, await desk.answer(await desk.records.named(args.terminal, args.application)))
     voice.answer({"answer": str(args.answer)}, f"{args.answer}: written; terminal-agent identity take it")
 
 
 async def _crl(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
-    _put(args.out, await desk.revocation_list())
+    put(args.out, await desk.revocation_list())
     voice.answer({"written": str(args.out)}, f"{args.out}: written; let the broker read it anew (SIGHUP)")
 
 
@@ -259,13 +262,6 @@ def _fault(text: str) -> tuple[str, str]:
     if not found or not name or not words:
         raise Fault("--fault: FIELD=WORDS expected", 'such as --fault licence="ended on 2026-01-31"', Exit.USAGE)
     return name, words
-
-
-def _put(path: Path, octets: bytes) -> None:
-    try:
-        path.write_bytes(octets)
-    except OSError as fault:
-        raise Fault(f"{path}: {(fault.strerror or '').lower()}", "name a file that can be written") from None
 
 
 def _day(at_ms: int) -> str:

@@ -49,6 +49,10 @@ class Records:
         steps = await self._database.read("SELECT count(*) FROM life_steps WHERE terminal = $1", terminal)
         return Standing(Life(rows[0][0]), int(rows[0][1]), int(steps[0][0]))
 
+    async def known(self, terminal: str) -> bool:
+        """Whether an application of it is kept."""
+        return bool(await self._database.read("SELECT 1 FROM applications WHERE terminal = $1 LIMIT 1", terminal))
+
     async def application(self, digest: str) -> Kept | None:
         """An application by its digest. Its seal was verified when it was filed."""
         rows = await self._database.read("SELECT octets, endorsed FROM applications WHERE digest = $1", digest)

@@ -12,7 +12,8 @@ from urllib.parse import quote, urlencode
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from fleet_console.persons import add_key, octets_of, signing_key
+from fleet_console.files import octets_of, put
+from fleet_console.persons import add_key, signing_key
 from protocols.errors import DecodeError, EncodeError
 from protocols.identity.grants import LONGEST_S, WORDS, Action, Grant, box_context
 from protocols.identity.sealed_box import close
@@ -81,10 +82,7 @@ def run(args: argparse.Namespace) -> int:
         raise Fault(str(fault), "fleet-console grant --help", Exit.USAGE) from None
     key = signing_key(args)
     envelope = Envelope(octets_to_sign).signed_by(key.public, key.sign)
-    try:
-        args.out.write_bytes(envelope.encode())
-    except OSError as fault:
-        raise Fault(f"{args.out}: {(fault.strerror or '').lower()}", "name a file that can be written") from None
+    put(args.out, envelope.encode())
     _say(args, secret, Voice("fleet-console", as_json=args.json))
     return int(Exit.OK)
 

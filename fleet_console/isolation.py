@@ -22,7 +22,7 @@ from pathlib import Path
 
 from fleet_console.authority import Authority
 from fleet_console.containment import Control
-from fleet_console.persons import octets_of
+from fleet_console.files import octets_of
 from fleet_console.register import State
 from fleet_console.settings import OfficeSettings
 from fleet_console.store.port import Database

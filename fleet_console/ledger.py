@@ -68,12 +68,29 @@ class Boot:
         return Place.NEW
 
     def account(self, first: int, last: int) -> list[Range]:
-        """Numbers that the terminal has dropped: they are missed no longer. Returns those that were missing."""
-        gaps = [(max(first, low), min(last, high)) for low, high in self._gaps(last) if low <= last and high >= first]
-        for low, high in gaps:
-            place = bisect_left(self._stretches, low, key=lambda one: one.last)
-            self._stretches.insert(place, Stretch(low, high, None, None))
-        self._merge()
+        """Numbers that the terminal has dropped: they are missed no longer. Returns those that were missing.
+
+        None where they would leave one gap more than is kept account of: a terminal may say of any number that it was
+        dropped, and what it says must cost little.
+        """
+        found, first = self._stretches, max(first, 1)
+        start = end = bisect_left(found, first - 1, key=lambda one: one.last)
+        gaps, low = list[Range](), first
+        while end < len(found) and found[end].first <= last + 1:
+            if low < found[end].first:
+                gaps.append((low, found[end].first - 1))
+            low = found[end].last + 1
+            end += 1
+        if low <= last:
+            gaps.append((low, last))
+        if not gaps or (start == end and len(found) >= MOST_RANGES):
+            return []
+        whole = Stretch(first, last, None, None)
+        if start < end and found[start].first <= first:
+            whole.first, whole.prev = found[start].first, found[start].prev
+        if start < end and found[end - 1].last >= last:
+            whole.last, whole.hash = found[end - 1].last, found[end - 1].hash
+        found[start:end] = [whole]
         return gaps
 
     @property
@@ -105,22 +122,15 @@ class Boot:
 
     def missing(self, most: int = LARGEST_RECEIPT_RANGES) -> list[Range]:
         """The lowest gaps."""
-        return [gap for gap, _ in zip(self._gaps(0), range(most), strict=False)]
+        return [gap for gap, _ in zip(self._gaps(), range(most), strict=False)]
 
-    def _gaps(self, beyond: int) -> Iterator[Range]:
-        """The gaps; with ``beyond``, also the one from the last number here to that one."""
+    def _gaps(self) -> Iterator[Range]:
         found = self._stretches
-        if not found:
-            if beyond:
-                yield 1, beyond
-            return
-        if found[0].first > 1:
+        if found and found[0].first > 1:
             yield 1, found[0].first - 1
         for one, other in pairwise(found):
             if other.first > one.last + 1:
                 yield one.last + 1, other.first - 1
-        if beyond > found[-1].last:
-            yield found[-1].last + 1, beyond
 
     def _join(self, place: int, seq: int, prev: bytes, own: bytes) -> Place:
         """The report goes behind a stretch, and may close the gap to the next one."""
@@ -133,12 +143,3 @@ class Boot:
             linked = linked and (behind.prev is None or behind.prev == own)
             before.last, before.hash = behind.last, behind.hash
         return Place.NEW if linked else Place.UNLINKED
-
-    def _merge(self) -> None:
-        merged: list[Stretch] = []
-        for one in self._stretches:
-            if merged and merged[-1].last + 1 == one.first:
-                merged[-1].last, merged[-1].hash = one.last, one.hash
-            else:
-                merged.append(one)
-        self._stretches = merged

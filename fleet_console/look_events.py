@@ -15,6 +15,7 @@ from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database, Row, Value
 from protocols.telemetry.envelope import decode
 from protocols.telemetry.events import Lane, words
+from protocols.telemetry.topics import is_terminal_name
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     """Print them in the order in which they were committed."""
     if not 1 <= args.limit <= LARGEST_LIMIT:
         raise Fault(f"--limit: 1 to {LARGEST_LIMIT} expected", "50 is the default", Exit.USAGE)
+    if args.terminal is not None and not is_terminal_name(args.terminal):
+        raise Fault("--terminal: a terminal's name expected", "such as TG000001", Exit.USAGE)
     if args.dead and args.lane:
         raise Fault("--dead and --lane: one of the two", "a dead letter may have no lane", Exit.USAGE)
     voice = Voice("fleet-console", as_json=args.json)
@@ -57,6 +60,8 @@ async def _events(address: str, args: argparse.Namespace, voice: Voice) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if args.follow and (pipe := voice.pipe) is not None:
+        asyncio.get_running_loop().add_reader(pipe, stop.set)
     last = 0
     try:
         found = (await _select(database, args, None))[::-1]

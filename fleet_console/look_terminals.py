@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from fleet_console import office_audit, presence, register
 from fleet_console.arguments import common
 from fleet_console.authority import serial_of
 from fleet_console.containment import Control
+from fleet_console.files import octets_of
 from fleet_console.isolation import Barrier
 from fleet_console.register import State
 from fleet_console.settings import OfficeSettings, load
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database, Step
 from protocols.errors import DecodeError
+from protocols.telemetry.fields import TEXT
 from protocols.telemetry.keys import PublicKey, from_certificate, from_public_pem
 from protocols.telemetry.topics import is_terminal_name
 from tillguard.exits import Exit
@@ -59,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         raise Fault(f"terminals {args.verb}: a terminal's name expected", "such as TG000001", Exit.USAGE)
     if args.verb in ("isolate", "release") and not args.reason:
         raise Fault(f"terminals {args.verb}: --reason expected", "it stands in the audit chain", Exit.USAGE)
+    if args.reason and (expected := TEXT.refusal(args.reason)):
+        raise Fault(f"--reason: {expected} expected", "it stands in the audit chain", Exit.USAGE)
     voice = Voice("fleet-console", as_json=args.json)
     return asyncio.run(_within(settings, args, voice))
 
@@ -91,12 +96,16 @@ async def _show(database: Database, _: OfficeSettings, args: argparse.Namespace,
 
 async def _add(database: Database, settings: OfficeSettings, args: argparse.Namespace, voice: Voice) -> None:
     keys, now = _keys(args), _now_ms()
-    serials = (serial_of(args.certificate.read_bytes()),) if args.certificate is not None else ()
+    serials = (serial_of(octets_of(args.certificate)),) if args.certificate is not None else ()
     fields = {"terminal": args.name, "keys": ", ".join(key.key_id for key in keys)}
     await office_audit.append(database, now, "terminal.added", fields, register.addition(args.name, keys, now, serials))
     at_broker = settings.broker is not None
     if settings.broker is not None:
-        await Control(settings.broker.access).admit([args.name])
+        try:
+            await Control(settings.broker.access).admit([args.name])
+        except Fault as fault:
+            what = f"{args.name} is added at the ingest, but the broker was not told: {fault.what}"
+            raise Fault(what, "then: fleet-console broker sync", fault.exit_code) from None
     words = f"{args.name} added with report key {fields['keys']}"
     voice.answer({"event": "added", **fields, "at_broker": at_broker}, words)
 
@@ -105,12 +114,16 @@ async def _import(database: Database, settings: OfficeSettings, args: argparse.N
     """Many at once, with one record; the broker is told by ``fleet-console broker sync``."""
     if args.certificates is None or not args.certificates.is_dir():
         raise Fault("terminals import: --certificates with a folder expected", "of files NAME.pem", Exit.USAGE)
-    paths = [path for path in sorted(args.certificates.glob(f"{args.only}.pem")) if is_terminal_name(path.stem)]
+    wanted = f"{args.only}.pem"
+    paths = [path for path in sorted(args.certificates.iterdir()) if fnmatchcase(path.name, wanted)]
+    paths = [path for path in paths if is_terminal_name(path.stem)]
+    if not paths:
+        raise Fault(f"{args.certificates}: no terminal's certificate {wanted}", "see --only", Exit.ABSENT)
     now = _now_ms()
     steps: list[Step] = []
     for path in paths:
         try:
-            pem = path.read_bytes()
+            pem = octets_of(path)
             steps += register.addition(path.stem, (from_certificate(pem, str(path)),), now, (serial_of(pem),))
         except DecodeError as fault:
             raise Fault(str(fault), "P-256 or Ed25519, in PEM", Exit.USAGE) from None
@@ -180,10 +193,7 @@ def _keys(args: argparse.Namespace) -> tuple[PublicKey, ...]:
         if path is None:
             continue
         try:
-            found.append(read(path.read_bytes(), str(path)))
-        except OSError as fault:
-            words = (fault.strerror or "cannot be read").lower()
-            raise Fault(f"{path}: {words}", "check the path", Exit.USAGE) from None
+            found.append(read(octets_of(path), str(path)))
         except DecodeError as fault:
             raise Fault(str(fault), "P-256 or Ed25519, in PEM", Exit.USAGE) from None
     return tuple(found)

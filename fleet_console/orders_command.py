@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fleet_console import orders
 from fleet_console.arguments import common
-from fleet_console.persons import add_key, octets_of, signing_key, trust_of
+from fleet_console.files import octets_of, put
+from fleet_console.persons import add_key, signing_key, trust_of
 from fleet_console.settings import OfficeSettings, load
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database
@@ -31,6 +32,8 @@ examples:
   fleet-console orders new ping --terminal TG000001 --sequence 7 --key ada.key --out ping.order
   fleet-console orders submit ping.order
 """
+
+LONGEST_COUNT = 19  # digits: boot and sequence numbers stay below 2**63
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -116,8 +119,8 @@ def _argument(text: str, known: tuple[Argument, ...]) -> tuple[str, of.Value]:
         octets = octets_of(Path(value[1:]))
         value = of.document_text(octets) if argument.kind is of.DOCUMENT else octets.decode("utf-8", "replace").strip()
     if argument.kind is of.COUNT:
-        if not value.isascii() or not value.isdigit():
-            raise EncodeError(f"--set {name}: a whole number expected")
+        if not value.isascii() or not value.isdigit() or len(value) > LONGEST_COUNT:
+            raise EncodeError(f"--set {name}: a whole number of at most {LONGEST_COUNT} digits expected")
         return name, int(value)
     return name, value
 
@@ -131,10 +134,7 @@ def envelope_of(path: Path) -> Envelope:
 
 
 def _write(args: argparse.Namespace, envelope: Envelope, voice: Voice) -> None:
-    try:
-        args.out.write_bytes(envelope.encode())
-    except OSError as fault:
-        raise Fault(f"{args.out}: {(fault.strerror or '').lower()}", "name a file that can be written") from None
+    put(args.out, envelope.encode())
     voice.answer({"event": "written", "file": str(args.out)}, f"{args.out}: signed; fleet-console orders submit it")
 
 

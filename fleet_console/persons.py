@@ -7,6 +7,7 @@ import getpass
 import sys
 from pathlib import Path
 
+from fleet_console.files import octets_of
 from protocols.ed25519 import SigningKey
 from protocols.errors import DecodeError, IntegrityError
 from protocols.signed import Trust
@@ -14,7 +15,6 @@ from protocols.telemetry.orders import read_trust
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
-LARGEST_FILE = 1 << 20
 _MAKE = "openssl genpkey -algorithm ed25519 makes one"
 
 
@@ -50,16 +50,3 @@ def trust_of(path: Path | None, settings: Path) -> Trust:
         return read_trust(octets_of(path).decode("utf-8"))
     except (DecodeError, UnicodeDecodeError) as fault:
         raise Fault(f"{path}: {fault}", "see docs/head-office.md, Persons", Exit.USAGE) from None
-
-
-def octets_of(path: Path) -> bytes:
-    """A small file's octets; raises :class:`Fault` with the cure."""
-    try:
-        with path.open("rb") as file:
-            octets = file.read(LARGEST_FILE + 1)
-    except OSError as fault:
-        words = (fault.strerror or "cannot be read").lower()
-        raise Fault(f"{path}: {words}", "check the path and its rights", Exit.USAGE) from None
-    if len(octets) > LARGEST_FILE:
-        raise Fault(f"{path}: larger than 1 MiB", "is this the right file?", Exit.USAGE)
-    return octets

@@ -14,6 +14,7 @@ from fleet_console.stories import Story
 from protocols.telemetry.envelope import WILL_SEQ, Report
 
 FIRST_EVERY_S = 60  # until a heartbeat has said how long the next one may take
+LONGEST_EVERY_S = 86_400  # whoever promises a later one still counts as silent in the end
 MISSED = 3  # so many heartbeats may be lost before a terminal counts as silent
 KEEP = (
     "INSERT INTO terminal_latest VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (terminal) DO UPDATE SET "
@@ -39,7 +40,7 @@ class Presence(StrEnum):
 def note(report: Report, story: Story) -> None:
     """Remember how long a terminal says that the next heartbeat may take."""
     if report.event.name == "agent.heartbeat":
-        story.every_s = int(report.event.fields["every_s"])
+        story.every_s = max(1, min(int(report.event.fields["every_s"]), LONGEST_EVERY_S))
 
 
 def row(report: Report, story: Story, now_ms: int) -> Row:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from fleet_console.store.choose import is_shared
 from protocols.telemetry.topics import SHARDS
 from tillguard import settings as toml
 from tillguard.exits import Exit
@@ -29,7 +30,7 @@ class BrokerAccess:
     def of(cls, address: str, ca: Path, certificate: Path, key: Path) -> "BrokerAccess":
         """From ``host:port`` and three PEM files; raises :class:`Fault` with the cure."""
         host, _, port = address.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+        if not _is_host(host.strip("[]")) or not is_port(port):
             raise Fault("--broker: HOST:PORT expected", "such as 127.0.0.1:8883", Exit.USAGE)
         for path in (ca, certificate, key):
             if not path.is_file():
@@ -140,11 +141,26 @@ class OfficeSettings:
     enrolment: EnrolmentSettings | None = None
 
 
+def is_port(text: str) -> bool:
+    """Whether it is the number of a TCP port."""
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65_536
+
+
+def _is_host(text: str) -> bool:
+    """Whether a resolver could be asked for it at all (RFC 1123, 2.1)."""
+    try:
+        return bool(text) and text.isprintable() and len(text.encode("idna")) <= 253
+    except UnicodeError:
+        return False
+
+
 def load(path: Path) -> OfficeSettings:
     """Read the file; a SQLite file's path is taken from its folder. Raises :class:`Fault` with the cure."""
     found = toml.load(path, OfficeSettings)
-    if "://" in found.store:
+    if is_shared(found.store):
         return found
+    if "://" in found.store or not found.store.isprintable() or found.store.endswith("/") or not found.store:
+        raise Fault(f"{path}: store: not understood", "a SQLite file, or postgresql://user@host/database", Exit.USAGE)
     store = str(path.parent / found.store)
     return replace(found, store=store)
 

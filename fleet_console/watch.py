@@ -32,6 +32,7 @@ from protocols.telemetry.topics import EVERYTHING, ORDER, RECEIPT, read_report_t
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
+LONGEST_NAME = 64
 GAP_S = 3.0  # how long a number may be missing before it is said: an urgent lane overtakes the others
 _OUTCOME_STYLES = {"approved": "green", "declined": "yellow", "cancelled": "yellow", "failed": "red"}
 
@@ -186,6 +187,10 @@ class Watch:
 
 def run(args: argparse.Namespace) -> int:
     """Watch until SIGTERM or SIGINT, or until ``--count`` reports were shown."""
+    if args.count is not None and args.count < 1:
+        raise Fault("--count: 1 or more expected", "without it, it goes on until Ctrl-C", Exit.USAGE)
+    if not 1 <= len(args.name) <= LONGEST_NAME or not args.name.isprintable():
+        raise Fault(f"--name: 1 to {LONGEST_NAME} printable characters expected", "watch is the default", Exit.USAGE)
     access = BrokerAccess.of(args.broker, args.ca, args.certificate, args.key)
     voice = Voice("fleet-console", as_json=args.json)
     if args.terminals is None and not args.json:
@@ -207,6 +212,8 @@ async def _watch(access: BrokerAccess, name: str, count: int | None, voice: Voic
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    if (pipe := voice.pipe) is not None:
+        loop.add_reader(pipe, stop)
     feed = Feed(access, name, (EVERYTHING,), random.random)
     settling = asyncio.create_task(_settle(watch))
     ready = False

@@ -25,6 +25,8 @@ from terminal_agent.durable import replace_whole
 
 BUILT_MS = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1000)
 """No right clock is before this: when the oldest line of this version was written. Moved with each release."""
+LATEST_MS = BUILT_MS + 30 * 365 * 86_400_000
+"""No right time is after this while this version is in use: a signature over it is no reason to stay there for ever."""
 JUMP_MS = 2_000  # DE7 and 9F21 count seconds; what time services correct at once without a word is below
 STANDS_MS = 24 * 3_600_000  # for so long a jump forward must stand before the floor follows it
 KEPT_EVERY_MS = 60_000  # how often the trusted time is written down
@@ -95,6 +97,8 @@ class GuardedClock:
 
     def signed(self, at_ms: int) -> None:
         """Head office signed this time just now; it may have been on its way for a while."""
+        if at_ms > LATEST_MS:
+            return
         self._signed = (at_ms, self._source.steady_ms())
         if at_ms > self.trusted_ms:
             self._floor, self._floor_at = self._signed
@@ -148,7 +152,7 @@ class TimeFile:
             text = self._path.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
             return None
-        return int(text) if text.isdecimal() and len(text) <= 15 else None
+        return int(text) if text.isdecimal() and len(text) <= 15 and int(text) <= LATEST_MS else None
 
     def keep(self, trusted_ms: int) -> None:
         """Replace it. On a disk that takes nothing the older time stays, which is still a floor."""

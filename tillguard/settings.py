@@ -8,6 +8,7 @@ dataclass, a tuple of these, a mapping of str to these, or one of them ``| None`
 """
 
 import enum
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -30,7 +31,7 @@ def load(path: Path, shape: type[T]) -> T:
 def read(path: Path) -> dict[str, Any]:
     """The document of a TOML file, of whatever shape; raises :class:`Fault` that names the file and the cure."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=without_waiting) as file:
             octets = file.read(LARGEST_FILE + 1)  # a device says that it is empty and never ends
         return document(octets, path)
     except FileNotFoundError:
@@ -39,6 +40,13 @@ def read(path: Path) -> dict[str, Any]:
         raise Fault(
             f"{path}: cannot be read: {fault.strerror}", "check the file's type and rights", Exit.USAGE
         ) from None
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """A pipe that nobody writes to reads as empty: to open it would wait for good, and no signal would end that."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def document(octets: bytes, path: Path) -> dict[str, Any]:

@@ -5,9 +5,11 @@
 Every command returns values and raises :class:`Fault`; only this module prints them, for a person or as JSON.
 """
 
+import errno
 import io
 import json
 import os
+import stat
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -42,6 +44,18 @@ class Voice:
         self._err = err or sys.stderr or io.StringIO()
         self.colour = self._out.isatty() and "NO_COLOR" not in os.environ and not as_json
 
+    @property
+    def pipe(self) -> int | None:
+        """The descriptor of standard output where it is a pipe, which shows at once that its reader went away.
+
+        Whoever waits for events else notices that with the next one. It never has anything to read otherwise.
+        """
+        try:
+            descriptor = self._out.fileno()
+            return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
+        except (OSError, ValueError):  # closed, or no file at all
+            return None
+
     def paint(self, text: str, *styles: str) -> str:
         """``text`` in the named styles, or bare where colour is not wanted."""
         if not self.colour or not styles:
@@ -72,6 +86,9 @@ class Voice:
             print(text, file=self._out, flush=True)
         except BrokenPipeError:
             raise
+        except UnicodeEncodeError:  # the stream's encoding has no such character; the form \uXXXX is right in JSON too
+            encoding = self._out.encoding or "ascii"
+            self._print(text.encode(encoding, "backslashreplace").decode(encoding))
         except OSError as fault:
             self._out = io.StringIO()  # what it still holds is not tried again
             sys.stdout = self._out
@@ -83,9 +100,23 @@ class Voice:
         if self.as_json:
             with suppress(Fault):  # the fault may be that nothing can be written there
                 self.data({"error": fault.what, "hint": fault.hint, "exit": int(fault.exit_code)})
-        self.tell(f"{self.command}: error: {fault.what}")
+        self.tell(_plain(f"{self.command}: error: {fault.what}"))
         if fault.hint:
-            self.tell(f"hint: {fault.hint}")
+            self.tell(_plain(f"hint: {fault.hint}"))
+
+
+def _plain(text: str) -> str:
+    """``text`` without what steers a terminal: a name from elsewhere may hold it."""
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
+
+
+def _of_the_person(fault: Exception) -> Fault | None:
+    """What no command can take, wherever it is noticed: it is the person's to mend, and no bug."""
+    if isinstance(fault, UnicodeEncodeError) and "surrogates" in fault.reason:
+        return Fault("text that is not UTF-8", "an argument, or a file's name or words", Exit.USAGE)
+    if isinstance(fault, OSError) and fault.errno == errno.ENAMETOOLONG:
+        return Fault("a path that is longer than this system takes", "name a shorter one", Exit.USAGE)
+    return None
 
 
 def interruptible(command: str, body: Callable[[], int]) -> int:
@@ -114,6 +145,9 @@ def run(command: str, body: Callable[[], int], *, as_json: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return int(Exit.FAILED)
     except Exception as bug:  # the one place where a bug becomes exit code 70
+        if (theirs := _of_the_person(bug)) is not None:
+            voice.fault(theirs)
+            return int(theirs.exit_code)
         voice.tell(f"{command}: bug: {type(bug).__name__}")
         traceback.print_exc()
         voice.tell("hint: this is a fault of the program, not yours; please report it with the lines above")

@@ -31,6 +31,9 @@ async def open_store(address: str, *, must_exist: bool = False) -> Database:
 
 def _file(address: str, *, must_exist: bool) -> Path:
     path = Path(address)
+    if path.exists() and not path.is_file():
+        hint = "`store` names a SQLite file, or postgresql://user@host/database"
+        raise Fault(f"{path}: not a file", hint, Exit.USAGE)
     if must_exist and not path.is_file():
         raise Fault(
             f"{path}: no such file",

@@ -32,6 +32,8 @@ def migrations(kind: str) -> tuple[Migration, ...]:
 def lacking(kind: str, version: int, where: str) -> tuple[Migration, ...]:
     """What a database of ``version`` still needs; :class:`StoreError` for one that a newer program made."""
     known = migrations(kind)
+    if type(version) is not int or version < 0:
+        raise StoreError(f"{where}: another program's database", "name one of its own for `store`")
     if version > known[-1].version:
         raise StoreError(
             f"{where}: schema {version}, this program knows {known[-1].version}", "use the newer program that made it"

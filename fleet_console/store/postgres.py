@@ -36,9 +36,13 @@ class PostgresDatabase:
     @classmethod
     async def open(cls, address: str) -> "PostgresDatabase":
         """Connect and bring the schema up to date; raises :class:`StoreError` with the cure."""
-        parts = urlsplit(address)
-        where = f"postgresql://{parts.hostname or ''}{parts.path}"
-        if parts.password is not None:
+        try:
+            parts = urlsplit(address)
+            where = f"postgresql://{parts.hostname or ''}{parts.path}"
+            parts.port  # noqa: B018  # reading it judges it
+        except ValueError:
+            raise StoreError("store: not an address", "postgresql://user@host:port/database", Exit.USAGE) from None
+        if parts.password is not None or "password=" in parts.query:
             raise StoreError("store: a password in the address", "put it into ~/.pgpass (libpq's file)", Exit.USAGE)
         with _faults(where):
             connection = await asyncpg.connect(address, timeout=CONNECT_S, command_timeout=COMMAND_S)
@@ -104,8 +108,13 @@ def _faults(where: str) -> Iterator[None]:
         yield
     except asyncpg.UniqueViolationError:
         raise Taken from None
+    except asyncpg.ClientConfigurationError:
+        raise StoreError(f"{where}: an option that is not understood", "correct `store`", Exit.USAGE) from None
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as fault:
         raise StoreError(f"{where}: {fault.args[0]}", "check user and database, and ~/.pgpass", Exit.REFUSED) from None
+    except (asyncpg.DuplicateTableError, asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        hint = "name one of its own, or restore it from its copy"
+        raise StoreError(f"{where}: not head office's database, or not all of it", hint) from None
     except _PASSING as fault:
         # Of the server's words only the class: a detail may quote a value.
         raise Unavailable(f"{where}: {_words(fault)}", "is PostgreSQL running there, and is there room?") from None

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +104,9 @@ class SqliteDatabase:
         run("PRAGMA wal_autocheckpoint = 4000")  # 16 MiB of log: pages that change often are copied less often
         run("PRAGMA foreign_keys = ON")
         with self._transaction():
+            tables = {name for (name,) in run("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if tables and "schema_version" not in tables:
+                raise StoreError(f"{self._path}: another program's database", "name a file of its own for `store`")
             run(VERSION_TABLE)
             version = run("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0]
             for migration in lacking("sqlite", version, str(self._path)):
@@ -164,7 +168,7 @@ class SqliteDatabase:
             for start, (what, hint) in _PASSING.items():
                 if name.startswith(start):
                     raise Unavailable(f"{self._path}: {what} ({name})", hint) from None
-            if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")) or _OTHER_TABLES.match(str(fault)):
                 raise StoreError(f"{self._path}: not a sound database ({name})", "restore it from its copy") from None
             raise
 
@@ -185,6 +189,8 @@ def _numbered(statement: str) -> str:
     return statement.replace("$", "?")
 
 
+_OTHER_TABLES = re.compile("no such (table|column)|table .* (already exists|has [0-9]+ columns)|too many columns")
+"""SQLite's words where the tables are not those of our schema."""
 _PASSING = {
     "SQLITE_FULL": ("the disk is full", "free some space; nothing was written"),
     "SQLITE_IOERR": ("the disk does not take it", "check space and the disk's health; nothing was written"),

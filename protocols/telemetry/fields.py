@@ -18,6 +18,7 @@ Value = str | int | bool
 LARGEST_NUMBER = 10**12 - 1  # ISO 8583 DE4: an amount has 12 digits; one more and a number could be an account number
 LONGEST_TEXT = 200
 LONGEST_RANGES = 2_000
+LARGEST_IN_RANGES = 10**11 - 1
 LONGEST_ENVELOPE = 40_000  # what leaves room, in base64, for an order around it in 64 KiB
 LONGEST_RUN = 12  # digits in an identifier with no letter between: an account number with a Luhn digit has 13 or more
 _DIGITS = re.compile(r"[0-9](?:[ .\-]?[0-9])*")

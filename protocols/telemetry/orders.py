@@ -46,6 +46,7 @@ TRUST_KIND = "trust"
 LARGEST_ORDER = 65_536  # octets of an envelope on MQTT
 MOST_PERSONS = 64
 LONGEST_ORDER_S = 7 * 86_400  # an order that lies about for longer is given anew
+_SEQUENCE = "a sequence of at most 12 digits expected"
 FEWEST_GRAVE = 2  # persons for a grave order or a new list of persons: no list may ask for fewer
 
 
@@ -144,6 +145,8 @@ def order_statement(
     kind = ORDERS.get(name)
     if kind is None:
         raise EncodeError(f"order: one of {', '.join(ORDERS)} expected")
+    if sequence > of.LARGEST_NUMBER:
+        raise EncodeError(f"order {name}: {_SEQUENCE}")
     if fault := _body_fault(kind, identifier, arguments) or _time_fault(terminal, from_s, until_s):
         raise EncodeError(f"order {name}: {fault}")
     body = json.dumps({"id": identifier, "order": name, "arguments": arguments}, separators=(",", ":"))
@@ -162,6 +165,8 @@ def believe_order(
     found = believe(envelope, trust, verify, kind=kind, terminal=terminal, now_s=now_s, floor=floor)
     if floor is not None and found.statement.version == floor.version:
         raise Refused(Cause.AGAIN, f"sequence {floor.version}")
+    if found.statement.version > of.LARGEST_NUMBER:  # its answer could not name it, and no order could follow it
+        raise DecodeError("order", _SEQUENCE)
     try:
         return _order(found)
     except DecodeError as fault:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from demo_options import alone, begun_parser  # beside this file
 from demo_profile import CARDS, PADS, READERS, SOFTWARE, TERMINAL, profile_text
 from demo_vault import ENCIPHER_TEXT, VAULT_TEXT, load_keys
 from stations import StationFailed, Stations, command, die_with_parent, environment_says_no_colour, uninterrupted
@@ -318,27 +319,6 @@ class Demo:
         )
 
 
-def begun_parser(name: str, examples: str, **endings: str) -> argparse.ArgumentParser:
-    """The options that every demonstration of a payment has; ``endings`` are more of those of which one is chosen."""
-    parser = argparse.ArgumentParser(
-        prog=f"scripts/{name}",
-        description=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--wrong-pin", action="store_true", help="the cardholder types a wrong PIN")
-    kind.add_argument("--tampered-arqc", action="store_true", help="one bit of the card's cryptogram is changed")
-    for ending, words in endings.items():
-        kind.add_argument(f"--{ending}", action="store_true", help=words)
-    parser.add_argument("--amount", default="42.00", help="amount (default 42.00)")
-    parser.add_argument("--currency", default="EUR", help="alphabetic code (default EUR)")
-    parser.add_argument("--json", action="store_true", help="the same as data, one JSON document a line")
-    parser.add_argument("--trace", action="store_true", help="the bytes of every wire, redacted by type")
-    parser.add_argument("--keep", action="store_true", help="leave it running for your own commands")
-    return parser
-
-
 def played(demo: Demo) -> int:
     """Run it, stop what it started whatever happens, and remove its folder; the exit code."""
     try:
@@ -366,7 +346,7 @@ def main() -> int:
         usb="no payment: a story of the USB bus and its policy",
     )  # fmt: skip
     parser.add_argument("--reader", default="pn532", choices=READERS, help="contactless reader (default pn532)")
-    parser.add_argument("--card", default=CARDS[0], choices=CARDS, help=f"who pays (default {CARDS[0]})")
+    parser.add_argument("--card", choices=CARDS, help=f"who pays (default {CARDS[0]}; with --torn {CARDS[1]})")
     parser.add_argument("--pad", default="ipp-uic", choices=PADS, help="where the PIN is enciphered (default ipp-uic)")
     parser.add_argument(
         "--encipher", action="store_true", help="account data are enciphered as soon as they are read, by a vault"
@@ -374,8 +354,13 @@ def main() -> int:
     options = parser.parse_args()
     if options.replay and options.pad == SOFTWARE:
         parser.error("--replay: a vault does not send a PIN block twice; that fault is the pad's")
+    if options.usb:
+        alone(parser, options, "usb", "json")
     if options.torn and options.card == CARDS[0]:
-        options.card = CARDS[1]  # a Visa-like card has nothing to recover: it makes its cryptogram at once
+        parser.error("--torn: a Visa-like card has nothing to recover: it makes its cryptogram at once")
+    if "mobile" in (options.card or "") and (options.wrong_pin or options.replay):
+        parser.error("--wrong-pin, --replay: a phone verifies its holder itself, so no PIN is typed; leave them out")
+    options.card = options.card or CARDS[1 if options.torn else 0]
     screen = Screen(as_json=options.json, trace=options.trace)
     if options.usb:
         import usb_demo  # the agent's USB room, which no payment needs

@@ -16,7 +16,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from demo import Demo, Screen, begun_parser, played  # beside this file
+from demo import Demo, Screen, played  # beside this file
+from demo_options import alone, begun_parser
 from demo_profile import TERMINAL, wires
 from fleet_lab import CLONED, FEWEST, FleetLab
 from stations import Station, StationFailed
@@ -194,6 +195,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.fleet is not None and options.fleet < FEWEST:
         parser.error(f"--fleet: {FEWEST} or more expected, since {CLONED} is the one that is cloned")
+    if options.fleet is not None:
+        alone(parser, options, "fleet", "json")
     options.replay = False  # a scene of the demonstration only
     screen = Screen(as_json=options.json, trace=options.trace)
     folder = Path(tempfile.mkdtemp(prefix="tillguard-lab-"))

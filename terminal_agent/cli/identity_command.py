@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tillguard.exits import Exit
+from tillguard.settings import without_waiting
 from tillguard.voice import Fault, Voice
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _put(path: Path, octets: bytes, voice: Voice, next_command: str) -> None:
 
 def _octets(path: Path, most: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=without_waiting) as file:
             return file.read(most)
     except OSError as fault:
         raise Fault(f"{path}: {fault.strerror}", "name the file that holds it", Exit.USAGE) from None

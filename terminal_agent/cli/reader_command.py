@@ -142,6 +142,8 @@ async def _watch(voice: Voice) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if (pipe := voice.pipe) is not None:
+        loop.add_reader(pipe, stop.set)
     service = PcscService()
     view = service.view()
     stopping = asyncio.create_task(stop.wait())

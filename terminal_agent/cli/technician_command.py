@@ -13,6 +13,7 @@ from protocols.errors import ProtocolError
 from protocols.identity.grants import LARGEST_GRANT, WORDS, Action, to_be_answered
 from terminal_agent.cli.client import AgentClient, add_socket_option, socket_path
 from tillguard.exits import Exit
+from tillguard.settings import without_waiting
 from tillguard.voice import Fault, Voice
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _code(options: argparse.Namespace) -> str:
 
 def _octets(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=without_waiting) as file:
             return file.read(LARGEST_GRANT + 1)
     except OSError as fault:
         raise Fault(f"{path}: {fault.strerror}", "name the file that holds it", Exit.USAGE) from None

@@ -22,6 +22,7 @@ from tillguard.voice import Fault, Voice
 KINDS = {"policy": POLICY_KIND, "exception": EXCEPTION_KIND}
 _DAY_S, _MINUTE_S = 86_400, 60
 LARGEST_KEY = 16_384
+LARGEST_VERSION = (1 << 53) - 1  # what a signed statement takes
 
 
 def configure_sign(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +41,8 @@ def configure_sign(parser: argparse.ArgumentParser) -> None:
 
 def run_sign(options: argparse.Namespace, voice: Voice) -> int:
     """The first signature."""
+    if not 1 <= options.version <= LARGEST_VERSION:
+        raise Fault(f"--version: 1 to {LARGEST_VERSION} expected", "one more than the last one's", Exit.USAGE)
     text = usb_files.text_of(options.file)
     _check(options.kind, text, options.file)
     options.at = options.begins

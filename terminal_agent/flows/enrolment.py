@@ -204,7 +204,8 @@ def _sound(binding: Binding) -> None:
 
 def _signer(path: Path) -> Signer:
     try:
-        return signer_from_pem(path.read_bytes(), path.name)
+        with path.open("rb") as file:
+            return signer_from_pem(file.read(documents.LARGEST), path.name)
     except OSError as fault:
         raise IdentityError(f"{path}: {fault.strerror}", "check the file and its rights") from None
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from hashlib import sha256
 
-from protocols.errors import DecodeError
+from protocols.errors import DecodeError, ProtocolError
 from protocols.signed import Cause, Envelope, Floor, Refused, Trust, Verify, read, signers
 from protocols.telemetry.events import fit
 from protocols.telemetry.fields import IDENTIFIER
@@ -152,8 +152,8 @@ class Ordering:
             if act is None:
                 raise NotAvailable(f"{command}: not available on this terminal", "")
             result = fit(await act(order)) or "done"
-        except AgentError as fault:
-            self._refuse(order.id, command, order.sequence, persons, fault.what)
+        except (AgentError, ProtocolError) as fault:
+            self._refuse(order.id, command, order.sequence, persons, str(fault))
         else:
             self._recorder.note(
                 "order.done", order=order.id, command=command, sequence=order.sequence, persons=persons, result=result

@@ -26,11 +26,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from protocols.telemetry.events import fit
+from protocols.telemetry.orders import LARGEST_ORDER
 from terminal_agent.report.port import Dialling, Incoming
 from terminal_agent.report.settings import ReportError, ReportSettings
 
 T = TypeVar("T")
 
+LARGEST_PACKET = LARGEST_ORDER + 1_024  # an order, its topic and properties
 MOST_ON_THEIR_WAY = 20  # mosquitto's default receive maximum; the reporter keeps to less
 SESSION_EXPIRY_S = 86_400  # a broker that was asked for a day and knows nothing has lost its memory
 _FAILURES = 0x80  # MQTT 5, 2.4: codes from here on are failures
@@ -80,6 +82,7 @@ def _plain(fault: Exception) -> str:
 def tls_context(settings: ReportSettings, passphrase: Callable[[], bytes | None] = lambda: None) -> ssl.SSLContext:
     """TLS 1.3, the profile's one authority, our certificate; raises :class:`ReportError` where a file is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and name
+    context.sslsocket_class = _Bounded
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_flags |= _NO_CHECK_TIME
     try:
@@ -113,6 +116,16 @@ def _connect_properties() -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = SESSION_EXPIRY_S
     return properties
+
+
+class _Bounded(ssl.SSLSocket):
+    """A line whose packets are bounded: paho asks for a packet whole, and would keep 256 MiB of one in memory."""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """See :class:`ssl.SSLSocket`; raises :class:`OSError` where a packet is larger than any that we take."""
+        if buflen > LARGEST_PACKET:
+            raise OSError(f"the broker announces {buflen} octets in one packet, at most {LARGEST_PACKET} expected")
+        return super().recv(buflen, flags)
 
 
 class _Client(aiomqtt.Client):

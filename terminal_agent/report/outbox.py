@@ -28,6 +28,7 @@ from pathlib import Path
 from protocols.errors import EncodeError
 from protocols.telemetry.envelope import LARGEST_REPORT, Report, encode, report_hash
 from protocols.telemetry.events import KINDS, Event, Lane, Value, make
+from protocols.telemetry.fields import LARGEST_IN_RANGES, LARGEST_NUMBER
 from protocols.telemetry.ranges import Range, ranges_of, texts
 from protocols.telemetry.receipt import Receipt
 from terminal_agent.report.outbox_file import LANES, VERSION, bring_up
@@ -215,6 +216,8 @@ class Outbox:
         """
         if boot > self.boot or (boot == self.boot and last > self.seq):
             return  # head office asks for what never was
+        if self.boot - boot > LARGEST_NUMBER or last > LARGEST_IN_RANGES:
+            return  # nor was this, and no report could name it
         last = min(last, first + 9_999)
         if (boot, (first, last)) in self._disowned or len(self._disowned) >= 1_000:
             return

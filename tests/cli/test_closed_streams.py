@@ -36,3 +36,10 @@ def test_streams(line: str, code: int, what: str) -> None:
     assert done.returncode == code, done.stderr
     assert what in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_by_process_substitution_is_waited_for() -> None:
+    """A pipe that nobody writes to is empty at once; one that somebody writes to later is not."""
+    script = f"exec {BIN}/terminal-agent run --profile <(sleep 1; echo '[nonsense]')"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, "nonsense: unknown key" in done.stderr) == (2, True)

@@ -217,6 +217,15 @@ def signed(capsys: pytest.CaptureFixture[str], office: Path, file: str, version:
     return out
 
 
+@pytest.mark.parametrize("version", ["0", "-1", "99999999999999999999"])
+def test_a_version_that_no_statement_takes_is_named(
+    capsys: pytest.CaptureFixture[str], office: Path, version: str
+) -> None:
+    words = ["sign", str(office / "till.toml"), f"--version={version}", "--key", "no.key", "--out", "no.out"]
+    code, _, error = run(capsys, *words)
+    assert (code, "--version: 1 to 9007199254740991 expected" in error) == (2, True)
+
+
 def test_from_signing_to_kept(capsys: pytest.CaptureFixture[str], office: Path) -> None:
     policy = signed(capsys, office, "till.toml", 7)
     code, out, _ = run(capsys, "verify", policy, "--trust", str(office / "trust.toml"))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fleet_console import register
-from fleet_console.desk import Desk, Outcome
+from fleet_console.desk import TOLD_AGAIN_MS, Desk, Outcome
 from fleet_console.judge import Accepted, Reason
 from fleet_console.jury import Jury
 from fleet_console.register import Register, State
@@ -289,12 +289,31 @@ async def test_a_disk_put_back_and_a_broken_link_show(office: Office) -> None:
     assert [found.finding for found in outcome.findings] == [Finding.UNLINKED]
 
 
+async def test_a_flood_of_broken_links_is_told_once_in_a_while(office: Office) -> None:
+    """Each telling is a record of head office's chain, and a terminal makes broken links for nothing."""
+    told = Teller(NAMES[0])
+
+    def broken() -> Message:
+        told.prev = "0" * 64
+        return told.message(told.tell())
+
+    assert not (await office.take(told.message(told.tell()))).findings
+    outcome = await office.take(*(broken() for _ in range(20)))
+    assert [found.finding for found in outcome.findings] == [Finding.UNLINKED]
+    assert not (await office.take(broken())).findings
+    office.clock = count(AT_MS + TOLD_AGAIN_MS + 1_000)
+    outcome = await office.take(broken())
+    assert [found.finding for found in outcome.findings] == [Finding.UNLINKED]
+
+
 async def test_presence_is_will_boot_and_heartbeat(office: Office) -> None:
     async def row() -> tuple[str, int, int]:
         found = await office.database.read("SELECT presence, boot, deadline_ms - heard_ms FROM terminal_latest")
         return found[0][0], found[0][1], found[0][2]
 
     told = Teller(NAMES[0])
+    await office.take(told.says("agent.heartbeat", every_s=10**12 - 1, standing="open", waiting=0))
+    assert await row() == ("online", AT_MS, 3 * 86_400_000)  # a promise for ever hides nobody
     await office.take(told.says("agent.heartbeat", every_s=10, standing="open", waiting=0))
     assert await row() == ("online", AT_MS, 30_000)
     await office.take(told.will())

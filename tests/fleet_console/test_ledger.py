@@ -65,6 +65,34 @@ def test_what_was_dropped_is_missed_no_longer() -> None:
     assert Boot().account(1, 3) == [(1, 3)]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_dropped_ranges_against_a_set(seed: int) -> None:
+    chance = random.Random(seed)
+    boot, here = Boot(), set[int]()
+    for _ in range(40):
+        if chance.random() < 0.5:
+            seq = chance.randrange(1, 60)
+            boot.add(seq, own(seq - 1), own(seq))
+            here.add(seq)
+        else:
+            first = chance.randrange(60)
+            last = first + chance.randrange(12)
+            fresh = [number for low, high in boot.account(first, last) for number in range(low, high + 1)]
+            assert fresh == [number for number in range(max(first, 1), last + 1) if number not in here]
+            here.update(fresh)
+        held = [number for low, high in [(1, boot.upto), *boot.also()] for number in range(low, high + 1)]
+        assert held == sorted(here)
+
+
+def test_what_a_terminal_says_it_dropped_makes_no_more_gaps_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MOST_RANGES", 10)
+    boot = Boot()
+    assert [bool(boot.account(2 * number, 2 * number)) for number in range(1, 13)] == [True] * 10 + [False] * 2
+    assert boot.account(21, 21) == [(21, 21)]  # beside one that is kept: no gap more
+    assert boot.account(1, 30) == [(number, number) for number in range(1, 21, 2)] + [(22, 30)]
+    assert boot.also() == []
+
+
 def test_receipts_are_bounded_and_so_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "MOST_RANGES", 100)
     boot = Boot()

@@ -49,6 +49,26 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("script", "options", "said"),
+    [
+        ("demo", ["--usb", "--encipher"], "--usb: --encipher changes nothing there"),
+        ("demo", ["--usb", "--amount", "5.00"], "--usb: --amount changes nothing there"),
+        ("demo", ["--torn", "--card", "test-visa-like"], "--torn: a Visa-like card has nothing to recover"),
+        ("demo", ["--wrong-pin", "--card", "test-mobile-visa"], "--wrong-pin, --replay: a phone"),
+        ("lab", ["--fleet", "50", "--t0"], "--fleet: --t0 changes nothing there"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    tmp_path: Path, script: str, options: list[str], said: str
+) -> None:
+    words = [sys.executable, str(ROOT / f"scripts/lib/{script}.py"), *options]
+    done = subprocess.run(words, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_approved(tmp_path: Path) -> None:
     done = demo(tmp_path)
     assert done.returncode == 0, done.stderr

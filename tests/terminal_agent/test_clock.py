@@ -14,6 +14,7 @@ from terminal_agent.clock import (
     GuardedClock,
     SystemClock,
     TimeFile,
+    local_time,
     trusted_at_start,
 )
 
@@ -153,7 +154,7 @@ def test_the_time_is_kept_from_run_to_run(tmp_path: Path) -> None:
     assert file.read() is None
     file.keep(NOW)
     assert TimeFile(tmp_path / "time").read() == NOW
-    for spoilt in ("", "yesterday", "9" * 40, "-5"):
+    for spoilt in ("", "yesterday", "9" * 40, "9" * 15, "-5"):
         (tmp_path / "time").write_text(spoilt)
         assert file.read() is None
     (tmp_path / "time").write_bytes(b"\xff")
@@ -194,6 +195,12 @@ def test_a_signed_time_raises_the_floor_and_never_lowers_it() -> None:
     machine.passes(1_000)
     clock.signed(NOW - YEAR)  # held back by somebody
     assert clock.now_ms() == NOW + 1_000
+
+
+def test_a_signed_time_that_no_calendar_has_is_not_taken() -> None:
+    clock = GuardedClock(Machine(wall=NOW), None, BUILT)
+    clock.signed((1 << 53) - 1)  # as far as a receipt's time goes
+    assert local_time(clock.now_ms()) == local_time(NOW)
 
 
 def test_ten_years_ahead_is_put_right_by_what_head_office_signs() -> None:

@@ -5,6 +5,7 @@
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,32 @@ def test_interrupted_while_a_command_is_loaded(
     monkeypatch.setattr("importlib.import_module", interrupted)
     assert main(words) == 130
     assert capsys.readouterr().err.endswith(": interrupted\n")
+
+
+def test_what_a_stream_cannot_encode_is_escaped() -> None:
+    octets = io.BytesIO()
+    voice = Voice("x", as_json=True, out=io.TextIOWrapper(octets, "ascii"))
+    voice.data({"name": "→ \udcff"})
+    assert json.loads(octets.getvalue()) == {"name": "→ \udcff"}
+
+
+def test_a_fault_does_not_steer_the_terminal() -> None:
+    err = io.StringIO()
+    Voice("x", err=err).fault(Fault("a\x1b[2Jb: no such file", "see c\rd"))
+    assert err.getvalue() == "x: error: a?[2Jb: no such file\nhint: see c?d\n"
+
+
+@pytest.mark.parametrize(
+    ("look", "words"),
+    [
+        (lambda: Path("y" * 5_000).stat().st_size, "a path that is longer than this system takes"),
+        (lambda: len("\udcff".encode()), "text that is not UTF-8"),
+    ],
+)
+def test_names_that_no_system_takes_are_the_persons_to_mend(
+    capsys: pytest.CaptureFixture[str], look: Callable[[], int], words: str
+) -> None:
+    assert run("x", look) == Exit.USAGE
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error

@@ -3,6 +3,8 @@
 """Both databases behind the port: all or nothing, the register's version, shard groups, migrations, faults."""
 
 import asyncio
+import os
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -164,11 +166,50 @@ async def test_files_that_are_no_database(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not a sound database"):
         await open_store(str(tmp_path / "text.db"))
     (tmp_path / "folder.db").mkdir()
-    with pytest.raises(Unavailable):
-        await open_store(str(tmp_path / "folder.db"))
+    os.mkfifo(tmp_path / "pipe.db")  # SQLite would wait for somebody to write to it
+    for name in ("folder.db", "pipe.db"):
+        with pytest.raises(Fault, match="not a file"):
+            await open_store(str(tmp_path / name))
     with pytest.raises(Fault, match="no such file"):
         await open_store(str(tmp_path / "nothing.db"), must_exist=True)
     assert not (tmp_path / "nothing.db").exists()
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        "CREATE TABLE customers (a)",
+        "CREATE TABLE schema_version (version TEXT); INSERT INTO schema_version VALUES ('a')",
+    ],
+)
+async def test_another_programs_file_is_left_as_it_is(tmp_path: Path, tables: str) -> None:
+    path = tmp_path / "theirs.db"
+    theirs = sqlite3.connect(path)
+    theirs.executescript(tables)
+    before = theirs.execute("SELECT sql FROM sqlite_schema").fetchall()
+    with pytest.raises(StoreError, match="another program's database"):
+        await open_store(str(path))
+    assert theirs.execute("SELECT sql FROM sqlite_schema").fetchall() == before
+    theirs.close()
+
+
+async def test_a_database_that_lost_a_table_is_no_bug_of_ours(database: Database) -> None:
+    await database.write([("DROP TABLE dead_letters", [()])])
+    with pytest.raises(StoreError, match=r"not a sound database|not head office's database"):
+        await database.read("SELECT count(*) FROM dead_letters")
+
+
+@pytest.mark.parametrize("address", ["postgresql://[bad/x", "postgresql://h:port/x", "postgresql://h:99999/x"])
+async def test_addresses_that_are_none(address: str) -> None:
+    with pytest.raises(StoreError, match="not an address"):
+        await open_store(address)
+
+
+async def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+    for address in ("postgresql://u:planted@h/x", "postgresql://u@h/x?password=planted"):
+        with pytest.raises(StoreError, match="a password in the address") as caught:
+            await open_store(address)
+        assert "planted" not in caught.value.what + caught.value.hint
 
 
 async def test_the_file_is_the_owners_alone_and_synchronous(tmp_path: Path) -> None:

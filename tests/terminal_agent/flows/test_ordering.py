@@ -3,6 +3,7 @@
 """Orders at the terminal: believed once, done at most once, answered always; what is refused changes nothing."""
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from protocols.ed25519 import verify
+from protocols.errors import EncodeError
 from protocols.signed import Envelope
 from protocols.telemetry.orders import LARGEST_ORDER, ORDERS, Order, Room, order_statement, trust_statement
 from terminal_agent.errors import AgentError
@@ -50,6 +52,7 @@ class Terminal:
         self.reports = Outbox.open(folder / "outbox.db", TERMINAL, opened_at_ms=7)
         self.asked: list[tuple[int, int, int]] = []
         self.acted: list[str] = []
+        self.fault: Exception = AgentError("policy: a newer version was believed before", "")
         self.obeys = obeys
         self.start()
 
@@ -75,7 +78,7 @@ class Terminal:
 
     async def usb(self, one: Order) -> str:
         self.acted.append(one.kind.name)
-        raise AgentError("policy: a newer version was believed before", "")
+        raise self.fault
 
     async def gets(self, *envelopes: Envelope, retained: bool = False) -> None:
         """These come, and what is believed is carried out."""
@@ -161,6 +164,20 @@ async def test_the_room_that_acts_has_the_last_word(terminal: Terminal) -> None:
     await terminal.gets(signed("policy", 1))
     assert terminal.acted == ["policy"]
     assert terminal.told("order.refused")[0]["reason"] == "policy: a newer version was believed before"
+
+
+async def test_a_room_that_cannot_say_what_it_was_asked_refuses(terminal: Terminal) -> None:
+    terminal.fault = EncodeError("report.dropped: epoch_back: a whole number of at most 12 digits expected")
+    await terminal.gets(signed("policy", 1), signed("ping", 2))
+    assert "epoch_back" in terminal.told("order.refused")[0]["reason"]
+    assert [one["sequence"] for one in terminal.told("order.done")] == [2]
+
+
+async def test_a_number_that_no_order_could_follow_is_no_order(terminal: Terminal) -> None:
+    huge = dataclasses.replace(order("ping", 1), version=10**12)
+    await terminal.gets(sealed(huge, "anna"), signed("ping", 1))
+    assert [one["cause"] for one in terminal.told("order.alert")] == ["malformed"]
+    assert [one["sequence"] for one in terminal.told("order.done")] == [1]
 
 
 async def test_an_order_is_done_once_however_often_it_comes(terminal: Terminal) -> None:

@@ -239,6 +239,19 @@ def test_what_is_asked_for_and_gone_is_told_once(outbox: Outbox) -> None:
     ]
 
 
+def test_numbers_that_no_life_had_are_not_told(outbox: Outbox) -> None:
+    """A receipt by whoever took head office over, or an order with a typing error, may name any number."""
+    outbox.put(event(1))
+    for boot, first, last in (
+        (0, 1, 2),
+        (1, 1, 1 << 62),
+        (AT - 1, 10**12, 10**12 + 1),
+        (AT - 1, (1 << 63) - 2, 1 << 63),
+    ):
+        outbox.disown(boot, first, last, AT)
+    assert outbox.waiting == 1
+
+
 def test_disk_full_is_said_nothing_is_half_written_and_space_cures_it(outbox: Outbox) -> None:
     outbox.put(event(1))
     outbox.flush()
