@@ -10,6 +10,7 @@ not here: see register.py.
 """
 
 import json
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -35,6 +36,7 @@ class Control:
 
     def __init__(self, access: BrokerAccess) -> None:
         self._access = access
+        self._client_id = f"control-{os.uname().nodename}-{os.getpid()}"  # two at once must not end each other's line
         self._open = AsyncExitStack()
         self._talk: Line | None = None
 
@@ -92,7 +94,7 @@ class Control:
     async def _line(self) -> AsyncIterator[Line]:
         where = f"{self._access.host}:{self._access.port}"
         try:
-            async with line(self._access, "head-office-control") as talk:
+            async with line(self._access, self._client_id) as talk:
                 if not await talk.open():
                     raise Fault(f"{where}: {talk.ended}", "head office's certificate, at its own port?", Exit.REFUSED)
                 await talk.subscribe([ANSWERS])
@@ -116,7 +118,11 @@ class Control:
 
 
 def _check(answer: bytes, harmless: tuple[str, ...], where: str) -> None:
-    for one in json.loads(answer).get("responses", []):
-        error = one.get("error", "")
+    try:
+        errors = [(one.get("command"), str(one.get("error", ""))) for one in json.loads(answer)["responses"]]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        what = f"{where}: the broker's answer to an order is not understood"
+        raise Fault(what, "does it run with fleet-console broker config's plugin?", Exit.REFUSED) from None
+    for command, error in errors:
         if error and not any(words in error for words in harmless):
-            raise Fault(f"{where}: {one.get('command')}: {error.lower()}", "fleet-console broker sync", Exit.REFUSED)
+            raise Fault(f"{where}: {command}: {error.lower()}", "fleet-console broker sync", Exit.REFUSED)

@@ -64,6 +64,11 @@ class BrokerSettings:
     reload: tuple[str, ...] = ()
     """A command and its words that has the broker read that list anew."""
 
+    def __post_init__(self) -> None:
+        """A list that the broker never reads anew ends, and then the broker refuses everybody."""
+        if self.crl is not None and not self.reload:
+            raise ValueError('reload: beside crl a command expected, such as ["systemctl", "reload", "mosquitto"]')
+
     @property
     def access(self) -> BrokerAccess:
         """Checked; raises :class:`Fault` with the cure."""

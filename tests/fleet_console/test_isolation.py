@@ -159,7 +159,7 @@ async def test_a_copy_that_cannot_be_barred_at_the_broker_does_not_end_the_inges
             for copy in (told.again(), Teller(NAME, told.boot + 7, told.prev)):
                 message = copy.message(copy.tell())
                 await talk.publish(message.topic, message.payload)
-            assert "false: ended with code 1" in (await running.says("not barred"))["reason"]
+            assert "false: ended with code 1" in (await running.says("list not renewed"))["reason"]
             message = other.message(other.tell())
             await bystander.publish(message.topic, message.payload)
             await upto(bystander, OTHER, 1)
