@@ -14,7 +14,7 @@ from tillguard.voice import Fault, run
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("fleet_console.ingest", "take the fleet's reports into the store, and answer with receipts"),
     "status": ("fleet_console.look_status", "how the fleet stands, in numbers"),
-    "terminals": ("fleet_console.look_terminals", "terminals: list, show, add, isolate, release"),
+    "terminals": ("fleet_console.look_terminals", "terminals: list, show, add, import, isolate, release"),
     "events": ("fleet_console.look_events", "reports that were committed, and messages that were not taken"),
     "enrol": ("fleet_console.enrol_command", "terminals' applications, the steps of their lives, their certificates"),
     "grant": ("fleet_console.grant_command", "what a technician may do at a terminal, signed by a person"),
