@@ -13,16 +13,19 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from fleet_console.judge import Reason
+from protocols.signed import Cause
 from tests.fleet_console.estate import Estate, command, estate, ingest
 from tests.fleet_console.test_ingest import add
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/protocol.md"
 TERMINAL = "TG000001"
 
 
 def from_the_page() -> str:
     """The script."""
-    found = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/protocol.md").read_text("utf-8"), re.DOTALL)
+    found = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     (script,) = found
     return str(script)
 
@@ -61,3 +64,9 @@ async def test_the_page_is_enough(tmp_path: Path) -> None:
         assert (receipt["terminal"], receipt["upto"], receipt["missing"]) == (TERMINAL, 3, [])
         assert schema.is_valid(receipt)
     assert first["boot"] < second["boot"]
+
+
+def test_the_page_names_every_refusal() -> None:
+    text = PAGE.read_text("utf-8")
+    assert [one for one in Reason if f"| `{one}` |" not in text] == []
+    assert [one for one in Cause if f"`{one.name.lower().replace('_', '-')}`" not in text] == []
