@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grant": ("fleet_console.grant_command", "what a technician may do at a terminal, signed by a person"),
     "orders": ("fleet_console.orders_command", "orders to terminals: list, show, new, submit"),
     "approve": ("fleet_console.approve_command", "sign an order that waits for another person"),
+    "statement": ("fleet_console.statement_command", "what persons sign beside orders: profiles, lists of persons"),
     "audit": ("fleet_console.audit_command", "head office's own chain: show, verify, countersign"),
     "broker": ("fleet_console.broker_command", "mosquitto: its configuration, its access list proved from outside"),
 }

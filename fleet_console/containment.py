@@ -36,7 +36,6 @@ class Control:
 
     def __init__(self, access: BrokerAccess) -> None:
         self._access = access
-        self._client_id = f"control-{os.uname().nodename}-{os.getpid()}"  # two at once must not end each other's line
         self._open = AsyncExitStack()
         self._talk: Line | None = None
 
@@ -92,17 +91,9 @@ class Control:
 
     @asynccontextmanager
     async def _line(self) -> AsyncIterator[Line]:
-        where = f"{self._access.host}:{self._access.port}"
-        try:
-            async with line(self._access, self._client_id) as talk:
-                if not await talk.open():
-                    raise Fault(f"{where}: {talk.ended}", "head office's certificate, at its own port?", Exit.REFUSED)
-                await talk.subscribe([ANSWERS])
-                yield talk
-        except (OSError, TimeoutError) as fault:
-            raise Fault(
-                f"{where}: {words_of(fault, ANSWER_S)}", "is the broker running there?", Exit.UNREACHABLE
-            ) from None
+        async with reached(self._access, "control") as talk:
+            await talk.subscribe([ANSWERS])
+            yield talk
 
     async def _tell(self, talk: Line, commands: Sequence[Command], harmless: tuple[str, ...]) -> None:
         where = f"{self._access.host}:{self._access.port}"
@@ -115,6 +106,20 @@ class Control:
                 hint = "does it run with fleet-console broker config's plugin?"
                 raise Fault(f"{where}: the broker takes no orders: {refused or 'no answer'}", hint, Exit.REFUSED)
             _check(answer.payload, harmless, where)
+
+
+@asynccontextmanager
+async def reached(access: BrokerAccess, purpose: str) -> AsyncIterator[Line]:
+    """A line of head office's to the broker; :class:`Fault` where it cannot be reached or does not take head office."""
+    where = f"{access.host}:{access.port}"
+    client_id = f"{purpose}-{os.uname().nodename}-{os.getpid()}"  # two at once must not end each other's line
+    try:
+        async with line(access, client_id) as talk:
+            if not await talk.open():
+                raise Fault(f"{where}: {talk.ended}", "head office's certificate, at its own port?", Exit.REFUSED)
+            yield talk
+    except (OSError, TimeoutError) as fault:
+        raise Fault(f"{where}: {words_of(fault, ANSWER_S)}", "is the broker running there?", Exit.UNREACHABLE) from None
 
 
 def _check(answer: bytes, harmless: tuple[str, ...], where: str) -> None:
