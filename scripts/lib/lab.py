@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from demo import Demo, Screen, begun_parser, played  # beside this file
 from demo_profile import TERMINAL, wires
-from fleet_lab import CLONED, FEWEST, FleetLab
+from fleet_lab import FEWEST, FleetLab
 from stations import Station, StationFailed
 
 from protocols.telemetry.topics import Lane, report_topic
@@ -193,7 +193,7 @@ def main() -> int:
     parser.add_argument("--fleet", type=int, metavar="N", help=f"an estate of N terminals instead ({FEWEST} or more)")
     options = parser.parse_args()
     if options.fleet is not None and options.fleet < FEWEST:
-        parser.error(f"--fleet: {FEWEST} or more expected, since {CLONED} is the one that is cloned")
+        parser.error(f"--fleet: {FEWEST} or more expected, since one of them is cloned")
     options.replay = False  # a scene of the demonstration only
     screen = Screen(as_json=options.json, trace=options.trace)
     folder = Path(tempfile.mkdtemp(prefix="tillguard-lab-"))
