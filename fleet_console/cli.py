@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tillguard.arguments import Parser
+from tillguard.exits import Exit
 from tillguard.voice import Fault, run
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -25,8 +26,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "broker": ("fleet_console.broker_command", "mosquitto: its configuration, its access list proved from outside"),
 }
 """Beside ``watch``, whose arguments are below."""
+WATCH = "watch"
 LACKING = {"mqtt5": "fleet", "msgspec": "fleet"}
 EXAMPLES = """\
+examples:
+  fleet-console ingest --settings office.toml    take the fleet's reports; docs/head-office.md leads there
+  fleet-console status
+  fleet-console terminals isolate TG000001 --reason "stolen on Monday"
+  fleet-console orders new lock --terminal TG000001 --set reason="stolen" --key ada.key
+"""
+WATCH_EXAMPLES = """\
 examples:
   fleet-console watch --broker 127.0.0.1:8883 --ca ca.pem --certificate head-office.pem --key head-office.key \\
     --terminals terminals
@@ -44,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _watch(words: list[str]) -> int:
+    if words and words[0] != WATCH and not words[0].startswith("-"):
+        raise Fault("no such command", f"one of: {', '.join((WATCH, *COMMANDS))}", Exit.USAGE)
     args = _parser().parse_args(words)
     return int(_module("fleet_console.watch").run(args))
 
@@ -74,9 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     watch = commands.add_parser(
-        "watch",
+        WATCH,
         help="print the fleet's reports as they come",
-        description=EXAMPLES + "\nPrints the fleet's reports as they come, each once; says gaps and lost connections.",
+        description=f"{WATCH_EXAMPLES}\nPrints the reports as they come, each once; says gaps and lost connections.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     watch.add_argument("--broker", required=True, metavar="HOST:PORT", help="the broker's address")

@@ -57,7 +57,7 @@ def _list(settings: OfficeSettings) -> tuple[dict[str, object] | None, str]:
         "read_by_broker": found is not None and found.read_by_broker,
         "due": due,
     }
-    count = f"{len(found.serials)} certificates; " if found else ""
+    count = f"{len(found.serials)} listed; " if found else ""
     cure = "; does an ingest run? now: fleet-console broker sync" if due else ""
     return document, f"{count}{life_left(found, now)}{cure}"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles.serve.mosquitto import free_port
+from fleet_console.cli import COMMANDS, main
 from tests.brokers import KINDS, Pki, broker, make_pki
 
 COMMAND = [sys.executable, "-m", "fleet_console.cli"]
@@ -122,3 +123,10 @@ async def test_signals_end_it_cleanly(pki: Pki, tmp_path: Path, number: signal.S
             out, err = await process.communicate()
     assert (process.returncode, out, err) == (0, b"", b"")
     assert time.monotonic() - before < 3
+
+
+@pytest.mark.parametrize("command", ["bogus", "statuss"])
+def test_a_mistyped_command_is_answered_with_all_there_are(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command]) == 2
+    said = capsys.readouterr().err
+    assert [name for name in ("watch", *COMMANDS) if name not in said] == []
