@@ -37,7 +37,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 def test_help_has_examples_and_loads_nothing_heavy() -> None:
     done = run([sys.executable, "-X", "importtime", *COMMAND[1:], "--help"])
     assert done.returncode == 0
-    assert "examples:\n  fleet-console watch --broker" in done.stdout
+    assert "examples:\n  fleet-console ingest --settings" in done.stdout
     for heavy in ("asyncio", "ssl", "mqtt5", "msgspec", "cryptography"):
         assert f" {heavy}\n" not in done.stderr, heavy
 
