@@ -230,11 +230,13 @@ async def _renew(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) ->
 
 
 async def _renew_reported(renewals: Renewals, voice: Voice) -> None:
-    failed = 0
+    failed = count = 0
     async for one in renewals.answer_all():
-        failed += bool(one.fault)
+        count, failed = count + 1, failed + bool(one.fault)
         words = f"not renewed: {one.fault}" if one.fault else f"order {one.order} brings its certificate"
         voice.answer({"terminal": one.terminal, "order": one.order, "fault": one.fault}, f"{one.terminal}: {words}")
+    if not count:
+        voice.tell("no terminal waits for an answer")
     if failed:
         raise Fault(f"{failed} applications were not answered", "the reasons are above", Exit.REFUSED)
 

@@ -138,6 +138,9 @@ class OfficeSettings:
 
 def load(path: Path) -> OfficeSettings:
     """Read the file; a SQLite file's path is taken from its folder. Raises :class:`Fault` with the cure."""
+    if not path.exists():
+        hint = "--settings names another file; docs/head-office.md says what stands in it"
+        raise Fault(f"{path}: no such file", hint, Exit.USAGE)
     found = toml.load(path, OfficeSettings)
     if "://" in found.store:
         return found
