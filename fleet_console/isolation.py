@@ -65,6 +65,8 @@ class RevocationList:
     file: Path | None = None
     reload: Sequence[str] = ()
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    patience_s: float = RELOAD_S
+    """How long the reload may take."""
 
     async def made(self, database: Database) -> bytes:
         """The list as the store has it now, in PEM."""
@@ -87,7 +89,7 @@ class RevocationList:
             octets = await self.made(database)
             await asyncio.to_thread(_replace, self.file, octets)
             if self.reload:
-                await _run(self.reload, self.file)
+                await _run(self.reload, self.file, self.patience_s)
             await asyncio.to_thread(_read_now, self.file)
         return True
 
@@ -211,7 +213,7 @@ def _unwritten(path: Path, fault: OSError) -> Fault:
     return Fault(f"{path}: {words}", "the broker's list of withdrawn certificates is as it was")
 
 
-async def _run(words: Sequence[str], file: Path) -> None:
+async def _run(words: Sequence[str], file: Path, patience_s: float) -> None:
     hint = f"{file} is written; have the broker read it: [broker] reload"
     try:
         process = await asyncio.create_subprocess_exec(
@@ -221,13 +223,15 @@ async def _run(words: Sequence[str], file: Path) -> None:
     except OSError as fault:
         raise Fault(f"{words[0]}: {(fault.strerror or 'cannot be run').lower()}", hint) from None
     try:
-        async with asyncio.timeout(RELOAD_S):
+        async with asyncio.timeout(patience_s):
             code = await process.wait()
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise Fault(f"{words[0]}: no end within {RELOAD_S:g} s", hint) from None
+        raise Fault(f"{words[0]}: no end within {patience_s:g} s", hint) from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     if code:
         raise Fault(f"{words[0]}: ended with code {code}", hint)
 

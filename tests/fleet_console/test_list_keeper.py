@@ -3,6 +3,7 @@
 """The list of withdrawn certificates lives on by itself, and whoever cannot renew it says so. The clock is made."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -118,6 +119,19 @@ async def test_a_broker_that_was_not_told_is_told_again_and_the_failure_said_eac
     assert await office.keeper().look()  # another process, after a restart
     assert await office.keeper().look()
     assert office.reloads == 3
+
+
+async def test_a_reload_that_hangs_is_ended_and_said(office: Office) -> None:
+    office.broker = f"echo $$ > {office.folder}/pid; exec sleep 600"
+    keeper = office.keeper()
+    assert keeper.revoked is not None
+    keeper.revoked = replace(keeper.revoked, patience_s=0.5)
+    assert not await keeper.look()
+    assert office.said[-1][1]["reason"] == "sh: no end within 0.5 s"
+    pid = office.folder / "pid"
+    if pid.exists() and (number := pid.read_text()):  # on a busy machine it may not even have begun
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(number), 0)
 
 
 async def test_a_renewal_that_fails_says_how_long_the_list_still_lives(office: Office) -> None:

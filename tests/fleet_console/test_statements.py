@@ -9,6 +9,7 @@ import pytest
 
 from fleet_console import orders, register
 from fleet_console.desk import Desk
+from fleet_console.enrolment_records import Records
 from fleet_console.register import Register
 from fleet_console.store.choose import open_store
 from protocols import ed25519
@@ -21,6 +22,7 @@ from tests.fleet_console.test_ingest import add
 from tests.fleet_console.test_orders import NAME, PERSONS
 from tests.protocols.persons import key, private_pem
 from tests.protocols.telemetry.report_keys import public, signer
+from tillguard.voice import Fault
 
 KINDS = frozenset({"order", "order-grave", "profile", "trust"})
 THRESHOLDS = {"order": 1, "order-grave": 2, "profile": 2, "trust": 2}
@@ -141,12 +143,23 @@ async def test_faults_tell_the_cure(tmp_path: Path, words: list[str], error: str
     assert fault["hint"]
 
 
-async def test_the_next_order_is_above_all_that_the_terminal_carried_out(tmp_path: Path) -> None:
-    database = await open_store(str(tmp_path / "fleet.db"))
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_the_next_order_is_above_all_that_the_terminal_carried_out(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    address = str(tmp_path / "fleet.db") if kind == "sqlite" else request.getfixturevalue("server").fresh()
+    database = await open_store(address)
     assert await orders.next_sequence(database, NAME) == 1
     await database.write(register.addition(NAME, (public(NAME),), AT_MS))
     desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS)
     done: dict[str, Any] = {"order": "o-9", "command": "ping", "persons": "Ada", "result": "here"}
     await desk.take([Teller(NAME).says("order.done", sequence=50, **done)])
     assert await orders.next_sequence(database, NAME) == 51
+    row = ("a", OTHER, b"", "", 1)
+    await database.write([("INSERT INTO applications VALUES ($1, $2, $3, $4, $5)", [row])])
+    records = Records(database)
+    assert [tuple(one) for one in await records.everybody()] == [(OTHER, "applied", 0, "")]
+    await records.must_know(OTHER)
+    with pytest.raises(Fault, match="no terminal TG000003 has applied here"):
+        await records.must_know("TG000003")
     await database.close()
