@@ -18,8 +18,8 @@ from demo import Screen  # beside this file
 from stations import StationFailed, Stations, command, die_with_parent
 
 LISTENS_WITHIN_S = 10.0
-CLONED = "TG000042"
-FEWEST = 42
+CLONED = 42  # the terminal that is cloned; of a smaller estate the last one
+FEWEST = 2  # the broker's access list is tried with one terminal against another
 SETTINGS = """\
 store = "fleet.db"
 [broker]
@@ -39,6 +39,7 @@ class FleetLab:
 
     def __init__(self, count: int, screen: Screen, folder: Path) -> None:
         self.count, self.screen, self.folder = count, screen, folder
+        self.cloned = f"TG{min(CLONED, count):06}"
         self.stations = Stations(screen.heard)
         self.port, self.office_port = _free(), _free()
         self._held = False
@@ -91,13 +92,13 @@ class FleetLab:
                 continue
             self.screen.line(f"  {'holds ' if one['holds'] else 'BROKEN'}  {one['name']}: {one['words']}")
         self._held = bool(checks) and all(one.get("holds") for one in checks)
-        self.screen.title(f"{self.count} terminals report; half way a copy of {CLONED} appears")
+        self.screen.title(f"{self.count} terminals report; half way a copy of {self.cloned} appears")
         self._do("fleet-console", "terminals", "import", "--certificates", "pki")
         ingest = self.stations.start("fleet-console", "fleet-console", "ingest", "--settings",
                                      str(self.folder / "office.toml"), "--json")  # fmt: skip
         ingest.wait_ready()
         told = self._do(
-            "device-twin", "fleet", "--terminals", str(self.count), "--clone", CLONED, "--broker",
+            "device-twin", "fleet", "--terminals", str(self.count), "--clone", self.cloned, "--broker",
             f"127.0.0.1:{self.port}", "--pki", "pki", "--receipt-key", "receipt.pub", "--reports", "20",
         )[-1]  # fmt: skip
         self.screen.line(f"  {told['told']} reports told, {told['receipted']} with a signed receipt, "
@@ -120,7 +121,7 @@ class FleetLab:
             self._held
             and not told["waiting"]
             and isolated is not None
-            and isolated["terminal"] == CLONED
+            and isolated["terminal"] == self.cloned
             and status["terminals"] == {"active": self.count - 1, "isolated": 1}
         )
         verdict = "one copy: seen, said why, isolated; nothing of the others lost" if sound else "NOT AS IT SHOULD BE"
