@@ -10,6 +10,7 @@ import pytest
 from fleet_console import orders, register
 from fleet_console.desk import Desk
 from fleet_console.enrolment_records import Records
+from fleet_console.jury import Jury
 from fleet_console.register import Register
 from fleet_console.store.choose import open_store
 from protocols import ed25519
@@ -71,8 +72,8 @@ async def test_a_list_of_persons_reaches_every_terminal_that_has_not_taken_it(tm
         assert (fresh, found.statement.version) == (NEW, 1)
         database = await open_store(str(tmp_path / "fleet.db"))
         told = Teller(NAME)
-        desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS)
-        await desk.take([told.says("trust.rotated", persons="Ada, Ben", version=1)])
+        desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS, Jury(1).judge)
+        await desk.enter(await desk.judged([told.says("trust.rotated", persons="Ada, Ben", version=1)]))
         await database.close()
         [said] = await command("statement", "send", file, "--settings", settings)
         assert (said["sent"], said["have"]) == ([OTHER], [NAME])
@@ -151,9 +152,9 @@ async def test_the_next_order_is_above_all_that_the_terminal_carried_out(
     database = await open_store(address)
     assert await orders.next_sequence(database, NAME) == 1
     await database.write(register.addition(NAME, (public(NAME),), AT_MS))
-    desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS)
+    desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS, Jury(1).judge)
     done: dict[str, Any] = {"order": "o-9", "command": "ping", "persons": "Ada", "result": "here"}
-    await desk.take([Teller(NAME).says("order.done", sequence=50, **done)])
+    await desk.enter(await desk.judged([Teller(NAME).says("order.done", sequence=50, **done)]))
     assert await orders.next_sequence(database, NAME) == 51
     row = ("a", OTHER, b"", "", 1)
     await database.write([("INSERT INTO applications VALUES ($1, $2, $3, $4, $5)", [row])])
