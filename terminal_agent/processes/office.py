@@ -102,11 +102,10 @@ class HeadOffice:
         from terminal_agent.report.mqtt import connect
 
         settings, terminal = self._profile.report, self._profile.terminal.id
-        chance = lambda: secrets.randbelow(1 << 53) / (1 << 53)  # noqa: E731
         folder = folder_of(self._profile)
         dial = partial(connect, passphrase=folder.passphrase)
         keys = partial(report_keys, passphrase=folder.passphrase)
-        self.reporter = Reporter(settings, terminal, self._outbox, self._clock, dial, chance, trace, keys=keys)
+        self.reporter = Reporter(settings, terminal, self._outbox, self._clock, dial, _chance, trace, keys=keys)
         self.reporter.on_order, self.reporter.on_doubt = self._orders.take, self._orders.doubt
         trial = Trial(folder, self._recorder.note)
         self.reporter.choose, self.reporter.on_receipt, self.reporter.on_end = trial.settings, trial.heard, trial.ended
@@ -158,9 +157,11 @@ class HeadOffice:
         enrolment = cache(lambda: enrolment_of(self._profile, settings, self._clock))
         model = self._profile.pad.model
         room = IdentityRoom(enrolment, model, self._recorder, lambda: self.reporter.reconnect())
-        frozen = lambda: self._till.standing is Standing.FROZEN  # noqa: E731
-        self._renewals = Renewals(enrolment, room.apply, frozen, self._recorder.note, self._clock)
+        self._renewals = Renewals(enrolment, room.apply, self._frozen, self._recorder.note, self._clock)
         return {Room.IDENTITY: room}
+
+    def _frozen(self) -> bool:
+        return self._till.standing is Standing.FROZEN
 
     def _usb(self) -> dict[Room, Act]:
         orders, trust = self._profile.orders, usb_persons(self._profile)
@@ -172,6 +173,11 @@ class HeadOffice:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         store = Store(orders.usb, self._profile.terminal.id, trust, verify, boot)
         return {Room.USB: UsbRoom(store, self._clock)}
+
+
+def _chance() -> float:
+    """From 0 up to 1, foreseen by nobody."""
+    return secrets.randbelow(1 << 53) / (1 << 53)
 
 
 def ordered(profile: TerminalProfile, path: Path) -> str | None:

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.fleet_console.estate import Estate, command, estate, ingest
+import pytest
+
+from device_profiles.cli import main
+from tests.fleet_console.estate import Estate, command, estate, ingest, make_estate
 
 COUNT = 30
 COMMAND = [sys.executable, "-m", "device_profiles.cli", "fleet"]
@@ -49,3 +52,21 @@ async def test_without_head_office_every_report_waits(tmp_path: Path) -> None:
     async with estate(tmp_path, *names) as there:
         done = (await fleet(there, "--reports", "2", "--over", "0.1", "--within", "3", code=1))[-1]
     assert (done["receipted"], done["waiting"]) == (0, 2 * COUNT)
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--broker", "nowhere"], "--broker: HOST:PORT expected"),
+        (["--broker", "127.0.0.1:8883", "--pki", "none"], "none/ca.pem: no authority in PEM"),
+        (["--broker", "127.0.0.1:8883"], "no usable key of TG000001"),
+        (["--broker", "127.0.0.1:8883", "--receipt-key", "none"], "none: no public key"),
+    ],
+)
+def test_faults_tell_the_cure(words: list[str], what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = make_estate(tmp_path)
+    files = ["--pki", str(there.folder), "--receipt-key", str(there.folder / "receipt.pub")]
+    assert main(["fleet", "--terminals", "1", *files, *words]) == 2
+    said = capsys.readouterr().err
+    assert what in said
+    assert "hint: " in said
