@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
 from terminal_agent.report.settings import ReportSettings
 from tests.brokers import KINDS, Pki, broker, make_pki
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 from tests.receipts import office, receipt_key
 
 AT = 1_763_800_000_000
@@ -87,13 +87,6 @@ async def heard(client: aiomqtt.Client, count: int) -> list[tuple[int, int]]:
             reports = [line.report for line in lines(read_batch(message.payload))]
             found += [(report.boot, report.seq) for report in reports if report.seq]
     return found
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Give the loop turns until ``holds``."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 async def said(reporter: Reporter, words: str, *, connected: bool) -> None:
