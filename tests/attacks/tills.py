@@ -5,7 +5,6 @@
 import asyncio
 import contextlib
 import ctypes
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -16,6 +15,7 @@ from scripts.lib.stations import Station
 from tests.flows.memories import Process, held, processes
 from tests.flows.stage import TERMINAL, Stage
 from tests.flows.vault_stage import VaultStage
+from tests.growing import records
 from tests.secrets.planted import PAN
 from tests.secrets.scanner import Marked
 from tests.terminal_agent.wardens import STICK, Shop
@@ -73,7 +73,7 @@ class TillTarget:
     def alerts(self) -> Sequence[str]:
         """The names in the audit log, which head office gets."""
         log = self.stage.folder / "state" / f"{TERMINAL}.audit.jsonl"
-        return [str(json.loads(line)["name"]) for line in log.read_text().splitlines()]
+        return [str(record["name"]) for record in records(log)]
 
     def found(self) -> list[str]:
         """In which of its processes a scan finds the account number."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.growing import records
 from tests.terminal_agent.sealed.vaults import PIN_KSN, block, component_files, made_key
 
 COMMAND = Path(sys.executable).with_name("terminal-agent")
@@ -75,8 +76,7 @@ class Desk:
         return str(self.folder / name)
 
     def events(self) -> list[str]:
-        log = (self.folder / "state" / "TG000001.audit.jsonl").read_text()
-        return [json.loads(line)["name"] for line in log.splitlines()]
+        return [record["name"] for record in records(self.folder / "state" / "TG000001.audit.jsonl")]
 
 
 def components(desk: Desk) -> list[str]:

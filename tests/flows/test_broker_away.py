@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A broker that is killed and comes back under a whole agent: payments go on, head office sees every event once."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -16,6 +15,7 @@ from tests.flows.lives import Agent, Cradle, living
 from tests.flows.reckoning import UNRECORDED, audit_events, reckon
 from tests.flows.shop import Shop
 from tests.flows.test_reporting_over_mqtt import Line, shown, start_watch
+from tests.patience import until
 
 
 def reports(watch: Line) -> list[dict[str, Any]]:
@@ -29,12 +29,8 @@ def reports(watch: Line) -> list[dict[str, Any]]:
 
 
 async def seen_at_head_office(watch: Line, shop: Shop) -> None:
-    """Wait until everything was shown, ten seconds at most."""
-    for _ in range(500):
-        if len(reports(watch)) >= len(audit_events(shop.state)):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"head office has seen {len(reports(watch))} of {len(audit_events(shop.state))} events")
+    """Wait until everything was shown."""
+    await until(lambda: len(reports(watch)) >= len(audit_events(shop.state)))
 
 
 def pid_of(running: Running) -> int:

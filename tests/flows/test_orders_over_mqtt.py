@@ -5,7 +5,6 @@
 Who gives them is a test's head office, which holds no person's key: it can only carry what persons signed.
 """
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +20,7 @@ from tests.brokers import broker
 from tests.flows.lives import Agent, Cradle, living
 from tests.flows.shop import Shop
 from tests.flows.stage import PROFILE, TERMINAL
+from tests.patience import until
 from tests.protocols.persons import key, public_pem, sealed
 from tests.protocols.telemetry.test_orders import FRESH
 from tests.receipts import Office, office, receipt_key
@@ -77,13 +77,15 @@ class Desk:
 
     async def told(self, holds: Callable[[Any], bool]) -> dict[str, Any]:
         """The fields of the first committed event of which that holds."""
-        for _ in range(1_000):
-            for report in self.office.committed.rows.values():
-                if holds(report.event):
-                    return {"event": report.event.name, **report.event.fields}
-            await asyncio.sleep(0.01)
-        events = [report.event.name for report in self.office.committed.rows.values()]
-        raise AssertionError(f"not told within ten seconds; told was {events}")
+        found: list[dict[str, Any]] = []
+
+        def came() -> bool:
+            events = [report.event for report in self.office.committed.rows.values()]
+            found.extend({"event": event.name, **event.fields} for event in events if holds(event))
+            return bool(found)
+
+        await until(came)
+        return found[0]
 
 
 @contextlib.asynccontextmanager

@@ -14,14 +14,13 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from device_profiles.serve.mosquitto import free_port
 from tests.brokers import Pki, broker, make_pki
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 AGENT = """
 import asyncio, random, signal, sys, time
@@ -45,22 +44,13 @@ async def main():
         seq = outbox.put(make("device.back", time.time_ns() // 1_000_000, device="reader"))
         print(outbox.boot, seq, flush=True)
         await asyncio.sleep(0.01)
-    done = await reporter.drained(15)
+    done = await reporter.drained(60)
     running.cancel()
     outbox.close()
     sys.exit(0 if done else 1)
 
 asyncio.run(main())
 """
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Give the loop turns until ``holds``, ten seconds at most."""
-    for _ in range(500):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("not within ten seconds")
 
 
 class Line:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tamper inputs that the agent notices: a pad that was opened, an audit log that does not hold. Real processes."""
 
-import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from scripts.lib.stations import command
 from tests.flows.vault_stage import VAULT, VaultStage
+from tests.growing import records
 from tests.patience import PATIENCE_S
 from tests.terminal_agent.sealed.vaults import DATA_KSN, block, component_files, made_key
 
@@ -37,8 +37,7 @@ class PadAndVaultStage(VaultStage):
         self.keys("load", "data", "--block", str(self.folder / "data.keyblock"))
 
     def events(self) -> list[dict[str, Any]]:
-        log = (self.folder / "state" / "TG000001.audit.jsonl").read_text()
-        return [json.loads(line) for line in log.splitlines()]
+        return records(self.folder / "state" / "TG000001.audit.jsonl")
 
     def wait_for(self, name: str) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_S

@@ -157,17 +157,22 @@ def test_hosts_that_send_and_never_read(tmp_path: Path, loop: str) -> None:
 def test_what_takes_long_holds_up_only_who_asked() -> None:
     with running() as unit, RawClient(unit.address(), b"") as slow, RawClient(unit.address()) as other:
         headers = [b"%04d" % number for number in range(8)]
-        slow.socket.sendall(
-            b"".join(slow.framed("EI0204802", header) for header in headers) + slow.framed("NC", b"last")
-        )
-        assert other.ask(live.COMMANDS["CA"])[:4] == b"CB00"
-        slow.socket.setblocking(False)
-        with suppress(BlockingIOError):
-            already = slow.socket.recv(1 << 20, socket.MSG_PEEK)
-            assert b"lastND" not in already
-        slow.socket.settimeout(60)
-        assert [slow.receive()[:8] for _ in headers] == [header + b"EJ00" for header in headers]
-        assert slow.receive()[:8] == b"lastND00"
+        work = b"".join(slow.framed("EI0204802", header) for header in headers) + slow.framed("NC", b"last")
+
+        def held_up() -> bool:
+            """Whether all that is slow was answered before the other host was."""
+            slow.socket.sendall(work)
+            assert other.ask(live.COMMANDS["CA"])[:4] == b"CB00"
+            slow.socket.setblocking(False)
+            already = b""
+            with suppress(BlockingIOError):
+                already = slow.socket.recv(1 << 20, socket.MSG_PEEK)
+            slow.socket.settimeout(PATIENCE_S)
+            assert [slow.receive()[:8] for _ in headers] == [header + b"EJ00" for header in headers]
+            assert slow.receive()[:8] == b"lastND00"
+            return b"lastND" in already
+
+        assert not all(held_up() for _ in range(10)), "a busy machine may hold up any of them, but not all"
 
 
 def test_a_signal_ends_it_while_something_takes_long() -> None:

@@ -26,6 +26,7 @@ from protocols.signed import Statement
 from terminal_agent.processes.warden import boot_id
 from terminal_agent.usb.policy import Now
 from terminal_agent.usb.store import Store
+from tests.growing import records
 from tests.protocols.persons import public_pem, sealed, trust
 
 TERMINAL = "TG000001"
@@ -105,8 +106,8 @@ class Shop:
 
     def records(self, name: str = "") -> list[dict[str, Any]]:
         """What stands in its chain."""
-        lines = (self.folder / f"audit/{TERMINAL}.warden.jsonl").read_text().splitlines()
-        return [one for one in map(json.loads, lines) if name in ("", one["name"])]
+        written = records(self.folder / f"audit/{TERMINAL}.warden.jsonl")
+        return [one for one in written if name in ("", one["name"])]
 
     def verdicts(self, port: str) -> list[str]:
         """Verdicts on a port."""

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.brokers import KINDS, Pki, make_pki
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 T1 = "pos/v1/s20/TG000001"
 
@@ -130,12 +130,12 @@ async def test_mosquitto_dies_with_its_parent(pki: Pki) -> None:
         port = int(ready["address"].split(":")[1])
         process.kill()
         await process.wait()
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)):
-                    return
-            await asyncio.sleep(0.01)
-    pytest.fail("mosquitto still listens")
+        await until(lambda: not listens(port))
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def test_mosquitto_that_dies_is_said(pki: Pki) -> None:

@@ -24,6 +24,7 @@ from terminal_agent.report.settings import LaneBounds, ReportSettings
 from terminal_agent.usb.policy import Now
 from terminal_agent.usb.store import Store
 from tests.brokers import broker, make_pki
+from tests.patience import until
 from tests.protocols.persons import sealed, trust
 from tests.receipts import office, receipt_key
 from tests.terminal_agent.flows.test_ordering import NOW, Terminal, signed
@@ -144,10 +145,7 @@ async def test_it_reports_again_unless_its_certificate_expired(absence: Absence,
             replace(settings, broker=running.address), "TG000001", outbox, clock, connect, random.Random(1).random
         )
         task = asyncio.create_task(reporter.run())
-        for _ in range(400):
-            if not outbox.waiting or "expired" in reporter.status.words.lower():
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: not outbox.waiting or "expired" in reporter.status.words.lower())
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

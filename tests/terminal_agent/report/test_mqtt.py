@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
 from terminal_agent.report.settings import ReportSettings
 from tests.brokers import KINDS, Pki, broker, make_pki
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 from tests.receipts import office, receipt_key
 
 AT = 1_763_800_000_000
@@ -89,13 +89,6 @@ async def heard(client: aiomqtt.Client, count: int) -> list[tuple[int, int]]:
     return found
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Give the loop turns until ``holds``."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
 async def said(reporter: Reporter, words: str, *, connected: bool) -> None:
     await until(lambda: words in reporter.status.words and reporter.status.connected is connected)
 
@@ -112,9 +105,9 @@ async def test_reports_arrive_once_in_order_and_go_with_the_receipt(
     async with broker(kind, pki, tmp_path) as running, office(pki, running.port) as here:
         put(outbox, 40)
         async with reporting(settings(pki, running.address), outbox) as reporter:
-            assert await reporter.drained(10)
+            assert await reporter.drained(PATIENCE_S)
             put(outbox, 1)
-            assert await reporter.drained(10)
+            assert await reporter.drained(PATIENCE_S)
             assert reporter.status.connected
             await until(lambda: outbox.waiting == 0)
         assert here.committed.order == [(TERMINAL, AT, seq) for seq in range(1, 42)]
@@ -133,7 +126,7 @@ async def test_what_nobody_listens_to_waits(kind: str, pki: Pki, outbox: Outbox,
         assert outbox.waiting == 5
         async with head_office(pki, running.port) as listener:
             assert await heard(listener, 5) == [(AT, seq) for seq in range(1, 6)]
-            assert await reporter.drained(5)
+            assert await reporter.drained(PATIENCE_S)
     assert outbox.waiting == 5  # the broker's word is no receipt
 
 
@@ -147,7 +140,7 @@ async def test_broker_that_comes_later_and_dies_between(kind: str, pki: Pki, out
         async with broker(kind, pki, tmp_path, port) as running:
             async with head_office(pki, port) as listener:
                 assert await heard(listener, 3) == [(AT, 1), (AT, 2), (AT, 3)]
-                assert await reporter.drained(5)
+                assert await reporter.drained(PATIENCE_S)
             if running.pid is not None:
                 os.kill(running.pid, signal.SIGKILL)
         await until(lambda: not reporter.status.connected)
@@ -326,12 +319,12 @@ async def test_exchange_takes_no_40_ms(pki: Pki, outbox: Outbox, tmp_path: Path)
         reporting(settings(pki, running.address), outbox) as reporter,
     ):
         put(outbox, 1)
-        assert await reporter.drained(5)
+        assert await reporter.drained(PATIENCE_S)
         took = []
         for _ in range(25):
             before = time.monotonic()
             put(outbox, 1)
-            assert await reporter.drained(5)
+            assert await reporter.drained(PATIENCE_S)
             took.append(time.monotonic() - before)
         assert min(took) < 0.04, "a busy machine may delay any of them, but not all"
 
