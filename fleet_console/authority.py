@@ -23,7 +23,7 @@ from protocols.telemetry.seal import Signer
 
 LIFE = timedelta(days=30)
 CRL_LIFE = timedelta(hours=25)
-"""A list is made daily; a broker that does not get the next one refuses everybody, which is seen."""
+"""A broker that does not get the next list refuses everybody: so list_keeper.py makes it at half of this."""
 _BACKDATED = timedelta(minutes=5)  # clocks of two machines differ
 
 

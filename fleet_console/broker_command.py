@@ -128,20 +128,26 @@ async def _check(args: argparse.Namespace, voice: Voice) -> int:
 async def _sync(args: argparse.Namespace, voice: Voice) -> int:
     """Tell the broker of every terminal of the store: who may speak, and who may not."""
     settings = load(args.settings)
-    control = Control(needed(settings.broker, "broker", args.settings).access)
+    access = needed(settings.broker, "broker", args.settings).access
     database = await open_store(settings.store, must_exist=True)
     try:
         known = (await Register.load(database)).terminals
-        await control.admit(known)
         barred = [name for name, one in known.items() if one.state is not State.ACTIVE]
-        for name in barred:
-            await control.isolate(name)
+        async with Control(access) as control:
+            await control.admit(known)
+            for name in barred:
+                await control.isolate(name)
+            released = sorted(await control.mute() & (known.keys() - set(barred)))
+            for name in released:  # of these alone: to be given a role ends a connection
+                await control.release(name)
         revoked = revocation_list(settings)
         listed = revoked is not None and await revoked.publish(database)
     finally:
         await database.close()
-    document = {"event": "synced", "terminals": len(known), "isolated": len(barred), "listed": listed}
-    voice.answer(document, f"the broker knows {len(known)} terminals, {len(barred)} of them isolated")
+    document = {"event": "synced", "terminals": len(known), "isolated": len(barred), "released": len(released),
+                "listed": listed}  # fmt: skip
+    words = f"the broker knows {len(known)} terminals, {len(barred)} of them isolated"
+    voice.answer(document, f"{words}; let in again: {len(released)}")
     return 0
 
 

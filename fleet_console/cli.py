@@ -16,19 +16,28 @@ from tillguard.voice import Fault, run
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("fleet_console.ingest", "take the fleet's reports into the store, and answer with receipts"),
     "status": ("fleet_console.look_status", "how the fleet stands, in numbers"),
-    "terminals": ("fleet_console.look_terminals", "terminals: list, show, add, isolate, release"),
+    "terminals": ("fleet_console.look_terminals", "terminals: list, show, add, import, isolate, release"),
     "events": ("fleet_console.look_events", "reports that were committed, and messages that were not taken"),
     "enrol": ("fleet_console.enrol_command", "terminals' applications, the steps of their lives, their certificates"),
     "grant": ("fleet_console.grant_command", "what a technician may do at a terminal, signed by a person"),
     "orders": ("fleet_console.orders_command", "orders to terminals: list, show, new, submit"),
     "approve": ("fleet_console.approve_command", "sign an order that waits for another person"),
+    "statement": ("fleet_console.statement_command", "what persons sign beside orders: profiles, lists of persons"),
     "audit": ("fleet_console.audit_command", "head office's own chain: show, verify, countersign"),
     "broker": ("fleet_console.broker_command", "mosquitto: its configuration, its access list proved from outside"),
 }
 """Beside ``watch``, whose arguments are below."""
 _RESTORE = "restore it from its copy; fleet-console audit verify tells where the chain breaks"
+WATCH = "watch"
 LACKING = {"mqtt5": "fleet", "msgspec": "fleet"}
 EXAMPLES = """\
+examples:
+  fleet-console ingest --settings office.toml    take the fleet's reports; docs/head-office.md leads there
+  fleet-console status
+  fleet-console terminals isolate TG000001 --reason "stolen on Monday"
+  fleet-console orders new lock --terminal TG000001 --set reason="stolen" --key ada.key
+"""
+WATCH_EXAMPLES = """\
 examples:
   fleet-console watch --broker 127.0.0.1:8883 --ca ca.pem --certificate head-office.pem --key head-office.key \\
     --terminals terminals
@@ -46,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _watch(words: list[str]) -> int:
+    if words and words[0] != WATCH and not words[0].startswith("-"):
+        raise Fault("no such command", f"one of: {', '.join((WATCH, *COMMANDS))}", Exit.USAGE)
     args = _parser().parse_args(words)
     return int(_module("fleet_console.watch").run(args))
 
@@ -80,9 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     watch = commands.add_parser(
-        "watch",
+        WATCH,
         help="print the fleet's reports as they come",
-        description=EXAMPLES + "\nPrints the fleet's reports as they come, each once; says gaps and lost connections.",
+        description=f"{WATCH_EXAMPLES}\nPrints the reports as they come, each once; says gaps and lost connections.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     watch.add_argument("--broker", required=True, metavar="HOST:PORT", help="the broker's address")

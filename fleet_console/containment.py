@@ -9,7 +9,9 @@ never asked for a password, and so never refused. That the ingest takes nothing 
 not here: see register.py.
 """
 
+import itertools
 import json
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -27,6 +29,7 @@ ANSWERS = f"{CONTROL}/response"
 AT_ONCE = 50  # commands in one message: some 30 KiB
 Command = Mapping[str, object]
 _THERE = ("already exists", "Client is already in")
+_PLUGIN = "does it run with fleet-console broker config's plugin?"
 _GONE = ("not found", "does not exist")
 
 
@@ -80,46 +83,79 @@ class Control:
             (),
         )
 
-    async def _run(self, commands: Sequence[Command], harmless: tuple[str, ...]) -> None:
-        """Raises :class:`Fault` where the broker refuses one of them for another reason than the harmless ones."""
+    async def mute(self) -> frozenset[str]:
+        """Clients that the broker knows, and that lack their role or are disabled."""
+        found: set[str] = set()
+        for start in itertools.count(0, AT_ONCE):
+            listing = {"command": "listClients", "verbose": True, "count": AT_ONCE, "offset": start}
+            clients = [_client(one) for answer in await self._run([listing], ()) for one in _listed(answer)]
+            found |= {name for name, speaks in clients if not speaks}
+            if len(clients) < AT_ONCE:
+                break
+        return frozenset(found)
+
+    async def _run(self, commands: Sequence[Command], harmless: tuple[str, ...]) -> list[Command]:
+        """The answers; :class:`Fault` where the broker refuses one for another reason than the harmless ones."""
         if self._talk is None:
             async with self._line() as talk:
-                await self._tell(talk, commands, harmless)
-        else:
-            await self._tell(self._talk, commands, harmless)
+                return await self._tell(talk, commands, harmless)
+        return await self._tell(self._talk, commands, harmless)
 
     @asynccontextmanager
     async def _line(self) -> AsyncIterator[Line]:
-        where = f"{self._access.host}:{self._access.port}"
-        try:
-            async with line(self._access, "head-office-control") as talk:
-                if not await talk.open():
-                    raise Fault(f"{where}: {talk.ended}", "head office's certificate, at its own port?", Exit.REFUSED)
-                await talk.subscribe([ANSWERS])
-                yield talk
-        except (OSError, TimeoutError) as fault:
-            raise Fault(
-                f"{where}: {words_of(fault, ANSWER_S)}", "is the broker running there?", Exit.UNREACHABLE
-            ) from None
+        async with reached(self._access, "control") as talk:
+            await talk.subscribe([ANSWERS])
+            yield talk
 
-    async def _tell(self, talk: Line, commands: Sequence[Command], harmless: tuple[str, ...]) -> None:
+    async def _tell(self, talk: Line, commands: Sequence[Command], harmless: tuple[str, ...]) -> list[Command]:
         where = f"{self._access.host}:{self._access.port}"
+        found: list[Command] = []
         for start in range(0, len(commands), AT_ONCE):
             talk.messages.clear()
             part = json.dumps({"commands": commands[start : start + AT_ONCE]}).encode("utf-8")
             refused = await talk.publish(CONTROL, part)
             answer = None if refused else await talk.hears(lambda one: one.topic == ANSWERS)
             if answer is None:
-                hint = "does it run with fleet-console broker config's plugin?"
-                raise Fault(f"{where}: the broker takes no orders: {refused or 'no answer'}", hint, Exit.REFUSED)
-            _check(answer.payload, harmless, where)
+                raise Fault(f"{where}: the broker takes no orders: {refused or 'no answer'}", _PLUGIN, Exit.REFUSED)
+            found += _answers(answer.payload, harmless, where)
+        return found
 
 
-def _check(answer: bytes, harmless: tuple[str, ...], where: str) -> None:
+@asynccontextmanager
+async def reached(access: BrokerAccess, purpose: str) -> AsyncIterator[Line]:
+    """A line of head office's to the broker; :class:`Fault` where it cannot be reached or does not take head office."""
+    where = f"{access.host}:{access.port}"
+    client_id = f"{purpose}-{os.uname().nodename}-{os.getpid()}"  # two at once must not end each other's line
     try:
-        told = [(one.get("command"), str(one.get("error", ""))) for one in json.loads(answer).get("responses", [])]
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        raise Fault(f"{where}: the broker's answer is none", "is it mosquitto's plugin?", Exit.REFUSED) from None
-    for command, error in told:
+        async with line(access, client_id) as talk:
+            if not await talk.open():
+                raise Fault(f"{where}: {talk.ended}", "head office's certificate, at its own port?", Exit.REFUSED)
+            yield talk
+    except (OSError, TimeoutError) as fault:
+        raise Fault(f"{where}: {words_of(fault, ANSWER_S)}", "is the broker running there?", Exit.UNREACHABLE) from None
+
+
+def _answers(octets: bytes, harmless: tuple[str, ...], where: str) -> list[Command]:
+    try:
+        found = json.loads(octets)["responses"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        found = None
+    if type(found) is not list or any(type(one) is not dict for one in found):
+        raise Fault(f"{where}: the broker's answer to an order is not understood", _PLUGIN, Exit.REFUSED)
+    for one in found:
+        error = str(one.get("error", ""))
         if error and not any(words in error for words in harmless):
-            raise Fault(f"{where}: {command}: {error.lower()}", "fleet-console broker sync", Exit.REFUSED)
+            raise Fault(f"{where}: {one.get('command')}: {error.lower()}", "fleet-console broker sync", Exit.REFUSED)
+    return found
+
+
+def _listed(answer: Command) -> list[Command]:
+    """The clients of an answer to ``listClients``."""
+    data = answer.get("data")
+    clients = data.get("clients") if isinstance(data, dict) else None
+    return [one for one in clients if isinstance(one, dict)] if isinstance(clients, list) else []
+
+
+def _client(one: Command) -> tuple[str, bool]:
+    """A client's name, and whether it may say anything."""
+    return str(one.get("username", "")), bool(one.get("roles")) and not one.get("disabled")

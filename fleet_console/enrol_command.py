@@ -22,7 +22,7 @@ from fleet_console.store.choose import open_store
 from protocols.ed25519 import SigningKey, verify
 from protocols.errors import DecodeError, ProtocolError
 from protocols.identity.documents import open_document, read_activation
-from protocols.identity.life import Step
+from protocols.identity.life import Step, open_steps
 from protocols.signed import Envelope, read
 from protocols.telemetry.topics import is_terminal_name
 from tillguard.exits import Exit
@@ -128,15 +128,15 @@ async def _within(args: argparse.Namespace, voice: Voice) -> None:
 
 async def _list(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
     for terminal, life, version, serial in await desk.records.everybody():
+        bound = f"  binding {version}  machine {serial}" if version else ""
         voice.answer(
             {"terminal": terminal, "life": life, "binding": version, "serial": serial},
-            f"{terminal}  {life:<10}  binding {version}  machine {serial}",
+            f"{terminal}  {life:<10}{bound}".rstrip(),
         )
 
 
 async def _show(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> None:
-    if not await desk.records.known(args.terminal):
-        raise Fault(f"no terminal {args.terminal} has applied", "fleet-console enrol list", Exit.ABSENT)
+    await desk.records.must_know(args.terminal)
     standing = await desk.records.standing(args.terminal)
     steps, bindings, certificates = await desk.records.history(args.terminal)
     document = {
@@ -191,8 +191,10 @@ async def _step(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) -> 
 async def _drafted(desk: EnrolmentDesk, args: argparse.Namespace) -> Envelope:
     if not args.terminal or not is_terminal_name(args.terminal):
         raise Fault("enrol step: --terminal expected", "such as --terminal TG000001", Exit.USAGE)
+    faults = dict(_fault(text) for text in args.fault)
+    await desk.records.must_know(args.terminal)
     application = await desk.records.named(args.terminal, args.application) if args.application else ""
-    step = LifeStep(Step(args.step), application, dict(_fault(text) for text in args.fault), args.reason)
+    step = LifeStep(Step(args.step), application, faults, args.reason)
     standing = await desk.records.standing(args.terminal)
     now_s = _now_ms() // 1000
     statement = step.statement(args.terminal, standing.steps + 1, now_s, now_s + LONGEST_S)
@@ -200,8 +202,9 @@ async def _drafted(desk: EnrolmentDesk, args: argparse.Namespace) -> Envelope:
 
 
 def _told(taken: StepTaken, args: argparse.Namespace, voice: Voice) -> None:
-    document: dict[str, object] = {"terminal": taken.terminal, "life": taken.life}
-    words = f"{taken.terminal}: {taken.life}"
+    steps = [one.value for one in open_steps(taken.life)]
+    document: dict[str, object] = {"terminal": taken.terminal, "life": taken.life, "open": steps}
+    words = f"{taken.terminal}: {taken.life}; open now: {', '.join(steps) or 'nothing'}"
     if taken.answer and args.answer is not None:
         put(args.answer, taken.answer)
         document["answer"] = str(args.answer)
@@ -228,11 +231,13 @@ async def _renew(desk: EnrolmentDesk, args: argparse.Namespace, voice: Voice) ->
 
 
 async def _renew_reported(renewals: Renewals, voice: Voice) -> None:
-    failed = 0
+    failed = count = 0
     async for one in renewals.answer_all():
-        failed += bool(one.fault)
+        count, failed = count + 1, failed + bool(one.fault)
         words = f"not renewed: {one.fault}" if one.fault else f"order {one.order} brings its certificate"
         voice.answer({"terminal": one.terminal, "order": one.order, "fault": one.fault}, f"{one.terminal}: {words}")
+    if not count:
+        voice.tell("no terminal waits for an answer")
     if failed:
         raise Fault(f"{failed} applications were not answered", "the reasons are above", Exit.REFUSED)
 

@@ -120,7 +120,8 @@ class EnrolmentDesk:
         try:
             transition = follow(standing.life, wanted.step, len(believed.persons))
         except IntegrityError as fault:
-            raise NotDone(str(fault)) from None
+            hint = f"fleet-console enrol show {terminal}; where it takes two, --out FILE leaves it for the second one"
+            raise NotDone(str(fault), hint) from None
         version, answer, code, writes = standing.version, b"", "", list[Write]()
         if wanted.step in (Step.ACCEPT, Step.CORRECT):
             answer, writes = await self._review(terminal, wanted, believed.persons)

@@ -49,9 +49,12 @@ class Records:
         steps = await self._database.read("SELECT count(*) FROM life_steps WHERE terminal = $1", terminal)
         return Standing(Life(rows[0][0]), int(rows[0][1]), int(steps[0][0]))
 
-    async def known(self, terminal: str) -> bool:
-        """Whether an application of it is kept."""
-        return bool(await self._database.read("SELECT 1 FROM applications WHERE terminal = $1 LIMIT 1", terminal))
+    async def must_know(self, terminal: str) -> None:
+        """Raise :class:`Fault` for a name that nobody has applied under: a mistyped one must not seem a newcomer."""
+        for table in ("enrolments", "applications"):
+            if await self._database.read(f"SELECT 1 FROM {table} WHERE terminal = $1 LIMIT 1", terminal):  # noqa: S608
+                return
+        raise Fault(f"no terminal {terminal} has applied here", "fleet-console enrol list", Exit.ABSENT)
 
     async def application(self, digest: str) -> Kept | None:
         """An application by its digest. Its seal was verified when it was filed."""
@@ -122,8 +125,12 @@ class Records:
         return int(rows[0][0])
 
     async def everybody(self) -> list[Row]:
-        """Terminal, life, version of the binding, serial number; of every terminal, by name."""
-        return await self._database.read("SELECT terminal, life, version, serial FROM enrolments ORDER BY terminal")
+        """Terminal, life, version of the binding, serial number; of every terminal that has applied, by name."""
+        return await self._database.read(
+            "SELECT terminal, life, version, serial FROM enrolments UNION "
+            "SELECT terminal, 'applied', 0, '' FROM applications "
+            "WHERE terminal NOT IN (SELECT terminal FROM enrolments) ORDER BY 1"
+        )
 
     async def named(self, terminal: str, beginning: str) -> str:
         """The digest of a terminal's application that begins so; :class:`Fault` where none or several do."""

@@ -2,18 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What follows from what a terminal's story shows: recorded and said; a copy is isolated. Finds nothing itself."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from fleet_console import office_audit, register
 from fleet_console.desk import Found
 from fleet_console.register import State
-from fleet_console.store.port import Database, Unavailable
-from tillguard.voice import Fault
+from fleet_console.store.port import Database
 
 Say = Callable[[str, Mapping[str, object], str], None]
 """An event's name, its fields, and words for a person."""
-Contain = Callable[[str, Database], Awaitable[bool]]
-"""Bars a terminal at the broker; whether its certificates are on the broker's list."""
+Contain = Callable[[str], None]
+"""Has a terminal barred at the broker, and waits for nothing: see cordon.py."""
 
 
 async def act(found: Found, database: Database, now_ms: int, contain: Contain | None, say: Say) -> None:
@@ -31,12 +30,4 @@ async def act(found: Found, database: Database, now_ms: int, contain: Contain | 
     say("finding", fields, f"{found.terminal}: {found.finding.value} at boot {found.boot}, {found.seq}")
     if isolate and contain is not None:
         say("isolated", {"terminal": found.terminal, "reason": reason}, f"{found.terminal} isolated: {reason}")
-        try:
-            await contain(found.terminal, database)
-        except Unavailable:
-            raise
-        except (
-            Fault
-        ) as fault:  # nothing of it is taken any more; that it may still talk to the broker is no reason to end
-            document = {"terminal": found.terminal, "reason": fault.what, "hint": fault.hint}
-            say("not barred", document, f"{found.terminal} is isolated, but not at the broker: {fault.what}")
+        contain(found.terminal)

@@ -10,15 +10,15 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from fleet_console import metrics
 from fleet_console.arguments import common
 from fleet_console.audit_command import once, signing_key_of
-from fleet_console.findings import Contain, Say
-from fleet_console.isolation import Barrier
+from fleet_console.cordon import Cordon
+from fleet_console.findings import Say
 from fleet_console.settings import IngestSettings, OfficeSettings, load, needed
 from fleet_console.store.choose import open_store
 from fleet_console.worker import Tools, Worker
@@ -59,6 +59,7 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
     wanted = needed(settings.ingest, "ingest", path)
     broker = needed(settings.broker, "broker", path)
     counts = metrics.Counts()
+    cordon = Cordon.of(settings, _speaker(voice), counts)
     async with AsyncExitStack() as open_things:
         tools = Tools(
             open_store=lambda: open_store(settings.store),
@@ -68,7 +69,7 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
             randomness=random.random,
             counts=counts,
             say=_speaker(voice),
-            contain=_containment(settings, wanted),
+            contain=cordon.bar if wanted.isolate_clones else None,
         )
         address = await _metrics(counts, wanted.metrics_port, open_things)
         if 0 in wanted.group and (settings.audit.key or settings.audit.tsa):
@@ -77,13 +78,13 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
         workers = [Worker(one, wanted.groups, tools) for one in wanted.group]
         others = [one for one in range(wanted.groups) if one not in wanted.group]
         spares = [Worker(one, wanted.groups, tools, PATIENCE_S) for one in others if wanted.standby]
-        return await _until_stopped(workers, spares, stop, lambda: _ready(voice, settings, wanted, address))
+        return await _until_stopped(workers, [*spares, cordon], stop, lambda: _ready(voice, settings, wanted, address))
 
 
 async def _until_stopped(
-    workers: list[Worker], spares: list[Worker], stop: asyncio.Event, ready: Callable[[], None]
+    workers: Sequence[Worker], beside: Sequence[Worker | Cordon], stop: asyncio.Event, ready: Callable[[], None]
 ) -> int:
-    running = [asyncio.create_task(worker.run()) for worker in (*workers, *spares)]
+    running = [asyncio.create_task(one.run()) for one in (*workers, *beside)]
     stopped = asyncio.create_task(_awaited(stop))
     begun = asyncio.create_task(_all_ready(workers))
     try:
@@ -105,7 +106,7 @@ async def _awaited(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-async def _all_ready(workers: list[Worker]) -> None:
+async def _all_ready(workers: Sequence[Worker]) -> None:
     for worker in workers:
         await worker.ready.wait()
 
@@ -135,11 +136,6 @@ async def _metrics(counts: metrics.Counts, port: int | None, open_things: AsyncE
         raise Fault(f"metrics-port {port}: {words}", "0 takes a free one", Exit.USAGE) from None
     open_things.callback(server.close)
     return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-def _containment(settings: OfficeSettings, wanted: IngestSettings) -> Contain | None:
-    barrier = Barrier.of(settings)
-    return barrier.bar if barrier is not None and wanted.isolate_clones else None
 
 
 def _speaker(voice: Voice) -> Say:

@@ -32,7 +32,6 @@ class Reason(StrEnum):
     KEY = "unknown key"
     SIGNATURE = "signature"
     FOREIGN = "foreign"
-    CONFLICT = "conflict"
     NO_ROOM = "no room"
 
 

@@ -59,11 +59,11 @@ class Line:
         found = await self._answer(lambda one: isinstance(one, Subscribed) and one.packet_id == number)
         return found.refused if isinstance(found, Subscribed) else tuple(_OVER for _ in patterns)
 
-    async def publish(self, topic: str, payload: bytes) -> str | None:
-        """QoS 1; None where the broker took it, else why not."""
+    async def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> str | None:
+        """QoS 1; None where the broker took it, else why not. ``expiry_s``: so long the broker keeps it."""
         if self._session.state is not State.CONNECTED:
             return _OVER
-        number = self._session.publish(topic, payload)
+        number = self._session.publish(topic, payload, expiry_s=expiry_s)
         self._flush()
         found = await self._answer(lambda one: isinstance(one, Acknowledged) and one.packet_id == number)
         return found.refused if isinstance(found, Acknowledged) else _OVER

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""`fleet-console status`: how the fleet stands, in numbers out of the store. Asks no terminal and no broker."""
+"""`fleet-console status`: how the fleet stands, in numbers out of the store. Asks no terminal and no broker.
+
+And how long the broker's list of withdrawn certificates lives: without one the broker refuses every terminal.
+"""
 
 import argparse
 import asyncio
@@ -9,7 +12,9 @@ from collections import Counter
 
 from fleet_console import presence
 from fleet_console.arguments import common
-from fleet_console.settings import load
+from fleet_console.isolation import listed_in
+from fleet_console.list_keeper import life_left, soon_over
+from fleet_console.settings import OfficeSettings, load
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database
 from tillguard.voice import Voice
@@ -28,10 +33,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the numbers."""
-    found = asyncio.run(_status(load(args.settings).store))
+    settings = load(args.settings)
+    found = asyncio.run(_status(settings.store))
+    document, words = _list(settings)
     lines = [f"{name.replace('_', ' '):<20}{_words(value)}" for name, value in found.items()]
-    Voice("fleet-console", as_json=args.json).answer({"event": "status", **found}, "\n".join(lines))
+    voice = Voice("fleet-console", as_json=args.json)
+    lines.append(f"{'withdrawn list':<20}{voice.paint(words, *(['red'] if document and document['due'] else []))}")
+    voice.answer({"event": "status", **found, "withdrawn_list": document}, "\n".join(lines))
     return 0
+
+
+def _list(settings: OfficeSettings) -> tuple[dict[str, object] | None, str]:
+    """The broker's list, as it lies on this machine's disk."""
+    if settings.broker is None or settings.broker.crl is None:
+        return None, "none; see [broker] crl"
+    found, now = listed_in(settings.broker.crl), time.time_ns() // 1_000_000
+    due = soon_over(found, now)
+    document: dict[str, object] = {
+        "file": str(settings.broker.crl),
+        "certificates": len(found.serials) if found else None,
+        "ends_ms": found.ends_ms if found else None,
+        "left_s": (found.ends_ms - now) // 1000 if found else None,
+        "read_by_broker": found is not None and found.read_by_broker,
+        "due": due,
+    }
+    count = f"{len(found.serials)} listed; " if found else ""
+    cure = "; does an ingest run? now: fleet-console broker sync" if due else ""
+    return document, f"{count}{life_left(found, now)}{cure}"
 
 
 async def _status(address: str) -> dict[str, object]:

@@ -104,8 +104,8 @@ async def _add(database: Database, settings: OfficeSettings, args: argparse.Name
         try:
             await Control(settings.broker.access).admit([args.name])
         except Fault as fault:
-            what = f"{args.name} is added at the ingest, but the broker was not told: {fault.what}"
-            raise Fault(what, "then: fleet-console broker sync", fault.exit_code) from None
+            what = f"{args.name} is added, but the broker was not told: {fault.what}"
+            raise Fault(what, "fleet-console broker sync", fault.exit_code) from None
     words = f"{args.name} added with report key {fields['keys']}"
     voice.answer({"event": "added", **fields, "at_broker": at_broker}, words)
 
@@ -114,11 +114,10 @@ async def _import(database: Database, settings: OfficeSettings, args: argparse.N
     """Many at once, with one record; the broker is told by ``fleet-console broker sync``."""
     if args.certificates is None or not args.certificates.is_dir():
         raise Fault("terminals import: --certificates with a folder expected", "of files NAME.pem", Exit.USAGE)
-    wanted = f"{args.only}.pem"
-    paths = [path for path in sorted(args.certificates.iterdir()) if fnmatchcase(path.name, wanted)]
+    paths = [path for path in sorted(args.certificates.iterdir()) if fnmatchcase(path.name, f"{args.only}.pem")]
     paths = [path for path in paths if is_terminal_name(path.stem)]
     if not paths:
-        raise Fault(f"{args.certificates}: no terminal's certificate {wanted}", "see --only", Exit.ABSENT)
+        raise Fault(f"{args.certificates}: no terminal's certificate", f"{args.only}.pem; see --only", Exit.ABSENT)
     now = _now_ms()
     steps: list[Step] = []
     for path in paths:
@@ -128,7 +127,8 @@ async def _import(database: Database, settings: OfficeSettings, args: argparse.N
         except DecodeError as fault:
             raise Fault(str(fault), "P-256 or Ed25519, in PEM", Exit.USAGE) from None
     await office_audit.append(database, now, "terminals.imported", {"terminals": len(paths)}, steps)
-    voice.answer({"event": "imported", "terminals": len(paths)}, f"{len(paths)} terminals imported")
+    words = f"{len(paths)} terminals imported; the broker hears of new ones by: fleet-console broker sync"
+    voice.answer({"event": "imported", "terminals": len(paths)}, words)
 
 
 async def _isolate(database: Database, settings: OfficeSettings, args: argparse.Namespace, voice: Voice) -> None:
@@ -158,7 +158,7 @@ async def _at_broker(
         listed = barrier is not None and await act(barrier)
     except Fault as fault:
         what = f"{name} is {done} at the ingest, but the broker was not told: {fault.what}"
-        raise Fault(what, fault.hint, fault.exit_code) from None
+        raise Fault(what, f"{fault.hint}; then: fleet-console broker sync", fault.exit_code) from None
     document = {"event": done, "terminal": name, "at_broker": barrier is not None, "listed": listed}
     where = "at the ingest and at the broker" if barrier is not None else "at the ingest alone"
     words = ", and on its list of withdrawn certificates" if done == "isolated" else ", and taken off its list"

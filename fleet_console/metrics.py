@@ -25,6 +25,8 @@ _COUNTS = {
     "commits": "Commits of reports.",
     "findings": "Faults in terminals' stories.",
     "orders": "Orders handed to the broker.",
+    "list_renewals": "Lists of withdrawn certificates written and read by the broker.",
+    "list_failures": "Lists of withdrawn certificates that could not be made, written or read.",
 }
 
 
@@ -37,6 +39,8 @@ class Counts:
     commit_s: float = 0.0
     connected: dict[int, bool] = field(default_factory=dict)
     """Groups that this process holds, and whether their connection stands."""
+    list_ends_ms: int | None = None
+    """When the list of withdrawn certificates ends, 0 where there is none; None where the settings name none."""
 
     def text(self) -> str:
         """All of it, for Prometheus."""
@@ -50,6 +54,10 @@ class Counts:
         seconds: list[tuple[str, float]] = [("", round(self.commit_s, 6))]
         yield from _family("commit_seconds_total", "counter", "Time spent on judging and committing.", seconds)
         held = [(f'{{group="{group}"}}', int(up)) for group, up in sorted(self.connected.items())]
+        if self.list_ends_ms is not None:
+            ends = [("", self.list_ends_ms // 1000)]
+            words = "When the list of withdrawn certificates ends, in seconds since 1970."
+            yield from _family("list_ends_timestamp_seconds", "gauge", words, ends)
         yield from _family("connected", "gauge", "1 for a shard group whose connection stands.", held)
 
 

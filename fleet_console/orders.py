@@ -16,6 +16,7 @@ from fleet_console.store.port import Database, Row, Step, Taken
 from protocols import ed25519
 from protocols.errors import DecodeError
 from protocols.signed import Cause, Envelope, Person, Refused, Statement, Trust, believe, key_id, read, signers
+from protocols.telemetry.envelope import decode
 from protocols.telemetry.fields import Value
 from protocols.telemetry.orders import LARGEST_ORDER, ORDERS, order_statement
 from tillguard.exits import Exit
@@ -68,9 +69,14 @@ class Kept:
 
 
 async def next_sequence(database: Database, terminal: str) -> int:
-    """The number of the terminal's next order."""
+    """The number of the terminal's next order: above all that are here, and above all that it says it carried out.
+
+    Persons may have given some without this store, and a store may have been put back to an older day.
+    """
     found = await database.read("SELECT coalesce(max(sequence), 0) FROM orders WHERE terminal = $1", terminal)
-    return int(found[0][0]) + 1
+    statement = "SELECT octets FROM reports WHERE terminal = $1 AND event = 'order.done'"
+    told = [decode(bytes(octets)).event.fields for (octets,) in await database.read(statement, terminal)]
+    return max([int(found[0][0]), *(int(fields["sequence"]) for fields in told)]) + 1
 
 
 def draft(

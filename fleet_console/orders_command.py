@@ -8,7 +8,7 @@ import secrets
 import time
 from pathlib import Path
 
-from fleet_console import orders
+from fleet_console import orders, register
 from fleet_console.arguments import common
 from fleet_console.files import octets_of, put
 from fleet_console.persons import add_key, signing_key, trust_of
@@ -21,7 +21,7 @@ from protocols.telemetry import fields as of
 from protocols.telemetry.orders import LONGEST_ORDER_S, ORDERS, Argument
 from protocols.telemetry.topics import is_terminal_name
 from tillguard.exits import Exit
-from tillguard.voice import Fault, Voice
+from tillguard.voice import Fault, Voice, plain
 
 EXAMPLES = """\
 examples:
@@ -71,8 +71,7 @@ async def _within(settings: OfficeSettings, trust: Trust, args: argparse.Namespa
         elif args.verb == "show":
             show(await orders.find(database, args.what), trust, voice, whole=True)
         elif args.verb == "submit":
-            envelope = envelope_of(Path(args.what))
-            show(await orders.submit(database, envelope, trust, now_ms()), trust, voice)
+            await _submit(database, envelope_of(Path(args.what)), trust, voice)
         else:
             await _new(database, trust, args, voice)
     finally:
@@ -86,7 +85,18 @@ async def _new(database: Database, trust: Trust, args: argparse.Namespace, voice
     if args.out is not None:
         _write(args, envelope, voice)
     else:
-        show(await orders.submit(database, envelope, trust, now_ms()), trust, voice)
+        await _submit(database, envelope, trust, voice)
+
+
+async def _submit(database: Database, envelope: Envelope, trust: Trust, voice: Voice) -> None:
+    """Keep it, and say where nobody will hear it: a name that was mistyped must not pass for a terminal that obeys."""
+    kept = await orders.submit(database, envelope, trust, now_ms())
+    show(kept, trust, voice)
+    found = await database.read("SELECT state FROM terminals WHERE terminal = $1", kept.terminal)
+    if not found:
+        voice.tell(f"no terminal {kept.terminal} is known here, so nobody may hear this; fleet-console terminals")
+    elif found[0][0] == register.State.ISOLATED:
+        voice.tell(f"{kept.terminal} is isolated: it hears nothing until fleet-console terminals release")
 
 
 def _signed(args: argparse.Namespace, sequence: int) -> Envelope:
@@ -151,7 +161,7 @@ def show(kept: orders.Kept, trust: Trust, voice: Voice, *, whole: bool = False) 
         document |= {"body": statement.body, "from_s": statement.from_s}
     signed = f"signed by {', '.join(names) or 'nobody'} ({len(names)} of {needed})"
     text = f"{kept.id:<24}{kept.terminal:<20}{kept.state:<9}{signed}{f'  {kept.result}' if kept.result else ''}"
-    voice.answer(document, f"{text}\n  {statement.body}" if whole else text)
+    voice.answer(document, f"{text}\n  {plain(statement.body)}" if whole else text)
 
 
 def now_ms() -> int:

@@ -65,6 +65,11 @@ class BrokerSettings:
     reload: tuple[str, ...] = ()
     """A command and its words that has the broker read that list anew."""
 
+    def __post_init__(self) -> None:
+        """A list that the broker never reads anew ends, and then the broker refuses everybody."""
+        if self.crl is not None and not self.reload:
+            raise ValueError('reload: beside crl a command expected, such as ["systemctl", "reload", "mosquitto"]')
+
     @property
     def access(self) -> BrokerAccess:
         """Checked; raises :class:`Fault` with the cure."""
@@ -147,6 +152,9 @@ def _is_host(text: str) -> bool:
 
 def load(path: Path) -> OfficeSettings:
     """Read the file; a SQLite file's path is taken from its folder. Raises :class:`Fault` with the cure."""
+    if not path.exists():
+        hint = "--settings names another file; docs/head-office.md says what stands in it"
+        raise Fault(f"{path}: no such file", hint, Exit.USAGE)
     found = toml.load(path, OfficeSettings)
     if is_shared(found.store):
         return found

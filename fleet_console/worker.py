@@ -49,7 +49,7 @@ class Tools:
     counts: Counts
     say: Say
     contain: Contain | None
-    """Bars a terminal at the broker; None: what shows to be a copy is reported only."""
+    """Has a terminal barred at the broker; None: what shows to be a copy is reported only."""
 
 
 def client_id(group: int, groups: int) -> str:

@@ -112,12 +112,17 @@ class NotPermitted(IntegrityError):
     """A step that the table does not have, or that too few persons stand for."""
 
 
+def open_steps(life: Life) -> tuple[Step, ...]:
+    """The steps that the table has from here."""
+    return tuple(one.step for one in TABLE if one.before is life)
+
+
 def follow(life: Life, step: Step, persons: int = 0) -> Transition:
     """The transition that ``step`` is in ``life``; :class:`NotPermitted` says what would be."""
     found = _BY_STEP.get((life, step))
     if found is None:
-        open_steps = ", ".join(one.step.value for one in TABLE if one.before is life) or "none"
-        raise NotPermitted(f"a terminal that is {life} cannot {step}; open steps: {open_steps}")
+        words = ", ".join(open_steps(life)) or "none"
+        raise NotPermitted(f"a terminal that is {life} cannot {step}; open steps: {words}")
     if persons < found.persons:
         raise NotPermitted(f"to {step} takes {found.persons} persons, {persons} stand for it")
     return found

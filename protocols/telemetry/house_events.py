@@ -84,7 +84,7 @@ HOUSE_EVENTS = (
     EventKind(
         "order.refused",
         Lane.ACK,
-        ("order {order} ({command}) refused", "{reason}"),
+        ("order {order} refused", "{command}", "{reason}"),
         (
             _ORDER,
             Field("command", of.IDENTIFIER, "which order", optional=True),

@@ -43,6 +43,7 @@ from protocols.telemetry import fields as of
 ORDER_KIND = "order"
 GRAVE_KIND = "order-grave"
 TRUST_KIND = "trust"
+PROFILE_KIND = "profile"  # of what an order of this name brings
 LARGEST_ORDER = 65_536  # octets of an envelope on MQTT
 MOST_PERSONS = 64
 LONGEST_ORDER_S = 7 * 86_400  # an order that lies about for longer is given anew

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from demo import Screen  # beside this file
-from stations import StationFailed, Stations, command, die_with_parent
+from stations import Station, StationFailed, Stations, command, die_with_parent
 
 LISTENS_WITHIN_S = 10.0
-CLONED = "TG000042"
-FEWEST = 42
+ISOLATED_WITHIN_S = 10.0
+CLONED = 42  # the terminal that is cloned; of a smaller estate the last one
+FEWEST = 2  # the broker's access list is tried with one terminal against another
 SETTINGS = """\
 store = "fleet.db"
 [broker]
@@ -39,6 +40,7 @@ class FleetLab:
 
     def __init__(self, count: int, screen: Screen, folder: Path) -> None:
         self.count, self.screen, self.folder = count, screen, folder
+        self.cloned = f"TG{min(CLONED, count):06}"
         self.stations = Stations(screen.heard)
         self.port, self.office_port = _free(), _free()
         self._held = False
@@ -91,19 +93,20 @@ class FleetLab:
                 continue
             self.screen.line(f"  {'holds ' if one['holds'] else 'BROKEN'}  {one['name']}: {one['words']}")
         self._held = bool(checks) and all(one.get("holds") for one in checks)
-        self.screen.title(f"{self.count} terminals report; half way a copy of {CLONED} appears")
+        self.screen.title(f"{self.count} terminals report; half way a copy of {self.cloned} appears")
         self._do("fleet-console", "terminals", "import", "--certificates", "pki")
         ingest = self.stations.start("fleet-console", "fleet-console", "ingest", "--settings",
                                      str(self.folder / "office.toml"), "--json")  # fmt: skip
         ingest.wait_ready()
         told = self._do(
-            "device-twin", "fleet", "--terminals", str(self.count), "--clone", CLONED, "--broker",
+            "device-twin", "fleet", "--terminals", str(self.count), "--clone", self.cloned, "--broker",
             f"127.0.0.1:{self.port}", "--pki", "pki", "--receipt-key", "receipt.pub", "--reports", "20",
         )[-1]  # fmt: skip
         self.screen.line(f"  {told['told']} reports told, {told['receipted']} with a signed receipt, "
                          f"{told['waiting']} of the others waiting, {told['kib_each']} KiB a terminal")  # fmt: skip
-        isolated = next((line for line in ingest.lines if line.get("event") == "isolated"), None)
+        isolated = _isolated(ingest)
         if isolated is not None:
+            self.screen.data({"station": "fleet-console", **isolated})
             self.screen.line(f"  {self.screen.paint('isolated', '31')} {isolated['terminal']}: {isolated['reason']}")
         return self._end(told, isolated)
 
@@ -120,7 +123,7 @@ class FleetLab:
             self._held
             and not told["waiting"]
             and isolated is not None
-            and isolated["terminal"] == CLONED
+            and isolated["terminal"] == self.cloned
             and status["terminals"] == {"active": self.count - 1, "isolated": 1}
         )
         verdict = "one copy: seen, said why, isolated; nothing of the others lost" if sound else "NOT AS IT SHOULD BE"
@@ -138,6 +141,17 @@ class FleetLab:
         for one in answers:
             self.screen.data({"station": name, **one})
         return answers
+
+
+def _isolated(ingest: Station) -> dict[str, Any] | None:
+    """What the ingest said of the copy; None where it said nothing in time."""
+    deadline = time.monotonic() + ISOLATED_WITHIN_S
+    while time.monotonic() < deadline:
+        for line in list(ingest.lines):
+            if line.get("event") == "isolated":
+                return line
+        time.sleep(0.05)
+    return None
 
 
 def _free() -> int:

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from demo import Demo, Screen, played  # beside this file
 from demo_options import alone, begun_parser
 from demo_profile import TERMINAL, wires
-from fleet_lab import CLONED, FEWEST, FleetLab
+from fleet_lab import FEWEST, FleetLab
 from stations import Station, StationFailed
 
 from protocols.telemetry.topics import Lane, report_topic
@@ -194,7 +194,7 @@ def main() -> int:
     parser.add_argument("--fleet", type=int, metavar="N", help=f"an estate of N terminals instead ({FEWEST} or more)")
     options = parser.parse_args()
     if options.fleet is not None and options.fleet < FEWEST:
-        parser.error(f"--fleet: {FEWEST} or more expected, since {CLONED} is the one that is cloned")
+        parser.error(f"--fleet: {FEWEST} or more expected, since one of them is cloned")
     if options.fleet is not None:
         alone(parser, options, "fleet", "json")
     options.replay = False  # a scene of the demonstration only

@@ -163,7 +163,8 @@ class Ordering:
     def _rotate(self, envelope: Envelope, trust: Trust, floor: Floor) -> None:
         fresh, found = rotate(envelope, trust, self._verify, terminal=self._terminal, now_s=self._now_s(), floor=floor)
         self._ledger.keep_trust(found.statement.body, found.floor)
-        names = _names(tuple(person.name for person in fresh.persons))
+        signed = (person.name for known in (trust, fresh) for person in signers(envelope, known, self._verify))
+        names = _names(tuple(dict.fromkeys(signed)))
         self._recorder.note("trust.rotated", persons=names, version=found.statement.version)
 
     def _not_believed(self, envelope: Envelope, trust: Trust, fault: Refused) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from protocols.errors import DecodeError
 from protocols.signed import LARGEST, Envelope, Floor, Refused, Trust, Verify, believe, read, vouched
+from protocols.telemetry.orders import PROFILE_KIND
 from terminal_agent.durable import replace_whole
 from terminal_agent.errors import AgentError
 
-PROFILE_KIND = "profile"
 Check = Callable[[str], None]
 """Raises what is wrong with a profile's text."""
 

@@ -336,6 +336,7 @@ class Agent:
             "version": installed(),
             "terminal": self.profile.terminal.id,
             "parts": {
+                "standing": part(*self._office.standing),
                 "reader": part(reader.up, f"{self.profile.reader.model}: {reader.words or 'present'}"),
                 "pad": part(pad.up, f"{self.profile.pad.model}: {pad.words or 'present'}"),
                 "acquirer": part(bool(self._workers.carried.key), self._signed_on),

@@ -86,6 +86,13 @@ class HeadOffice:
         """Payments begin only while the terminal's standing allows it."""
         books.barred = self._till.bar
 
+    @property
+    def standing(self) -> tuple[bool, str]:
+        """Whether payments may begin, and what head office ordered, in words."""
+        standing = self._till.standing
+        words = "open" if standing is Standing.OPEN else f"{standing} by order of head office: no payments"
+        return standing is Standing.OPEN, words
+
     def open(self) -> None:
         """At start: answer the order in which an earlier run died."""
         self._orders.open()

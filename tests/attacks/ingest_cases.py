@@ -78,9 +78,8 @@ class Ingest:
             self._alerts.append("head office: isolated")
 
 
-async def _at_broker(_: str, __: Database) -> bool:
-    """The broker was told as well."""
-    return True
+def _at_broker(_: str) -> None:
+    """The broker is told as well."""
 
 
 @asynccontextmanager

@@ -153,6 +153,14 @@ def test_an_answer_that_was_lost_is_written_again(ends: Ends) -> None:
     assert "sent back: licence: ended" in ends.terminal("identity", "take", "again")
 
 
+def test_whoever_has_applied_is_listed_and_a_step_says_what_is_open_next(ends: Ends) -> None:
+    ends.terminal("identity", "apply", "--out", "application")
+    digest = ends.office("enrol", "file", "application")["application"]
+    assert ends.office("enrol", "list")["life"] == "applied"
+    said = ends.step("accept", "--application", digest, "--answer", "review")
+    assert (said["life"], said["open"]) == ("reviewed", ["contract", "retire"])
+
+
 @pytest.mark.parametrize(
     ("words", "code", "what", "cure"),
     [
@@ -161,6 +169,8 @@ def test_an_answer_that_was_lost_is_written_again(ends: Ends) -> None:
         (["enrol", "step", "--key", "ada.key"], 2, "a step, or --file expected", "--help"),
         (["enrol", "step", "suspend", "--terminal", "TG000001", "--key", "thief.key"], 6, "no known key signed it", ""),
         ([*STEP, "suspend", *BY_ADA], 4, "open steps: correct, accept", ""),
+        ([*STEP, "suspend", "--terminal", "TG00001", "--key", "ada.key"], 3, "no terminal TG00001", "enrol list"),
+        (["enrol", "show", "TG00001"], 3, "no terminal TG00001 has applied here", "enrol list"),
         (["enrol", "file", "nowhere"], 2, "no such file", "check the path"),
         (["enrol", "file", "passphrase"], 6, "algorithm, key id and signature expected", "terminal made"),
         (["enrol", "step", "correct", "--terminal", "T", "--fault", "x", "--key", "ada.key", "--answer", "a"], 2,
@@ -172,6 +182,9 @@ def test_an_answer_that_was_lost_is_written_again(ends: Ends) -> None:
     ],
 )  # fmt: skip
 def test_faults_at_head_office(ends: Ends, words: list[str], code: int, what: str, cure: str) -> None:
+    if words[:2] == STEP and "TG000001" in words:
+        ends.terminal("identity", "apply", "--out", "application")
+        ends.office("enrol", "file", "application")
     done = ends.run("fleet-console", *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert what in done.stderr

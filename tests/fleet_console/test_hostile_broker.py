@@ -62,9 +62,9 @@ async def broker(pki: Pki, answer: bytes | None) -> AsyncIterator[BrokerAccess]:
     ("answer", "said"),
     [
         (None, "the broker takes no orders: the connection ended"),
-        (b"no JSON", "the broker's answer is none"),
-        (b"[]", "the broker's answer is none"),
-        (b'{"responses":[7]}', "the broker's answer is none"),
+        (b"no JSON", "the broker's answer to an order is not understood"),
+        (b"[]", "the broker's answer to an order is not understood"),
+        (b'{"responses":[7]}', "the broker's answer to an order is not understood"),
         (b'{"responses":[{"command":"modifyClient","error":7}]}', "modifyClient: 7"),
     ],
 )

@@ -159,7 +159,7 @@ async def test_a_copy_that_cannot_be_barred_at_the_broker_does_not_end_the_inges
             for copy in (told.again(), Teller(NAME, told.boot + 7, told.prev)):
                 message = copy.message(copy.tell())
                 await talk.publish(message.topic, message.payload)
-            assert "false: ended with code 1" in (await running.says("not barred"))["reason"]
+            assert "false: ended with code 1" in (await running.says("list not renewed"))["reason"]
             message = other.message(other.tell())
             await bystander.publish(message.topic, message.payload)
             await upto(bystander, OTHER, 1)
@@ -195,6 +195,27 @@ async def test_sync_catches_up_with_what_the_broker_was_not_told(tmp_path: Path)
         [said] = await command("broker", "sync", "--settings", settings)
         assert (said["isolated"], said["listed"]) == (1, True)
         await gets_in(there, NAME, expected=False)
+
+
+async def test_sync_lets_in_whom_the_broker_was_not_told_of_and_disturbs_nobody_else(tmp_path: Path) -> None:
+    async with estate(tmp_path, NAME, OTHER) as there:
+        settings = there.settings("fleet.db")
+        await add(there, settings, NAME, OTHER)
+        await command("terminals", "isolate", NAME, "--reason", "x", "--settings", settings)
+        database = await open_store(str(tmp_path / "fleet.db"))
+        await database.write(register.change(NAME, register.State.ACTIVE, "found", 2))
+        await database.close()
+        told, other = Teller(NAME), Teller(OTHER)
+        async with there.terminal(OTHER) as bystander:
+            [said] = await command("broker", "sync", "--settings", settings)
+            assert (said["isolated"], said["released"]) == (0, 1)
+            message = other.message(other.tell())
+            assert await bystander.publish(message.topic, message.payload) != "not authorized"
+            assert bystander.ended is None
+        await gets_in(there, NAME)
+        async with there.terminal(NAME) as back:
+            message = told.message(told.tell())
+            assert await back.publish(message.topic, message.payload) != "not authorized"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet_console import orders
+from fleet_console.cli import main
 from fleet_console.store.choose import open_store
 from fleet_console.store.port import Database
 from protocols import ed25519
@@ -204,3 +205,21 @@ async def issue(there: Estate, settings: Path, name: str, *given: str) -> list[d
     words = [word for one in given for word in ("--set", one)]
     key_file = there.folder / "Ada.key"
     return await command("orders", "new", name, "--terminal", NAME, *words, "--key", key_file, "--settings", settings)
+
+
+def test_an_order_for_a_terminal_that_will_not_hear_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people(tmp_path)
+    settings = str(make_estate(tmp_path, NAME).settings("fleet.db"))
+    kept = ["--settings", settings, "--json"]
+    assert main(["terminals", "import", "--certificates", str(tmp_path), *kept]) == 0
+    order = ["orders", "new", "ping", "--key", str(tmp_path / "Ada.key"), *kept]
+    assert main([*order, "--terminal", NAME]) == 0
+    assert capsys.readouterr().err == ""
+    assert main([*order, "--terminal", "TG000010"]) == 0
+    assert "no terminal TG000010 is known here" in capsys.readouterr().err
+    assert main(["terminals", "isolate", NAME, "--reason", "stolen", *kept]) == 5  # no broker runs
+    capsys.readouterr()
+    assert main([*order, "--terminal", NAME]) == 0
+    assert f"{NAME} is isolated" in capsys.readouterr().err
