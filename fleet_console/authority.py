@@ -42,17 +42,18 @@ def read_request(pem: str) -> Requested:
     try:
         found = x509.load_pem_x509_csr(pem.encode("ascii", "replace"))
         sound = found.is_signature_valid
-        public = found.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+        public, subject = found.public_key(), list(found.subject)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise DecodeError("request", "a PKCS #10 request in PEM expected") from None
     if not sound:
         raise DecodeError("request", "not signed by the key that it asks for")
     if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
         raise DecodeError("request", "a key on P-256 expected")
-    names, serials = (found.subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.SERIAL_NUMBER))
-    if (len(names), len(serials)) != (1, 1) or len(list(found.subject)) != 2:
+    named = {one.oid: one.value for one in subject}
+    if named.keys() != {NameOID.COMMON_NAME, NameOID.SERIAL_NUMBER} or len(subject) != 2:
         raise DecodeError("request", "a subject of common name and serial number expected")
-    return Requested(str(names[0].value), str(serials[0].value), from_public_pem(_public(public), "request"), found)
+    name, serial = str(named[NameOID.COMMON_NAME]), str(named[NameOID.SERIAL_NUMBER])
+    return Requested(name, serial, from_public_pem(_public(public), "request"), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def serial_of(pem: bytes) -> str:
     """A certificate's serial number in hexadecimal (RFC 5280, 4.1.2.2); :class:`DecodeError` where it is none."""
     try:
         return f"{x509.load_pem_x509_certificate(pem).serial_number:x}"
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise DecodeError("certificate", "a certificate in PEM expected") from None
 
 
@@ -79,7 +80,7 @@ class Authority:
         try:
             self._certificate = x509.load_pem_x509_certificate(certificate)
             private = load_pem_private_key(key, None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
             raise DecodeError(
                 "authority", "a certificate, and a private key that is not enciphered, expected"
             ) from None

@@ -102,7 +102,7 @@ def _say(args: argparse.Namespace, secret: bytes, voice: Voice) -> None:
 def _public_of(path: Path) -> ec.EllipticCurvePublicKey:
     try:
         found = x509.load_pem_x509_certificate(octets_of(path)).public_key()
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise Fault(
             f"{path}: not a certificate in PEM", "fleet-console enrol show names the terminal's", Exit.USAGE
         ) from None

@@ -19,6 +19,7 @@ from protocols.mqtt.session import (
     Notice,
     RetainHandling,
     Settings,
+    State,
     Subscribed,
     Will,
 )
@@ -27,6 +28,7 @@ from tillguard.voice import Fault
 
 ANSWER_S = 10.0
 CHUNK = 65_536
+_OVER = "the connection ended"
 
 
 class Line:
@@ -49,18 +51,22 @@ class Line:
 
     async def subscribe(self, patterns: Sequence[str], *, retained: bool = False) -> tuple[str | None, ...]:
         """For each filter None where it was granted, else why not; ``retained`` asks for what the broker keeps."""
+        if self._session.state is not State.CONNECTED:
+            return tuple(_OVER for _ in patterns)
         handling = RetainHandling.SEND_ALWAYS if retained else RetainHandling.SEND_NEVER
         number = self._session.subscribe(patterns, retained=handling)
         self._flush()
         found = await self._answer(lambda one: isinstance(one, Subscribed) and one.packet_id == number)
-        return found.refused if isinstance(found, Subscribed) else tuple("the connection ended" for _ in patterns)
+        return found.refused if isinstance(found, Subscribed) else tuple(_OVER for _ in patterns)
 
     async def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> str | None:
         """QoS 1; None where the broker took it, else why not. ``expiry_s``: so long the broker keeps it."""
+        if self._session.state is not State.CONNECTED:
+            return _OVER
         number = self._session.publish(topic, payload, expiry_s=expiry_s)
         self._flush()
         found = await self._answer(lambda one: isinstance(one, Acknowledged) and one.packet_id == number)
-        return found.refused if isinstance(found, Acknowledged) else "the connection ended"
+        return found.refused if isinstance(found, Acknowledged) else _OVER
 
     async def hears(self, wanted: Callable[[Message], bool], timeout: float = ANSWER_S) -> Message | None:
         """The first message that is wanted; None where none comes in time."""

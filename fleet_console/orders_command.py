@@ -21,7 +21,7 @@ from protocols.telemetry import fields as of
 from protocols.telemetry.orders import LONGEST_ORDER_S, ORDERS, Argument
 from protocols.telemetry.topics import is_terminal_name
 from tillguard.exits import Exit
-from tillguard.voice import Fault, Voice
+from tillguard.voice import Fault, Voice, plain
 
 EXAMPLES = """\
 examples:
@@ -161,7 +161,7 @@ def show(kept: orders.Kept, trust: Trust, voice: Voice, *, whole: bool = False) 
         document |= {"body": statement.body, "from_s": statement.from_s}
     signed = f"signed by {', '.join(names) or 'nobody'} ({len(names)} of {needed})"
     text = f"{kept.id:<24}{kept.terminal:<20}{kept.state:<9}{signed}{f'  {kept.result}' if kept.result else ''}"
-    voice.answer(document, f"{text}\n  {statement.body}" if whole else text)
+    voice.answer(document, f"{text}\n  {plain(statement.body)}" if whole else text)
 
 
 def now_ms() -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from fleet_console import office_audit
 from fleet_console.arguments import common
 from fleet_console.containment import reached
-from fleet_console.files import octets_of
+from fleet_console.files import octets_of, put
 from fleet_console.orders_command import envelope_of, now_ms
 from fleet_console.persons import add_key, signing_key, trust_of
 from fleet_console.register import State
@@ -29,7 +29,7 @@ from protocols.telemetry.fields import LONGEST_ENVELOPE
 from protocols.telemetry.orders import LARGEST_ORDER, PROFILE_KIND, TRUST_KIND, read_trust, trust_statement
 from protocols.telemetry.topics import is_terminal_name, order_topic
 from tillguard.exits import Exit
-from tillguard.voice import Fault, Voice
+from tillguard.voice import Fault, Voice, plain
 
 EXAMPLES = """\
 examples:
@@ -100,10 +100,7 @@ def _sign(args: argparse.Namespace, voice: Voice) -> int:
     if len(octets) > LONGEST_ENVELOPE:
         what = f"{args.file}: {len(octets)} octets once signed, at most {LONGEST_ENVELOPE} go to a terminal"
         raise Fault(what, "a shorter file", Exit.USAGE)
-    try:
-        args.out.write_bytes(octets)
-    except OSError as fault:
-        raise Fault(f"{args.out}: {(fault.strerror or '').lower()}", "name a file that can be written") from None
+    put(args.out, octets)
     words = f"{args.out}: signed once; fleet-console approve --file {args.out}, by another person"
     voice.answer({"event": "written", "file": str(args.out), "signatures": 1}, words)
     return 0
@@ -118,7 +115,7 @@ def _show(args: argparse.Namespace, voice: Voice) -> int:
         "from_s": statement.from_s, "until_s": statement.until_s, "signed": names, "body": statement.body,
     }  # fmt: skip
     head = f"{statement.kind} {statement.version} for {statement.audience}, until {until} UTC"
-    voice.answer(document, f"{head}\nsigned by {', '.join(names) or 'nobody'}\n{statement.body}")
+    voice.answer(document, f"{head}\nsigned by {', '.join(names) or 'nobody'}\n{plain(statement.body)}")
     return 0
 
 

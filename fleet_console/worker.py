@@ -128,8 +128,12 @@ class Worker:
         try:
             if self._patience_s:
                 await asyncio.sleep(self._patience_s)
-            while not await database.hold(self._group):  # noqa: ASYNC110  # another process lets go of it
-                await asyncio.sleep(POLL_S)
+            if not await database.hold(self._group):
+                if not self._patience_s:
+                    words = f"another worker holds shard group {self._group}: waiting until it ends"
+                    self._tools.say("waits", {"group": self._group}, words)
+                while not await database.hold(self._group):  # noqa: ASYNC110  # another process lets go of it
+                    await asyncio.sleep(POLL_S)
             self._tools.say("holds", {"group": self._group}, f"holds shard group {self._group}")
             yield database
         finally:

@@ -100,14 +100,14 @@ class Voice:
         if self.as_json:
             with suppress(Fault):  # the fault may be that nothing can be written there
                 self.data({"error": fault.what, "hint": fault.hint, "exit": int(fault.exit_code)})
-        self.tell(_plain(f"{self.command}: error: {fault.what}"))
+        self.tell(plain(f"{self.command}: error: {fault.what}"))
         if fault.hint:
-            self.tell(_plain(f"hint: {fault.hint}"))
+            self.tell(plain(f"hint: {fault.hint}"))
 
 
-def _plain(text: str) -> str:
-    """``text`` without what steers a terminal: a name from elsewhere may hold it."""
-    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
+def plain(text: str) -> str:
+    """``text`` without what steers a terminal: what comes from elsewhere could hide behind it."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
 
 
 def _of_the_person(fault: Exception) -> Fault | None:

@@ -55,7 +55,7 @@ def from_certificate(pem: bytes, where: str) -> PublicKey:
 
     try:
         key = x509.load_pem_x509_certificate(pem).public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise DecodeError(where, "a certificate in PEM expected") from None
     return _public(key, where)
 
@@ -66,7 +66,7 @@ def valid_ms(pem: bytes, where: str) -> tuple[int, int]:
 
     try:
         found = x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise DecodeError(where, "a certificate in PEM expected") from None
     moments = (found.not_valid_before_utc, found.not_valid_after_utc)
     since, until = (round(moment.timestamp() * 1000) for moment in moments)

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from demo import Screen  # beside this file
-from stations import StationFailed, Stations, command, die_with_parent
+from stations import Station, StationFailed, Stations, command, die_with_parent
 
 LISTENS_WITHIN_S = 10.0
+ISOLATED_WITHIN_S = 10.0
 CLONED = 42  # the terminal that is cloned; of a smaller estate the last one
 FEWEST = 2  # the broker's access list is tried with one terminal against another
 SETTINGS = """\
@@ -103,8 +104,9 @@ class FleetLab:
         )[-1]  # fmt: skip
         self.screen.line(f"  {told['told']} reports told, {told['receipted']} with a signed receipt, "
                          f"{told['waiting']} of the others waiting, {told['kib_each']} KiB a terminal")  # fmt: skip
-        isolated = next((line for line in ingest.lines if line.get("event") == "isolated"), None)
+        isolated = _isolated(ingest)
         if isolated is not None:
+            self.screen.data({"station": "fleet-console", **isolated})
             self.screen.line(f"  {self.screen.paint('isolated', '31')} {isolated['terminal']}: {isolated['reason']}")
         return self._end(told, isolated)
 
@@ -139,6 +141,17 @@ class FleetLab:
         for one in answers:
             self.screen.data({"station": name, **one})
         return answers
+
+
+def _isolated(ingest: Station) -> dict[str, Any] | None:
+    """What the ingest said of the copy; None where it said nothing in time."""
+    deadline = time.monotonic() + ISOLATED_WITHIN_S
+    while time.monotonic() < deadline:
+        for line in list(ingest.lines):
+            if line.get("event") == "isolated":
+                return line
+        time.sleep(0.05)
+    return None
 
 
 def _free() -> int:

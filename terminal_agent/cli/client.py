@@ -20,6 +20,7 @@ from tillguard.voice import Fault
 SOCKET_VARIABLE = "TILLGUARD_SOCKET"
 DEFAULT_SOCKET = Identity("DEFAULT0", "DEFAULT").socket  # where an agent listens whose profile says nothing
 
+LONGEST_ANSWER = 4 << 20  # octets: a thousand grants, or readers, are far below
 _EXITS = {INVALID_PARAMS: Exit.USAGE, INVALID_REQUEST: Exit.USAGE, REFUSED: Exit.REFUSED}
 
 
@@ -111,14 +112,20 @@ class AgentClient:
 
     def _read(self) -> dict[str, Any]:
         try:
-            line = self._lines.readline()
+            line = self._lines.readline(LONGEST_ANSWER + 1)
         except TimeoutError:
             raise
         except OSError as fault:
             raise _went_away(fault) from None
         if not line:
             raise Fault("the agent closed the connection", "see its output for the reason", Exit.UNREACHABLE)
-        return json.loads(line)  # type: ignore[no-any-return]
+        try:
+            document = json.loads(line) if line.endswith(b"\n") else None
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict) or not document.keys() & {"method", "error", "result"}:
+            raise Fault("what answers there is no agent", "name the agent's socket with --socket", Exit.UNREACHABLE)
+        return document
 
 
 def _went_away(fault: OSError) -> Fault:

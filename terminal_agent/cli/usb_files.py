@@ -80,8 +80,8 @@ def add_moment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", action="append", default=[], metavar="NAME", help="take this window to be open")
 
 
-def moment(options: argparse.Namespace) -> Now:
-    """The moment of the decision."""
+def moment(options: argparse.Namespace, option: str = "--at") -> Now:
+    """The moment of the decision; ``option``: what it was typed behind."""
     if options.at is None:
         return now()
     try:
@@ -91,7 +91,8 @@ def moment(options: argparse.Namespace) -> Now:
             raise ValueError
         return Now(int(found.timestamp()), int(zone.total_seconds()))
     except (ValueError, OverflowError):
-        raise Fault("--at: a moment with its zone expected", "such as 2026-12-24T02:30:00+01:00", Exit.USAGE) from None
+        what = f"{option}: a moment with its zone expected"
+        raise Fault(what, "such as 2026-12-24T02:30:00+01:00", Exit.USAGE) from None
 
 
 def now() -> Now:

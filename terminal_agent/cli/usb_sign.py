@@ -46,7 +46,7 @@ def run_sign(options: argparse.Namespace, voice: Voice) -> int:
     text = usb_files.text_of(options.file)
     _check(options.kind, text, options.file)
     options.at = options.begins
-    begins_s = usb_files.moment(options).utc_s
+    begins_s = usb_files.moment(options, "--from").utc_s
     lasts_s = _lasts(options)
     try:
         statement = Statement(

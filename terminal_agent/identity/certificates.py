@@ -75,12 +75,15 @@ def public_of(key: bytes, where: str) -> bytes:
 def _loaded(pem: bytes, where: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise DecodeError(where, "a certificate in PEM expected") from None
 
 
 def _certificate(found: x509.Certificate, where: str) -> Certificate:
-    names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    try:
+        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except (ValueError, TypeError):  # it is read when it is asked for
+        raise DecodeError(where, "a subject that can be read expected") from None
     if len(names) != 1:
         raise DecodeError(where, "one common name expected")
     return Certificate(

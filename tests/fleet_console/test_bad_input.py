@@ -54,7 +54,7 @@ def told(capsys: pytest.CaptureFixture[str], *words: str, settings: Path | None 
             ["terminals", "import", "--certificates", "{pki}", "--only", "/etc/*"],
             "no terminal's certificate",
         ),
-        (["terminals", "import", "--certificates", "{pki}", "--only", "**x"], "no terminal's certificate **x.pem"),
+        (["terminals", "import", "--certificates", "{pki}", "--only", "**x"], "no terminal's certificate"),
         (["terminals", "import", "--certificates", "x" * 5_000], "a path that is longer than this system takes"),
         (["terminals", "add", "TG000009", "--certificate", "/dev/zero"], "/dev/zero: larger than 1 MiB"),
         (["terminals", "add", "TG000009", "--certificate", "{pki}"], "is a directory"),

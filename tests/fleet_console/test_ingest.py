@@ -99,6 +99,17 @@ async def test_nothing_is_lost_while_no_worker_is_there(tmp_path: Path) -> None:
         assert [one["seq"] for one in events] == list(range(1, 201))
 
 
+async def test_a_second_worker_of_a_group_says_that_it_waits(tmp_path: Path) -> None:
+    async with estate(tmp_path, NAME) as there:
+        settings = there.settings("fleet.db")
+        await add(there, settings, NAME)
+        async with ingest(settings):
+            second = await Ingest.start(settings)
+            await second.says("waits", group=0)
+        await second.says("ready")
+        await second.stop()
+
+
 async def test_a_standby_takes_over_the_group_of_the_dead(tmp_path: Path, server: Postgres) -> None:
     async with estate(tmp_path, NAME, OTHER, "TG000003", "TG000004") as there:
         address = server.fresh()

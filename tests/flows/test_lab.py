@@ -98,6 +98,27 @@ def test_declined_with_its_reason(tmp_path: Path, option: str, headline: str, lo
     assert log in done.stdout
 
 
+def test_an_estate_finds_its_copy_and_loses_nothing_of_the_others(tmp_path: Path) -> None:
+    done = lab(tmp_path, "--fleet", "5", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(one["holds"] for one in said if one.get("event") == "check")
+    [status] = [one for one in said if one.get("event") == "status"]
+    assert (status["terminals"], status["dead_letters"].keys() - {"isolated"}) == ({"active": 4, "isolated": 1}, set())
+    [isolated] = [one for one in said if one.get("event") == "isolated"]
+    assert isolated["terminal"] == "TG000005"
+    assert isolated["reason"].startswith("two machines bear its name")
+    assert said[-1] == {
+        "event": "verdict", "sound": True, "words": "one copy: seen, said why, isolated; nothing of the others lost",
+    }  # fmt: skip
+
+
+def test_an_estate_of_one_has_nobody_to_try_it_against(tmp_path: Path) -> None:
+    done = lab(tmp_path, "--fleet", "1")
+    assert done.returncode == 2
+    assert "--fleet: 2 or more expected" in done.stderr
+
+
 def test_the_same_as_data_with_the_traffic_of_every_wire(tmp_path: Path) -> None:
     done = lab(tmp_path, "--json", "--trace")
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ import pytest
 from device_profiles.cli import main as twins
 from terminal_agent.cli import main as agent
 from tillguard.exits import Exit
-from tillguard.voice import Fault, Voice, run
+from tillguard.voice import Fault, Voice, plain, run
 
 
 def test_a_fault_is_words_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,3 +116,7 @@ def test_names_that_no_system_takes_are_the_persons_to_mend(
     error = capsys.readouterr().err
     assert words in error
     assert "Traceback" not in error
+
+
+def test_what_a_person_is_to_sign_cannot_hide_itself() -> None:
+    assert plain("unlock = true\r# lock\x1b[1A\x08\n\tand more") == "unlock = true?# lock?[1A?\n\tand more"

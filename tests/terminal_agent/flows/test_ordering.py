@@ -293,7 +293,7 @@ def rotation(version: int, *persons: str) -> Envelope:
 
 async def test_persons_are_exchanged_and_the_old_ones_count_no_more(terminal: Terminal) -> None:
     await terminal.gets(rotation(1, "anna", "bernd", "doris", "emil"))
-    assert terminal.told("trust.rotated") == [{"persons": "clara, doris, emil", "version": 1}]
+    assert terminal.told("trust.rotated") == [{"persons": "anna, bernd, doris, emil", "version": 1}]
     terminal.die()
     terminal.start()
     await terminal.gets(signed("lock", 1))
