@@ -153,3 +153,17 @@ def test_a_folder_without_certificates_and_settings_that_are_not_there(
     assert "--only" in capsys.readouterr().err
     assert main(["status", "--settings", str(tmp_path / "none.toml")]) == 2
     assert "docs/head-office.md" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("noun", "verb"),
+    [
+        *(("enrol", verb) for verb in ("list", "show", "file", "step", "activate", "renew", "answer", "crl")),
+        *(("statement", verb) for verb in ("profile", "persons", "show", "send")),
+    ],
+)
+def test_a_verb_s_help_begins_with_its_examples(noun: str, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([noun, verb, "--help"])
+    assert ended.value.code == 0
+    assert f"examples:\n  fleet-console {noun} {verb}" in capsys.readouterr().out
