@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fleet_console.arguments import common
+from fleet_console.arguments import verb_of
 from fleet_console.authority import Authority
 from fleet_console.enrolment import EnrolmentDesk, StepTaken
 from fleet_console.files import octets_of, put
@@ -30,12 +30,14 @@ from tillguard.voice import Fault, Voice
 
 EXAMPLES = """\
 examples:
+  fleet-console enrol list
   fleet-console enrol file application
   fleet-console enrol step accept --terminal TG000001 --application 3f2a… --key ada.key --answer answer
   fleet-console enrol step correct --terminal TG000001 --application 3f2a… --fault licence="ended" --key ada.key \\
       --answer answer
   fleet-console enrol step install --terminal TG000001 --application 3f2a… --key ada.key      prints the code, once
   fleet-console enrol activate activation --answer answer
+  fleet-console enrol answer --terminal TG000001 --application 3f2a… --answer answer      once more
   fleet-console enrol step thaw --terminal TG000001 --key ada.key --out thaw.step
   fleet-console enrol step --file thaw.step --key ben.key
   fleet-console enrol renew renewal --answer answer
@@ -52,9 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(name: str, words: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = verbs.add_parser(name, help=words, allow_abbrev=False)
-        common(made)
-        return made
+        return verb_of(verbs, name, words, EXAMPLES)
 
     verb("list", "every terminal and where it stands")
     verb("show", "one terminal: life, bindings, steps, certificates").add_argument("terminal", metavar="TERMINAL")

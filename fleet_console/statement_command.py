@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from fleet_console import office_audit
-from fleet_console.arguments import common
+from fleet_console.arguments import verb_of
 from fleet_console.containment import reached
 from fleet_console.files import octets_of, put
 from fleet_console.orders_command import envelope_of, now_ms
@@ -48,14 +48,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name: str, words: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = verbs.add_parser(name, help=words, description=words, allow_abbrev=False)
-        made.add_argument("file", type=Path, metavar="FILE")
-        common(made)
+    def verb(name: str, words: str, file: str) -> argparse.ArgumentParser:
+        made = verb_of(verbs, name, words, EXAMPLES)
+        made.add_argument("file", type=Path, metavar="FILE", help=file)
         return made
 
-    for name, words in (("profile", "sign a terminal's profile"), ("persons", "sign a new list of persons, as trust")):
-        signing = verb(name, words)
+    for name, words, file in (
+        ("profile", "sign a terminal's profile", "the profile, TOML"),
+        ("persons", "sign a new list of persons", "the list, JSON, as trust of the settings"),
+    ):
+        signing = verb(name, words, file)
         signing.add_argument("--terminal", metavar="NAME", help="for which terminal (persons: for all of them)")
         signing.add_argument("--version", type=int, required=True, metavar="N", help="above that in force; persons: +1")
         signing.add_argument(
@@ -63,8 +65,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
         signing.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it")
         add_key(signing, needed=True)
-    verb("show", "what a signed statement or order in a file says, and who signed it")
-    verb("send", "hand a list of persons to the terminals that have not taken it")
+    verb("show", "what a signed statement or order in a file says, and who signed it", "what persons signed")
+    verb("send", "hand a list of persons to the terminals that have not taken it", "the list, signed by enough persons")
 
 
 def run(args: argparse.Namespace) -> int:

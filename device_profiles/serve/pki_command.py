@@ -25,7 +25,7 @@ LARGEST_FLEET = 100_000
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("--dir", type=Path, required=True, metavar="DIR", help="folder to make or fill")
+    parser.add_argument("--dir", type=Path, required=True, metavar="DIR", help="a new folder, or one without a ca.pem")
     parser.add_argument(
         "--terminal",
         action="append",

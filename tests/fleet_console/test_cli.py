@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles.serve.mosquitto import free_port
-from fleet_console.cli import COMMANDS, main
 from tests.brokers import KINDS, Pki, broker, make_pki
-from tests.fleet_console.estate import make_estate
 from tests.patience import PATIENCE_S
 
 COMMAND = [sys.executable, "-m", "fleet_console.cli"]
@@ -125,32 +123,3 @@ async def test_signals_end_it_cleanly(pki: Pki, tmp_path: Path, number: signal.S
             out, err = await process.communicate()
     assert (process.returncode, out, err) == (0, b"", b"")
     assert time.monotonic() - before < 30
-
-
-@pytest.mark.parametrize("command", ["bogus", "statuss"])
-def test_a_mistyped_command_is_answered_with_all_there_are(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command]) == 2
-    said = capsys.readouterr().err
-    assert [name for name in ("watch", *COMMANDS) if name not in said] == []
-
-
-def test_what_is_half_done_says_which_half(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = ["--settings", str(make_estate(tmp_path, "TG000001").settings("fleet.db"))]
-    certificate = str(tmp_path / "TG000001.pem")
-    assert main(["terminals", "add", "TG000001", "--certificate", certificate, *settings]) == 5  # no broker runs
-    said = capsys.readouterr().err
-    assert "TG000001 is added, but the broker was not told" in said
-    assert "fleet-console broker sync" in said
-    assert main(["terminals", *settings]) == 0
-    assert "TG000001" in capsys.readouterr().out
-
-
-def test_a_folder_without_certificates_and_settings_that_are_not_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = str(make_estate(tmp_path).settings("fleet.db"))
-    (tmp_path / "empty").mkdir()
-    assert main(["terminals", "import", "--certificates", str(tmp_path / "empty"), "--settings", settings]) == 3
-    assert "--only" in capsys.readouterr().err
-    assert main(["status", "--settings", str(tmp_path / "none.toml")]) == 2
-    assert "docs/head-office.md" in capsys.readouterr().err

@@ -22,9 +22,10 @@ from fleet_console.settings import load
 from fleet_console.store.choose import open_store
 from protocols.telemetry.keys import from_certificate
 from tests.fleet_console.estate import CRL, command, make_estate
+from tests.protocols.telemetry.report_keys import public
 from tillguard.voice import Fault
 
-NAME = "TG000001"
+NAME, OTHER = "TG000001", "TG000002"
 HOUR_MS = 3_600_000
 START_MS = 1_795_000_000_000
 LIFE_MS = round(CRL_LIFE.total_seconds() * 1000)
@@ -219,33 +220,52 @@ async def running(cordon: Cordon) -> AsyncIterator[None]:
 
 async def test_a_broker_that_hangs_holds_up_nobody(office: Office) -> None:
     stuck, keeper = Stuck(), office.keeper()
-    cordon = Cordon(stuck, keeper, keeper.say)
+    cordon = Cordon(stuck, keeper, keeper.open_store, keeper.say)
     async with running(cordon):
         cordon.bar(NAME)
         await stuck.came.wait()
-        cordon.bar("TG000002")  # whoever found it goes on at once; no await is in between
+        cordon.bar(OTHER)  # whoever found it goes on at once; no await is in between
         while "list renewed" not in office.events:  # the list does not wait for the line
             await asyncio.sleep(0.01)
     assert stuck.asked == [NAME]
 
 
 class Refusing(Stuck):
-    """A broker that cannot be reached."""
+    """A broker that cannot be reached the first times."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__()
+        self.refusals = refusals
 
     async def isolate(self, terminal: str) -> None:
         self.asked.append(terminal)
-        raise Fault("connection refused", "is the broker running there?")
+        if len(self.asked) <= self.refusals:
+            raise Fault("connection refused", "is the broker running there?")
 
 
-async def test_a_broker_that_cannot_be_told_is_said_and_the_next_one_comes_next(office: Office) -> None:
-    refusing = Refusing()
-    cordon = Cordon(refusing, None, lambda *one: office.said.append(one))
+async def barred(office: Office, refusals: int, *isolated: str) -> list[tuple[str, object]]:
+    """Bar both until the broker was told of whoever the store still knows as isolated; what was said."""
+    database = await open_store(str(office.folder / "fleet.db"))
+    for name in isolated:
+        await database.write(register.addition(name, (public(name),), 1))
+        await database.write(register.change(name, register.State.ISOLATED, "a test", 1))
+    await database.close()
+    keeper, refusing = office.keeper(), Refusing(refusals)
+    cordon = Cordon(refusing, None, keeper.open_store, keeper.say, again_s=0.01)
     async with running(cordon):
-        for name in (NAME, "TG000002"):
+        for name in (NAME, OTHER):
             cordon.bar(name)
-        while len(office.said) < 2:  # what it says is looked at, not how fast
+        while not refusing.asked[1:] or cordon._late:
             await asyncio.sleep(0.01)
-    assert [(event, document["terminal"]) for event, document, _ in office.said] == [
-        ("not barred", NAME), ("not barred", "TG000002"),
-    ]  # fmt: skip
-    assert "fleet-console broker sync" in office.said[0][2]
+    return [(event, document["terminal"]) for event, document, _ in office.said]
+
+
+async def test_a_broker_that_cannot_be_told_is_said_and_told_again(office: Office) -> None:
+    said = await barred(office, 3, NAME, OTHER)
+    assert said[:2] == [("not barred", NAME), ("not barred", OTHER)]
+    assert sorted(said[3:]) == [("barred", NAME), ("barred", OTHER)]
+    assert "again in 0.01 s" in office.said[0][2]
+
+
+async def test_whoever_was_released_meanwhile_is_not_barred_late(office: Office) -> None:
+    assert await barred(office, 1, OTHER) == [("not barred", NAME), ("barred", OTHER)]
