@@ -13,9 +13,10 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from fleet_console import metrics
 from fleet_console.arguments import common
@@ -82,19 +83,23 @@ async def _ingest(path: Path, settings: OfficeSettings, as_json: bool) -> int:
             contain=cordon.bar if wanted.isolate_clones else None,
         )
         address = await _metrics(counts, wanted.metrics_port, open_things)
+        beside: list[Coroutine[Any, Any, None]] = [cordon.run()]
         if 0 in wanted.group and (settings.audit.key or settings.audit.tsa):
-            hourly = asyncio.create_task(_hourly(settings, tools.say))
-            open_things.callback(hourly.cancel)
+            beside.append(_hourly(settings, tools.say))
         workers = [Worker(one, wanted.groups, tools) for one in wanted.group]
         others = [one for one in range(wanted.groups) if one not in wanted.group]
         spares = [Worker(one, wanted.groups, tools, PATIENCE_S) for one in others if wanted.standby]
-        return await _until_stopped(workers, [*spares, cordon], stop, lambda: _ready(voice, settings, wanted, address))
+        beside += [spare.run() for spare in spares]
+        return await _until_stopped(workers, beside, stop, lambda: _ready(voice, settings, wanted, address))
 
 
 async def _until_stopped(
-    workers: Sequence[Worker], beside: Sequence[Worker | Cordon], stop: asyncio.Event, ready: Callable[[], None]
+    workers: Sequence[Worker],
+    beside: Sequence[Coroutine[Any, Any, None]],
+    stop: asyncio.Event,
+    ready: Callable[[], None],
 ) -> int:
-    running = [asyncio.create_task(one.run()) for one in (*workers, *beside)]
+    running = [asyncio.create_task(one) for one in (*(worker.run() for worker in workers), *beside)]
     stopped = asyncio.create_task(_awaited(stop))
     begun = asyncio.create_task(_all_ready(workers))
     try:

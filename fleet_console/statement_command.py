@@ -148,17 +148,21 @@ async def _send(args: argparse.Namespace, voice: Voice) -> int:
     _check(envelope, statement, trust_of(settings.trust, args.settings))
     database = await open_store(settings.store, must_exist=True)
     try:
-        wanted = await _terminals(database, statement.audience)
-        have = {name for name in wanted if await _has(database, name, statement.version)}
-        away = [name for name in wanted if name not in have]
+        version, has = statement.version, await _lists(database, await _terminals(database, statement.audience))
+        have = [name for name, newest in has.items() if newest >= version]
+        away = [name for name, newest in has.items() if newest == version - 1]
+        behind = [name for name, newest in has.items() if newest < version - 1]
         await _hand_over(access, away, envelope, statement.until_s)
-        fields = {"version": statement.version, "terminals": len(away)}
-        await office_audit.append(database, now_ms(), "persons.sent", fields)
+        await office_audit.append(database, now_ms(), "persons.sent", {"version": version, "terminals": len(away)})
     finally:
         await database.close()
-    document = {"event": "sent", "version": statement.version, "sent": away, "have": sorted(have)}
-    words = f"list {statement.version} handed to {len(away)} terminals, {len(have)} have it already"
-    voice.answer(document, f"{words}; again until all have it" if away else words)
+    document = {"event": "sent", "version": version, "sent": away, "have": have, "behind": behind}
+    words = f"list {version} handed to {len(away)} terminals, {len(have)} have it already"
+    if behind:
+        words += (
+            f"; not to {len(behind)} that have not told that they took list {version - 1}, since they would refuse it"
+        )
+    voice.answer(document, f"{words}; again until all have it" if away or behind else words)
     return 0
 
 
@@ -189,11 +193,14 @@ async def _terminals(database: Database, audience: str) -> list[str]:
     return found
 
 
-async def _has(database: Database, terminal: str, version: int) -> bool:
-    """Whether it told that it took a list of at least this version."""
-    statement = "SELECT octets FROM reports WHERE terminal = $1 AND event = 'trust.rotated'"
-    told = [decode(bytes(octets)).event for (octets,) in await database.read(statement, terminal)]
-    return any(int(one.fields["version"]) >= version for one in told)
+async def _lists(database: Database, terminals: list[str]) -> dict[str, int]:
+    """The newest list that each terminal told that it took; 0 is that which it was installed with."""
+    found = dict.fromkeys(terminals, 0)
+    for (octets,) in await database.read("SELECT octets FROM reports WHERE event = 'trust.rotated'"):
+        told = decode(bytes(octets))
+        if told.terminal in found:
+            found[told.terminal] = max(found[told.terminal], int(told.event.fields["version"]))
+    return found
 
 
 async def _hand_over(access: BrokerAccess, terminals: list[str], envelope: Envelope, until_s: int) -> None:

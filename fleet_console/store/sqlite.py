@@ -135,7 +135,11 @@ class SqliteDatabase:
     def _lock(self, group: int) -> bool:
         if group in self._held:
             return True
-        descriptor = os.open(f"{self._path}.group{group}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = f"{self._path}.group{group}"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as fault:
+            raise Unavailable(f"{path}: {fault.strerror}", "check the folder's rights and space") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -81,6 +81,19 @@ async def test_a_list_of_persons_reaches_every_terminal_that_has_not_taken_it(tm
         assert [one["name"] for one in records].count("persons.sent") == 2
 
 
+async def test_a_list_is_not_sent_to_a_terminal_that_lacks_the_one_before(tmp_path: Path) -> None:
+    async with estate(tmp_path, NAME, OTHER) as there:
+        settings = desk_of(there)
+        await add(there, settings, NAME, OTHER)
+        database = await open_store(str(tmp_path / "fleet.db"))
+        desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS, Jury(1).judge)
+        await desk.enter(await desk.judged([Teller(NAME).says("trust.rotated", persons="Ada, Ben", version=1)]))
+        await database.close()
+        file = await signed(there, "persons", "next.json", "--version", 2, by=("Ada", "Ben", "Dora"))
+        [said] = await command("statement", "send", file, "--settings", settings)
+        assert (said["sent"], said["have"], said["behind"]) == ([NAME], [], [OTHER])
+
+
 @pytest.mark.parametrize(
     ("by", "words"),
     [

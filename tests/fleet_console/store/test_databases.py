@@ -210,6 +210,16 @@ async def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
         assert "planted" not in caught.value.what + caught.value.hint
 
 
+async def test_a_lock_that_cannot_be_made_passes(tmp_path: Path) -> None:
+    database = await open_store(str(tmp_path / "fleet.db"))
+    (tmp_path / "fleet.db.group0").mkdir()
+    try:
+        with pytest.raises(Unavailable, match="group0: Is a directory"):
+            await database.hold(0)
+    finally:
+        await database.close()
+
+
 async def test_the_file_is_the_owners_alone_and_synchronous(tmp_path: Path) -> None:
     database = await open_store(str(tmp_path / "fleet.db"))
     assert (tmp_path / "fleet.db").stat().st_mode & 0o777 == 0o600
