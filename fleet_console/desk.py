@@ -157,7 +157,7 @@ class Desk:
                 self._tell(Found(terminal, boot, 1, Finding.ROLLED_BACK), draft)
 
     def _may_ask(self, terminal: str, now_ms: int) -> bool:
-        """Whether the store may be searched once more: that reads all of a terminal's reports, and a life costs it one."""
+        """Whether the store may be searched once more: that reads all of a terminal's reports, a life costs it one."""
         since_ms, count = self._asked.get(terminal, (now_ms, 0))
         if abs(now_ms - since_ms) >= SEARCHES_MS:
             since_ms, count = now_ms, 0
