@@ -31,6 +31,8 @@ from protocols.telemetry.seal import Signer
 
 DEAD_KEPT = 1_000  # dead letters of one terminal; the oldest go first
 TOLD_AGAIN_MS = 60_000
+SEARCHES = 4  # for one terminal in SEARCHES_MS: a boot loop has one in ten seconds at the most
+SEARCHES_MS = 10_000
 _REPORT = (
     "INSERT INTO reports (terminal, boot, seq, lane, event, at_ms, heard_ms, hash, octets) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (terminal, boot, seq) DO NOTHING"
@@ -120,6 +122,7 @@ class Desk:
         self._clock_ms = clock_ms
         self._judging = judging
         self._stories = Stories(database)
+        self._asked: dict[str, tuple[int, int]] = {}
         self._told_ms: dict[tuple[str, Finding], int] = {}
         self._dead_since: Counter[str] = Counter()
 
@@ -171,10 +174,18 @@ class Desk:
             first = draft.hashes.get((terminal, number, seq)) or await self._stories.committed(terminal, number, seq)
             if first is not None and first != own:
                 self._tell(Found(terminal, number, seq, Finding.CONFLICT), draft)
-        while story.ask:
+        while story.ask and self._may_ask(terminal, draft.now_ms):
             boot, prev = story.ask.pop()
             if await self._stories.rolled_back(terminal, boot, prev):
                 self._tell(Found(terminal, boot, 1, Finding.ROLLED_BACK), draft)
+
+    def _may_ask(self, terminal: str, now_ms: int) -> bool:
+        """Whether the store may be searched once more: that reads all of a terminal's reports, a life costs it one."""
+        since_ms, count = self._asked.get(terminal, (now_ms, 0))
+        if abs(now_ms - since_ms) >= SEARCHES_MS:
+            since_ms, count = now_ms, 0
+        self._asked[terminal] = since_ms, count + 1
+        return count < SEARCHES
 
     def _tell(self, found: Found, draft: _Draft) -> None:
         """Once in a chunk, and of what isolates nobody once in a while: each costs a record of head office's chain."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleet_console.store.port import Database, Step
+from fleet_console.store.port import Database, Step, StoreError
 from protocols.telemetry.keys import PublicKey, from_public_pem
 from protocols.telemetry.topics import shard
 
@@ -55,7 +55,10 @@ class Register:
     async def load(cls, database: Database) -> "Register":
         """As the store has it now."""
         # The version first: what changes in between makes the commit stale, not wrong.
-        version = (await database.read("SELECT version FROM register"))[0][0]
+        versions = await database.read("SELECT version FROM register")
+        if not versions:
+            raise StoreError("the store: its register is gone", "restore it from its copy")
+        version = versions[0][0]
         found = {
             name: Known(State(state), reason, {}, {})
             for name, state, reason in await database.read("SELECT terminal, state, reason FROM terminals")

@@ -16,6 +16,7 @@ from protocols.telemetry.envelope import Report, decode
 
 BOOTS_KEPT = 8  # boots of one terminal in memory: late reports come from the last one or two
 TERMINALS_KEPT = 50_000
+MOST_ASKED = 64  # boots of one terminal that wait to be looked for; the oldest go first
 
 
 class Finding(StrEnum):
@@ -70,7 +71,7 @@ class Story:
             return Finding.FORK
         before = [number for number in self.boots if number < boot]
         if before and self.boots[max(before)].last_hash != prev:
-            self.ask.append((boot, prev))
+            self.ask = [*self.ask[1 - MOST_ASKED :], (boot, prev)]
         return None
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fleet_console import register
-from fleet_console.desk import TOLD_AGAIN_MS, Desk, Outcome
+from fleet_console.desk import SEARCHES, SEARCHES_MS, TOLD_AGAIN_MS, Desk, Outcome
 from fleet_console.judge import Accepted, Reason
 from fleet_console.jury import Jury
 from fleet_console.register import Register, State
@@ -287,6 +287,21 @@ async def test_a_disk_put_back_and_a_broken_link_show(office: Office) -> None:
     back.prev = "0" * 64
     outcome = await office.take(back.message(back.tell()))
     assert [found.finding for found in outcome.findings] == [Finding.UNLINKED]
+
+
+async def test_a_flood_of_lives_is_looked_into_bit_by_bit(office: Office) -> None:
+    told = Teller(NAMES[0])
+    first = told.message(told.tell())
+    older = told.prev
+    await office.take(first, told.message(told.tell()))
+    for number in range(1, 2 * SEARCHES):  # each follows what nobody ever heard, for which the whole story is read
+        stray = Teller(NAMES[0], AT_MS + number, f"{number:064x}")
+        assert not (await office.take(stray.message(stray.tell()))).findings
+    back = Teller(NAMES[0], AT_MS + 100, older)
+    assert not (await office.take(back.message(back.tell()))).findings
+    office.clock = count(AT_MS + 2 * SEARCHES_MS)
+    outcome = await office.take(back.message(back.tell()))
+    assert [(found.boot, found.finding) for found in outcome.findings] == [(back.boot, Finding.ROLLED_BACK)]
 
 
 async def test_a_flood_of_broken_links_is_told_once_in_a_while(office: Office) -> None:
