@@ -57,7 +57,7 @@ class VaultTarget:
 
     def pin(self, asked: EnterPin | EnterCardPin | None = None) -> Reply:
         """Somebody asks for the PIN, for the host unless he says otherwise, and it is typed."""
-        number = self.asker.send(asked or EnterPin(planted.PAN.encode(), "", 10_000))
+        number = self.asker.send(asked or EnterPin(planted.PAN.encode(), "", 60_000))
         typed = False
         while True:
             ready, _, _ = select.select([self.keypad, self.asker.child.pipe], [], [], 20)

@@ -55,6 +55,9 @@ def lives(order: dict[str, object], keypad: int, kills: int, seed: int) -> dict[
         else:
             ours.send(encode(1, Status()))
             ours.recv(LARGEST_PACKET)
+            with contextlib.suppress(BlockingIOError):  # what a killed one had shown is not this one's prompt
+                while os.read(keypad, 4096):
+                    pass
             began, pace = time.monotonic(), lived / (len(seen) + 1)
             busy += type_pins(ours, keypad, began + chance.random() * LONGEST_LIFE_PINS * pace, seen, child)
             lived += time.monotonic() - began

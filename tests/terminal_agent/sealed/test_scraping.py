@@ -54,7 +54,7 @@ def test_after_payments_nothing_of_the_cardholder_is_left(target: VaultTarget) -
 
 def test_not_even_while_the_pin_is_being_typed(target: VaultTarget) -> None:
     """Its digits lie in secret memory, which root's readers do not reach."""
-    number = target.asker.send(EnterPin(PAN.encode(), "", 10_000))
+    number = target.asker.send(EnterPin(PAN.encode(), "", 60_000))
     while b"ENTER PIN\n" not in os.read(target.keypad, 4096):
         pass
     os.write(target.keypad, PIN.encode())
