@@ -113,7 +113,7 @@ def run_grant(options: argparse.Namespace, voice: Voice) -> int:
     left = granted.ends_s - now.utc_s
     voice.answer(
         {"granted": granted.name, "until": granted.ends_s, "reason": granted.text.file.reason},
-        f"granted for {left // 60} minutes: {granted.name}",
+        f"granted for {_minutes(left)} minutes: {granted.name}",
     )
     return 0
 
@@ -172,7 +172,12 @@ def _said(voice: Voice, found: InForce, left: int | None, utc_s: int) -> str:
 def _when(begins_s: int, ends_s: int, utc_s: int) -> str:
     if utc_s < begins_s:
         return f"begins in {(begins_s - utc_s) // 60} minutes"
-    return f"ends in {(ends_s - utc_s + 59) // 60} minutes"
+    return f"ends in {_minutes(ends_s - utc_s)} minutes"
+
+
+def _minutes(seconds: int) -> int:
+    """Minutes that have begun: what was given for 30 minutes a second ago is told as 30."""
+    return (seconds + 59) // 60
 
 
 def _taken(work: Callable[[], T]) -> T:

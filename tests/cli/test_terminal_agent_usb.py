@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from terminal_agent.cli import main
+from terminal_agent.cli.usb_keep import _minutes
 from tests.protocols.persons import private_pem, public_pem
 
 DATA = Path(__file__).resolve().parents[2] / "device_profiles/data/usb"
@@ -310,6 +311,10 @@ def test_an_exception_is_granted_and_withdrawn(capsys: pytest.CaptureFixture[str
         "--key", str(office / "anna.key"), "--out", str(office / "long"),
     )  # fmt: skip
     assert (code, "more than 72 hours" in err) == (2, True)
+
+
+def test_a_minute_that_has_begun_is_told_whole() -> None:
+    assert [_minutes(seconds) for seconds in (1800, 1799, 1741, 1740)] == [30, 30, 30, 29]
 
 
 def test_a_damaged_folder_is_told_and_allows_nothing(capsys: pytest.CaptureFixture[str], office: Path) -> None:
