@@ -6,28 +6,13 @@ import asyncio
 import dataclasses
 import random
 import ssl
-from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from terminal_agent.report.outbox import Outbox
-from tests.brokers import Pki, make_pki
-from tests.terminal_agent.report.outbox_bench import AT, TERMINAL
+from tests.brokers import Pki
 from tests.terminal_agent.report.test_mqtt import put, reporting, settings
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return make_pki(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    box = Outbox.open(tmp_path / "outbox.db", TERMINAL, opened_at_ms=AT)
-    yield box
-    box.close()
 
 
 @pytest.mark.parametrize(

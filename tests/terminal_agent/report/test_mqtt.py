@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +26,12 @@ from terminal_agent.report.mqtt import connect
 from terminal_agent.report.outbox import Outbox
 from terminal_agent.report.reporter import Reporter
 from terminal_agent.report.settings import ReportSettings
-from tests.brokers import KINDS, Pki, broker, make_pki
+from tests.brokers import KINDS, Pki, broker
 from tests.patience import PATIENCE_S, until
 from tests.receipts import office, receipt_key
 
 AT = 1_763_800_000_000
 TERMINAL = "TG000001"
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return make_pki(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    box = Outbox.open(tmp_path / "outbox.db", TERMINAL, opened_at_ms=AT)
-    yield box
-    box.close()
 
 
 def settings(pki: Pki, address: str, name: str = TERMINAL, **more: Any) -> ReportSettings:
