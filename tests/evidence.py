@@ -127,5 +127,6 @@ def _commit(root: Path) -> str:
     head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
     if head.returncode:
         return "none"
-    changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
+    here = ["status", "--porcelain", "-uno", "--", ".", ":!docs/evidence"]  # the same run may just have written there
+    changed = subprocess.run([*git, *here], capture_output=True, text=True, check=False)
     return head.stdout.strip() + ("+" if changed.stdout else "")
