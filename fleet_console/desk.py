@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Tillguard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages in, committed reports and signed receipts out: verify, then commit, and only then answer. Knows no broker.
+"""Messages in, committed reports and receipts out: verify, then commit, and only then answer. Knows no broker.
 
 A chunk of messages is judged (:meth:`Desk.judged`), which reads the register and nothing else, so that the next chunk
 may be judged while this one is committed. Then it is entered into the ledgers and committed in one stroke with the
@@ -10,7 +10,7 @@ of the chunk was committed and the messages come again.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from fleet_console import dispatch, presence
@@ -19,15 +19,13 @@ from fleet_console.ledger import Boot, Place
 from fleet_console.register import Register
 from fleet_console.store.port import Database, Row, Stale, Step
 from fleet_console.stories import Finding, Stories, Story, keeping
-from protocols.errors import EncodeError
 from protocols.mqtt.session import Message
 from protocols.telemetry.batch import Line
 from protocols.telemetry.envelope import WILL_SEQ, Report
 from protocols.telemetry.events import Lane
 from protocols.telemetry.fields import fit
 from protocols.telemetry.ranges import read_ranges
-from protocols.telemetry.receipt import MOST_RANGES, Receipt, encode_receipt
-from protocols.telemetry.seal import Signer
+from protocols.telemetry.receipt import MOST_RANGES, Receipt
 
 DEAD_KEPT = 1_000  # dead letters of one terminal; the oldest go first
 TOLD_AGAIN_MS = 60_000
@@ -64,9 +62,9 @@ class Found:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a chunk. ``receipts``: terminal and boot to the signed octets that are to be published."""
+    """What came of a chunk. ``receipts``: one for each boot that it had reports of; they are to be signed and sent."""
 
-    receipts: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    receipts: list[Receipt] = field(default_factory=list)
     findings: list[Found] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     dead: Counter[Reason] = field(default_factory=Counter)
@@ -112,13 +110,11 @@ class Desk:
         self,
         database: Database,
         register: Register,
-        signer: Signer,
         clock_ms: Callable[[], int],
         judging: Judging,
     ) -> None:
         self._database = database
         self._register = register
-        self._signer = signer
         self._clock_ms = clock_ms
         self._judging = judging
         self._stories = Stories(database)
@@ -153,8 +149,7 @@ class Desk:
                 self._stories.forget(draft.terminals)
                 raise
             self._told_ms |= {(one.terminal, one.finding): draft.now_ms for one in draft.outcome.findings}
-            signed = {(one.terminal, one.boot): _signed(one, self._signer) for one in receipts}
-            draft.outcome.receipts = signed
+            draft.outcome.receipts = receipts
             return draft.outcome
 
     async def refresh(self) -> None:
@@ -289,16 +284,3 @@ def _row(line: Line, lane: str, own: bytes, now_ms: int) -> Row:
 def _dead_row(one: Dead, now_ms: int) -> Row:
     topic, payload = fit(one.message.topic) or "-", one.message.payload
     return now_ms, one.terminal, topic, one.reason.value, one.words, len(payload), sha256(payload).digest()
-
-
-def _signed(receipt: Receipt, signer: Signer) -> bytes:
-    """With as many ranges as fit into a receipt's octets, the lowest first."""
-    most = MOST_RANGES
-    while True:
-        try:
-            return encode_receipt(receipt, signer)
-        except EncodeError:
-            most //= 2
-            if not most:
-                raise
-            receipt = replace(receipt, also=receipt.also[:most], missing=receipt.missing[:most])

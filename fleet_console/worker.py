@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +22,14 @@ from fleet_console.dispatch import Dispatch
 from fleet_console.feed import Feed, Joined, Parted
 from fleet_console.findings import Contain, Say
 from fleet_console.metrics import Counts
+from fleet_console.receipts import Receipts
 from fleet_console.register import Register
 from fleet_console.settings import BrokerAccess
 from fleet_console.store.port import Database, Unavailable
 from protocols.mqtt.session import Acknowledged, Message
 from protocols.telemetry.events import Lane
 from protocols.telemetry.seal import Signer
-from protocols.telemetry.topics import ROOT, SHARDS, receipt_topic
+from protocols.telemetry.topics import ROOT, SHARDS
 
 CHUNK = 500  # messages judged and committed at once
 CHUNK_OCTETS = 1 << 19  # or so many octets of them: a batch of many reports takes as long as many messages
@@ -76,7 +77,7 @@ class Worker:
         self._waiting: deque[Message] = deque()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
-        self._receipts: dict[tuple[str, int], bytes] = {}
+        self._receipts = Receipts(tools.signer, time.monotonic)
         self._feed: Feed | None = None
         self.ready = asyncio.Event()
         """Set once it has been connected."""
@@ -100,7 +101,7 @@ class Worker:
     async def _live(self) -> None:
         async with self._held() as database:
             tools = self._tools
-            desk = Desk(database, await Register.load(database), tools.signer, tools.clock_ms, tools.judging)
+            desk = Desk(database, await Register.load(database), tools.clock_ms, tools.judging)
             dispatch = Dispatch(database, self._group, self._groups, tools.clock_ms)
             feed = Feed(
                 tools.access,
@@ -157,6 +158,7 @@ class Worker:
                         session = "kept" if kept else "new"
                         words = f"group {self._group} connected, session {session}"
                         tools.say("connected", {"group": self._group, "session": session}, words)
+                        self._send_receipts()
                         self.ready.set()
                     case Parted(why, again_s):
                         tools.counts.connected[self._group] = False
@@ -195,7 +197,7 @@ class Worker:
             self._count(outcome, time.perf_counter() - began)
             for message in one.chunk:
                 feed.done_with(message)
-            self._keep_receipts(outcome.receipts)
+            self._receipts.keep(outcome.receipts)
             self._send_receipts()
             dispatch.heard(outcome.heard)
             for found in outcome.findings:
@@ -203,22 +205,10 @@ class Worker:
             if outcome.findings:
                 await desk.refresh()
 
-    def _keep_receipts(self, fresh: Mapping[tuple[str, int], bytes]) -> None:
-        for boot, octets in fresh.items():
-            self._receipts.pop(boot, None)  # to the end: a terminal believes no serial below one that it has seen
-            self._receipts[boot] = octets
-
     def _send_receipts(self) -> None:
-        """As many as the broker takes now. Of one boot the newest says all, so nothing piles up."""
-        feed = self._feed
-        if feed is None:
-            return
-        while self._receipts and feed.free:
-            (terminal, boot), octets = next(iter(self._receipts.items()))
-            del self._receipts[terminal, boot]
-            feed.publish(receipt_topic(terminal), octets)
-            self._tools.counts.counts["receipts"] += 1
-        feed.flush()
+        if self._feed is not None:
+            self._tools.counts.counts["receipts"] += self._receipts.send(self._feed, busy=bool(self._waiting))
+            self._feed.flush()
 
     def _answered(self, answer: Acknowledged, dispatch: Dispatch) -> None:
         dispatch.answered(answer.packet_id, taken=answer.refused is None)

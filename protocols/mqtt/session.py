@@ -12,6 +12,7 @@ the broker keeps it. That is what an ingest needs and what clients that acknowle
 Sections are of MQTT Version 5.0, OASIS, 2019. QoS 2 is not spoken: our receivers know a report by its number.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,7 +126,7 @@ class ClientSession:
         self._again: list[int] = []  # of these, what this connection has yet to send
         self._duplicate = False
         self._subscribing: dict[int, int] = {}  # packet id → number of filters
-        self._unacknowledged: dict[int, bool] = {}  # theirs → whether the caller is done with it
+        self._unacknowledged: OrderedDict[int, bool] = OrderedDict()  # theirs → whether the caller is done with it
 
     # What the caller does
 

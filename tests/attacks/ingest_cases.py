@@ -99,7 +99,7 @@ async def ingest(
     database = await open_store(str(folder / "fleet.db"))
     for name in TERMINALS:
         await database.write(register.addition(name, (public(name),), AT_MS))
-    desk = kind(database, await Register.load(database), signer("head-office"), lambda: AT_MS, each)
+    desk = kind(database, await Register.load(database), lambda: AT_MS, each)
     try:
         yield Ingest(database, desk, follow, trust)
     finally:

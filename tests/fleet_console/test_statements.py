@@ -22,7 +22,7 @@ from tests.fleet_console.terminals import AT_MS, Teller
 from tests.fleet_console.test_ingest import add
 from tests.fleet_console.test_orders import NAME, PERSONS
 from tests.protocols.persons import key, private_pem
-from tests.protocols.telemetry.report_keys import public, signer
+from tests.protocols.telemetry.report_keys import public
 from tillguard.voice import Fault
 
 KINDS = frozenset({"order", "order-grave", "profile", "trust"})
@@ -72,7 +72,7 @@ async def test_a_list_of_persons_reaches_every_terminal_that_has_not_taken_it(tm
         assert (fresh, found.statement.version) == (NEW, 1)
         database = await open_store(str(tmp_path / "fleet.db"))
         told = Teller(NAME)
-        desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS, Jury(1).judge)
+        desk = Desk(database, await Register.load(database), lambda: AT_MS, Jury(1).judge)
         await desk.enter(await desk.judged([told.says("trust.rotated", persons="Ada, Ben", version=1)]))
         await database.close()
         [said] = await command("statement", "send", file, "--settings", settings)
@@ -86,7 +86,7 @@ async def test_a_list_is_not_sent_to_a_terminal_that_lacks_the_one_before(tmp_pa
         settings = desk_of(there)
         await add(there, settings, NAME, OTHER)
         database = await open_store(str(tmp_path / "fleet.db"))
-        desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS, Jury(1).judge)
+        desk = Desk(database, await Register.load(database), lambda: AT_MS, Jury(1).judge)
         await desk.enter(await desk.judged([Teller(NAME).says("trust.rotated", persons="Ada, Ben", version=1)]))
         await database.close()
         file = await signed(there, "persons", "next.json", "--version", 2, by=("Ada", "Ben", "Dora"))
@@ -165,7 +165,7 @@ async def test_the_next_order_is_above_all_that_the_terminal_carried_out(
     database = await open_store(address)
     assert await orders.next_sequence(database, NAME) == 1
     await database.write(register.addition(NAME, (public(NAME),), AT_MS))
-    desk = Desk(database, await Register.load(database), signer("head-office"), lambda: AT_MS, Jury(1).judge)
+    desk = Desk(database, await Register.load(database), lambda: AT_MS, Jury(1).judge)
     done: dict[str, Any] = {"order": "o-9", "command": "ping", "persons": "Ada", "result": "here"}
     await desk.enter(await desk.judged([Teller(NAME).says("order.done", sequence=50, **done)]))
     assert await orders.next_sequence(database, NAME) == 51

@@ -5,12 +5,11 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from fleet_console.audit_command import signing_key_of
-from fleet_console.feed import Feed
 from fleet_console.judge import Accepted, Dead
 from fleet_console.jury import Jury
 from fleet_console.metrics import Counts
@@ -20,8 +19,6 @@ from fleet_console.worker import CHUNK, CHUNK_OCTETS, MOST_WAITING, Tools, Worke
 from protocols.mqtt.session import Message
 from tests.fleet_console.estate import make_estate
 from tests.fleet_console.terminals import message
-from tests.fleet_console.test_dispatch import Wire
-from tests.fleet_console.test_orders import NAME
 
 
 class Interrupted:
@@ -126,18 +123,6 @@ async def test_a_worker_that_is_told_to_end_in_the_midst_of_a_statement_ends(
     await asyncio.wait({running}, timeout=60)
     assert running.cancelled()
     assert database.lives == 1
-
-
-def test_a_terminals_receipts_leave_in_the_order_of_their_serials(worker: Worker) -> None:
-    wire = Wire()
-    wire.free = 0
-    worker._feed = cast(Feed, wire)
-    worker._keep_receipts({(NAME, 1): b"serial 5", (NAME, 2): b"serial 6"})
-    worker._send_receipts()
-    worker._keep_receipts({(NAME, 1): b"serial 7"})
-    wire.free = 2
-    worker._send_receipts()
-    assert [octets for _, octets, _ in wire.published] == [b"serial 6", b"serial 7"]
 
 
 async def test_one_chunk_is_judged_while_the_one_before_is_committed_and_what_comes_then_waits(
