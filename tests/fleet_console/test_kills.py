@@ -19,7 +19,7 @@ PARTS, SIDE_BY_SIDE = 10, 4
 AREA = "ingest"
 KILLS, KILLS_POSTGRES = "kills", "kills with PostgreSQL"
 OFFICE = ("desk", "dispatch", "feed", "findings", "ingest", "judge", "jury", "ledger", "office_audit", "orders",
-          "presence", "register", "stories", "worker")  # fmt: skip
+          "presence", "receipts", "register", "stories", "worker")  # fmt: skip
 COVERS = [
     *(f"fleet_console/{name}.py" for name in OFFICE), "fleet_console/store", "protocols/audit_chain.py",
     "protocols/mqtt", "protocols/telemetry", "terminal_agent/report", "device_profiles/serve/fleet.py",
