@@ -37,7 +37,7 @@ from tests.postgres import postgres
 TERMINALS = 32
 SINGLE = 250  # reports of each terminal, signed one by one
 BATCHED = 128  # batches of 32 of each
-IDIOM = 60
+IDIOM = 250  # the same, for the idiom
 STORM = 5_000
 LONGEST_S = 60.0
 BOOT = 1_800_000_000_000
