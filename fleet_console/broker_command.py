@@ -14,9 +14,10 @@ from fleet_console.containment import Control
 from fleet_console.files import octets_of
 from fleet_console.isolation import revocation_list
 from fleet_console.register import Register, State
-from fleet_console.settings import BrokerAccess, is_port, load, needed
+from fleet_console.settings import BrokerAccess, load, needed
 from fleet_console.store.choose import open_store
 from protocols.telemetry.topics import is_terminal_name
+from tillguard.address import PORTS
 from tillguard.exits import Exit
 from tillguard.voice import Fault, Voice
 
@@ -80,7 +81,7 @@ def _config(args: argparse.Namespace, voice: Voice) -> int:
     if args.admit is not None and not args.admit.is_dir():
         raise Fault(f"{args.admit}: no such folder", "--admit takes a folder of NAME.pem", Exit.USAGE)
     for name, port in (("--port", args.port), ("--office-port", args.office_port)):
-        if not is_port(str(port)):
+        if port not in PORTS:
             raise Fault(f"{name}: 1 to 65535 expected", "8883 for terminals, 8884 for head office", Exit.USAGE)
     admitted = [*args.terminal, *(path.stem for path in (args.admit.glob("TG*.pem") if args.admit else ()))]
     bad = [name for name in admitted if not is_terminal_name(name)]
@@ -110,7 +111,8 @@ async def _check(args: argparse.Namespace, voice: Voice) -> int:
     if not all(map(is_terminal_name, names)) or names[0] == names[1]:
         raise Fault("--one, --other: two files NAME.pem expected", "named as the certificates' names", Exit.USAGE)
     accesses = [
-        BrokerAccess.of(args.terminals, office.ca, path, path.with_suffix(".key")) for path in (args.one, args.other)
+        BrokerAccess.of(args.terminals, office.ca, path, path.with_suffix(".key"), "--terminals")
+        for path in (args.one, args.other)
     ]
     subjects = broker_check.Subjects(office, names[0], accesses[0], names[1], accesses[1])
     broken = 0

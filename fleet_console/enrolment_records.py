@@ -51,9 +51,9 @@ class Records:
 
     async def must_know(self, terminal: str) -> None:
         """Raise :class:`Fault` for a name that nobody has applied under: a mistyped one must not seem a newcomer."""
-        for table in ("enrolments", "applications"):
-            if await self._database.read(f"SELECT 1 FROM {table} WHERE terminal = $1 LIMIT 1", terminal):  # noqa: S608
-                return
+        known = "SELECT 1 FROM enrolments WHERE terminal = $1 UNION SELECT 1 FROM applications WHERE terminal = $1"
+        if await self._database.read(known, terminal):
+            return
         raise Fault(f"no terminal {terminal} has applied here", "fleet-console enrol list", Exit.ABSENT)
 
     async def application(self, digest: str) -> Kept | None:

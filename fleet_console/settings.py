@@ -10,6 +10,7 @@ from typing import TypeVar
 from fleet_console.store.choose import is_shared
 from protocols.telemetry.topics import SHARDS
 from tillguard import settings as toml
+from tillguard.address import host_port
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -27,15 +28,16 @@ class BrokerAccess:
     key: Path
 
     @classmethod
-    def of(cls, address: str, ca: Path, certificate: Path, key: Path) -> "BrokerAccess":
-        """From ``host:port`` and three PEM files; raises :class:`Fault` with the cure."""
-        host, _, port = address.rpartition(":")
-        if not _is_host(host.strip("[]")) or not is_port(port):
-            raise Fault("--broker: HOST:PORT expected", "such as 127.0.0.1:8883", Exit.USAGE)
+    def of(cls, address: str, ca: Path, certificate: Path, key: Path, named: str = "--broker") -> "BrokerAccess":
+        """From HOST:PORT, which a person gave as ``named``, and three PEM files; :class:`Fault` with the cure."""
+        try:
+            host, port = host_port(address)
+        except ValueError as fault:
+            raise Fault(f"{named}: {fault}", "such as 127.0.0.1:8883", Exit.USAGE) from None
         for path in (ca, certificate, key):
             if not path.is_file():
                 raise Fault(f"{path}: no such file", "TEST certificates: device-twin pki --dir DIR", Exit.USAGE)
-        return cls(host.strip("[]"), int(port), ca, certificate, key)
+        return cls(host, port, ca, certificate, key)
 
     def tls_context(self) -> ssl.SSLContext:
         """TLS 1.3, the one authority, our certificate; raises :class:`Fault` where a file is unusable."""
@@ -78,7 +80,7 @@ class BrokerSettings:
     @property
     def access(self) -> BrokerAccess:
         """Checked; raises :class:`Fault` with the cure."""
-        return BrokerAccess.of(self.address, self.ca, self.certificate, self.key)
+        return BrokerAccess.of(self.address, self.ca, self.certificate, self.key, "[broker] address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +146,6 @@ class OfficeSettings:
     """The list of persons who may give orders, as JSON."""
     audit: AuditSettings = field(default_factory=AuditSettings)
     enrolment: EnrolmentSettings | None = None
-
-
-def is_port(text: str) -> bool:
-    """Whether it is the number of a TCP port."""
-    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65_536
-
-
-def _is_host(text: str) -> bool:
-    """Whether a resolver could be asked for it at all (RFC 1123, 2.1)."""
-    try:
-        return bool(text) and text.isprintable() and len(text.encode("idna")) <= 253
-    except UnicodeError:
-        return False
 
 
 def load(path: Path) -> OfficeSettings:

@@ -3,6 +3,7 @@
 """What persons give `fleet-console` by mistake: a clear fault and exit code, no traceback, nothing half done."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from fleet_console import cli, files
 from tests.brokers import Pki, make_pki
+from tests.fleet_console.estate import make_estate
 from tillguard.exits import Exit
 from tillguard.voice import Fault
 
@@ -80,7 +82,18 @@ def test_addresses_of_a_broker(pki: Pki, capsys: pytest.CaptureFixture[str], add
         str(pki.key("head-office")),
     ]
     code, error = told(capsys, "watch", "--broker", address, *paths)
-    assert (code, error.splitlines()[-2]) == (2, "fleet-console: error: --broker: HOST:PORT expected")
+    assert code == 2
+    assert error.splitlines()[-2].startswith("fleet-console: error: --broker: HOST:PORT expected, ")
+
+
+def test_an_address_in_the_settings_is_named_as_it_stands_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = make_estate(tmp_path).settings("fleet.db")
+    settings.write_text(re.sub('address = ".*"', 'address = "127.0.0.1:70000"', settings.read_text()))
+    code, error = told(capsys, "ingest", "--settings", str(settings))
+    assert code == 2
+    assert "error: [broker] address: HOST:PORT expected, the port 1 to 65535" in error
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tillguard.address import host_port
         ("127.0.0.1:8883", ("127.0.0.1", 8883)),
         ("broker.example:1", ("broker.example", 1)),
         ("[::1]:65535", ("::1", 65_535)),
+        ("büro.example.:1", ("büro.example.", 1)),
     ],
 )
 def test_host_and_port(text: str, found: tuple[str, int]) -> None:
@@ -36,6 +37,11 @@ def test_host_and_port(text: str, found: tuple[str, int]) -> None:
         "[]:1",
         "a b:1",
         "\x07:1",
+        "../x:1",
+        f"{'x' * 64}.example:1",
+        f"{'x.' * 127}xx:1",
+        f"{'ü' * 64}.example:1",
+        "h:" + "9" * 5_000,
     ],
 )  # fmt: skip
 def test_what_is_none(text: str) -> None:
